@@ -1,0 +1,2 @@
+//! dialtone provisions Cisco 7940 and 7960 SIP phones from Kubernetes.
+
