@@ -1,2 +1,3 @@
-//! dialtone provisions Cisco 7940 and 7960 SIP phones from Kubernetes.
+//! Provisions Cisco 7940 and 7960 SIP phones from Kubernetes manifests.
 
+pub mod phone;

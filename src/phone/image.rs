@@ -1,0 +1,147 @@
+//! Names of firmware images, and the release that a name stands for.
+
+use std::fmt;
+
+/// A firmware release such as 7.4, or the era that an image belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Release {
+    /// The number before the dot.
+    pub major: u16,
+    /// The number after the dot.
+    pub minor: u16,
+}
+
+impl Release {
+    /// Older than all others: parameters that every firmware knows are "since" this one.
+    pub const FIRST: Release = Release::new(1, 0);
+    /// From here on phones load a universal application loader first and ask for `.loads` files.
+    pub const LOADER: Release = Release::new(7, 0);
+    /// The first release that knows image names longer than eight characters; older phones must pass through it.
+    pub const LONG_NAMES: Release = Release::new(2, 2);
+
+    /// A release.
+    pub const fn new(major: u16, minor: u16) -> Release {
+        Release { major, minor }
+    }
+}
+
+impl fmt::Display for Release {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+/// The signalling protocol that an image speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// `P0S3…`
+    Sip,
+    /// `P003…`: SCCP, and from 7.0 on also the loader that both protocols share.
+    Sccp,
+    /// `P0M3…`
+    Mgcp,
+}
+
+/// What an image's name says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Image<'a> {
+    /// The name, without extension.
+    pub name: &'a str,
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The release, where the name has one of the known forms.
+    pub release: Option<Release>,
+}
+
+/// The 2.2 image that phones older than 2.2 must load first; what `OS79XX.TXT` names for targets before 7.0.
+pub const BOOTSTRAP: &str = "P0S30202";
+
+/// A pattern for API schemas: the characters that the phone's image names have.
+pub const NAME_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9_-]*$";
+
+/// The longest image name that a phone keeps.
+pub const NAME_MAX: usize = 60;
+
+impl<'a> Image<'a> {
+    /// Reads a name such as `P0S30202`, `P0S3-07-4-00` or `P0S3-8-12-00`. `None` if it is no name of an image.
+    pub fn parse(name: &'a str) -> Option<Image<'a>> {
+        let protocol = match name.get(..4)? {
+            "P0S3" => Protocol::Sip,
+            "P003" => Protocol::Sccp,
+            "P0M3" => Protocol::Mgcp,
+            _ => return None,
+        };
+        let rest = name.get(4..)?;
+        let release = match rest.strip_prefix('-') {
+            Some(dashed) => {
+                let mut parts = dashed.split('-').map(|part| part.parse::<u16>().ok());
+                match (parts.next(), parts.next()) {
+                    (Some(Some(major)), Some(Some(minor))) => Some(Release::new(major, minor)),
+                    _ => None,
+                }
+            }
+            None => match (rest.get(..2).map(str::parse), rest.get(2..4).map(str::parse)) {
+                (Some(Ok(major)), Some(Ok(minor))) => Some(Release::new(major, minor)),
+                _ => None,
+            },
+        };
+        Some(Image { name, protocol, release })
+    }
+
+    /// Whether phones fetch it by way of the loader and a `.loads` file.
+    pub fn uses_loader(&self) -> bool {
+        self.release.is_some_and(|release| release >= Release::LOADER)
+    }
+
+    /// The loader that comes in the same package: `P003-07-4-00` for `P0S3-07-4-00`.
+    pub fn loader(&self) -> Option<String> {
+        self.uses_loader().then(|| format!("P003{}", &self.name[4..]))
+    }
+}
+
+/// The name with the letter O where the digit zero belongs put right, if that makes it an image's name.
+///
+/// The application note itself writes `POS3`, and so do many guides.
+pub fn did_you_mean(name: &str) -> Option<String> {
+    if Image::parse(name).is_some() {
+        return None;
+    }
+    let upper = name.to_ascii_uppercase();
+    let head = upper.get(..4)?;
+    let mended: String = match head {
+        "POS3" | "P0S3" => format!("P0S3{}", &upper[4..]),
+        "POO3" | "PO03" | "P0O3" | "P003" => format!("P003{}", &upper[4..]),
+        "POM3" | "P0M3" => format!("P0M3{}", &upper[4..]),
+        _ => return None,
+    };
+    let tail = mended[4..].replace('O', "0");
+    let mended = format!("{}{tail}", &mended[..4]);
+    Image::parse(&mended).is_some().then_some(mended)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_their_release() {
+        let release = |name| Image::parse(name).unwrap().release;
+        assert_eq!(release("P0S30202"), Some(Release::new(2, 2)));
+        assert_eq!(release("P0S3-03-2-00"), Some(Release::new(3, 2)));
+        assert_eq!(release("P0S3-07-4-00"), Some(Release::new(7, 4)));
+        assert_eq!(release("P0S3-8-12-00"), Some(Release::new(8, 12)));
+        assert_eq!(Image::parse("P0S3-07-4-00").unwrap().loader().as_deref(), Some("P003-07-4-00"));
+        assert_eq!(Image::parse("P0S3-06-3-00").unwrap().loader(), None);
+        assert_eq!(Image::parse("hello"), None);
+        assert_eq!(Image::parse("P0S"), None);
+    }
+
+    #[test]
+    fn the_letter_o_is_recognised() {
+        assert_eq!(did_you_mean("POS30202").as_deref(), Some("P0S30202"));
+        assert_eq!(did_you_mean("POS3-03-2-00").as_deref(), Some("P0S3-03-2-00"));
+        assert_eq!(did_you_mean("p0s3-8-12-oo").as_deref(), Some("P0S3-8-12-00"));
+        assert_eq!(did_you_mean("P0S30202"), None);
+        assert_eq!(did_you_mean("firmware"), None);
+    }
+}

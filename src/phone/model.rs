@@ -1,0 +1,42 @@
+//! The two models and what differs between them.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A phone's model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Model {
+    /// Two line appearances.
+    #[serde(rename = "7940")]
+    Cp7940,
+    /// Six line appearances.
+    #[serde(rename = "7960")]
+    Cp7960,
+}
+
+/// The most line appearances that any model has.
+pub const MAX_LINES: usize = 6;
+
+impl Model {
+    /// How many line appearances the model has.
+    pub const fn lines(self) -> usize {
+        match self {
+            Model::Cp7940 => 2,
+            Model::Cp7960 => MAX_LINES,
+        }
+    }
+
+    /// The name that is printed on the phone.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Model::Cp7940 => "7940",
+            Model::Cp7960 => "7960",
+        }
+    }
+}
+
+impl std::fmt::Display for Model {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,602 @@
+//! The rows. Sources: Cisco's application note for these phones, the administrator guides for SIP firmware 2.0 to 8.0, the
+//! comments of Cisco's own sample files, and files in use. What no manual for this phone confirms is marked `.unconfirmed()`.
+
+use crate::phone::image::Release;
+use crate::phone::model::MAX_LINES;
+use crate::phone::parameter::{Group, Kind, Parameter, Place, Unset, Word};
+
+const LOCKABLE: &[Word] = &[
+    ("Off", "0", "off, and people can switch it on at the phone"),
+    ("On", "1", "on, and people can switch it off at the phone"),
+    ("AlwaysOff", "2", "off for good"),
+    ("AlwaysOn", "3", "on for good"),
+];
+const MONTHS: &[Word] = &[
+    ("January", "1", ""),
+    ("February", "2", ""),
+    ("March", "3", ""),
+    ("April", "4", ""),
+    ("May", "5", ""),
+    ("June", "6", ""),
+    ("July", "7", ""),
+    ("August", "8", ""),
+    ("September", "9", ""),
+    ("October", "10", ""),
+    ("November", "11", ""),
+    ("December", "12", ""),
+];
+const WEEKDAYS: &[Word] = &[
+    ("Sunday", "1", ""),
+    ("Monday", "2", ""),
+    ("Tuesday", "3", ""),
+    ("Wednesday", "4", ""),
+    ("Thursday", "5", ""),
+    ("Friday", "6", ""),
+    ("Saturday", "7", ""),
+];
+const WEEKS: &[Word] = &[
+    ("First", "1", ""),
+    ("Second", "2", ""),
+    ("Third", "3", ""),
+    ("Fourth", "4", ""),
+    ("Fifth", "5", ""),
+    ("Sixth", "6", ""),
+    ("Last", "8", ""),
+];
+const ZONES: &[Word] = &[
+    ("IDL", "IDL", ""),
+    ("NT", "NT", ""),
+    ("AHST", "AHST", ""),
+    ("IMT", "IMT", ""),
+    ("YST", "YST", ""),
+    ("PST", "PST", ""),
+    ("MST", "MST", ""),
+    ("CST", "CST", ""),
+    ("EST", "EST", ""),
+    ("AST", "AST", ""),
+    ("NST", "NST", ""),
+    ("BST", "BST", ""),
+    ("AT", "AT", ""),
+    ("WAT", "WAT", ""),
+    ("GMT", "GMT", ""),
+    ("CET", "CET", ""),
+    ("EET", "EET", ""),
+    ("BT", "BT", ""),
+    ("IT", "IT", ""),
+    ("ZP4", "ZP4", ""),
+    ("AFG", "AFG", ""),
+    ("ZP5", "ZP5", ""),
+    ("IST", "IST", ""),
+    ("ZP6", "ZP6", ""),
+    ("SUM", "SUM", ""),
+    ("WAST", "WAST", ""),
+    ("HST", "HST", ""),
+    ("JST", "JST", ""),
+    ("CAST", "CAST", ""),
+    ("EAST", "EAST", ""),
+    ("EADT", "EADT", ""),
+    ("NZST", "NZST", ""),
+];
+const DATE_FORMATS: &[Word] = &[
+    ("M/D/Y", "M/D/Y", ""),
+    ("D/M/Y", "D/M/Y", ""),
+    ("Y/M/D", "Y/M/D", ""),
+    ("Y/D/M", "Y/D/M", ""),
+    ("Y-M-D", "Y-M-D", ""),
+    ("YY-M-D", "YY-M-D", ""),
+];
+const CODECS: &[Word] = &[
+    ("g711ulaw", "g711ulaw", ""),
+    ("g711alaw", "g711alaw", ""),
+    ("g729a", "g729a", ""),
+    ("none", "none", "no preference; firmware 7.x and later"),
+];
+const TOS: &[Word] = &[
+    ("IpRoutine", "0", ""),
+    ("IpPriority", "1", ""),
+    ("IpImmediate", "2", ""),
+    ("IpFlash", "3", ""),
+    ("IpOverride", "4", ""),
+    ("IpCritic", "5", ""),
+];
+const OUT_OF_BAND: &[Word] = &[
+    ("None", "none", "never"),
+    ("Avt", "avt", "if the other side asks for it, and then not in band"),
+    ("AvtAlways", "avt_always", "always, and never in band"),
+];
+const DB_LEVELS: &[Word] =
+    &[("Minus6dB", "1", ""), ("Minus3dB", "2", ""), ("Nominal", "3", ""), ("Plus3dB", "4", ""), ("Plus6dB", "5", "")];
+const TELNET: &[Word] = &[
+    ("Disabled", "0", ""),
+    ("Enabled", "1", ""),
+    ("Privileged", "2", "needed for the reset command, which restarts the phone from afar"),
+];
+const USER_INFO: &[Word] = &[("None", "none", ""), ("Phone", "phone", ""), ("Ip", "ip", "")];
+const SNTP_MODES: &[Word] = &[
+    ("Unicast", "unicast", ""),
+    ("Multicast", "multicast", ""),
+    ("Anycast", "anycast", ""),
+    ("DirectedBroadcast", "directedbroadcast", ""),
+];
+const MEDIA_TYPES: &[Word] = &[
+    ("Auto", "Auto", ""),
+    ("Full100", "Full100", ""),
+    ("Half100", "Half100", ""),
+    ("Full10", "Full10", ""),
+    ("Half10", "Half10", ""),
+];
+const PORT2_TYPES: &[Word] = &[("HubSwitch", "Hub/Switch", ""), ("PC", "PC", "")];
+
+const URI: Kind = Kind::Text { max: 127 };
+
+const fn number(min: i64, max: i64, unit: &'static str) -> Kind {
+    Kind::Number { min, max, unit }
+}
+
+const PORT: Kind = number(1, 65535, "");
+
+/// A row that every firmware knows and that both objects may set; `default` is what resets it.
+fn row(name: &str, group: Group, kind: Kind, default: &'static str, about: &str) -> Parameter {
+    Parameter::new(name, group, kind, Unset::Write(default), about)
+}
+
+impl Parameter {
+    fn since(mut self, major: u16, minor: u16) -> Self {
+        self.since = Release::new(major, minor);
+        self
+    }
+
+    fn place(mut self, place: Place) -> Self {
+        self.place = place;
+        self
+    }
+
+    /// Nothing is known that resets it.
+    fn never_reset(mut self) -> Self {
+        self.unset = Unset::Leave;
+        self
+    }
+
+    fn unconfirmed(mut self) -> Self {
+        self.documented = false;
+        self.unset = Unset::Leave;
+        self
+    }
+
+    fn locked_on_phones_only(mut self) -> Self {
+        self.phone_only_words = &["AlwaysOff", "AlwaysOn"];
+        self
+    }
+}
+
+/// All rows, in the order in which they are written.
+pub(super) fn all() -> Vec<Parameter> {
+    [firmware(), proxies(), sip(), media(), time(), nat(), access(), services(), calls(), network(), phone(), lines()]
+        .concat()
+}
+
+fn firmware() -> Vec<Parameter> {
+    use Group::{Firmware, Provisioning};
+    vec![
+        row("image_version", Firmware, Kind::FileName, "", "The firmware image that the phone should run.")
+            .place(Place::Elsewhere)
+            .never_reset(),
+        row("tftp_cfg_dir", Provisioning, Kind::Text { max: 64 }, "", "A prefix to the names of phone-specific files. Always written empty: dialtone serves all files from one folder.")
+            .place(Place::Elsewhere)
+            .since(2, 0),
+        row("sync", Provisioning, Kind::Text { max: 32 }, "1", "A mark that a phone compares with syncinfo.xml when it is told to check its files.")
+            .place(Place::Site)
+            .since(2, 0),
+        row("dial_template", Provisioning, Kind::FileName, "dialplan", "The dial plan's file; the phone appends .xml. The site's dialPlan is served under this name.")
+            .place(Place::Site)
+            .since(2, 0),
+    ]
+}
+
+fn proxies() -> Vec<Parameter> {
+    use Group::Proxies;
+    let mut rows = Vec::new();
+    for n in 1..=MAX_LINES {
+        rows.push(
+            row(&format!("proxy{n}_address"), Proxies, Kind::Host, "", &format!("The SIP server of line {n}; a phone can have its own in lines[].proxy. It stands in the host part of To and From, and is where requests go unless outboundProxy is set."))
+                .place(Place::Site),
+        );
+        rows.push(
+            row(
+                &format!("proxy{n}_port"),
+                Proxies,
+                PORT,
+                "5060",
+                &format!("The port of the SIP server of line {n}; a phone can have its own in lines[].proxy."),
+            )
+            .place(Place::Site),
+        );
+    }
+    rows.extend([
+        row("outbound_proxy", Proxies, Kind::Host, "", "Where all requests go, whatever the dial plan and the lines' proxies say. Leave it unset unless a proxy stands before the SIP server.").since(2, 2),
+        row("outbound_proxy_port", Proxies, PORT, "5060", "The port of outboundProxy.").since(2, 2),
+        row("proxy_backup", Proxies, Kind::Host, "", "Where requests go when no proxy answers, whichever proxy that was. The phone puts it in the host part of From.").since(2, 1),
+        row("proxy_backup_port", Proxies, PORT, "5060", "The port of proxyBackup.").since(2, 1),
+        row("proxy_emergency", Proxies, Kind::Host, "", "Where numbers go that the dial plan routes as Emergency. The phone puts it in the host part of To and From.").since(2, 1),
+        row("proxy_emergency_port", Proxies, PORT, "5060", "The port of proxyEmergency.").since(2, 1),
+    ]);
+    for n in 1..=MAX_LINES {
+        rows.push(
+            row(
+                &format!("call_manager{n}_addr"),
+                Proxies,
+                Kind::Host,
+                "",
+                &format!("CallManager {n}, for lines whose proxy is USECALLMANAGER."),
+            )
+            .since(8, 0)
+            .unconfirmed(),
+        );
+        rows.push(
+            row(
+                &format!("call_manager{n}_sip_port"),
+                Proxies,
+                PORT,
+                "5060",
+                &format!("The SIP port of CallManager {n}."),
+            )
+            .since(8, 0)
+            .unconfirmed(),
+        );
+    }
+    rows
+}
+
+fn sip() -> Vec<Parameter> {
+    use Group::Sip;
+    vec![
+        row("proxy_register", Sip, Kind::Switch, "0", "Whether the phone registers its lines."),
+        row("timer_register_expires", Sip, number(1, 3_932_100, "seconds"), "3600", "How long a registration lasts."),
+        row(
+            "timer_register_delta",
+            Sip,
+            number(0, 32_767, "seconds"),
+            "5",
+            "How long before its end a registration is renewed.",
+        )
+        .since(6, 0)
+        .unconfirmed(),
+        row(
+            "timer_invite_expires",
+            Sip,
+            number(1, 86_400, "seconds"),
+            "180",
+            "How long an INVITE may stay unanswered.",
+        ),
+        row(
+            "timer_t1",
+            Sip,
+            number(1, 60_000, "milliseconds"),
+            "500",
+            "SIP timer T1: the first retransmission interval.",
+        ),
+        row(
+            "timer_t2",
+            Sip,
+            number(1, 600_000, "milliseconds"),
+            "4000",
+            "SIP timer T2: the longest retransmission interval.",
+        ),
+        row("sip_retx", Sip, number(1, 32, "times"), "10", "How often a request other than INVITE is retransmitted."),
+        row("sip_invite_retx", Sip, number(1, 32, "times"), "6", "How often an INVITE is retransmitted."),
+        row("user_info", Sip, Kind::Words(USER_INFO), "none", "The user= parameter in the REGISTER's URI.").since(3, 0),
+        row("remote_party_id", Sip, Kind::Switch, "0", "Whether the phone sends and reads Remote-Party-ID.")
+            .since(4, 0),
+        row("domain_name", Sip, Kind::Host, "", "A domain name.").unconfirmed(),
+    ]
+}
+
+fn media() -> Vec<Parameter> {
+    use Group::{Dtmf, Media};
+    vec![
+        row("preferred_codec", Media, Kind::Words(CODECS), "g711ulaw", "The codec that the phone offers first."),
+        row("enable_vad", Media, Kind::Switch, "0", "Voice activity detection: send nothing while nobody speaks.")
+            .since(2, 1),
+        row("tos_media", Media, Kind::Words(TOS), "5", "The IP precedence of voice packets."),
+        row(
+            "dtmf_inband",
+            Dtmf,
+            Kind::Switch,
+            "1",
+            "Whether keys pressed in a call are sent as tones in the voice stream.",
+        ),
+        row(
+            "dtmf_outofband",
+            Dtmf,
+            Kind::Words(OUT_OF_BAND),
+            "avt",
+            "Whether keys pressed in a call are sent as AVT tone events.",
+        ),
+        row("dtmf_avt_payload", Dtmf, number(96, 127, ""), "101", "The RTP payload type of AVT tone events.")
+            .since(2, 0),
+        row("dtmf_db_level", Dtmf, Kind::Words(DB_LEVELS), "3", "How loud tones are."),
+    ]
+}
+
+fn time() -> Vec<Parameter> {
+    use Group::Time;
+    let mut rows = vec![
+        row("sntp_server", Time, Kind::Host, "", "The time server.").since(2, 0),
+        row("sntp_mode", Time, Kind::Words(SNTP_MODES), "directedbroadcast", "How the phone gets the time.")
+            .since(2, 0),
+        row("time_zone", Time, Kind::Words(ZONES), "", "The time zone, by the phone's own abbreviations.")
+            .since(2, 0)
+            .never_reset(),
+        row("time_format_24hr", Time, Kind::Words(LOCKABLE), "1", "Whether the clock shows 24 hours.").since(2, 0),
+        row("date_format", Time, Kind::Words(DATE_FORMATS), "M/D/Y", "How dates are shown.").unconfirmed(),
+        row("dst_auto_adjust", Time, Kind::Switch, "1", "Whether the phone changes to daylight saving time by itself.")
+            .since(2, 0),
+        row("dst_offset", Time, number(-12, 12, "hours"), "1", "How far the clock moves.").since(2, 0),
+    ];
+    let ends = [("start", "begins", "4", "1", "02:00"), ("stop", "ends", "10", "8", "02:00")];
+    for (end, verb, month, week, hour) in ends {
+        let name = |what: &str| format!("dst_{end}_{what}");
+        rows.extend([
+            row(
+                &name("month"),
+                Time,
+                Kind::Words(MONTHS),
+                month,
+                &format!("The month in which daylight saving time {verb}."),
+            )
+            .since(2, 0),
+            row(
+                &name("day"),
+                Time,
+                number(0, 31, ""),
+                "0",
+                &format!(
+                    "The day of the month on which daylight saving time {verb}; 0 to count weeks and weekdays instead."
+                ),
+            )
+            .since(2, 0),
+            row(
+                &name("day_of_week"),
+                Time,
+                Kind::Words(WEEKDAYS),
+                "1",
+                &format!("The weekday on which daylight saving time {verb}."),
+            )
+            .since(2, 0),
+            row(
+                &name("week_of_month"),
+                Time,
+                Kind::Words(WEEKS),
+                week,
+                &format!("The week of the month in which daylight saving time {verb}."),
+            )
+            .since(2, 0),
+            row(
+                &name("time"),
+                Time,
+                Kind::TimeOfDay,
+                hour,
+                &format!("The time of day at which daylight saving time {verb}."),
+            )
+            .since(2, 0),
+        ]);
+    }
+    rows
+}
+
+fn nat() -> Vec<Parameter> {
+    use Group::Nat;
+    vec![
+        row("nat_enable", Nat, Kind::Switch, "0", "Whether the phone is behind address translation.").since(2, 2),
+        row("nat_address", Nat, Kind::Host, "", "The address that the world sees.").since(2, 2),
+        row(
+            "nat_received_processing",
+            Nat,
+            Kind::Switch,
+            "0",
+            "Whether the phone learns its address from the received= tag.",
+        )
+        .since(2, 2),
+        row("voip_control_port", Nat, number(1025, 65_535, ""), "5060", "The phone's own SIP port.").since(2, 2),
+        row("start_media_port", Nat, number(16_384, 32_766, ""), "16384", "The first RTP port.").since(2, 2),
+        row("end_media_port", Nat, number(16_384, 32_766, ""), "32766", "The last RTP port.").since(2, 2),
+    ]
+}
+
+fn access() -> Vec<Parameter> {
+    use Group::Access;
+    vec![
+        row("telnet_level", Access, Kind::Words(TELNET), "0", "Whether and how far telnet gets into the phone.")
+            .since(3, 1),
+        row(
+            "phone_password",
+            Access,
+            Kind::Secret { max: 31 },
+            "cisco",
+            "The password for telnet, the console and unlocking the settings.",
+        )
+        .since(3, 0),
+        row(
+            "phone_prompt",
+            Access,
+            Kind::Text { max: 15 },
+            "SIP Phone",
+            "The prompt that telnet and the console show.",
+        )
+        .since(3, 0),
+    ]
+}
+
+fn services() -> Vec<Parameter> {
+    use Group::Services;
+    vec![
+        row("services_url", Services, Kind::Url, "", "What the Services button opens.").since(4, 0),
+        row("directory_url", Services, Kind::Url, "", "What the Directories button adds.").since(4, 0),
+        row("logo_url", Services, Kind::Url, "", "A Windows bitmap of 256 colours, 90 by 56 pixels, for the display.")
+            .since(4, 0),
+        row("http_proxy_addr", Services, Kind::Host, "", "The HTTP proxy.").since(4, 0),
+        row("http_proxy_port", Services, PORT, "80", "The HTTP proxy's port.").since(4, 0),
+        row("messages_uri", Services, URI, "", "What the Messages button calls.").since(2, 0),
+        row(
+            "language",
+            Services,
+            Kind::Text { max: 31 },
+            "",
+            "The language of the display; the firmware has only English.",
+        )
+        .since(2, 0)
+        .never_reset(),
+    ]
+}
+
+fn calls() -> Vec<Parameter> {
+    use Group::Calls;
+    vec![
+        row("call_waiting", Calls, Kind::Words(LOCKABLE), "1", "Whether a second call may come in on a busy line.")
+            .locked_on_phones_only(),
+        row(
+            "dnd_control",
+            Calls,
+            Kind::Words(LOCKABLE),
+            "0",
+            "Do Not Disturb. AlwaysOn makes a phone that can only call out.",
+        )
+        .since(2, 0)
+        .locked_on_phones_only(),
+        row(
+            "callerid_blocking",
+            Calls,
+            Kind::Words(LOCKABLE),
+            "0",
+            "Whether the caller's own name and number are withheld.",
+        )
+        .since(2, 0)
+        .locked_on_phones_only(),
+        row(
+            "anonymous_call_block",
+            Calls,
+            Kind::Words(LOCKABLE),
+            "0",
+            "Whether calls without a name and number are refused.",
+        )
+        .since(2, 0)
+        .locked_on_phones_only(),
+        row(
+            "call_hold_ringback",
+            Calls,
+            Kind::Words(LOCKABLE),
+            "0",
+            "Whether a held call rings back when the other call ends.",
+        )
+        .since(4, 4)
+        .locked_on_phones_only(),
+        row("autocomplete", Calls, Kind::Switch, "1", "Whether numbers are completed while dialling.").unconfirmed(),
+        row("cnf_join_enable", Calls, Kind::Switch, "1", "Whether a conference goes on when its host leaves.")
+            .since(3, 0),
+        row(
+            "semi_attended_transfer",
+            Calls,
+            Kind::Switch,
+            "1",
+            "Whether a call can be transferred while the target still rings.",
+        )
+        .since(3, 1),
+        row("transfer_onhook_enabled", Calls, Kind::Switch, "0", "Whether hanging up completes a transfer.")
+            .since(8, 0)
+            .unconfirmed(),
+        row("local_cfwd_enable", Calls, Kind::Switch, "1", "Whether calls can be forwarded at the phone.")
+            .since(7, 0)
+            .unconfirmed(),
+        row("cfwd_url", Calls, URI, "", "Where all calls are forwarded to.").place(Place::Phone).unconfirmed(),
+        row(
+            "auto_answer",
+            Calls,
+            number(0, 63, ""),
+            "0",
+            "The lines that answer by themselves, as a bit mask: 1 for line 1, 2 for line 2, 4 for line 3 and so on.",
+        )
+        .place(Place::Phone)
+        .since(7, 0)
+        .unconfirmed(),
+        row("stutter_msg_waiting", Calls, Kind::Switch, "0", "Whether the dial tone stutters while messages wait.")
+            .since(6, 0),
+        row("call_stats", Calls, Kind::Switch, "0", "Whether BYE carries statistics of the call's voice packets.")
+            .since(6, 0),
+    ]
+}
+
+fn network() -> Vec<Parameter> {
+    use Group::Network;
+    vec![
+        row("dyn_dns_addr_1", Network, Kind::Ipv4, "", "A first DNS server that takes the place of DHCP's.")
+            .since(4, 0),
+        row("dyn_dns_addr_2", Network, Kind::Ipv4, "", "A second DNS server that takes the place of DHCP's.")
+            .since(4, 0),
+        row(
+            "dyn_tftp_addr",
+            Network,
+            Kind::Ipv4,
+            "",
+            "Another TFTP server to which the phone turns for its files: with it the phone leaves this site.",
+        )
+        .since(4, 0),
+        row("network_media_type", Network, Kind::Words(MEDIA_TYPES), "Auto", "Speed and duplex of the network port.")
+            .unconfirmed(),
+        row("network_port2_type", Network, Kind::Words(PORT2_TYPES), "Hub/Switch", "What is plugged into the PC port.")
+            .unconfirmed(),
+    ]
+}
+
+fn phone() -> Vec<Parameter> {
+    use Group::{Lines, SpeedDials};
+    let mut rows = vec![
+        row("phone_label", Lines, Kind::Text { max: 11 }, "", "The text in the upper right corner of the display.")
+            .place(Place::Elsewhere)
+            .since(2, 0),
+    ];
+    for n in 1..=MAX_LINES {
+        rows.push(
+            row(&format!("speed_line{n}"), SpeedDials, URI, "", &format!("The number or URI of speed dial key {n}."))
+                .place(Place::Phone)
+                .since(7, 0)
+                .unconfirmed(),
+        );
+        rows.push(
+            row(
+                &format!("speed_label{n}"),
+                SpeedDials,
+                Kind::Text { max: 31 },
+                "",
+                &format!("The label of speed dial key {n}."),
+            )
+            .place(Place::Phone)
+            .since(7, 0)
+            .unconfirmed(),
+        );
+    }
+    rows
+}
+
+fn lines() -> Vec<Parameter> {
+    use Group::Lines;
+    let mut rows = Vec::new();
+    for n in 1..=MAX_LINES {
+        let line = |what: &str, kind, unset, about: &str| {
+            row(&format!("line{n}_{what}"), Lines, kind, unset, about).place(Place::Elsewhere)
+        };
+        rows.extend([
+            line("name", Kind::Text { max: 127 }, "", "The user part of the line's SIP address."),
+            line("shortname", Kind::Text { max: 31 }, "", "The label beside the line's key. Unset: the display name."),
+            line(
+                "displayname",
+                Kind::Text { max: 31 },
+                "",
+                "The display name in the From header. Unset: the line's name.",
+            ),
+            line("authname", Kind::Text { max: 128 }, "UNPROVISIONED", "The user name for authentication."),
+            line("password", Kind::Secret { max: 31 }, "UNPROVISIONED", "The password for authentication."),
+            line("contact", Kind::Text { max: 127 }, "", "The user part of the Contact header."),
+        ]);
+    }
+    rows
+}

@@ -1,0 +1,54 @@
+//! Which characters a phone's files can carry.
+//!
+//! The phone's own character set is taken to be ISO 8859-1: what is in it is written as one byte, what is not is refused.
+//! The file format has no way to write a double quote or a line break inside a value, so both are refused too: that is what
+//! keeps a value from smuggling in a second parameter.
+
+/// Why a text cannot stand in a file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unwritable {
+    /// A double quote would end the value early.
+    #[error("has a double quote, which the phone's file format cannot hold: remove it or use an apostrophe")]
+    Quote,
+    /// A control character, a line break among them.
+    #[error("has a control character or line break (U+{0:04X}): remove it")]
+    Control(u32),
+    /// A character that the phone's character set lacks.
+    #[error("has {0:?}, which the phone's character set (ISO 8859-1) lacks: replace it")]
+    Charset(char),
+    /// More characters than the phone keeps.
+    #[error("has {have} characters; the phone keeps at most {most}: shorten it")]
+    TooLong {
+        /// The characters there are.
+        have: usize,
+        /// The characters that fit.
+        most: usize,
+    },
+}
+
+/// A pattern for API schemas that accepts the characters that [`check`] accepts.
+pub const PATTERN: &str = "^[ !#-~¡-ÿ]*$";
+
+/// Checks a value for the `.cnf` format.
+pub fn check(value: &str, most: usize) -> Result<(), Unwritable> {
+    for c in value.chars() {
+        match c {
+            '"' => return Err(Unwritable::Quote),
+            c if c.is_control() => return Err(Unwritable::Control(c as u32)),
+            c if u32::from(c) > 0xFF || c == '\u{a0}' => return Err(Unwritable::Charset(c)),
+            _ => {}
+        }
+    }
+    let have = value.chars().count();
+    if have > most { Err(Unwritable::TooLong { have, most }) } else { Ok(()) }
+}
+
+/// Writes text as ISO 8859-1. What [`check`] would refuse becomes `?`, so that no caller can write a stray byte.
+pub fn latin1(text: &str, out: &mut Vec<u8>) {
+    out.extend(text.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')));
+}
+
+/// Reads ISO 8859-1.
+pub fn from_latin1(bytes: &[u8]) -> String {
+    bytes.iter().map(|&b| char::from(b)).collect()
+}
