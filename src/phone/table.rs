@@ -4,6 +4,7 @@
 //! in [`rows`]; this file finds them.
 
 mod rows;
+mod words;
 
 use std::collections::HashMap;
 use std::sync::LazyLock;

@@ -1,0 +1,23 @@
+//! What people write and read: the kinds `PhoneSite` and `SipPhone`, and what the API server checks by itself.
+
+pub mod crd;
+mod phone;
+mod reference;
+pub mod settings;
+mod site;
+mod status;
+
+pub use phone::{Line, PhoneFirmware, Proxy, SipPhone, SipPhoneSpec};
+pub use reference::{Extra, ObjectRef, SecretKey};
+pub use settings::Settings;
+pub use site::{
+    DialPlan, DialRule, DialUser, FirmwareSource, PhoneSite, PhoneSiteSpec, PortMode, Ring, ServiceSpec, ServiceType,
+    SiteFirmware, TftpSpec, UnsetParameters,
+};
+pub use status::{
+    FileCounts, LineStatus, PhoneCounts, PhoneFirmwareStatus, PhoneSiteStatus, SipPhoneStatus, SiteFirmwareStatus,
+    Stage, Unclaimed,
+};
+
+/// The API group of both kinds.
+pub const GROUP: &str = "dialtone.dev";

@@ -1,0 +1,67 @@
+//! Small parts that both kinds share.
+
+use std::collections::BTreeMap;
+
+use kube::KubeSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+use crate::phone::text;
+
+/// Another object in the same namespace, by name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, KubeSchema)]
+pub struct ObjectRef {
+    /// The object's name.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+/// One key of a Secret in the same namespace. The value never appears in a ConfigMap, a status, an event, a log or a metric.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, KubeSchema)]
+pub struct SecretKey {
+    /// The Secret's name.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// The key in its data.
+    #[schemars(length(min = 1, max = 253))]
+    pub key: String,
+}
+
+/// Parameters that the typed fields do not know: the phone's own name and the value, as they should stand in the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Extra(pub BTreeMap<String, String>);
+
+/// The characters of a parameter's name.
+pub const EXTRA_NAME: &str = "^[A-Za-z_][A-Za-z0-9_.-]*$";
+/// The longest name and the longest value.
+pub const EXTRA_MAX: (usize, usize) = (64, 255);
+
+impl Extra {
+    /// Whether nothing is set.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl JsonSchema for Extra {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Extra".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "maxProperties": 128,
+            "additionalProperties": {"type": "string", "maxLength": EXTRA_MAX.1, "pattern": text::PATTERN},
+            "x-kubernetes-validations": [{
+                "rule": format!("self.all(name, name.size() <= {} && name.matches('{EXTRA_NAME}'))", EXTRA_MAX.0),
+                "message": "a parameter's name has letters, digits, '_', '.' and '-' only, begins with a letter, and has at most 64 characters",
+            }],
+        })
+    }
+}

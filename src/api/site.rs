@@ -1,0 +1,263 @@
+//! `PhoneSite`: what the phones of one place share, and the TFTP server that they boot from.
+
+use std::collections::BTreeMap;
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::phone::{dialplan, image, parameter, text};
+
+use super::{Extra, ObjectRef, PhoneSiteStatus, Settings, settings};
+
+/// What the phones of a site share.
+#[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "dialtone.dev",
+    version = "v1alpha1",
+    kind = "PhoneSite",
+    plural = "phonesites",
+    namespaced,
+    status = "PhoneSiteStatus",
+    shortname = "site",
+    category = "dialtone",
+    doc = "PhoneSite is a place with phones: the parameters that they share, their firmware, and the TFTP server that they boot from.",
+    printcolumn(name = "Phones", type_ = "integer", json_path = ".status.phones.total", description = "How many phones the site has."),
+    printcolumn(name = "Phones Ready", type_ = "integer", json_path = ".status.phones.ready", description = "How many of them are ready on the server's side."),
+    printcolumn(name = "In Sync", type_ = "integer", json_path = ".status.phones.inSync", description = "How many of them fetched their newest configuration."),
+    printcolumn(name = "Address", type_ = "string", json_path = ".status.address", description = "The TFTP server's address: what DHCP options 66 and 150 should say."),
+    printcolumn(name = "Firmware", type_ = "string", json_path = ".status.firmware.target", description = "The firmware image that phones should run."),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status", description = "Whether everything is done on the server's side."),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason", description = "Why it is ready, or why not.", priority = 1),
+    printcolumn(name = "Servers", type_ = "string", json_path = ".status.servers", description = "TFTP pods that answer, of those that should run.", priority = 1),
+    printcolumn(name = "Files", type_ = "integer", json_path = ".status.files.count", description = "How many files are served.", priority = 1),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "How long ago the object was created."),
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([a-z0-9-]*[a-z0-9])?$') && self.metadata.name.size() <= 40").message("metadata.name: the name of a site becomes part of other objects' names: lower-case letters, digits and '-', beginning with a letter, at most 40 characters")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct PhoneSiteSpec {
+    /// Parameters that all phones of the site share. Written to SIPDefault.cnf.
+    #[serde(default, skip_serializing_if = "Settings::is_empty")]
+    #[schemars(schema_with = "settings::for_site")]
+    pub settings: Settings,
+    /// Parameters that settings does not know, by the phone's own names: they stand in SIPDefault.cnf as they are. A
+    /// parameter that settings knows belongs there; setting it in both places is refused.
+    #[serde(default, skip_serializing_if = "Extra::is_empty")]
+    pub extra_parameters: Extra,
+    /// What is written for parameters that nobody set. A phone remembers every value that it was ever told. Reset: the
+    /// documented default, so that what is in the manifests is what is on the phone. Keep: nothing, so that the phone keeps
+    /// what it has. Default: Reset.
+    #[serde(default)]
+    pub unset_parameters: UnsetParameters,
+    /// The firmware that phones should run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub firmware: Option<SiteFirmware>,
+    /// How dialled digits become calls. Served as <settings.dialTemplate>.xml.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dial_plan: Option<DialPlan>,
+    /// The rings to choose from at the phone. Served as RINGLIST.DAT.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub ring_list: Vec<Ring>,
+    /// The TFTP server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tftp: Option<TftpSpec>,
+    /// Leave everything as it is: what is served goes on being served, and no change is applied until this is false again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspend: bool,
+}
+
+/// What is written for parameters that nobody set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum UnsetParameters {
+    /// The documented default.
+    #[default]
+    Reset,
+    /// Nothing.
+    Keep,
+}
+
+/// A site's firmware.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SiteFirmware {
+    /// The image that phones should run, without extension. Written as image_version, but only once every TFTP pod holds
+    /// the image's files. Example: P0S3-07-4-00. Default: phones keep what they run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 60), regex(pattern = image::NAME_PATTERN))]
+    pub image: Option<String>,
+    /// What OS79XX.TXT names: the image that phones with firmware before 7.0 load first. Default: P0S30202 for an image
+    /// before 7.0, through which phones older than 2.2 must pass, and the image's loader (P003-…) from 7.0 on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 60), regex(pattern = image::NAME_PATTERN))]
+    pub bootstrap: Option<String>,
+    /// Where the images' files come from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<FirmwareSource>,
+    /// The SHA-256 that a file must have, by file name, as 64 hexadecimal digits.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 64, "additionalProperties" = {"type": "string", "pattern": "^[0-9a-fA-F]{64}$", "maxLength": 64}))]
+    pub checksums: BTreeMap<String, String>,
+}
+
+/// Where firmware files come from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FirmwareSource {
+    /// ConfigMaps in the same namespace whose binaryData holds the files, each under its exact name, such as
+    /// P0S3-07-4-00.sb2. A ConfigMap holds at most 1 MiB: give large files one each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".to_string()]))]
+    pub config_maps: Vec<ObjectRef>,
+}
+
+/// How dialled digits become calls.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+pub struct DialPlan {
+    /// The rules. The phone takes the one that matches with the most literal digits.
+    #[serde(default)]
+    #[schemars(length(max = 200))]
+    pub templates: Vec<DialRule>,
+}
+
+/// One rule of a dial plan.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+pub struct DialRule {
+    /// The digits: "." is any one, "*" one or more, "," gives a second dial tone, "\\*" is a star. Written as MATCH. At most
+    /// 63 characters.
+    #[serde(rename = "match")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = dialplan::ATTRIBUTE_PATTERN))]
+    pub pattern: String,
+    /// Seconds to wait for more digits before the call is made; 0 calls at once. Default: the phone's own, 10 seconds in
+    /// later firmware.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 3600))]
+    pub timeout: Option<i64>,
+    /// What ;user= says in the SIP address. Default: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<DialUser>,
+    /// What to dial instead: "%s" is everything that was dialled, "%1" to "%5" what the wildcards stood for. At most 63
+    /// characters. Default: what was dialled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63), regex(pattern = dialplan::ATTRIBUTE_PATTERN))]
+    pub rewrite: Option<String>,
+    /// Where the call goes: Default, Emergency (settings.proxyEmergency), or a host such as a gateway. Default: Default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63), regex(pattern = parameter::HOST_PATTERN))]
+    pub route: Option<String>,
+    /// The second dial tones, one for each comma in match, such as Bellcore-Outside. At most 3.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 3), inner(length(max = 63), regex(pattern = "^[A-Za-z0-9-]*$")))]
+    pub tones: Vec<String>,
+}
+
+/// What `;user=` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DialUser {
+    /// `user=phone`
+    Phone,
+    /// `user=ip`
+    IP,
+}
+
+impl DialUser {
+    /// The word in the dial plan's file.
+    pub const fn word(self) -> &'static str {
+        match self {
+            DialUser::Phone => "Phone",
+            DialUser::IP => "IP",
+        }
+    }
+}
+
+/// One ring.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+pub struct Ring {
+    /// The name in the phone's menu. At most 31 characters.
+    #[schemars(length(min = 1, max = 31), regex(pattern = text::PATTERN))]
+    pub name: String,
+    /// The file that holds it: raw 8 kHz µ-law.
+    #[schemars(length(min = 1, max = 64), regex(pattern = parameter::FILE_NAME_PATTERN))]
+    pub file: String,
+}
+
+/// The TFTP server of a site.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TftpSpec {
+    /// How many pods serve. Default: 2, so that phones boot while one is replaced; 1 with hostNetwork.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 16))]
+    pub replicas: Option<i64>,
+    /// Which UDP port answers. Single: the one that was asked, which works behind a Service, a load balancer and NAT.
+    /// Ephemeral: a new one for each transfer, as RFC 1350 has it, which needs hostNetwork or direct routing to the pods.
+    /// Default: Single.
+    #[serde(default)]
+    pub port_mode: PortMode,
+    /// The Service that gives phones a stable address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServiceSpec>,
+    /// Serve on port 69 of the nodes themselves, without a Service. Needs a namespace that allows host networking.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub host_network: bool,
+    /// What the container asks for, as in a pod: requests and limits. Default: 10m CPU and 32Mi memory requested, and a
+    /// memory limit of 512Mi.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("type" = "object", "x-kubernetes-preserve-unknown-fields" = true))]
+    pub resources: Option<Value>,
+    /// A PodTemplateSpec that is merged over the one that dialtone makes (RFC 7386), for node selectors, tolerations,
+    /// labels and the like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("type" = "object", "x-kubernetes-preserve-unknown-fields" = true))]
+    pub pod_template: Option<Value>,
+}
+
+/// Which UDP port answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PortMode {
+    /// The port that was asked.
+    #[default]
+    Single,
+    /// A new port for each transfer.
+    Ephemeral,
+}
+
+/// The Service in front of the TFTP pods.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceSpec {
+    /// The Service's type. LoadBalancer and NodePort keep the phones' own addresses (externalTrafficPolicy: Local).
+    /// Default: LoadBalancer.
+    #[serde(default, rename = "type")]
+    pub kind: ServiceType,
+    /// Annotations, such as those that a load balancer reads.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 64))]
+    pub annotations: BTreeMap<String, String>,
+    /// The address to ask the load balancer for.
+    #[serde(default, rename = "loadBalancerIP", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 45))]
+    pub load_balancer_ip: Option<String>,
+    /// Which load balancer should take the Service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub load_balancer_class: Option<String>,
+    /// The port on every node. Default: the cluster chooses one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 65535))]
+    pub node_port: Option<i64>,
+}
+
+/// The type of a Service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ServiceType {
+    /// An address of its own, from outside the cluster.
+    #[default]
+    LoadBalancer,
+    /// A port on every node.
+    NodePort,
+    /// An address inside the cluster.
+    ClusterIP,
+}

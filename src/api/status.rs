@@ -1,0 +1,178 @@
+//! What the operator says back.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What is known of a phone.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SipPhoneStatus {
+    /// The metadata.generation that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The name of the phone's file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_file: Option<String>,
+    /// What was rendered: sha256 of the file. For a file with a password in it, a keyed hash of it (HMAC-SHA-256), so that
+    /// nobody can test guesses of the password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_hash: Option<String>,
+    /// What the TFTP pods hold; absent while they differ.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub served_hash: Option<String>,
+    /// What the phone last took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fetched_hash: Option<String>,
+    /// When the phone last fetched a file; written at most every ten minutes unless something else changed too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("type" = "string", "format" = "date-time"))]
+    pub last_seen: Option<String>,
+    /// The phone's address then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// The phone's firmware.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub firmware: Option<PhoneFirmwareStatus>,
+    /// Its lines, as they are entered elsewhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<LineStatus>,
+    /// Accepted: the object is understood and in conflict with no other. Served: every TFTP pod holds the file.
+    /// FirmwareStaged: every TFTP pod holds the image's files. InSync: the phone itself fetched the newest file; false while
+    /// it is unplugged. Ready: Accepted, Served and FirmwareStaged; what a GitOps health check should wait for. Reconciling and
+    /// Stalled stand only while they are true: work is under way, or cannot go on until somebody changes an object.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_string()]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// A phone's firmware.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PhoneFirmwareStatus {
+    /// The image that the phone should run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// How far it is. Unmanaged: no image is wanted. Pending: not every TFTP pod holds the image. Staged: every one does,
+    /// and phones are told of it.
+    pub stage: Stage,
+}
+
+/// How far a phone's firmware is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Stage {
+    /// No image is wanted.
+    #[default]
+    Unmanaged,
+    /// Not every TFTP pod holds the image.
+    Pending,
+    /// Every TFTP pod holds the image.
+    Staged,
+}
+
+/// One line, as it is entered in the Interaction Administrator.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LineStatus {
+    /// The line's name.
+    pub name: String,
+    /// The station's connection address: the line's name at the phone's address. Absent until the phone was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub station_connection: Option<String>,
+    /// The station's identification address in the preferred form: the line's name.
+    pub station_identification: String,
+    /// The station's identification address in the full form: sip:name@proxy:port. Absent without a proxy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub station_identification_uri: Option<String>,
+}
+
+/// What is known of a site.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PhoneSiteStatus {
+    /// The metadata.generation that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The TFTP server's address for phones: what DHCP options 66 and 150 should say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// TFTP pods that answer, of those that should run: "2/2".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub servers: Option<String>,
+    /// How many phones there are, and how far they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phones: Option<PhoneCounts>,
+    /// The site's firmware.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub firmware: Option<SiteFirmwareStatus>,
+    /// What is served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<FileCounts>,
+    /// Phones that asked this site for their configuration and that no SipPhone declares; at most 64.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["mac".to_string()]))]
+    pub unclaimed: Vec<Unclaimed>,
+    /// Accepted: the object is understood. Served: every TFTP pod holds the common files. FirmwareStaged: every TFTP pod
+    /// holds the image's files. Ready: all three, and the TFTP pods answer. Reconciling, Stalled and Suspended stand only while
+    /// they are true.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_string()]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// How many phones there are, and how far they are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PhoneCounts {
+    /// All phones that name the site.
+    pub total: i64,
+    /// Those that are understood and in conflict with no other.
+    pub accepted: i64,
+    /// Those whose newest file every TFTP pod holds.
+    pub served: i64,
+    /// Those with everything done on the server's side.
+    pub ready: i64,
+    /// Those that fetched their newest file.
+    pub in_sync: i64,
+}
+
+/// A site's firmware.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SiteFirmwareStatus {
+    /// The image that phones should run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// The images that every TFTP pod was seen to hold whole, and that phones are told of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub staged: Vec<String>,
+    /// What OS79XX.TXT names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bootstrap: Option<String>,
+}
+
+/// What is served.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+pub struct FileCounts {
+    /// How many files dialtone rendered for the site.
+    pub count: i64,
+    /// How many ConfigMaps hold them.
+    #[serde(rename = "configMaps")]
+    pub config_maps: i64,
+    /// How many Secrets hold them.
+    pub secrets: i64,
+}
+
+/// A phone that nobody declared.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Unclaimed {
+    /// Its Ethernet address, from the name of the file that it asked for.
+    pub mac: String,
+    /// Its address when it was first seen.
+    pub address: String,
+    /// When it first asked.
+    #[schemars(extend("type" = "string", "format" = "date-time"))]
+    pub first_seen: String,
+}
