@@ -8,7 +8,7 @@ mod site;
 mod status;
 
 pub use phone::{Line, PhoneFirmware, Proxy, SipPhone, SipPhoneSpec};
-pub use reference::{Extra, ObjectRef, SecretKey};
+pub use reference::{EXTRA_MAX, Extra, ObjectRef, SecretKey};
 pub use settings::Settings;
 pub use site::{
     DialPlan, DialRule, DialUser, FirmwareSource, PhoneSite, PhoneSiteSpec, PortMode, Ring, ServiceSpec, ServiceType,

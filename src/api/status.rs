@@ -25,6 +25,9 @@ pub struct SipPhoneStatus {
     /// What the phone last took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fetched_hash: Option<String>,
+    /// The SIPDefault.cnf that the phone took together with it, told by its address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fetched_common_hash: Option<String>,
     /// When the phone last fetched a file; written at most every ten minutes unless something else changed too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("type" = "string", "format" = "date-time"))]
@@ -106,6 +109,9 @@ pub struct PhoneSiteStatus {
     /// The site's firmware.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub firmware: Option<SiteFirmwareStatus>,
+    /// The hash of SIPDefault.cnf: sha256, or a keyed hash if it holds a password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub common_hash: Option<String>,
     /// What is served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<FileCounts>,

@@ -1,0 +1,131 @@
+//! Whether a firmware image is there, whole, under the names that phones ask for.
+
+use std::collections::BTreeMap;
+
+use crate::phone::image::{self, Image};
+
+use super::digest::Digest;
+
+/// What is known of one firmware file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FirmwareFile {
+    /// Its digest.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: usize,
+    /// For a `.loads` file: the files that it names.
+    pub parts: Vec<String>,
+}
+
+impl FirmwareFile {
+    /// Looks at a file's bytes.
+    pub fn new(name: &str, bytes: &[u8]) -> FirmwareFile {
+        let parts = if name.ends_with(".loads") { parts_of(bytes) } else { Vec::new() };
+        FirmwareFile { digest: Digest::of(bytes), size: bytes.len(), parts }
+    }
+}
+
+/// The files of a source, by name.
+pub type Inventory = BTreeMap<String, FirmwareFile>;
+
+/// A `.loads` file is a signed header of binary fields and then one name a line.
+fn parts_of(loads: &[u8]) -> Vec<String> {
+    loads
+        .split(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')))
+        .filter_map(|word| std::str::from_utf8(word).ok())
+        .filter(|word| {
+            [".sbn", ".sb2", ".bin"].iter().any(|suffix| word.len() > suffix.len() + 3 && word.ends_with(suffix))
+        })
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The files that phones need for an image.
+pub fn files_of(name: &str, inventory: &Inventory) -> Vec<String> {
+    let Some(image) = Image::parse(name).filter(Image::uses_loader) else {
+        return vec![format!("{name}.bin")];
+    };
+    let loads = format!("{name}.loads");
+    let named = inventory.get(&loads).map(|file| file.parts.clone()).unwrap_or_default();
+    let parts = match (named.is_empty(), image.loader()) {
+        (false, _) => named,
+        (true, Some(loader)) => vec![format!("{loader}.sbn"), format!("{name}.sb2")],
+        (true, None) => vec![format!("{name}.sb2")],
+    };
+    std::iter::once(loads).chain(parts).collect()
+}
+
+/// What keeps an image from being whole; nothing if it is.
+pub fn problems(name: &str, inventory: &Inventory, checksums: &BTreeMap<String, String>) -> Vec<String> {
+    let mut problems = Vec::new();
+    for file in files_of(name, inventory) {
+        match inventory.get(&file) {
+            None => problems.push(match near_miss(&file, inventory) {
+                Some(near) => format!("{file} is missing; there is {near}: rename the key"),
+                None => format!("{file} is missing"),
+            }),
+            Some(found) if found.size == 0 => problems.push(format!("{file} is empty")),
+            Some(found) => match checksums.get(&file) {
+                Some(expected) if Digest::from_hex(expected) != Some(found.digest) => {
+                    problems.push(format!("{file} has the SHA-256 {}, not {expected} as in checksums", found.digest));
+                }
+                _ => {}
+            },
+        }
+    }
+    problems
+}
+
+/// A file whose name differs only by case or by the letter O for a zero.
+fn near_miss<'a>(file: &str, inventory: &'a Inventory) -> Option<&'a str> {
+    let same = |name: &str| name.to_ascii_uppercase().replace('O', "0");
+    inventory.keys().map(String::as_str).find(|name| same(name) == same(file))
+}
+
+/// The image that `OS79XX.TXT` should name for a target.
+pub fn bootstrap(target: &str) -> String {
+    Image::parse(target).and_then(|image| image.loader()).unwrap_or_else(|| image::BOOTSTRAP.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inventory(files: &[(&str, &[u8])]) -> Inventory {
+        files.iter().map(|(name, bytes)| ((*name).to_owned(), FirmwareFile::new(name, bytes))).collect()
+    }
+
+    #[test]
+    fn an_image_before_7_is_one_file() {
+        let held = inventory(&[("P0S3-06-3-00.bin", b"x")]);
+        assert_eq!(problems("P0S3-06-3-00", &held, &BTreeMap::new()), Vec::<String>::new());
+        assert_eq!(problems("P0S30202", &held, &BTreeMap::new()), ["P0S30202.bin is missing"]);
+    }
+
+    #[test]
+    fn an_image_from_7_on_is_what_its_loads_file_names() {
+        let loads =
+            b"\x01\x00\x02sig\x00\xffP0S3-8-12-00.loads\nP003-8-12-00.sbn\nP0S3-8-12-00.sb2\nLA_VERSION=PAS30830\n";
+        let mut held = inventory(&[("P0S3-8-12-00.loads", loads), ("P003-8-12-00.sbn", b"a")]);
+        assert_eq!(problems("P0S3-8-12-00", &held, &BTreeMap::new()), ["P0S3-8-12-00.sb2 is missing"]);
+        held.insert("P0S3-8-12-00.sb2".into(), FirmwareFile::new("P0S3-8-12-00.sb2", b"b"));
+        assert!(problems("P0S3-8-12-00", &held, &BTreeMap::new()).is_empty());
+    }
+
+    #[test]
+    fn near_misses_and_wrong_checksums_are_named() {
+        let held = inventory(&[("POS3-06-3-00.bin", b"x"), ("P0S30202.bin", b"y")]);
+        assert_eq!(
+            problems("P0S3-06-3-00", &held, &BTreeMap::new()),
+            ["P0S3-06-3-00.bin is missing; there is POS3-06-3-00.bin: rename the key"]
+        );
+        let checksums = BTreeMap::from([("P0S30202.bin".to_owned(), "0".repeat(64))]);
+        assert!(problems("P0S30202", &held, &checksums)[0].contains("as in checksums"));
+    }
+
+    #[test]
+    fn the_bootstrap_follows_the_era() {
+        assert_eq!(bootstrap("P0S3-06-3-00"), "P0S30202");
+        assert_eq!(bootstrap("P0S3-07-4-00"), "P003-07-4-00");
+    }
+}

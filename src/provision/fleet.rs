@@ -1,0 +1,394 @@
+//! The model in memory: all sites and phones, what they refer to, and what follows from it.
+//!
+//! Every change comes in by one method and comes out as a list of [`Dirty`] things: what a shell has to read, write or say
+//! anew. The work that a change makes grows with what it touches, not with the number of phones.
+
+mod firmware;
+mod observe;
+mod phones;
+mod sites;
+mod speak;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::api::{PhoneSiteSpec, PhoneSiteStatus, SecretKey, SipPhoneSpec, SipPhoneStatus};
+use crate::phone::Mac;
+
+use super::Key;
+use super::claims::Claims;
+use super::diagnostic::Diagnostic;
+use super::digest::{Digest, HashKey};
+use super::firmware::Inventory;
+use super::observed::{CommonFetches, Seen, Strangers};
+use super::phone::{LineIdentity, PhonePlan};
+use super::shards::{Content, Shards, Slot};
+use super::site::SitePlan;
+use super::values::SecretError;
+
+/// What an object's metadata say that matters here.
+#[derive(Clone, Debug)]
+pub struct Meta {
+    /// Namespace and name.
+    pub key: Key,
+    /// Grows with each change of the spec.
+    pub generation: Option<i64>,
+    /// When it was created, in seconds: the older of two objects keeps what both want.
+    pub created: i64,
+    /// Which version of the object this is; later ones are larger.
+    pub version: u64,
+}
+
+/// A kind of object that others refer to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reference {
+    /// A Secret with passwords.
+    Secret,
+    /// A ConfigMap with firmware.
+    ConfigMap,
+}
+
+/// Something that a shell has to look at.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Dirty {
+    /// An object that is referred to and that the fleet has not been told of.
+    Read(Reference, Key),
+    /// A site's object with files.
+    Shard(Key, Slot),
+    /// A site's other objects.
+    Objects(Key),
+    /// A site's pods, which should look at their files.
+    Pods(Key),
+    /// A site's status.
+    SiteStatus(Key),
+    /// A phone's status.
+    PhoneStatus(Key),
+}
+
+/// Who has to be looked at again when an object changes that others refer to.
+type Users = HashMap<Key, BTreeSet<User>>;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum User {
+    Site(Key),
+    Phone(Key),
+}
+
+struct Site {
+    meta: Meta,
+    spec: Arc<PhoneSiteSpec>,
+    /// What is served: the newest spec, or the last good one.
+    plan: Option<Arc<SitePlan>>,
+    /// Whether the plan is that of the newest spec.
+    current: bool,
+    found: Vec<Diagnostic>,
+    unread: bool,
+    phones: BTreeSet<Key>,
+    by_file: HashMap<String, Key>,
+    by_address: HashMap<IpAddr, BTreeSet<Key>>,
+    shards: Shards,
+    /// What the objects held when the operator started, until each phone was looked at.
+    recovered: HashMap<String, Vec<(Slot, Bytes)>>,
+    pods: BTreeMap<String, HashMap<String, Digest>>,
+    /// How many phones want each image.
+    images: BTreeMap<String, usize>,
+    /// The images that every pod holds whole.
+    staged: BTreeSet<String>,
+    counts: Tally<i64>,
+    strangers: Strangers,
+    common: CommonFetches,
+    hash_key: Option<HashKey>,
+    infra: Infra,
+    status: Known<PhoneSiteStatus>,
+}
+
+struct Phone {
+    meta: Meta,
+    spec: Arc<SipPhoneSpec>,
+    /// What is served: the newest spec, or the last good one.
+    plan: Option<PhonePlan>,
+    /// Whether the plan is that of the newest spec.
+    current: bool,
+    found: Vec<Diagnostic>,
+    unread: bool,
+    /// The site that it is placed in.
+    home: Option<Key>,
+    slot: Option<Slot>,
+    mac: Option<Mac>,
+    lines: Vec<LineIdentity>,
+    image: Option<String>,
+    tally: Tally<bool>,
+    seen: Seen,
+    status: Known<SipPhoneStatus>,
+}
+
+/// The newest status that the API server is known to hold.
+#[derive(Default)]
+struct Known<T> {
+    status: T,
+    version: u64,
+}
+
+/// What is true of a phone, or of how many of a site's phones it is true.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Tally<T> {
+    accepted: T,
+    served: T,
+    ready: T,
+    in_sync: T,
+    placed: T,
+}
+
+/// What a shell knows of a site's surroundings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Infra {
+    /// The TFTP server's address for phones.
+    pub address: Option<String>,
+    /// How many pods should run.
+    pub wanted: i64,
+    /// Why the site's objects cannot be made: a reason and a message.
+    pub problem: Option<(String, String)>,
+}
+
+/// All sites and phones.
+#[derive(Default)]
+pub struct Fleet {
+    sites: HashMap<Key, Site>,
+    phones: HashMap<Key, Phone>,
+    /// Phones by the site that they name, whether or not it exists.
+    by_site: HashMap<Key, BTreeSet<Key>>,
+    secrets: HashMap<Key, Option<BTreeMap<String, Bytes>>>,
+    firmware: HashMap<Key, Option<Arc<Inventory>>>,
+    secret_users: Users,
+    firmware_users: Users,
+    macs: Claims<(String, Mac)>,
+    lines: Claims<(String, LineIdentity)>,
+    /// There are no pods to ask: what the sources hold is what will be served.
+    offline: bool,
+    todo_sites: BTreeSet<Key>,
+    todo_phones: BTreeSet<Key>,
+    todo_tallies: HashSet<Key>,
+    dirty: BTreeSet<Dirty>,
+}
+
+impl Fleet {
+    /// A fleet whose files are served by pods that say what they hold.
+    pub fn new() -> Fleet {
+        Fleet::default()
+    }
+
+    /// A fleet without a cluster: firmware counts as served as soon as it is there.
+    pub fn offline() -> Fleet {
+        Fleet { offline: true, ..Fleet::default() }
+    }
+
+    /// What has to be looked at since the last call.
+    pub fn take_dirty(&mut self) -> Vec<Dirty> {
+        self.settle();
+        std::mem::take(&mut self.dirty).into_iter().collect()
+    }
+
+    /// Follows all changes through.
+    fn settle(&mut self) {
+        loop {
+            if let Some(site) = self.todo_sites.pop_first() {
+                self.settle_site(&site);
+            } else if let Some(phone) = self.todo_phones.pop_first() {
+                self.settle_phone(&phone);
+            } else {
+                break;
+            }
+        }
+        for phone in std::mem::take(&mut self.todo_tallies) {
+            self.settle_tally(&phone);
+        }
+    }
+
+    fn mark(&mut self, dirty: Dirty) {
+        self.dirty.insert(dirty);
+    }
+
+    fn mark_phone(&mut self, phone: &Key) {
+        self.todo_tallies.insert(phone.clone());
+        self.dirty.insert(Dirty::PhoneStatus(phone.clone()));
+    }
+
+    /// Tells of a Secret that somebody refers to; `None` if there is none.
+    pub fn set_secret(&mut self, key: &Key, data: Option<BTreeMap<String, Bytes>>) {
+        if self.secrets.get(key).is_some_and(|known| *known == data) {
+            return;
+        }
+        self.secrets.insert(key.clone(), data);
+        self.look_again(Reference::Secret, key);
+    }
+
+    /// Tells of a ConfigMap with firmware; `None` if there is none.
+    pub fn set_firmware(&mut self, key: &Key, inventory: Option<Inventory>) {
+        let inventory = inventory.map(Arc::new);
+        if self.firmware.get(key).is_some_and(|known| *known == inventory) {
+            return;
+        }
+        self.firmware.insert(key.clone(), inventory);
+        self.look_again(Reference::ConfigMap, key);
+    }
+
+    /// Whether anybody refers to an object.
+    pub fn refers_to(&self, kind: Reference, key: &Key) -> bool {
+        self.users(kind).contains_key(key)
+    }
+
+    fn users(&self, kind: Reference) -> &Users {
+        match kind {
+            Reference::Secret => &self.secret_users,
+            Reference::ConfigMap => &self.firmware_users,
+        }
+    }
+
+    fn look_again(&mut self, kind: Reference, key: &Key) {
+        let users: Vec<User> = self.users(kind).get(key).into_iter().flatten().cloned().collect();
+        for user in users {
+            match (kind, user) {
+                (Reference::ConfigMap, User::Site(site)) => self.restage(&site),
+                (_, User::Site(site)) => {
+                    self.todo_sites.insert(site);
+                }
+                (_, User::Phone(phone)) => {
+                    self.todo_phones.insert(phone);
+                }
+            }
+        }
+    }
+
+    /// Notes what a user refers to now; what nobody refers to any more is forgotten.
+    fn refer(&mut self, kind: Reference, user: &User, before: &BTreeSet<Key>, now: &BTreeSet<Key>) {
+        for key in before.difference(now) {
+            let (users, known) = match kind {
+                Reference::Secret => (&mut self.secret_users, &mut self.secrets as &mut dyn Forget),
+                Reference::ConfigMap => (&mut self.firmware_users, &mut self.firmware as &mut dyn Forget),
+            };
+            if let Some(set) = users.get_mut(key) {
+                set.remove(user);
+                if set.is_empty() {
+                    users.remove(key);
+                    known.forget(key);
+                }
+            }
+        }
+        for key in now.difference(before) {
+            let (users, known) = match kind {
+                Reference::Secret => (&mut self.secret_users, self.secrets.contains_key(key)),
+                Reference::ConfigMap => (&mut self.firmware_users, self.firmware.contains_key(key)),
+            };
+            users.entry(key.clone()).or_default().insert(user.clone());
+            if !known {
+                self.dirty.insert(Dirty::Read(kind, key.clone()));
+            }
+        }
+    }
+
+    fn secret_value(&self, namespace: &str, key: &SecretKey) -> Result<Vec<u8>, SecretError> {
+        match self.secrets.get(&Key::new(namespace, &key.name)) {
+            None => Err(SecretError::Unread),
+            Some(None) => Err(SecretError::NoSecret),
+            Some(Some(data)) => data.get(&key.key).map(|bytes| bytes.to_vec()).ok_or(SecretError::NoKey),
+        }
+    }
+
+    /// All sites.
+    pub fn sites(&self) -> impl Iterator<Item = &Key> {
+        self.sites.keys()
+    }
+
+    /// All phones.
+    pub fn phones(&self) -> impl Iterator<Item = &Key> {
+        self.phones.keys()
+    }
+
+    /// What is to say about a site and about a phone.
+    pub fn findings(&self) -> impl Iterator<Item = (&'static str, &Key, &[Diagnostic])> {
+        let sites = self.sites.iter().map(|(key, site)| ("PhoneSite", key, site.found.as_slice()));
+        let phones = self.phones.iter().map(|(key, phone)| ("SipPhone", key, phone.found.as_slice()));
+        sites.chain(phones)
+    }
+
+    /// What an object of a site should hold; nothing if it should not be there.
+    pub fn content(&self, site: &Key, slot: Slot) -> Content {
+        let mut content = Content::default();
+        let Some(entry) = self.sites.get(site) else { return content };
+        for (name, bytes) in entry.shards.leaving(slot) {
+            content.0.insert(name.clone(), bytes.clone());
+        }
+        match slot {
+            Slot::Common { secret } => {
+                if let Some(plan) = entry.plan.as_ref().filter(|plan| plan.secret == secret) {
+                    content.0.extend(plan.files.iter().map(|f| (f.name.clone(), f.bytes.clone())));
+                }
+            }
+            Slot::Phones { .. } => {
+                for plan in entry.shards.phones(slot).filter_map(|key| self.phones.get(key)?.plan.as_ref()) {
+                    content.0.extend(plan.files.iter().map(|f| (f.name.clone(), f.bytes.clone())));
+                }
+            }
+        }
+        content
+    }
+
+    /// All files of a site, firmware apart.
+    pub fn tree(&self, site: &Key) -> BTreeMap<String, Bytes> {
+        Slot::all().flat_map(|slot| self.content(site, slot).0).collect()
+    }
+
+    /// The ConfigMaps with a site's firmware.
+    pub fn firmware_sources(&self, site: &Key) -> Vec<Key> {
+        let plan = self.sites.get(site).and_then(|entry| entry.plan.as_ref());
+        plan.map(|plan| plan.sources.iter().map(|name| site.sibling(name)).collect()).unwrap_or_default()
+    }
+
+    /// Notes what an object holds in the cluster: after a write, or because somebody else changed it.
+    pub fn note_stored(&mut self, site: &Key, slot: Slot, digest: Option<Digest>) {
+        let wanted = self.content(site, slot);
+        let wanted = (!wanted.0.is_empty()).then(|| wanted.digest());
+        let Some(entry) = self.sites.get_mut(site) else { return };
+        let news = entry.shards.stored(slot) != digest;
+        let relieved = entry.shards.note_stored(slot, digest, wanted);
+        if digest != wanted {
+            self.mark(Dirty::Shard(site.clone(), slot));
+        }
+        for slot in relieved {
+            self.mark(Dirty::Shard(site.clone(), slot));
+        }
+        if news {
+            self.mark(Dirty::Pods(site.clone()));
+            self.mark(Dirty::SiteStatus(site.clone()));
+        }
+    }
+
+    /// What an object holds in the cluster, as far as is known.
+    pub fn stored(&self, site: &Key, slot: Slot) -> Option<Digest> {
+        self.sites.get(site)?.shards.stored(slot)
+    }
+
+    /// Whether a site is to be left as it is.
+    pub fn is_suspended(&self, site: &Key) -> bool {
+        self.sites.get(site).is_some_and(|entry| entry.spec.suspend)
+    }
+
+    /// A site's spec, as its objects are built from: the newest, whether or not its files can be rendered.
+    pub fn site_spec(&self, site: &Key) -> Option<Arc<PhoneSiteSpec>> {
+        self.sites.get(site).map(|entry| entry.spec.clone())
+    }
+}
+
+/// A map of what was read from the cluster.
+trait Forget {
+    fn forget(&mut self, key: &Key);
+}
+
+impl<T> Forget for HashMap<Key, T> {
+    fn forget(&mut self, key: &Key) {
+        self.remove(key);
+    }
+}

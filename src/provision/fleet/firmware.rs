@@ -1,0 +1,128 @@
+//! Which images are there, whole, in every pod.
+
+use super::*;
+use crate::api::Stage;
+use crate::provision::firmware::{files_of, problems};
+
+impl Fleet {
+    /// Notes the image that a phone should run.
+    pub(super) fn want_image(&mut self, key: &Key, image: Option<&str>) {
+        let Some(entry) = self.phones.get_mut(key) else { return };
+        if entry.image.as_deref() == image {
+            return;
+        }
+        let before = std::mem::replace(&mut entry.image, image.map(str::to_owned));
+        let Some(home) = entry.home.clone() else { return };
+        let Some(site) = self.sites.get_mut(&home) else { return };
+        if let Some(image) = &before
+            && let Some(count) = site.images.get_mut(image)
+        {
+            *count -= 1;
+            if *count == 0 {
+                site.images.remove(image);
+            }
+        }
+        if let Some(image) = image {
+            *site.images.entry(image.to_owned()).or_insert(0) += 1;
+        }
+        self.restage(&home);
+    }
+
+    /// All files of a site's sources; `None` while one is unread. A later source wins over an earlier one, as in the pod.
+    pub(super) fn inventory(&self, site: &Key, plan: &SitePlan) -> Option<Inventory> {
+        let mut all = Inventory::new();
+        for name in &plan.sources {
+            if let Some(inventory) = self.firmware.get(&site.sibling(name))? {
+                all.extend(inventory.iter().map(|(name, file)| (name.clone(), file.clone())));
+            }
+        }
+        Some(all)
+    }
+
+    /// Looks again which images are staged; if that changed, the site and its phones are looked at again.
+    pub(super) fn restage(&mut self, key: &Key) {
+        let Some(site) = self.sites.get(key) else { return };
+        let Some(plan) = site.plan.clone() else { return };
+        let wanted: BTreeSet<&String> = site.images.keys().chain(plan.base.image.as_ref()).collect();
+        if wanted.is_empty() && site.staged.is_empty() {
+            return;
+        }
+        let Some(inventory) = self.inventory(key, &plan) else { return };
+        let staged: BTreeSet<String> = wanted
+            .into_iter()
+            .filter(|image| {
+                problems(image, &inventory, &plan.checksums).is_empty() && self.is_held(site, image, &inventory)
+            })
+            .cloned()
+            .collect();
+        self.mark(Dirty::SiteStatus(key.clone()));
+        if self.sites.get(key).is_none_or(|site| site.staged == staged) {
+            return;
+        }
+        if let Some(site) = self.sites.get_mut(key) {
+            site.staged = staged;
+        }
+        self.todo_sites.insert(key.clone());
+        self.todo_phones.extend(self.by_site.get(key).into_iter().flatten().cloned());
+    }
+
+    fn is_held(&self, site: &Site, image: &str, inventory: &Inventory) -> bool {
+        if self.offline {
+            return true;
+        }
+        if site.pods.is_empty() {
+            // Nobody to ask, for instance right after a start: what was true stays true.
+            return site.staged.contains(image);
+        }
+        files_of(image, inventory).iter().all(|file| {
+            let digest = inventory.get(file).map(|file| file.digest);
+            site.pods.values().all(|held| held.get(file).copied() == digest)
+        })
+    }
+
+    /// How far an image is, and why it is not further: a reason and a message.
+    pub(super) fn stage_of(&self, key: &Key, site: &Site, image: Option<&str>) -> (Stage, &'static str, String) {
+        let Some(image) = image else {
+            return (
+                Stage::Unmanaged,
+                "Unmanaged",
+                "no firmware image is wanted: phones keep what they run".to_owned(),
+            );
+        };
+        if site.staged.contains(image) {
+            let by = if self.offline { "the source holds" } else { "every TFTP pod holds" };
+            return (Stage::Staged, "Staged", format!("{by} {image}, whole"));
+        }
+        let Some(plan) = &site.plan else {
+            return (Stage::Pending, "Pending", format!("{image} is not staged yet"));
+        };
+        if plan.sources.is_empty() {
+            let message = format!(
+                "{image} is wanted and there is no source for it: name ConfigMaps in the site's spec.firmware.source.configMaps; phones are not told of it until then"
+            );
+            return (Stage::Pending, "NoSource", message);
+        }
+        let missing: Vec<&str> = plan
+            .sources
+            .iter()
+            .filter(|name| matches!(self.firmware.get(&key.sibling(*name)), Some(None)))
+            .map(String::as_str)
+            .collect();
+        if !missing.is_empty() {
+            return (
+                Stage::Pending,
+                "SourceNotFound",
+                format!("ConfigMap {} does not exist: create it, or correct spec.firmware.source", missing.join(", ")),
+            );
+        }
+        let Some(inventory) = self.inventory(key, plan) else {
+            return (Stage::Pending, "Pending", format!("{image} is not staged yet"));
+        };
+        let problems = problems(image, &inventory, &plan.checksums);
+        if problems.is_empty() {
+            (Stage::Pending, "Pending", format!("not every TFTP pod holds {image} yet"))
+        } else {
+            (Stage::Pending, "Incomplete", format!("{image} is not whole: {}", problems.join("; ")))
+        }
+    }
+}

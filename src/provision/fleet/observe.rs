@@ -1,0 +1,131 @@
+//! What TFTP pods hold, and who fetched what.
+
+use super::*;
+use crate::phone::boot;
+use crate::provision::observed::Fetch;
+
+impl Fleet {
+    /// A pod told what it holds: everything if `complete`, otherwise what changed.
+    pub fn pod_holds(&mut self, site: &Key, pod: &str, complete: bool, held: Vec<(String, Digest)>, gone: &[String]) {
+        let Some(entry) = self.sites.get_mut(site) else { return };
+        let news = !entry.pods.contains_key(pod);
+        let known = entry.pods.entry(pod.to_owned()).or_default();
+        let mut changed: BTreeSet<String> = BTreeSet::new();
+        if complete {
+            let next: HashMap<String, Digest> = held.into_iter().collect();
+            changed.extend(
+                known.iter().filter(|(name, digest)| next.get(*name) != Some(digest)).map(|(name, _)| name.clone()),
+            );
+            changed.extend(next.keys().filter(|name| !known.contains_key(*name)).cloned());
+            *known = next;
+        } else {
+            for name in gone {
+                if known.remove(name).is_some() {
+                    changed.insert(name.clone());
+                }
+            }
+            for (name, digest) in held {
+                if known.insert(name.clone(), digest) != Some(digest) {
+                    changed.insert(name);
+                }
+            }
+        }
+        if news {
+            self.mark_all(site);
+        } else {
+            let phones: BTreeSet<Key> = changed.iter().filter_map(|name| entry.by_file.get(name)).cloned().collect();
+            for phone in phones {
+                self.mark_phone(&phone);
+            }
+        }
+        if news || !changed.is_empty() {
+            self.mark(Dirty::SiteStatus(site.clone()));
+            self.mark(Dirty::Pods(site.clone()));
+            self.restage(site);
+        }
+    }
+
+    /// A pod does not answer any more.
+    pub fn pod_gone(&mut self, site: &Key, pod: &str) {
+        let Some(entry) = self.sites.get_mut(site) else { return };
+        if entry.pods.remove(pod).is_some() {
+            self.mark_all(site);
+            self.restage(site);
+        }
+    }
+
+    /// Whether all pods hold what they should, and nothing else.
+    pub fn pods_are_current(&mut self, key: &Key) -> bool {
+        self.settle();
+        let Some(site) = self.sites.get(key) else { return true };
+        let Some(plan) = &site.plan else { return true };
+        let Some(firmware) = self.inventory(key, plan) else { return true };
+        let common: HashSet<&String> = plan.files.iter().map(|file| &file.name).collect();
+        let own = |name: &String| common.contains(name) || site.by_file.contains_key(name);
+        let firmware: Vec<_> = firmware.iter().filter(|(name, _)| !own(name)).collect();
+        let wanted = common.len() + site.by_file.len() + firmware.len();
+        site.counts.served == site.counts.placed
+            && site.pods.values().all(|held| {
+                held.len() == wanted
+                    && plan.files.iter().all(|file| held.get(&file.name) == Some(&file.digest))
+                    && firmware.iter().all(|(name, file)| held.get(*name) == Some(&file.digest))
+            })
+    }
+
+    /// Somebody fetched a file, or asked for one that is not there.
+    pub fn fetched(&mut self, site_key: &Key, fetch: &Fetch) {
+        let Some(site) = self.sites.get_mut(site_key) else { return };
+        if fetch.name.eq_ignore_ascii_case(boot::SIP_DEFAULT) {
+            let (Some(digest), Some(plan)) = (fetch.taken, &site.plan) else { return };
+            let hash = digest.public(site.hash_key.as_ref().filter(|_| plan.secret));
+            site.common.note(fetch.address, fetch.time, hash);
+            let phones: Vec<Key> = site.by_address.get(&fetch.address).into_iter().flatten().cloned().collect();
+            for phone in phones {
+                self.match_common(site_key, &phone);
+            }
+            return;
+        }
+        let Some(mac) = Mac::from_file_name(&fetch.name) else { return };
+        let own_file = fetch.name.to_ascii_uppercase().contains("SIP");
+        let Some(key) = self.macs.holder(&(site_key.namespace.clone(), mac)).cloned() else {
+            if own_file && fetch.missing && site.strangers.note(mac, fetch.address, fetch.time) {
+                self.mark(Dirty::SiteStatus(site_key.clone()));
+            }
+            return;
+        };
+        let Some(phone) = self.phones.get_mut(&key).filter(|phone| phone.home.as_ref() == Some(site_key)) else {
+            return;
+        };
+        let (Some(digest), true) = (fetch.taken, own_file) else { return };
+        if phone.seen.time.is_some_and(|time| time > fetch.time) {
+            return;
+        }
+        let secret = phone.plan.as_ref().is_some_and(|plan| plan.secret);
+        let hash = digest.public(site.hash_key.as_ref().filter(|_| secret));
+        if let Some(before) = phone.seen.address.filter(|before| *before != fetch.address)
+            && let Some(set) = site.by_address.get_mut(&before)
+        {
+            set.remove(&key);
+            if set.is_empty() {
+                site.by_address.remove(&before);
+            }
+        }
+        site.by_address.entry(fetch.address).or_default().insert(key.clone());
+        phone.seen.fetched = Some(hash);
+        phone.seen.address = Some(fetch.address);
+        phone.seen.time = Some(fetch.time);
+        self.match_common(site_key, &key);
+        self.mark_phone(&key);
+    }
+
+    /// Finds the `SIPDefault.cnf` that a phone took together with its own file.
+    fn match_common(&mut self, site: &Key, key: &Key) {
+        let (Some(site), Some(phone)) = (self.sites.get(site), self.phones.get_mut(key)) else { return };
+        let (Some(address), Some(time)) = (phone.seen.address, phone.seen.time) else { return };
+        let Some(hash) = site.common.before(address, time) else { return };
+        if phone.seen.common.as_deref() != Some(hash) {
+            phone.seen.common = Some(hash.to_owned());
+            self.mark_phone(key);
+        }
+    }
+}

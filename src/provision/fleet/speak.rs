@@ -1,0 +1,152 @@
+//! What the fleet has to say: statuses.
+
+use jiff::Timestamp;
+
+use super::*;
+use crate::api::{FileCounts, PhoneCounts};
+use crate::provision::phone_status::{PhoneFacts, Served, is_in_sync, is_ready, phone_status};
+use crate::provision::site_status::{SiteFacts, site_status};
+use crate::provision::status::acceptance;
+
+impl Fleet {
+    /// A phone's status, if it differs from the one that the API server holds. `None` also while something that it refers
+    /// to has not been read.
+    pub fn phone_status(&mut self, key: &Key, now: Timestamp) -> Option<(SipPhoneStatus, SipPhoneStatus)> {
+        self.settle();
+        let facts = self.phone_facts(key)?;
+        let before = &self.phones.get(key)?.status.status;
+        let after = phone_status(&facts, before, now);
+        (after != *before).then(|| (before.clone(), after))
+    }
+
+    /// A site's status, if it differs from the one that the API server holds.
+    pub fn site_status(&mut self, key: &Key, now: Timestamp) -> Option<(PhoneSiteStatus, PhoneSiteStatus)> {
+        self.settle();
+        let facts = self.site_facts(key)?;
+        let before = &self.sites.get(key)?.status.status;
+        let after = site_status(facts, before, now);
+        (after != *before).then(|| (before.clone(), after))
+    }
+
+    /// A phone's and a site's status as they stand, for shells without an API server.
+    pub fn current_status(&mut self, phone: &Key, now: Timestamp) -> Option<SipPhoneStatus> {
+        self.settle();
+        let facts = self.phone_facts(phone)?;
+        Some(phone_status(&facts, &self.phones.get(phone)?.status.status, now))
+    }
+
+    /// Whether a phone's newest file is on its way to the pods: soon there is more to say.
+    pub fn is_on_its_way(&mut self, key: &Key) -> bool {
+        self.settle();
+        self.phone_facts(key).is_some_and(|facts| facts.current && facts.served == Served::Pending)
+    }
+
+    /// The generation of a phone's spec.
+    pub fn phone_generation(&self, key: &Key) -> Option<i64> {
+        self.phones.get(key)?.meta.generation
+    }
+
+    pub(super) fn settle_tally(&mut self, key: &Key) {
+        let Some(facts) = self.phone_facts(key) else { return };
+        let tally = Tally {
+            accepted: acceptance(facts.found).0,
+            served: facts.served == Served::Everywhere,
+            ready: is_ready(&facts),
+            in_sync: is_in_sync(&facts),
+            placed: facts.file.is_some(),
+        };
+        let Some(phone) = self.phones.get_mut(key) else { return };
+        let before = std::mem::replace(&mut phone.tally, tally);
+        if before != tally
+            && let Some(home) = phone.home.clone()
+            && let Some(site) = self.sites.get_mut(&home)
+        {
+            site.counts.shift(before, tally);
+            self.mark(Dirty::SiteStatus(home));
+        }
+    }
+
+    fn phone_facts(&self, key: &Key) -> Option<PhoneFacts<'_>> {
+        let phone = self.phones.get(key).filter(|phone| !phone.unread)?;
+        let site = phone.home.as_ref().and_then(|home| self.sites.get(home));
+        let hash_key = site.and_then(|site| site.hash_key.as_ref());
+        let file = match &phone.plan {
+            Some(plan) if plan.secret && hash_key.is_none() && !self.offline => return None,
+            Some(plan) => plan
+                .files
+                .first()
+                .map(|file| (file.name.as_str(), file.digest.public(hash_key.filter(|_| plan.secret)))),
+            None => None,
+        };
+        Some(PhoneFacts {
+            generation: phone.meta.generation,
+            found: &phone.found,
+            file,
+            current: phone.current,
+            suspended: site.is_some_and(|site| site.spec.suspend),
+            served: match (site, &phone.plan) {
+                (Some(site), Some(plan)) => self.served(site, &plan.files),
+                _ => Served::Nothing,
+            },
+            target: phone.image.as_deref(),
+            stage: match (site, &phone.home) {
+                (Some(site), Some(home)) => self.stage_of(home, site, phone.image.as_deref()),
+                _ => (crate::api::Stage::Unmanaged, "Unmanaged", "the phone belongs to no site".to_owned()),
+            },
+            common: site.and_then(common_hash),
+            seen: &phone.seen,
+            lines: &phone.lines,
+        })
+    }
+
+    fn served(&self, site: &Site, files: &[crate::provision::File]) -> Served {
+        if self.offline {
+            return Served::Everywhere;
+        }
+        if site.pods.is_empty() {
+            return Served::NoServer;
+        }
+        let everywhere = site.pods.values().all(|held| files.iter().all(|f| held.get(&f.name) == Some(&f.digest)));
+        if everywhere { Served::Everywhere } else { Served::Pending }
+    }
+
+    fn site_facts(&self, key: &Key) -> Option<SiteFacts<'_>> {
+        let site = self.sites.get(key).filter(|site| !site.unread)?;
+        let plan = site.plan.as_deref();
+        let target = site.spec.firmware.as_ref().and_then(|firmware| firmware.image.as_deref());
+        let stored = |secret: bool| site.shards.existing().filter(|slot| slot.secret() == secret).count() as i64;
+        Some(SiteFacts {
+            generation: site.meta.generation,
+            found: &site.found,
+            current: site.current,
+            suspended: site.spec.suspend,
+            served: plan.map_or(Served::Nothing, |plan| self.served(site, &plan.files)),
+            servers: (site.pods.len() as i64, site.infra.wanted),
+            problem: site.infra.problem.as_ref().map(|(reason, message)| (reason.as_str(), message.as_str())),
+            address: site.infra.address.as_deref(),
+            phones: PhoneCounts {
+                total: site.phones.len() as i64,
+                accepted: site.counts.accepted,
+                served: site.counts.served,
+                ready: site.counts.ready,
+                in_sync: site.counts.in_sync,
+            },
+            files: FileCounts {
+                count: (site.by_file.len() + plan.map_or(0, |plan| plan.files.len())) as i64,
+                config_maps: stored(false),
+                secrets: stored(true),
+            },
+            target,
+            stage: self.stage_of(key, site, target),
+            staged: site.staged.iter().cloned().collect(),
+            bootstrap: plan.and_then(|plan| plan.bootstrap.as_deref()),
+            common: common_hash(site),
+            unclaimed: site.strangers.list(),
+        })
+    }
+}
+
+fn common_hash(site: &Site) -> Option<String> {
+    let plan = site.plan.as_ref()?;
+    plan.common().map(|digest| digest.public(site.hash_key.as_ref().filter(|_| plan.secret)))
+}

@@ -1,0 +1,71 @@
+//! From manifests to files, and from what was seen to a status: pure functions and a model in memory.
+//!
+//! Nothing here reads a clock, a socket or the Kubernetes API. The operator, `standalone`, `render` and the tests are shells
+//! round the same [`Fleet`].
+
+mod claims;
+pub mod diagnostic;
+pub mod digest;
+pub mod firmware;
+mod fleet;
+mod observed;
+mod phone;
+mod phone_status;
+mod shards;
+mod site;
+mod site_status;
+mod status;
+mod values;
+
+pub use fleet::{Dirty, Fleet, Infra, Meta, Reference};
+pub use observed::{Fetch, Seen};
+pub use shards::{Content, MAX_SHARDS, Slot};
+pub use values::SecretError;
+
+use std::fmt;
+
+/// An object's namespace and name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    /// The namespace.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+}
+
+impl Key {
+    /// A key.
+    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Key {
+        Key { namespace: namespace.into(), name: name.into() }
+    }
+
+    /// Another object in the same namespace.
+    pub fn sibling(&self, name: impl Into<String>) -> Key {
+        Key { namespace: self.namespace.clone(), name: name.into() }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// One file as phones get it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Its name in the TFTP root.
+    pub name: String,
+    /// Its bytes.
+    pub bytes: bytes::Bytes,
+    /// Their digest.
+    pub digest: digest::Digest,
+}
+
+impl File {
+    /// A file.
+    pub fn new(name: impl Into<String>, bytes: impl Into<bytes::Bytes>) -> File {
+        let bytes = bytes.into();
+        File { name: name.into(), digest: digest::Digest::of(&bytes), bytes }
+    }
+}

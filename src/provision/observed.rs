@@ -1,0 +1,136 @@
+//! What was seen of a phone.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+
+use crate::api::Unclaimed;
+use crate::phone::Mac;
+
+use super::digest::Digest;
+
+/// A request that a TFTP pod answered, or could not answer.
+#[derive(Clone, Debug)]
+pub struct Fetch {
+    /// The file's name, as it is in the tree if it is there, otherwise as it was asked for.
+    pub name: String,
+    /// The digest of the bytes, if the file is there and all of them were acknowledged.
+    pub taken: Option<Digest>,
+    /// Whether there is no such file.
+    pub missing: bool,
+    /// Who asked.
+    pub address: IpAddr,
+    /// When the request ended.
+    pub time: Timestamp,
+}
+
+/// What was seen of one phone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// The hash of its own file as it last took it.
+    pub fetched: Option<String>,
+    /// The hash of `SIPDefault.cnf` as it last took it.
+    pub common: Option<String>,
+    /// Its address then.
+    pub address: Option<IpAddr>,
+    /// When.
+    pub time: Option<Timestamp>,
+}
+
+/// How long before its own file a phone may have fetched `SIPDefault.cnf`, and how far clocks of two pods may differ.
+const TOGETHER: i64 = 120;
+/// How many addresses are remembered with the `SIPDefault.cnf` that they took.
+const MAX_ADDRESSES: usize = 20_000;
+/// How many unclaimed phones a site's status shows.
+const MAX_UNCLAIMED: usize = 64;
+
+/// Who took which `SIPDefault.cnf`: the file's name does not tell which phone it was, its address does.
+#[derive(Debug, Default)]
+pub struct CommonFetches(HashMap<IpAddr, (Timestamp, String)>);
+
+impl CommonFetches {
+    /// Notes a fetch.
+    pub fn note(&mut self, address: IpAddr, time: Timestamp, hash: String) {
+        if self.0.len() >= MAX_ADDRESSES && !self.0.contains_key(&address) {
+            self.0.clear();
+        }
+        let entry = self.0.entry(address).or_insert((time, hash.clone()));
+        if entry.0 <= time {
+            *entry = (time, hash);
+        }
+    }
+
+    /// What the phone that took its own file at that time had taken from the same address.
+    pub fn before(&self, address: IpAddr, time: Timestamp) -> Option<&str> {
+        let (at, hash) = self.0.get(&address)?;
+        let apart = time.as_second() - at.as_second();
+        (-TOGETHER..=TOGETHER).contains(&apart).then_some(hash.as_str())
+    }
+}
+
+/// Phones that nobody declared.
+#[derive(Debug, Default)]
+pub struct Strangers(BTreeMap<Mac, Unclaimed>);
+
+impl Strangers {
+    /// Notes one; whether it is new. A poll every 31 seconds changes nothing.
+    pub fn note(&mut self, mac: Mac, address: IpAddr, time: Timestamp) -> bool {
+        if self.0.contains_key(&mac) || self.0.len() >= MAX_UNCLAIMED {
+            return false;
+        }
+        let first_seen = seconds(time);
+        self.0.insert(mac, Unclaimed { mac: mac.to_string(), address: address.to_string(), first_seen });
+        true
+    }
+
+    /// Takes over what a status said before a restart.
+    pub fn recover(&mut self, unclaimed: &[Unclaimed]) {
+        for one in unclaimed.iter().take(MAX_UNCLAIMED) {
+            if let Ok(mac) = one.mac.parse() {
+                self.0.entry(mac).or_insert_with(|| one.clone());
+            }
+        }
+    }
+
+    /// Somebody declared it; whether it was one of them.
+    pub fn claim(&mut self, mac: Mac) -> bool {
+        self.0.remove(&mac).is_some()
+    }
+
+    /// All of them, by address.
+    pub fn list(&self) -> Vec<Unclaimed> {
+        self.0.values().cloned().collect()
+    }
+}
+
+/// A time as Kubernetes writes it.
+pub fn seconds(time: Timestamp) -> String {
+    Timestamp::from_second(time.as_second()).unwrap_or(time).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_poll_is_news_only_once() {
+        let mut strangers = Strangers::default();
+        let mac: Mac = "000A8A123456".parse().unwrap();
+        let address = IpAddr::from([10, 0, 0, 9]);
+        assert!(strangers.note(mac, address, Timestamp::UNIX_EPOCH));
+        assert!(!strangers.note(mac, address, Timestamp::UNIX_EPOCH));
+        assert!(strangers.claim(mac));
+        assert!(strangers.list().is_empty());
+    }
+
+    #[test]
+    fn strangers_are_bounded() {
+        let mut strangers = Strangers::default();
+        for n in 0..200 {
+            let mac = format!("000A8A1234{n:02X}").parse().unwrap();
+            strangers.note(mac, IpAddr::from([10, 0, 0, 9]), Timestamp::UNIX_EPOCH);
+        }
+        assert_eq!(strangers.list().len(), MAX_UNCLAIMED);
+    }
+}

@@ -1,0 +1,223 @@
+//! One phone's own files.
+
+use std::collections::BTreeSet;
+
+use crate::api::{SipPhoneSpec, UnsetParameters};
+use crate::phone::image::Image;
+use crate::phone::parameter::{Kind, Place, check_host};
+use crate::phone::{Mac, boot, find, text};
+
+use super::File;
+use super::diagnostic::{Diagnostic, reason};
+use super::site::{PhoneBase, check_image, release};
+use super::values::{Secrets, Values};
+
+/// One line, as other systems know it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LineIdentity {
+    /// The line's name.
+    pub name: String,
+    /// Its SIP server and port.
+    pub proxy: Option<(String, String)>,
+}
+
+/// A phone that can be served.
+#[derive(Clone, Debug)]
+pub struct PhonePlan {
+    /// Its address.
+    pub mac: Mac,
+    /// Its files; the first is `SIP<MAC>.cnf`.
+    pub files: Vec<File>,
+    /// Whether one of them holds a password.
+    pub secret: bool,
+}
+
+/// What phones are told of their firmware.
+pub fn target<'a>(spec: &'a SipPhoneSpec, base: &'a PhoneBase) -> Option<&'a str> {
+    spec.firmware.as_ref().and_then(|f| f.image.as_deref()).or(base.image.as_deref())
+}
+
+/// Who the lines are, with the site's proxies where they have none of their own.
+pub fn identities(spec: &SipPhoneSpec, base: &PhoneBase) -> Vec<LineIdentity> {
+    let with_site = |i: usize| base.proxies.get(i).cloned().flatten();
+    let lines = spec.lines.iter().enumerate();
+    lines
+        .map(|(i, line)| {
+            let own = line.proxy.as_ref().map(|proxy| {
+                let port = proxy.port.map(|port| port.to_string());
+                let port = port.or_else(|| with_site(i).map(|(_, port)| port)).unwrap_or_else(|| "5060".to_owned());
+                (proxy.address.to_ascii_lowercase(), port)
+            });
+            LineIdentity { name: line.name.clone(), proxy: own.or_else(|| with_site(i)) }
+        })
+        .collect()
+}
+
+/// Renders a phone. `None` while a Secret is unread or the MAC address cannot be read; errors are among `found`, and then the
+/// plan must not be served.
+pub fn plan(
+    spec: &SipPhoneSpec,
+    base: &PhoneBase,
+    staged: &BTreeSet<String>,
+    secrets: &Secrets<'_>,
+    found: &mut Vec<Diagnostic>,
+) -> Option<PhonePlan> {
+    let mac = match spec.mac.parse::<Mac>() {
+        Ok(mac) if mac.bytes()[0] & 1 == 1 => {
+            found.push(Diagnostic::invalid("spec.mac", format!("{mac} is a group address, which no phone has")));
+            None
+        }
+        Ok(mac) => Some(mac),
+        Err(problem) => {
+            found.push(Diagnostic::invalid("spec.mac", problem.to_string()));
+            None
+        }
+    };
+    let image = spec.firmware.as_ref().and_then(|f| f.image.as_deref());
+    check_image("spec.firmware.image", image, found);
+
+    let mut values = Values::default();
+    lines(spec, base, &mut values, secrets, found);
+    match spec.label.as_deref() {
+        Some(label) => take_text(&mut values, "phone_label", "spec.label", label, found),
+        None if base.unset == UnsetParameters::Reset => values.set("phone_label", ""),
+        None => {}
+    }
+    values.take_settings(&spec.settings, Place::Phone, secrets, found);
+    values.take_extra(&spec.extra_parameters, found);
+    let target = target(spec, base);
+    let told = target.filter(|image| staged.contains(*image));
+    if let Some(image) = image.filter(|image| staged.contains(*image)) {
+        values.set("image_version", image);
+    }
+    if base.unset == UnsetParameters::Reset {
+        values.reset(release(target), |p| p.place == Place::Phone);
+    }
+
+    let mac = mac?;
+    let mut files = vec![File::new(mac.config_file(), values.write())];
+    if let Some(image) = told.filter(|image| Image::parse(image).is_some_and(|image| image.uses_loader())) {
+        files.push(File::new(format!("SEP{mac}.cnf.xml"), boot::sep_xml(spec.model, image)));
+    }
+    (!values.unread).then_some(PhonePlan { mac, files, secret: values.secret })
+}
+
+fn lines(
+    spec: &SipPhoneSpec,
+    base: &PhoneBase,
+    values: &mut Values,
+    secrets: &Secrets<'_>,
+    found: &mut Vec<Diagnostic>,
+) {
+    let most = spec.model.lines();
+    if spec.lines.len() > most {
+        found.push(Diagnostic::invalid(
+            "spec.lines",
+            format!("has {} lines; a {} has {most} line appearances", spec.lines.len(), spec.model),
+        ));
+    }
+    if spec.lines.is_empty() {
+        found.push(Diagnostic::warning(reason::NO_LINES, "spec.lines", "is empty: the phone cannot call"));
+    }
+    let identities = identities(spec, base);
+    for (i, line) in spec.lines.iter().enumerate().take(most) {
+        let n = i + 1;
+        let path = |field: &str| format!("spec.lines[{i}].{field}");
+        let name = |what: &str| format!("line{n}_{what}");
+        if let Some(problem) = name_problem(&line.name) {
+            found.push(Diagnostic::invalid(path("name"), problem));
+        }
+        if identities[..i].contains(&identities[i]) {
+            found.push(Diagnostic::invalid(
+                path("name"),
+                format!("{:?} is the name of another line of this phone on the same proxy", line.name),
+            ));
+        }
+        if identities[i].proxy.is_none() {
+            found.push(Diagnostic::warning(
+                reason::NO_PROXY,
+                path("proxy"),
+                format!("is not set, and neither is the site's settings.proxy{n}Address: the line has no SIP server"),
+            ));
+        }
+        take_text(values, &name("name"), &path("name"), &line.name, found);
+        let display = line.display_name.as_deref();
+        let reset = base.unset == UnsetParameters::Reset;
+        // What the phone would do by itself is written out, because it may remember something else.
+        let short = line.short_name.as_deref().or(display).or(reset.then_some(line.name.as_str()));
+        let display = display.or(reset.then_some(line.name.as_str()));
+        let contact = line.contact.as_deref().or(reset.then_some(""));
+        let auth = line.auth_name.as_deref().or(reset.then_some("UNPROVISIONED"));
+        let texts = [
+            ("shortname", "shortName", short),
+            ("displayname", "displayName", display),
+            ("authname", "authName", auth),
+            ("contact", "contact", contact),
+        ];
+        for (what, field, text) in texts {
+            if let Some(text) = text {
+                // Defaults that were copied from another field are cut to what fits; only what was written is refused.
+                let written = matches!(field, "authName" | "contact")
+                    || (field == "displayName" && line.display_name.is_some())
+                    || (field == "shortName" && (line.short_name.is_some()));
+                let most = find(&name(what)).map_or(31, |p| if let Kind::Text { max } = p.kind { max } else { 31 });
+                let cut: String = if written { text.to_owned() } else { text.chars().take(most).collect() };
+                take_text(values, &name(what), &path(field), &cut, found);
+            }
+        }
+        match (&line.password_secret_ref, find(&name("password"))) {
+            (Some(key), Some(parameter)) => {
+                values.take_secret(parameter, 31, &path("passwordSecretRef"), key, secrets, found);
+            }
+            (None, _) if reset => values.set(&name("password"), "UNPROVISIONED"),
+            _ => {}
+        }
+        if let Some(proxy) = &line.proxy {
+            let problem =
+                if proxy.address.is_empty() { Err("is empty".to_owned()) } else { check_host(&proxy.address) };
+            if let Err(problem) = problem {
+                found.push(Diagnostic::invalid(path("proxy.address"), problem));
+            }
+            values.set(&format!("proxy{n}_address"), &proxy.address);
+            if let Some(port) = proxy.port {
+                if !(1..=65535).contains(&port) {
+                    found.push(Diagnostic::invalid(
+                        path("proxy.port"),
+                        format!("is {port}; it must be from 1 to 65535"),
+                    ));
+                }
+                values.set(&format!("proxy{n}_port"), port.to_string());
+            }
+        }
+    }
+    if base.unset == UnsetParameters::Reset {
+        for n in spec.lines.len() + 1..=most {
+            for what in ["name", "shortname", "displayname", "contact"] {
+                values.set(&format!("line{n}_{what}"), "");
+            }
+            for what in ["authname", "password"] {
+                values.set(&format!("line{n}_{what}"), "UNPROVISIONED");
+            }
+        }
+    }
+}
+
+fn name_problem(name: &str) -> Option<&'static str> {
+    if name.is_empty() {
+        Some("is empty; a line needs the user part of its SIP address, such as 7101")
+    } else if name.contains(char::is_whitespace) {
+        Some("must not contain blanks: the phone sends broken SIP messages if it does")
+    } else if name.contains(['@', '<', '>']) {
+        Some("is the user part of the address only: no '@', '<' or '>'")
+    } else {
+        None
+    }
+}
+
+fn take_text(values: &mut Values, name: &str, path: &str, value: &str, found: &mut Vec<Diagnostic>) {
+    let Some(Kind::Text { max }) = find(name).map(|p| p.kind) else { return };
+    match text::check(value, max) {
+        Ok(()) => values.set(name, value),
+        Err(problem) => found.push(Diagnostic::invalid(path, problem.to_string())),
+    }
+}

@@ -1,0 +1,243 @@
+//! Which ConfigMap or Secret a phone's files are in.
+//!
+//! A file stays where it is: an edit rewrites one shard, and growing does not move anybody. A pod's volume names all shards
+//! from the start, so that a new one rolls no pod. A phone that has to move (it got a password) is written to its new shard
+//! first and leaves the old one only then: there is no moment without its file.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+
+use super::Key;
+use super::digest::Digest;
+
+/// How many shards of each kind a site can have.
+pub const MAX_SHARDS: u8 = 64;
+/// A shard takes no new phone beyond this, while another has room. Small shards make small writes.
+const ROOMY: usize = 256 * 1024;
+/// A shard takes no new phone beyond this. The API server's limit is 1 MiB.
+const FULL: usize = 800 * 1024;
+
+/// One object of a site that holds files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Slot {
+    /// The files that all phones share.
+    Common {
+        /// In a Secret, because one holds a password.
+        secret: bool,
+    },
+    /// Files of phones.
+    Phones {
+        /// In a Secret, because they hold passwords.
+        secret: bool,
+        /// Which shard.
+        index: u8,
+    },
+}
+
+impl Slot {
+    /// Whether it is a Secret.
+    pub const fn secret(self) -> bool {
+        match self {
+            Slot::Common { secret } | Slot::Phones { secret, .. } => secret,
+        }
+    }
+
+    /// The end of the object's name.
+    pub fn suffix(self) -> String {
+        match self {
+            Slot::Common { .. } => "common".to_owned(),
+            Slot::Phones { index, .. } => format!("phones-{index:02}"),
+        }
+    }
+
+    /// Reads what [`Slot::suffix`] wrote.
+    pub fn parse(suffix: &str, secret: bool) -> Option<Slot> {
+        match suffix.strip_prefix("phones-") {
+            Some(index) => {
+                let index = index.parse().ok().filter(|index| *index < MAX_SHARDS)?;
+                Some(Slot::Phones { secret, index })
+            }
+            None => (suffix == "common").then_some(Slot::Common { secret }),
+        }
+    }
+
+    /// All slots that a site can have.
+    pub fn all() -> impl Iterator<Item = Slot> {
+        [false, true].into_iter().flat_map(|secret| {
+            let shards = (0..MAX_SHARDS).map(move |index| Slot::Phones { secret, index });
+            std::iter::once(Slot::Common { secret }).chain(shards)
+        })
+    }
+}
+
+/// What an object should hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Content(pub BTreeMap<String, Bytes>);
+
+impl Content {
+    /// A digest of names and bytes.
+    pub fn digest(&self) -> Digest {
+        let mut all = Sha256::new();
+        for (name, bytes) in &self.0 {
+            all.update((name.len() as u64).to_be_bytes());
+            all.update(name.as_bytes());
+            all.update((bytes.len() as u64).to_be_bytes());
+            all.update(bytes);
+        }
+        Digest::of(&all.finalize())
+    }
+}
+
+/// One shard in memory.
+#[derive(Debug, Default)]
+pub struct Shard {
+    /// The phones in it, and how much room each takes.
+    phones: BTreeMap<Key, usize>,
+    used: usize,
+    /// Files of phones that moved away, until their new shard is written: name, bytes, where to.
+    leaving: BTreeMap<String, (Bytes, Slot)>,
+}
+
+/// All shards of a site.
+#[derive(Debug, Default)]
+pub struct Shards {
+    shards: BTreeMap<Slot, Shard>,
+    /// What each object holds in the cluster, as far as is known.
+    stored: BTreeMap<Slot, Digest>,
+}
+
+impl Shards {
+    /// Finds room for a phone: where it is, if it can stay there. `None` if the site is full.
+    pub fn place(&mut self, phone: &Key, now: Option<Slot>, secret: bool, size: usize) -> Option<Slot> {
+        if let Some(slot) = now.filter(|slot| slot.secret() == secret) {
+            let shard = self.shards.entry(slot).or_default();
+            let without = shard.used - shard.phones.get(phone).copied().unwrap_or(0);
+            if without + size <= FULL {
+                shard.used = without + size;
+                shard.phones.insert(phone.clone(), size);
+                return Some(slot);
+            }
+        }
+        let used = |slot: Slot| self.shards.get(&slot).map_or(0, |shard| shard.used);
+        let slots = || (0..MAX_SHARDS).map(|index| Slot::Phones { secret, index });
+        let slot = slots()
+            .find(|slot| used(*slot) + size <= ROOMY)
+            .or_else(|| slots().min_by_key(|slot| used(*slot)).filter(|slot| used(*slot) + size <= FULL))?;
+        if let Some(before) = now {
+            self.remove(phone, before);
+        }
+        let shard = self.shards.entry(slot).or_default();
+        shard.used += size;
+        shard.phones.insert(phone.clone(), size);
+        Some(slot)
+    }
+
+    /// Takes a phone out.
+    pub fn remove(&mut self, phone: &Key, slot: Slot) {
+        if let Some(shard) = self.shards.get_mut(&slot)
+            && let Some(size) = shard.phones.remove(phone)
+        {
+            shard.used -= size;
+        }
+    }
+
+    /// Keeps a file where it was until `to` is written.
+    pub fn leave_behind(&mut self, slot: Slot, name: String, bytes: Bytes, to: Slot) {
+        self.shards.entry(slot).or_default().leaving.insert(name, (bytes, to));
+    }
+
+    /// The phones in a shard.
+    pub fn phones(&self, slot: Slot) -> impl Iterator<Item = &Key> {
+        self.shards.get(&slot).into_iter().flat_map(|shard| shard.phones.keys())
+    }
+
+    /// The files in a shard that are about to leave it.
+    pub fn leaving(&self, slot: Slot) -> impl Iterator<Item = (&String, &Bytes)> {
+        self.shards.get(&slot).into_iter().flat_map(|s| s.leaving.iter().map(|(name, (bytes, _))| (name, bytes)))
+    }
+
+    /// Notes what an object holds now. If that is what it should hold, other shards can let go of files that moved there:
+    /// those shards are returned.
+    pub fn note_stored(&mut self, slot: Slot, digest: Option<Digest>, wanted: Option<Digest>) -> Vec<Slot> {
+        match digest {
+            Some(digest) => self.stored.insert(slot, digest),
+            None => self.stored.remove(&slot),
+        };
+        let mut relieved = Vec::new();
+        if digest != wanted {
+            return relieved;
+        }
+        for (other, shard) in &mut self.shards {
+            let before = shard.leaving.len();
+            shard.leaving.retain(|_, (_, to)| *to != slot);
+            if shard.leaving.len() < before {
+                relieved.push(*other);
+            }
+        }
+        relieved
+    }
+
+    /// What an object holds, as far as is known.
+    pub fn stored(&self, slot: Slot) -> Option<Digest> {
+        self.stored.get(&slot).copied()
+    }
+
+    /// The objects that exist, as far as is known.
+    pub fn existing(&self) -> impl Iterator<Item = Slot> {
+        self.stored.keys().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn phone(n: usize) -> Key {
+        Key::new("ns", format!("p{n}"))
+    }
+
+    #[test]
+    fn phones_stay_where_they_are_and_shards_grow_one_by_one() {
+        let mut shards = Shards::default();
+        let slots: Vec<Slot> = (0..1000).map(|n| shards.place(&phone(n), None, false, 1024).unwrap()).collect();
+        assert_eq!(slots[0], Slot::Phones { secret: false, index: 0 });
+        assert_eq!(slots[256], Slot::Phones { secret: false, index: 1 });
+        for (n, slot) in slots.iter().enumerate() {
+            assert_eq!(shards.place(&phone(n), Some(*slot), false, 1100), Some(*slot));
+        }
+        assert_eq!(shards.place(&phone(0), Some(slots[0]), true, 1024), Some(Slot::Phones { secret: true, index: 0 }));
+    }
+
+    #[test]
+    fn a_full_site_says_so() {
+        let mut shards = Shards::default();
+        let most = FULL / 10_000 * usize::from(MAX_SHARDS);
+        for n in 0..most {
+            assert!(shards.place(&phone(n), None, false, 10_000).is_some(), "{n} of {most}");
+        }
+        assert_eq!(shards.place(&phone(most), None, false, 10_000), None);
+    }
+
+    #[test]
+    fn a_moved_file_stays_until_its_new_shard_is_written() {
+        let (old, new) = (Slot::Phones { secret: false, index: 0 }, Slot::Phones { secret: true, index: 0 });
+        let mut shards = Shards::default();
+        shards.leave_behind(old, "SIP.cnf".into(), Bytes::from_static(b"x"), new);
+        assert_eq!(shards.leaving(old).count(), 1);
+        assert!(shards.note_stored(old, Some(Digest::of(b"")), Some(Digest::of(b""))).is_empty());
+        assert!(shards.note_stored(new, Some(Digest::of(b"x")), Some(Digest::of(b"y"))).is_empty());
+        assert_eq!(shards.note_stored(new, Some(Digest::of(b"y")), Some(Digest::of(b"y"))), [old]);
+        assert_eq!(shards.leaving(old).count(), 0);
+    }
+
+    #[test]
+    fn names_come_back() {
+        for slot in Slot::all() {
+            assert_eq!(Slot::parse(&slot.suffix(), slot.secret()), Some(slot));
+        }
+        assert_eq!(Slot::parse("phones-64", false), None);
+        assert_eq!(Slot::parse("token", true), None);
+    }
+}
