@@ -1,5 +1,11 @@
 //! Provisions Cisco 7940 and 7960 SIP phones from Kubernetes manifests.
 
 pub mod api;
+mod manifests;
+pub mod operator;
 pub mod phone;
 pub mod provision;
+pub mod render;
+pub mod simulator;
+pub mod standalone;
+pub mod tftp;

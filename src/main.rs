@@ -1,8 +1,10 @@
 //! The command line, nothing else.
 
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
+use tracing_subscriber::EnvFilter;
 
 /// Provisions Cisco 7940 and 7960 SIP phones from Kubernetes manifests.
 #[derive(Parser)]
@@ -10,24 +12,61 @@ use clap::{Parser, Subcommand};
 struct Cli {
     #[command(subcommand)]
     command: Command,
+
+    /// How logs are written, to stderr; RUST_LOG says how much
+    #[arg(long, value_enum, global = true, env = "DIALTONE_LOG_FORMAT", default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
 }
 
 #[derive(Subcommand)]
 enum Command {
+    Operator(dialtone::operator::Args),
+    Tftp(dialtone::tftp::Args),
+    Standalone(dialtone::standalone::Args),
+    Render(dialtone::render::Args),
+    Phone(dialtone::simulator::Args),
     /// Print the CustomResourceDefinitions
     Crds,
 }
 
-fn main() -> ExitCode {
+#[tokio::main]
+async fn main() -> ExitCode {
     let cli = Cli::parse();
+    log_to_stderr(cli.log_format);
+    let success = |()| ExitCode::SUCCESS;
     let result = match cli.command {
-        Command::Crds => dialtone::api::crd::yaml().map(|yaml| print!("{yaml}")).map_err(anyhow::Error::from),
+        Command::Operator(args) => dialtone::operator::run(args).await.map(success),
+        Command::Tftp(args) => dialtone::tftp::run(args).await.map(success),
+        Command::Standalone(args) => dialtone::standalone::run(args).await.map(success),
+        Command::Render(args) => dialtone::render::run(&args),
+        Command::Phone(args) => dialtone::simulator::run(args).await,
+        Command::Crds => print_crds().map(success),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn print_crds() -> anyhow::Result<()> {
+    match std::io::stdout().write_all(dialtone::api::crd::yaml()?.as_bytes()) {
+        // Whoever reads has enough: `dialtone crds | head` is no error.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => Ok(result?),
+    }
+}
+
+fn log_to_stderr(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).with_target(false).init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
     }
 }

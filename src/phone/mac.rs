@@ -24,6 +24,14 @@ impl Mac {
         self.0
     }
 
+    /// The address so many places further on.
+    pub fn plus(self, n: u32) -> Mac {
+        let mut wide = [0; 8];
+        wide[2..].copy_from_slice(&self.0);
+        let sum = u64::from_be_bytes(wide).wrapping_add(n.into()).to_be_bytes();
+        Mac([sum[2], sum[3], sum[4], sum[5], sum[6], sum[7]])
+    }
+
     /// The name of the phone-specific file: `SIP` and the digits in upper case, `.cnf` in lower case.
     pub fn config_file(self) -> String {
         format!("SIP{self}.cnf")

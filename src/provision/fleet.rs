@@ -168,6 +168,8 @@ pub struct Fleet {
     lines: Claims<(String, LineIdentity)>,
     /// There are no pods to ask: what the sources hold is what will be served.
     offline: bool,
+    /// Firmware for all sites, from a folder.
+    folder: Inventory,
     todo_sites: BTreeSet<Key>,
     todo_phones: BTreeSet<Key>,
     todo_tallies: HashSet<Key>,
@@ -233,6 +235,16 @@ impl Fleet {
         }
         self.firmware.insert(key.clone(), inventory);
         self.look_again(Reference::ConfigMap, key);
+    }
+
+    /// Tells of firmware for all sites, from a folder: for shells without a cluster.
+    pub fn set_folder(&mut self, inventory: Inventory) {
+        if self.folder != inventory {
+            self.folder = inventory;
+            for site in self.sites.keys().cloned().collect::<Vec<_>>() {
+                self.restage(&site);
+            }
+        }
     }
 
     /// Whether anybody refers to an object.

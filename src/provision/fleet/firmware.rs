@@ -28,9 +28,16 @@ impl Fleet {
         self.restage(&home);
     }
 
+    /// A digest of what a ConfigMap with firmware holds.
+    pub fn firmware_digest(&self, source: &Key) -> Option<Digest> {
+        let inventory = self.firmware.get(source)?.as_ref()?;
+        let lines: Vec<String> = inventory.iter().map(|(name, file)| format!("{name} {}", file.digest)).collect();
+        Some(Digest::of(lines.join("\n").as_bytes()))
+    }
+
     /// All files of a site's sources; `None` while one is unread. A later source wins over an earlier one, as in the pod.
     pub(super) fn inventory(&self, site: &Key, plan: &SitePlan) -> Option<Inventory> {
-        let mut all = Inventory::new();
+        let mut all = self.folder.clone();
         for name in &plan.sources {
             if let Some(inventory) = self.firmware.get(&site.sibling(name))? {
                 all.extend(inventory.iter().map(|(name, file)| (name.clone(), file.clone())));
@@ -96,7 +103,7 @@ impl Fleet {
         let Some(plan) = &site.plan else {
             return (Stage::Pending, "Pending", format!("{image} is not staged yet"));
         };
-        if plan.sources.is_empty() {
+        if plan.sources.is_empty() && self.folder.is_empty() {
             let message = format!(
                 "{image} is wanted and there is no source for it: name ConfigMaps in the site's spec.firmware.source.configMaps; phones are not told of it until then"
             );

@@ -1,0 +1,240 @@
+//! Manifests from files, folders and stdin, for the shells without a cluster.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::api::{GROUP, PhoneSite, SipPhone};
+use crate::provision::firmware::{FirmwareFile, Inventory};
+use crate::provision::{Dirty, Fleet, Key, Meta, Reference};
+
+/// The namespace of objects that name none.
+const DEFAULT_NAMESPACE: &str = "default";
+
+/// What was found.
+#[derive(Default)]
+pub struct Manifests {
+    sites: BTreeMap<Key, (PhoneSite, String)>,
+    phones: BTreeMap<Key, (SipPhone, String)>,
+    secrets: BTreeMap<Key, BTreeMap<String, bytes::Bytes>>,
+    maps: BTreeMap<Key, BTreeMap<String, bytes::Bytes>>,
+    /// What cannot be read: file, object, field and why.
+    pub errors: Vec<String>,
+}
+
+impl Manifests {
+    /// Reads files and folders; `-` is stdin.
+    pub fn read(paths: &[PathBuf]) -> anyhow::Result<Manifests> {
+        let mut manifests = Manifests::default();
+        for path in paths {
+            if path.as_os_str() == "-" {
+                let mut text = String::new();
+                std::io::stdin().read_to_string(&mut text).context("cannot read stdin")?;
+                manifests.take("stdin", &text);
+            } else {
+                manifests.path(path, true)?;
+            }
+        }
+        Ok(manifests)
+    }
+
+    fn path(&mut self, path: &Path, named: bool) -> anyhow::Result<()> {
+        let shown = path.display().to_string();
+        if path.is_dir() {
+            let entries = std::fs::read_dir(path).with_context(|| format!("cannot read {shown}"))?;
+            let mut entries: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+            entries.sort();
+            let is_hidden = |p: &Path| p.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+            return entries.iter().filter(|p| !is_hidden(p)).try_for_each(|entry| self.path(entry, false));
+        }
+        let known = path.extension().is_some_and(|e| ["yaml", "yml", "json"].iter().any(|known| e == *known));
+        if known || named {
+            let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
+            self.take(&shown, &text);
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, file: &str, text: &str) {
+        match serde_saphyr::from_multiple::<Value>(text) {
+            Ok(documents) => documents.into_iter().for_each(|document| self.document(file, document)),
+            Err(error) => self.errors.push(format!("{file}: not YAML: {error}")),
+        }
+    }
+
+    fn document(&mut self, file: &str, document: Value) {
+        if document.is_null() {
+            return;
+        }
+        let text = |field: &str| document[field].as_str().unwrap_or_default().to_owned();
+        let (version, kind) = (text("apiVersion"), text("kind"));
+        if kind == "List" {
+            if let Some(items) = document["items"].as_array() {
+                items.iter().for_each(|item| self.document(file, item.clone()));
+            }
+            return;
+        }
+        let result = match (version.as_str(), kind.as_str()) {
+            (v, "PhoneSite") if v == format!("{GROUP}/v1alpha1") => self.site(file, document),
+            (v, "SipPhone") if v == format!("{GROUP}/v1alpha1") => self.phone(file, document),
+            (v, "PhoneSite" | "SipPhone") => {
+                Err(anyhow::anyhow!("{kind} of apiVersion {v:?}: it must be {GROUP}/v1alpha1"))
+            }
+            ("v1", "Secret") => self.secret(document),
+            ("v1", "ConfigMap") => self.map(document),
+            // What belongs to somebody else may stand in the same folder.
+            _ => Ok(()),
+        };
+        if let Err(error) = result {
+            self.errors.push(format!("{file}: {error:#}"));
+        }
+    }
+
+    fn site(&mut self, file: &str, document: Value) -> anyhow::Result<()> {
+        let site: PhoneSite = typed(document)?;
+        let key = key(&site.metadata)?;
+        if let Some((_, other)) = self.sites.insert(key.clone(), (site, file.to_owned())) {
+            bail!("PhoneSite {key} stands in {other} too");
+        }
+        Ok(())
+    }
+
+    fn phone(&mut self, file: &str, document: Value) -> anyhow::Result<()> {
+        let phone: SipPhone = typed(document)?;
+        let key = key(&phone.metadata)?;
+        if let Some((_, other)) = self.phones.insert(key.clone(), (phone, file.to_owned())) {
+            bail!("SipPhone {key} stands in {other} too");
+        }
+        Ok(())
+    }
+
+    fn secret(&mut self, document: Value) -> anyhow::Result<()> {
+        let secret: Secret = typed(document)?;
+        let text = secret.string_data.unwrap_or_default().into_iter().map(|(name, text)| (name, text.into()));
+        let data = secret.data.unwrap_or_default().into_iter().map(|(name, bytes)| (name, bytes.0.into()));
+        self.secrets.insert(key(&secret.metadata)?, data.chain(text).collect());
+        Ok(())
+    }
+
+    fn map(&mut self, document: Value) -> anyhow::Result<()> {
+        let map: ConfigMap = typed(document)?;
+        let text = map.data.unwrap_or_default().into_iter().map(|(name, text)| (name, text.into()));
+        let binary = map.binary_data.unwrap_or_default().into_iter().map(|(name, bytes)| (name, bytes.0.into()));
+        self.maps.insert(key(&map.metadata)?, binary.chain(text).collect());
+        Ok(())
+    }
+
+    /// Where an object stands.
+    pub fn file_of(&self, kind: &str, key: &Key) -> &str {
+        let file = match kind {
+            "PhoneSite" => self.sites.get(key).map(|(_, file)| file),
+            _ => self.phones.get(key).map(|(_, file)| file),
+        };
+        file.map_or("", String::as_str)
+    }
+
+    /// The bytes of a ConfigMap.
+    pub fn map_data(&self, key: &Key) -> Option<&BTreeMap<String, bytes::Bytes>> {
+        self.maps.get(key)
+    }
+
+    /// Tells a fleet of everything, and takes out what is no longer there.
+    pub fn tell(&self, fleet: &mut Fleet) {
+        let gone_phones: Vec<Key> = fleet.phones().filter(|key| !self.phones.contains_key(*key)).cloned().collect();
+        let gone_sites: Vec<Key> = fleet.sites().filter(|key| !self.sites.contains_key(*key)).cloned().collect();
+        gone_phones.iter().for_each(|key| fleet.remove_phone(key));
+        gone_sites.iter().for_each(|key| fleet.remove_site(key));
+        let meta = |key: &Key| Meta { key: key.clone(), generation: None, created: 0, version: 0 };
+        for (key, (site, _)) in &self.sites {
+            fleet.set_site(meta(key), site.spec.clone(), site.status.clone().unwrap_or_default());
+        }
+        for (key, (phone, _)) in &self.phones {
+            fleet.set_phone(meta(key), phone.spec.clone(), phone.status.clone().unwrap_or_default());
+        }
+        for (key, data) in &self.secrets {
+            if fleet.refers_to(Reference::Secret, key) {
+                fleet.set_secret(key, Some(data.clone()));
+            }
+        }
+        for (key, data) in &self.maps {
+            if fleet.refers_to(Reference::ConfigMap, key) {
+                fleet.set_firmware(key, Some(inventory(data)));
+            }
+        }
+        // What is not among the manifests is not there.
+        loop {
+            let dirty = fleet.take_dirty();
+            let mut read = false;
+            for thing in dirty {
+                if let Dirty::Read(kind, key) = thing {
+                    read = true;
+                    match kind {
+                        Reference::Secret => fleet.set_secret(&key, self.secrets.get(&key).cloned()),
+                        Reference::ConfigMap => fleet.set_firmware(&key, self.maps.get(&key).map(inventory)),
+                    }
+                }
+            }
+            if !read {
+                return;
+            }
+        }
+    }
+
+    /// Secrets and ConfigMaps that were there before and no longer are.
+    pub fn tell_missing(&self, before: &Manifests, fleet: &mut Fleet) {
+        for key in before.secrets.keys().filter(|key| !self.secrets.contains_key(*key)) {
+            if fleet.refers_to(Reference::Secret, key) {
+                fleet.set_secret(key, None);
+            }
+        }
+        for key in before.maps.keys().filter(|key| !self.maps.contains_key(*key)) {
+            if fleet.refers_to(Reference::ConfigMap, key) {
+                fleet.set_firmware(key, None);
+            }
+        }
+    }
+}
+
+/// Looks at firmware files.
+pub fn inventory(data: &BTreeMap<String, bytes::Bytes>) -> Inventory {
+    data.iter().map(|(name, bytes)| (name.clone(), FirmwareFile::new(name, bytes))).collect()
+}
+
+fn key(meta: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta) -> anyhow::Result<Key> {
+    let name = meta.name.clone().context("metadata.name is missing")?;
+    let namespace = meta.namespace.clone().unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
+    // Both become folders: nothing that the API server would refuse may come that far.
+    for part in [&name, &namespace] {
+        let fine = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
+        if part.is_empty() || part.len() > 253 || part.starts_with('.') || !part.bytes().all(fine) {
+            bail!("metadata: {part:?} is no name: lower-case letters, digits, '-' and '.' only");
+        }
+    }
+    Ok(Key { namespace, name })
+}
+
+/// A document as its type, with the field's path in every error; fields that the type does not have are errors too.
+fn typed<T: DeserializeOwned>(document: Value) -> anyhow::Result<T> {
+    let who = format!(
+        "{} {}",
+        document["kind"].as_str().unwrap_or("object"),
+        document["metadata"]["name"].as_str().unwrap_or("without a name")
+    );
+    let mut unknown = Vec::new();
+    let object: T = {
+        let mut note = |path: serde_ignored::Path<'_>| unknown.push(path.to_string());
+        let ignored = serde_ignored::Deserializer::new(document, &mut note);
+        serde_path_to_error::deserialize(ignored)
+            .map_err(|error| anyhow::anyhow!("{who}: {}: {}", error.path(), error.inner()))?
+    };
+    unknown.retain(|path| path.starts_with("spec"));
+    if !unknown.is_empty() {
+        bail!("{who}: there is no field {}: correct its name or remove it", unknown.join(", ").replace(".?.", "."));
+    }
+    Ok(object)
+}

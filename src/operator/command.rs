@@ -1,0 +1,66 @@
+//! `dialtone operator`.
+
+use std::net::SocketAddr;
+
+use kube::Client;
+use kube::config::{Config, KubeConfigOptions};
+
+use super::context::Options;
+use super::start;
+
+/// Run the controller in, or against, a cluster
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
+    /// The image of the TFTP pods: this program's own
+    #[arg(long, env = "DIALTONE_IMAGE", value_name = "IMAGE")]
+    image: String,
+
+    /// When nodes pull the image: Always, IfNotPresent or Never [default: the cluster's own rule]
+    #[arg(long, env = "DIALTONE_IMAGE_PULL_POLICY", value_name = "POLICY")]
+    image_pull_policy: Option<String>,
+
+    /// Secrets for pulling the image, which must exist in the sites' namespaces
+    #[arg(long, env = "DIALTONE_IMAGE_PULL_SECRETS", value_name = "NAME", value_delimiter = ',')]
+    image_pull_secrets: Vec<String>,
+
+    /// Look after these namespaces only [default: all]
+    #[arg(long, env = "DIALTONE_NAMESPACES", value_name = "NAMESPACE", value_delimiter = ',')]
+    namespaces: Vec<String>,
+
+    /// The namespace that the operator runs in: only it may ask TFTP pods what they served [default: anybody may, with the
+    /// site's token]
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE")]
+    own_namespace: Option<String>,
+
+    /// Serve /livez, /readyz and /metrics here
+    #[arg(long, default_value = "0.0.0.0:8080", value_name = "ADDR:PORT")]
+    http: SocketAddr,
+
+    /// The kubeconfig's context to use, outside a cluster
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
+}
+
+/// Runs until it is told to end.
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    let mut config = match &args.context {
+        Some(context) => {
+            let options = KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() };
+            Config::from_kubeconfig(&options).await?
+        }
+        None => Config::infer().await?,
+    };
+    // Failures go back to the queue, which waits for each object by itself; a client that retries for minutes would hold a
+    // worker all that time.
+    config.default_retry = false;
+    let client = Client::try_from(config)?;
+    let options = Options {
+        image: args.image,
+        image_pull_policy: args.image_pull_policy,
+        image_pull_secrets: args.image_pull_secrets.into_iter().filter(|name| !name.is_empty()).collect(),
+        namespaces: args.namespaces.into_iter().filter(|name| !name.is_empty()).collect(),
+        own_namespace: args.own_namespace,
+        http: args.http,
+    };
+    start::run(client, options).await
+}

@@ -1,0 +1,112 @@
+//! Events: what a person should notice. They come from changes of conditions, never from their mere presence, so that
+//! nothing is said twice.
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::runtime::events::{Event, EventType};
+
+use super::apply::limited;
+use super::context::Context;
+use crate::api::GROUP;
+use crate::provision::Key;
+
+/// One thing to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct News {
+    /// Whether somebody should act.
+    pub warning: bool,
+    /// The reason.
+    pub reason: String,
+    /// The words.
+    pub note: String,
+}
+
+/// What changed in a way that a person should notice. The recorder takes events of one reason for repeats of each other,
+/// so every kind of news has a reason of its own.
+pub fn news(before: &[Condition], after: &[Condition]) -> Vec<News> {
+    let find = |conditions: &[Condition], kind: &str| conditions.iter().find(|c| c.type_ == kind).cloned();
+    let mut all = Vec::new();
+    for kind in ["Accepted", "FirmwareStaged", "InSync", "Suspended"] {
+        let (was, is) = (find(before, kind), find(after, kind));
+        let same = |a: &Option<Condition>, b: &Option<Condition>| {
+            a.as_ref().map(|c| (&c.status, &c.reason, &c.message))
+                == b.as_ref().map(|c| (&c.status, &c.reason, &c.message))
+        };
+        if same(&was, &is) {
+            continue;
+        }
+        let failed = |c: &Option<Condition>| c.as_ref().is_some_and(|c| c.status == "False");
+        let Some(is) = is else {
+            if kind == "Suspended" {
+                all.push(News { warning: false, reason: "Resumed".into(), note: "changes are applied again".into() });
+            }
+            continue;
+        };
+        let news = |warning| News { warning, reason: is.reason.clone(), note: is.message.clone() };
+        match kind {
+            "Accepted" if is.status == "False" => all.push(news(true)),
+            "Accepted" if is.reason == "AcceptedWithWarnings" => all.push(news(true)),
+            "Accepted" if failed(&was) => all.push(news(false)),
+            "FirmwareStaged" if is.status == "False" && is.reason != "Pending" => all.push(news(true)),
+            "FirmwareStaged" if is.reason == "Staged" => all.push(news(false)),
+            "InSync" if is.status == "True" => all.push(news(false)),
+            "Suspended" => all.push(news(false)),
+            _ => {}
+        }
+    }
+    all
+}
+
+/// Publishes events. They are a courtesy: one that cannot be written is logged and forgotten.
+pub async fn publish(ctx: &Context, kind: &str, key: &Key, uid: &str, news: Vec<News>) {
+    let reference = ObjectReference {
+        api_version: Some(format!("{GROUP}/v1alpha1")),
+        kind: Some(kind.to_owned()),
+        name: Some(key.name.clone()),
+        namespace: Some(key.namespace.clone()),
+        uid: Some(uid.to_owned()),
+        ..ObjectReference::default()
+    };
+    for one in news {
+        let event = Event {
+            type_: if one.warning { EventType::Warning } else { EventType::Normal },
+            reason: one.reason,
+            note: Some(one.note.chars().take(1000).collect()),
+            action: "Provision".to_owned(),
+            secondary: None,
+        };
+        if let Err(error) = limited(ctx.recorder.publish(&event, &reference)).await {
+            tracing::warn!(object = %key, %error, "an event could not be written");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn condition(kind: &str, status: &str, reason: &str, message: &str) -> Condition {
+        let time = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(jiff::Timestamp::UNIX_EPOCH);
+        Condition {
+            type_: kind.into(),
+            status: status.into(),
+            reason: reason.into(),
+            message: message.into(),
+            last_transition_time: time,
+            observed_generation: None,
+        }
+    }
+
+    #[test]
+    fn only_changes_are_news() {
+        let good = [condition("Accepted", "True", "Accepted", "")];
+        let bad = [condition("Accepted", "False", "DuplicateMac", "phone b has it")];
+        assert!(news(&[], &good).is_empty());
+        assert!(news(&bad, &bad).is_empty());
+        assert_eq!(
+            news(&good, &bad),
+            [News { warning: true, reason: "DuplicateMac".into(), note: "phone b has it".into() }]
+        );
+        assert!(!news(&bad, &good)[0].warning);
+    }
+}

@@ -1,0 +1,52 @@
+//! `/livez`, `/readyz` and `/metrics`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use axum::routing::get;
+
+use super::context::Context;
+
+/// Serves until the process ends.
+pub async fn serve(ctx: Arc<Context>, address: SocketAddr) -> anyhow::Result<()> {
+    let routes = Router::new()
+        // Being alive does not depend on the API server: a restart would not bring it back.
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .with_state(ctx);
+    let listener =
+        tokio::net::TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    axum::serve(listener, routes).await?;
+    Ok(())
+}
+
+async fn readyz(State(ctx): State<Arc<Context>>) -> impl IntoResponse {
+    match ctx.ready.load(Ordering::Acquire) {
+        true => (StatusCode::OK, "ok\n"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "waiting for the API server to tell what there is\n"),
+    }
+}
+
+async fn metrics(State(ctx): State<Arc<Context>>) -> impl IntoResponse {
+    let (waiting, _, failing) = ctx.queue.depth();
+    ctx.metrics.waiting.set(waiting as i64);
+    ctx.metrics.failing.set(failing as i64);
+    let (sites, phones) = ctx.ask(|fleet| (fleet.sites().count(), fleet.phones().count()));
+    ctx.metrics.sites.set(sites as i64);
+    ctx.metrics.phones.set(phones as i64);
+    match ctx.metrics.text() {
+        Ok(text) => {
+            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            ([(CONTENT_TYPE, kind)], text).into_response()
+        }
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}

@@ -1,0 +1,80 @@
+//! Start and end: nothing is written before all that there is has been told, so that a restart changes nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use kube::Client;
+use tokio::time::{Instant, sleep};
+
+use super::context::{Context, Options};
+use super::{http, read, watch, work};
+use crate::provision::Key;
+
+/// How long the pods have at the start to tell what they hold, before statuses are written without them.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Runs until the process is told to end.
+pub async fn run(client: Client, options: Options) -> anyhow::Result<()> {
+    let address = options.http;
+    let ctx = Arc::new(Context::new(client, options));
+    let server = tokio::spawn(http::serve(ctx.clone(), address));
+    let began = Instant::now();
+    let startup = tokio::spawn(start(ctx.clone(), began));
+    tokio::select! {
+        served = server => served??,
+        () = ended() => tracing::info!("told to end"),
+        failed = async { match startup.await { Ok(()) => std::future::pending().await, Err(error) => error } } => {
+            return Err(failed.into());
+        }
+    }
+    Ok(())
+}
+
+async fn start(ctx: Arc<Context>, began: Instant) {
+    tracing::info!("asking the API server what there is");
+    let mut told = watch::start(&ctx);
+    // The channel ends when every watch has let go of its end.
+    while told.recv().await.is_some() {}
+
+    let recovered = std::mem::take(&mut ctx.shared().recovered);
+    ctx.ask(|fleet| {
+        for (site, slot, content) in recovered {
+            fleet.recover(&site, slot, content);
+        }
+    });
+    let rest = read::read_all(&ctx).await;
+    ctx.ask(|fleet| fleet.finish_recovery());
+    wait_for_pods(&ctx).await;
+    ctx.ready.store(true, Ordering::Release);
+    ctx.tell(|fleet| ctx.enqueue(rest, fleet));
+    work::start(&ctx);
+    let (sites, phones) = ctx.ask(|fleet| (fleet.sites().count(), fleet.phones().count()));
+    tracing::info!(sites, phones, seconds = began.elapsed().as_secs_f32(), "ready");
+}
+
+/// Statuses speak of what the pods hold: those that run are asked before anything is said.
+async fn wait_for_pods(ctx: &Context) {
+    let deadline = Instant::now() + PATIENCE;
+    let silent = || -> Vec<Key> {
+        let shared = ctx.shared();
+        shared.pods.keys().filter(|pod| !shared.reported.contains(*pod)).cloned().collect()
+    };
+    while !silent().is_empty() {
+        if Instant::now() > deadline {
+            tracing::warn!(pods = ?silent().iter().map(ToString::to_string).collect::<Vec<_>>(), "TFTP pods do not tell what they hold");
+            return;
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Ends when the process is told to.
+async fn ended() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut term) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}

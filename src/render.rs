@@ -1,0 +1,95 @@
+//! `dialtone render`: exactly what phones would fetch, in a folder.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+
+use crate::manifests::Manifests;
+use crate::provision::{Fleet, Key};
+
+/// Write what phones would fetch to DIR/<namespace>/<site>/<file>
+///
+/// Secrets and ConfigMaps are found among the inputs. Firmware counts as staged if it is there whole. Nothing is written if
+/// anything is wrong. Files in a site's folder that no phone would fetch any more are removed.
+///
+/// Exit status: 0 if all is well, with warnings on stderr; 1 if anything is wrong.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
+    /// A file or folder with manifests, or - for stdin; may be given several times
+    #[arg(short = 'f', long = "filename", value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+
+    /// The folder to write to
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+}
+
+/// Renders once.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let manifests = Manifests::read(&args.paths)?;
+    let mut fleet = Fleet::offline();
+    manifests.tell(&mut fleet);
+    let wrong = complain(&manifests, &fleet);
+    if wrong > 0 {
+        eprintln!("{wrong} {}: nothing was written", if wrong == 1 { "error" } else { "errors" });
+        return Ok(ExitCode::FAILURE);
+    }
+    let mut sites: Vec<Key> = fleet.sites().cloned().collect();
+    sites.sort();
+    if sites.is_empty() {
+        anyhow::bail!("there is no PhoneSite among the inputs");
+    }
+    for site in sites {
+        let files = tree(&manifests, &fleet, &site);
+        let folder = args.output.join(&site.namespace).join(&site.name);
+        write(&folder, &files).with_context(|| format!("cannot write to {}", folder.display()))?;
+        eprintln!("{}: {} files", folder.display(), files.len());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says what is wrong or doubtful on stderr; how many errors there are.
+pub fn complain(manifests: &Manifests, fleet: &Fleet) -> usize {
+    let mut lines: Vec<(bool, String)> = manifests.errors.iter().map(|error| (true, error.clone())).collect();
+    for (kind, key, found) in fleet.findings() {
+        for one in found {
+            let file = manifests.file_of(kind, key);
+            lines.push((one.is_error(), format!("{file}: {kind} {key}: {one}")));
+        }
+    }
+    lines.sort();
+    for (is_error, line) in &lines {
+        eprintln!("{}: {line}", if *is_error { "error" } else { "warning" });
+    }
+    lines.iter().filter(|(is_error, _)| *is_error).count()
+}
+
+/// All files of a site, with its firmware.
+pub fn tree(manifests: &Manifests, fleet: &Fleet, site: &Key) -> BTreeMap<String, Bytes> {
+    let sources = fleet.firmware_sources(site);
+    let firmware = sources.iter().filter_map(|key| manifests.map_data(key)).flatten();
+    let mut files: BTreeMap<String, Bytes> = firmware.map(|(name, bytes)| (name.clone(), bytes.clone())).collect();
+    files.extend(fleet.tree(site));
+    files
+}
+
+fn write(folder: &Path, files: &BTreeMap<String, Bytes>) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    for entry in std::fs::read_dir(folder)?.flatten() {
+        let name = entry.file_name();
+        let stale = name.to_str().is_none_or(|name| !files.contains_key(name));
+        if stale && entry.file_type()?.is_file() {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    for (name, bytes) in files {
+        // Whoever serves this folder never serves half a file.
+        let part = folder.join(format!(".{name}.part"));
+        std::fs::write(&part, bytes)?;
+        std::fs::rename(&part, folder.join(name))?;
+    }
+    Ok(())
+}

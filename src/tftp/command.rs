@@ -1,0 +1,96 @@
+//! `dialtone tftp`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::http::{self, Http};
+use super::library::Library;
+use super::metrics::Metrics;
+use super::reporter::Reporter;
+use super::server::{Config, PortMode, Server};
+use super::tree::{self, Tree};
+
+/// Serve a provisioning tree over TFTP (what the pods run)
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
+    /// A folder with files; of files with one name in several folders, that in the first is served
+    #[arg(long = "root", value_name = "DIR", required = true)]
+    roots: Vec<PathBuf>,
+
+    /// Where to listen for phones (UDP); may be given several times
+    #[arg(long, value_name = "ADDR:PORT", default_value = "0.0.0.0:69")]
+    listen: Vec<SocketAddr>,
+
+    /// Which port answers: the one that was asked, or a new one for each transfer
+    #[arg(long, value_enum, ignore_case = true, default_value_t = PortMode::Single)]
+    port_mode: PortMode,
+
+    /// Where to serve reports, probes and metrics (HTTP) [default: nowhere]
+    #[arg(long, value_name = "ADDR:PORT")]
+    report: Option<SocketAddr>,
+
+    /// The file with the token that readers of reports must show
+    #[arg(long, value_name = "FILE", requires = "report")]
+    token_file: Option<PathBuf>,
+
+    /// The most transfers at once
+    #[arg(long, value_name = "N", default_value_t = 16_384)]
+    max_sessions: usize,
+
+    /// The most bytes of files that are held in memory
+    #[arg(long, value_name = "BYTES", default_value_t = 384 << 20)]
+    max_bytes: u64,
+
+    /// How many threads serve [default: one per core]
+    #[arg(long, value_name = "N")]
+    workers: Option<usize>,
+
+    /// How many seconds transfers have to end when the process is told to
+    #[arg(long, value_name = "SECONDS", default_value_t = 20)]
+    drain: u64,
+}
+
+/// Runs until the process is told to end.
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    let library = Arc::new(Library::default());
+    let reporter = Arc::new(Reporter::new(library.clone()));
+    let metrics = Arc::new(Metrics::default());
+    let listener = match args.report {
+        Some(address) => Some(http::listen(address).await?),
+        None => None,
+    };
+    let config = Config {
+        listen: args.listen,
+        port_mode: args.port_mode,
+        workers: args.workers.unwrap_or(Config::default().workers),
+        max_sessions: args.max_sessions,
+    };
+    // The files first: a phone that asks too early would be told that there is no such file.
+    let tree = Tree::new(args.roots, args.max_bytes);
+    tree::follow(tree, library.clone(), reporter.clone())?;
+    let server = Server::start(&config, library.clone(), reporter.clone(), metrics.clone())?;
+    tracing::info!(addresses = ?server.addresses(), workers = config.workers, "serving");
+    let reports = async {
+        match listener {
+            Some(listener) => http::serve(Http { reporter, library, metrics, token: args.token_file }, listener).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        ended = reports => ended?,
+        () = told_to_end() => tracing::info!("told to end: transfers under way may finish"),
+    }
+    tokio::task::spawn_blocking(move || server.stop(Duration::from_secs(args.drain))).await?;
+    Ok(())
+}
+
+async fn told_to_end() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut term) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}

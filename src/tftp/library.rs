@@ -1,0 +1,153 @@
+//! The files that are served: in memory, all swapped at once, each with its digest.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use rustc_hash::FxHashMap;
+use sha2::{Digest as _, Sha256};
+
+/// One file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Its name, relative to the root.
+    pub name: Arc<str>,
+    /// Its bytes.
+    pub bytes: Bytes,
+    /// Their SHA-256.
+    pub digest: [u8; 32],
+}
+
+/// All files at one moment.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    files: BTreeMap<Arc<str>, Arc<File>>,
+    /// Names in lower case, for those who write them otherwise; the first in byte order wins.
+    folded: FxHashMap<String, Arc<File>>,
+}
+
+impl Snapshot {
+    /// A snapshot of files. What did not change since `before` keeps its digest.
+    pub fn new(files: impl IntoIterator<Item = (String, Bytes)>, before: &Snapshot) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        for (name, bytes) in files {
+            let known = before.files.get(name.as_str()).filter(|known| known.bytes == bytes);
+            let file = known.cloned().unwrap_or_else(|| {
+                let digest = Sha256::digest(&bytes).into();
+                Arc::new(File { name: name.into(), bytes, digest })
+            });
+            snapshot.files.insert(file.name.clone(), file);
+        }
+        for file in snapshot.files.values() {
+            snapshot.folded.entry(file.name.to_ascii_lowercase()).or_insert_with(|| file.clone());
+        }
+        snapshot
+    }
+
+    /// Finds a file by the name that a phone asks for: exactly, or else whatever its case. A leading `/` or `./` is passed
+    /// over; nothing above the root exists.
+    pub fn find(&self, asked: &[u8]) -> Option<&Arc<File>> {
+        let asked = std::str::from_utf8(asked).ok()?;
+        let plain = !asked.contains(['/', '\\']);
+        if plain && let Some(file) = self.files.get(asked) {
+            return Some(file);
+        }
+        let mut parts: Vec<&str> = Vec::new();
+        for part in asked.split(['/', '\\']) {
+            match part {
+                "" | "." => {}
+                ".." => return None,
+                part => parts.push(part),
+            }
+        }
+        let name = parts.join("/");
+        self.files.get(name.as_str()).or_else(|| self.folded.get(&name.to_ascii_lowercase()))
+    }
+
+    /// All files, by name.
+    pub fn files(&self) -> impl Iterator<Item = &Arc<File>> {
+        self.files.values()
+    }
+
+    /// How many bytes all files have.
+    pub fn size(&self) -> u64 {
+        self.files.values().map(|file| file.bytes.len() as u64).sum()
+    }
+}
+
+/// What changed from one snapshot to the next.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    /// Files that were added or changed.
+    pub held: Vec<Arc<File>>,
+    /// Names that are no longer there.
+    pub gone: Vec<Arc<str>>,
+}
+
+impl Change {
+    /// What is different in `after`.
+    pub fn between(before: &Snapshot, after: &Snapshot) -> Change {
+        let differs = |file: &&Arc<File>| before.files.get(&file.name).is_none_or(|old| old.digest != file.digest);
+        Change {
+            held: after.files.values().filter(differs).cloned().collect(),
+            gone: before.files.keys().filter(|name| !after.files.contains_key(*name)).cloned().collect(),
+        }
+    }
+
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        self.held.is_empty() && self.gone.is_empty()
+    }
+}
+
+/// The files that are served now. A transfer keeps the file that it began with.
+#[derive(Debug, Default)]
+pub struct Library(ArcSwap<Snapshot>);
+
+impl Library {
+    /// The files at this moment.
+    pub fn now(&self) -> Arc<Snapshot> {
+        self.0.load_full()
+    }
+
+    /// Serves other files from now on.
+    pub fn swap(&self, snapshot: Snapshot) {
+        self.0.store(Arc::new(snapshot));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshot(names: &[&str]) -> Snapshot {
+        let files = names.iter().map(|name| ((*name).to_owned(), Bytes::copy_from_slice(name.as_bytes())));
+        Snapshot::new(files, &Snapshot::default())
+    }
+
+    #[test]
+    fn names_are_found_as_phones_write_them() {
+        let files = snapshot(&["RINGLIST.DAT", "SIP000A8A123456.cnf", "US/7960-tones.xml", "a.cnf", "A.cnf"]);
+        let find = |asked: &str| files.find(asked.as_bytes()).map(|file| file.name.to_string());
+        assert_eq!(find("RingList.dat").as_deref(), Some("RINGLIST.DAT"));
+        assert_eq!(find("./SIP000A8A123456.cnf").as_deref(), Some("SIP000A8A123456.cnf"));
+        assert_eq!(find("/us/7960-tones.xml").as_deref(), Some("US/7960-tones.xml"));
+        assert_eq!(find("a.cnf").as_deref(), Some("a.cnf"));
+        assert_eq!(find("A.CNF").as_deref(), Some("A.cnf"));
+        for outside in ["../a.cnf", "US/../../a.cnf", "..\\a.cnf", "", "/", "nothing"] {
+            assert_eq!(find(outside), None, "{outside}");
+        }
+        assert!(files.find(b"\xff\xfe").is_none());
+    }
+
+    #[test]
+    fn a_change_is_what_differs() {
+        let before = snapshot(&["a", "b"]);
+        let files = [("b".to_owned(), Bytes::from_static(b"new")), ("c".to_owned(), Bytes::from_static(b"c"))];
+        let change = Change::between(&before, &Snapshot::new(files, &before));
+        let held: Vec<&str> = change.held.iter().map(|file| file.name.as_ref()).collect();
+        assert_eq!(held, ["b", "c"]);
+        assert_eq!(change.gone.iter().map(AsRef::as_ref).collect::<Vec<&str>>(), ["a"]);
+    }
+}

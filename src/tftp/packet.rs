@@ -1,0 +1,211 @@
+//! Packets of RFC 1350 and the options of RFC 2347 to 2349 and 7440.
+
+/// The longest file name that is looked at.
+pub const MAX_NAME: usize = 255;
+
+/// Opcodes.
+mod opcode {
+    pub const RRQ: u16 = 1;
+    pub const WRQ: u16 = 2;
+    pub const DATA: u16 = 3;
+    pub const ACK: u16 = 4;
+    pub const ERROR: u16 = 5;
+    pub const OACK: u16 = 6;
+}
+
+/// Error codes that the server sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorCode {
+    /// 1: there is no such file.
+    NotFound = 1,
+    /// 2: writing is not allowed.
+    AccessViolation = 2,
+    /// 4: not a legal TFTP operation.
+    Illegal = 4,
+    /// 5: unknown transfer identifier.
+    UnknownTid = 5,
+}
+
+/// How a file is transferred.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// As it is.
+    Octet,
+    /// With line ends as on a teletype.
+    Netascii,
+}
+
+/// The options that the server understands; others are passed over, as RFC 2347 says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// RFC 2348: bytes in a block.
+    pub blksize: Option<u16>,
+    /// RFC 2349: seconds before a retransmission.
+    pub timeout: Option<u8>,
+    /// RFC 2349: the client asks for the file's size.
+    pub tsize: bool,
+    /// RFC 7440: blocks before an acknowledgement.
+    pub windowsize: Option<u16>,
+}
+
+/// A request to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request<'a> {
+    /// The file's name as it was sent.
+    pub name: &'a [u8],
+    /// How the file is transferred.
+    pub mode: Mode,
+    /// Its options.
+    pub options: Options,
+}
+
+/// A packet from a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packet<'a> {
+    /// It wants to read.
+    Read(Request<'a>),
+    /// It wants to write.
+    Write,
+    /// It has all blocks up to this one.
+    Ack(u16),
+    /// It gives up.
+    Error(u16),
+    /// It makes no sense.
+    Illegal,
+}
+
+impl<'a> Packet<'a> {
+    /// Reads a datagram; any bytes whatever are some packet.
+    pub fn parse(datagram: &'a [u8]) -> Packet<'a> {
+        let word = |at: usize| Some(u16::from_be_bytes([*datagram.get(at)?, *datagram.get(at + 1)?]));
+        match (word(0), word(2)) {
+            (Some(opcode::RRQ), _) => parse_request(&datagram[2..]).map_or(Packet::Illegal, Packet::Read),
+            (Some(opcode::WRQ), _) => Packet::Write,
+            (Some(opcode::ACK), Some(block)) => Packet::Ack(block),
+            (Some(opcode::ERROR), Some(code)) => Packet::Error(code),
+            _ => Packet::Illegal,
+        }
+    }
+}
+
+fn parse_request(rest: &[u8]) -> Option<Request<'_>> {
+    let mut fields = rest.split_inclusive(|b| *b == 0).map(|field| field.strip_suffix(&[0]));
+    let name = fields.next()??;
+    let mode = fields.next()??;
+    let mode = match mode {
+        m if m.eq_ignore_ascii_case(b"octet") => Mode::Octet,
+        m if m.eq_ignore_ascii_case(b"netascii") => Mode::Netascii,
+        _ => return None,
+    };
+    if name.is_empty() || name.len() > MAX_NAME {
+        return None;
+    }
+    let mut options = Options::default();
+    while let (Some(Some(option)), Some(Some(value))) = (fields.next(), fields.next()) {
+        let number = std::str::from_utf8(value).ok().and_then(|value| value.parse::<u32>().ok());
+        let Some(number) = number else { continue };
+        // What is out of range is passed over: the transfer goes on without the option.
+        match option.to_ascii_lowercase().as_slice() {
+            b"blksize" if (8..=65_464).contains(&number) => options.blksize = u16::try_from(number).ok(),
+            b"timeout" if (1..=255).contains(&number) => options.timeout = u8::try_from(number).ok(),
+            b"tsize" => options.tsize = true,
+            b"windowsize" if (1..=65_535).contains(&number) => options.windowsize = u16::try_from(number).ok(),
+            _ => {}
+        }
+    }
+    Some(Request { name, mode, options })
+}
+
+/// Writes a DATA packet.
+pub fn data(out: &mut Vec<u8>, block: u16, bytes: &[u8]) {
+    out.clear();
+    out.extend_from_slice(&opcode::DATA.to_be_bytes());
+    out.extend_from_slice(&block.to_be_bytes());
+    out.extend_from_slice(bytes);
+}
+
+/// Writes an OACK packet with the options that were accepted.
+pub fn oack(out: &mut Vec<u8>, options: &Options, size: u64) {
+    out.clear();
+    out.extend_from_slice(&opcode::OACK.to_be_bytes());
+    let mut option = |name: &str, value: u64| {
+        out.extend_from_slice(name.as_bytes());
+        out.push(0);
+        out.extend_from_slice(value.to_string().as_bytes());
+        out.push(0);
+    };
+    if let Some(blksize) = options.blksize {
+        option("blksize", blksize.into());
+    }
+    if let Some(timeout) = options.timeout {
+        option("timeout", timeout.into());
+    }
+    if options.tsize {
+        option("tsize", size);
+    }
+    if let Some(windowsize) = options.windowsize {
+        option("windowsize", windowsize.into());
+    }
+}
+
+/// Writes an ERROR packet.
+pub fn error(out: &mut Vec<u8>, code: ErrorCode, message: &str) {
+    out.clear();
+    out.extend_from_slice(&opcode::ERROR.to_be_bytes());
+    out.extend_from_slice(&(code as u16).to_be_bytes());
+    out.extend_from_slice(message.as_bytes());
+    out.push(0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_request_is_read_with_its_options() {
+        let packet =
+            Packet::parse(b"\0\x01SIPDefault.cnf\0OCTET\0blksize\x001428\0TSIZE\x000\0unknown\x001\0windowsize\x008\0");
+        let options = Options { blksize: Some(1428), timeout: None, tsize: true, windowsize: Some(8) };
+        assert_eq!(packet, Packet::Read(Request { name: b"SIPDefault.cnf", mode: Mode::Octet, options }));
+    }
+
+    #[test]
+    fn options_out_of_range_are_passed_over() {
+        let packet = Packet::parse(b"\0\x01a\0octet\0blksize\x007\0timeout\x00300\0windowsize\x000\0blksize\0x\0");
+        assert_eq!(packet, Packet::Read(Request { name: b"a", mode: Mode::Octet, options: Options::default() }));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_illegal() {
+        for datagram in [
+            &b""[..],
+            b"\0",
+            b"\0\x01",
+            b"\0\x01a",
+            b"\0\x01a\0",
+            b"\0\x01a\0mail\0",
+            b"\0\x01\0octet\0",
+            b"\0\x09x",
+            b"\0\x04\0",
+            b"\0\x03\0\x01x",
+        ] {
+            assert_eq!(Packet::parse(datagram), Packet::Illegal, "{datagram:?}");
+        }
+        assert_eq!(Packet::parse(b"\0\x02a\0octet\0"), Packet::Write);
+        assert_eq!(Packet::parse(b"\0\x04\x01\x02"), Packet::Ack(258));
+        assert_eq!(Packet::parse(b"\0\x05\0\x01no\0"), Packet::Error(1));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_some_packet(datagram in proptest::collection::vec(any::<u8>(), 0..600)) {
+            let _ = Packet::parse(&datagram);
+        }
+
+        #[test]
+        fn any_request_is_read_without_panic(tail in proptest::collection::vec(any::<u8>(), 0..600)) {
+            let _ = Packet::parse(&[&[0, 1], tail.as_slice()].concat());
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! What the server remembers for those who ask: what it holds, and what was asked of it. Bounded, and never in the way of
+//! serving: when nobody asks for long, the oldest is forgotten and counted.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use super::library::{Change, Library};
+use super::wire::{Held, Holdings, Journal, Outcome, Query, Record, Report};
+
+/// How many transfers are remembered.
+const TRANSFERS: usize = 16_384;
+/// How many requests for what is not there are remembered: apart, so that a stranger who asks for many names pushes out no
+/// transfer.
+const MISSES: usize = 2_048;
+/// How many changes of the files are remembered; who missed more is told everything.
+const CHANGES: usize = 64;
+/// How many records go into one report.
+const BATCH: usize = 4_096;
+/// How many problems are told.
+const PROBLEMS: usize = 32;
+
+/// The memory.
+pub struct Reporter {
+    instance: String,
+    library: Arc<Library>,
+    state: Mutex<State>,
+    news: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct State {
+    loaded: bool,
+    version: u64,
+    changes: VecDeque<(u64, Change)>,
+    problems: Vec<String>,
+    seq: u64,
+    transfers: VecDeque<Record>,
+    misses: VecDeque<Record>,
+    /// The number after the newest record that was pushed out.
+    lost_before: u64,
+}
+
+impl Reporter {
+    /// An empty memory of a server that serves this library.
+    pub fn new(library: Arc<Library>) -> Reporter {
+        let instance = format!("{:016x}", rand::random::<u64>());
+        Reporter { instance, library, state: Mutex::default(), news: watch::Sender::new(0) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Every change under this lock is whole: nothing in it can panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the files have never been loaded.
+    pub fn is_empty(&self) -> bool {
+        !self.state().loaded
+    }
+
+    /// The files changed.
+    pub fn note_change(&self, change: &Change, problems: Vec<String>) {
+        let mut state = self.state();
+        state.problems = problems.into_iter().take(PROBLEMS).collect();
+        let first = !state.loaded;
+        state.loaded = true;
+        if !change.is_empty() || first {
+            state.version += 1;
+            let version = state.version;
+            state.changes.push_back((version, change.clone()));
+            if state.changes.len() > CHANGES {
+                state.changes.pop_front();
+            }
+        }
+        drop(state);
+        self.news.send_modify(|count| *count += 1);
+    }
+
+    /// A request has ended. The record gets its number here.
+    pub fn note(&self, mut record: Record) {
+        let mut state = self.state();
+        state.seq += 1;
+        record.seq = state.seq;
+        let missed = matches!(record.outcome, Outcome::NotFound | Outcome::Refused);
+        let (ring, most) = if missed { (&mut state.misses, MISSES) } else { (&mut state.transfers, TRANSFERS) };
+        ring.push_back(record);
+        if ring.len() > most
+            && let Some(pushed_out) = ring.pop_front()
+            && !missed
+        {
+            state.lost_before = pushed_out.seq + 1;
+        }
+        drop(state);
+        self.news.send_modify(|count| *count += 1);
+    }
+
+    /// Becomes ready when there is news after this call.
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.news.subscribe()
+    }
+
+    /// What is new since the reader's cursors, and whether that is anything at all.
+    pub fn report(&self, query: &Query) -> (Report, bool) {
+        let state = self.state();
+        let same = query.instance == self.instance;
+        let version = if same { query.holdings } else { 0 };
+        let holdings = self.holdings(&state, version);
+        let cursor = if same { query.journal } else { 0 };
+        let journal = journal(&state, cursor);
+        let news = !same || holdings.version != version || !journal.records.is_empty();
+        let report = Report { instance: self.instance.clone(), holdings, journal, problems: state.problems.clone() };
+        (report, news && state.loaded)
+    }
+
+    fn holdings(&self, state: &State, version: u64) -> Holdings {
+        let known = state.changes.front().is_some_and(|(oldest, _)| *oldest <= version + 1) && version > 0;
+        let mut holdings = Holdings { version: state.version, complete: !known, ..Holdings::default() };
+        if !known {
+            holdings.held = self.library.now().files().map(|file| held(file)).collect();
+            return holdings;
+        }
+        for (_, change) in state.changes.iter().filter(|(at, _)| *at > version) {
+            // What a later change says takes the place of what an earlier one said.
+            holdings.held.retain(|file| !change.gone.iter().any(|name| **name == *file.name));
+            for file in &change.held {
+                holdings.held.retain(|before| *before.name != *file.name);
+                holdings.gone.retain(|name| **name != *file.name);
+                holdings.held.push(held(file));
+            }
+            holdings.gone.extend(change.gone.iter().map(ToString::to_string));
+        }
+        holdings
+    }
+}
+
+fn held(file: &super::library::File) -> Held {
+    Held { name: file.name.to_string(), size: file.bytes.len() as u64, digest: hex::encode(file.digest) }
+}
+
+fn journal(state: &State, cursor: u64) -> Journal {
+    let after = |ring: &VecDeque<Record>| {
+        let from = ring.partition_point(|record| record.seq < cursor);
+        ring.range(from..).take(BATCH).cloned().collect::<Vec<_>>()
+    };
+    let mut records = after(&state.transfers);
+    records.append(&mut after(&state.misses));
+    records.sort_unstable_by_key(|record| record.seq);
+    // Of two lists that were each cut, only the part that is whole in both is told now.
+    let whole = records.len() <= BATCH;
+    records.truncate(BATCH);
+    let next = match records.last() {
+        Some(last) if !whole => last.seq + 1,
+        _ => state.seq + 1,
+    };
+    Journal { next, lost: state.lost_before.saturating_sub(cursor.max(1)), records }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::library::Snapshot;
+    use super::*;
+    use bytes::Bytes;
+
+    fn record(outcome: Outcome) -> Record {
+        Record {
+            seq: 0,
+            time: jiff::Timestamp::UNIX_EPOCH,
+            peer: ([10, 0, 0, 1], 1000).into(),
+            asked: "a".into(),
+            file: None,
+            digest: None,
+            size: 0,
+            acknowledged: 0,
+            millis: 0,
+            outcome,
+        }
+    }
+
+    fn cursors(report: &Report) -> Query {
+        Query {
+            instance: report.instance.clone(),
+            holdings: report.holdings.version,
+            journal: report.journal.next,
+            wait: 0,
+        }
+    }
+
+    #[test]
+    fn a_reader_is_told_everything_once_and_then_what_changes() {
+        let library = Arc::new(Library::default());
+        let reporter = Reporter::new(library.clone());
+        assert!(!reporter.report(&Query::default()).1, "nothing is told before the files are loaded");
+        let serve = |names: &[(&str, &str)]| {
+            let files = names.iter().map(|(name, text)| ((*name).to_owned(), Bytes::copy_from_slice(text.as_bytes())));
+            let after = Snapshot::new(files, &library.now());
+            let change = Change::between(&library.now(), &after);
+            library.swap(after);
+            reporter.note_change(&change, Vec::new());
+        };
+        serve(&[("a", "1"), ("b", "1")]);
+        let (report, news) = reporter.report(&Query::default());
+        assert!(news && report.holdings.complete);
+        assert_eq!(report.holdings.held.len(), 2);
+        let query = cursors(&report);
+        assert!(!reporter.report(&query).1);
+        serve(&[("a", "2"), ("c", "1")]);
+        serve(&[("a", "3"), ("c", "1")]);
+        let (report, news) = reporter.report(&query);
+        assert!(news && !report.holdings.complete);
+        let held: Vec<&str> = report.holdings.held.iter().map(|file| file.name.as_str()).collect();
+        assert_eq!(held, ["c", "a"]);
+        assert_eq!(report.holdings.gone, ["b"]);
+        let other = Query { instance: "other".into(), ..query };
+        assert!(reporter.report(&other).0.holdings.complete);
+    }
+
+    #[test]
+    fn misses_push_out_no_transfer_and_losses_are_counted() {
+        let reporter = Reporter::new(Arc::default());
+        reporter.note_change(&Change::default(), Vec::new());
+        let (report, _) = reporter.report(&Query::default());
+        let query = cursors(&report);
+        reporter.note(record(Outcome::Complete));
+        for _ in 0..10_000 {
+            reporter.note(record(Outcome::NotFound));
+        }
+        let (report, _) = reporter.report(&query);
+        assert_eq!(report.journal.records[0].outcome, Outcome::Complete);
+        assert_eq!(report.journal.lost, 0);
+        for _ in 0..TRANSFERS + 10 {
+            reporter.note(record(Outcome::Complete));
+        }
+        let mut query = cursors(&report);
+        let mut seen = 0;
+        loop {
+            let (report, news) = reporter.report(&query);
+            if !news {
+                break;
+            }
+            seen += report.journal.records.len();
+            query = cursors(&report);
+        }
+        assert_eq!(seen, TRANSFERS);
+    }
+}

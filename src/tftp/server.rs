@@ -1,0 +1,118 @@
+//! The server: its workers, and how it ends.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::library::Library;
+use super::metrics::Metrics;
+use super::reporter::Reporter;
+use super::socket::Udp;
+use super::worker::{Common, Worker};
+
+/// Which port answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum PortMode {
+    /// The one that was asked: works behind Services, load balancers and NAT.
+    #[default]
+    Single,
+    /// A new one for each transfer, as RFC 1350 has it.
+    Ephemeral,
+}
+
+/// What a server is started with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where it listens.
+    pub listen: Vec<SocketAddr>,
+    /// Which port answers.
+    pub port_mode: PortMode,
+    /// How many workers there are.
+    pub workers: usize,
+    /// The most transfers at once, of all workers together.
+    pub max_sessions: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            listen: vec![SocketAddr::from(([0, 0, 0, 0], 69))],
+            port_mode: PortMode::Single,
+            workers: std::thread::available_parallelism().map_or(1, Into::into),
+            max_sessions: 16_384,
+        }
+    }
+}
+
+/// A running server.
+pub struct Server {
+    common: Arc<Common>,
+    addresses: Vec<SocketAddr>,
+    workers: Vec<JoinHandle<()>>,
+    deadline: Arc<OnceLock<Instant>>,
+}
+
+impl Server {
+    /// Starts a server.
+    pub fn start(
+        config: &Config,
+        library: Arc<Library>,
+        reporter: Arc<Reporter>,
+        metrics: Arc<Metrics>,
+    ) -> io::Result<Server> {
+        let workers = config.workers.max(1);
+        let common = Arc::new(Common {
+            library,
+            reporter,
+            metrics,
+            port_mode: config.port_mode,
+            max_sessions: (config.max_sessions / workers).max(1),
+            ending: AtomicBool::new(false),
+        });
+        let mut addresses = config.listen.clone();
+        let mut sockets: Vec<Vec<Udp>> = Vec::new();
+        for _ in 0..workers {
+            let mut own = Vec::new();
+            for address in &mut addresses {
+                let named = |error: io::Error| {
+                    io::Error::new(error.kind(), format!("cannot listen on {address} (UDP): {error}"))
+                };
+                let socket = Udp::bind(*address).map_err(named)?;
+                // A port that the system chose for the first worker is that of all.
+                *address = socket.local_addr()?;
+                own.push(socket);
+            }
+            sockets.push(own);
+        }
+        let deadline = Arc::new(OnceLock::new());
+        let mut threads = Vec::new();
+        for (i, listeners) in sockets.into_iter().enumerate() {
+            let (common, deadline) = (common.clone(), deadline.clone());
+            let thread = std::thread::Builder::new().name(format!("tftp-{i}"));
+            threads.push(thread.spawn(move || match Worker::new(common, listeners) {
+                Ok(worker) => worker.run(|| deadline.get().copied()),
+                Err(error) => tracing::error!(%error, "a worker cannot start"),
+            })?);
+        }
+        Ok(Server { common, addresses, workers: threads, deadline })
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Takes no new requests, and waits for transfers that are under way, but no longer than this.
+    pub fn stop(self, patience: Duration) {
+        let _ = self.deadline.set(Instant::now() + patience);
+        self.common.ending.store(true, Ordering::Release);
+        for worker in self.workers {
+            if worker.join().is_err() {
+                tracing::error!("a worker had panicked");
+            }
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! UDP sockets: many datagrams with one call, and answers from the address that was asked.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+use nix::cmsg_space;
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::socket::{
+    ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg, setsockopt,
+    sockopt,
+};
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// How many datagrams are taken or sent with one call.
+pub const BATCH: usize = 64;
+/// The longest datagram that is looked at: requests are short, acknowledgements shorter.
+const LONGEST: usize = 1024;
+/// How many bytes the kernel may keep for us when many phones ask at once.
+const RECEIVE_BUFFER: usize = 4 << 20;
+
+/// A socket that many workers may share the port of.
+pub struct Udp {
+    socket: Socket,
+    /// Whether the kernel tells which of our addresses was asked.
+    tells_address: bool,
+}
+
+/// A datagram that came in: who sent it, which address was asked, and its length.
+#[derive(Clone, Copy, Debug)]
+pub struct Received {
+    /// Who sent it.
+    pub peer: SocketAddr,
+    /// Which of our addresses it was sent to.
+    pub local: Option<IpAddr>,
+    /// How many bytes it has.
+    pub len: usize,
+}
+
+/// A datagram to send.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// To whom.
+    pub peer: SocketAddr,
+    /// From which of our addresses.
+    pub local: Option<IpAddr>,
+    /// What.
+    pub bytes: Vec<u8>,
+}
+
+/// Room for datagrams that come in.
+pub struct Inbox {
+    buffers: Vec<Box<[u8; LONGEST]>>,
+    headers: MultiHeaders<SockaddrStorage>,
+    received: Vec<Received>,
+}
+
+impl Inbox {
+    /// Room for one batch.
+    pub fn new() -> Inbox {
+        Inbox {
+            buffers: (0..BATCH).map(|_| Box::new([0; LONGEST])).collect(),
+            headers: incoming_headers(),
+            received: Vec::with_capacity(BATCH),
+        }
+    }
+
+    /// The datagrams of the last batch.
+    pub fn datagrams(&self) -> impl Iterator<Item = (Received, &[u8])> {
+        self.received.iter().zip(&self.buffers).map(|(received, buffer)| (*received, &buffer[..received.len]))
+    }
+}
+
+fn incoming_headers() -> MultiHeaders<SockaddrStorage> {
+    MultiHeaders::preallocate(BATCH, Some(cmsg_space!(libc::in_pktinfo, libc::in6_pktinfo)))
+}
+
+impl Udp {
+    /// A socket on an address, whose port others of this process may have too.
+    pub fn bind(address: SocketAddr) -> io::Result<Udp> {
+        let udp = Udp::new(address, true)?;
+        let fd = &udp.socket;
+        let result = match address {
+            SocketAddr::V4(_) => setsockopt(fd, sockopt::Ipv4PacketInfo, &true),
+            SocketAddr::V6(_) => setsockopt(fd, sockopt::Ipv6RecvPacketInfo, &true),
+        };
+        // What the kernel may not give is not worth failing for.
+        let _ = udp.socket.set_recv_buffer_size(RECEIVE_BUFFER);
+        Ok(Udp { tells_address: result.is_ok(), ..udp })
+    }
+
+    /// A socket of its own for one transfer, on a port that the system chooses.
+    pub fn ephemeral(local: Option<IpAddr>, peer: SocketAddr) -> io::Result<Udp> {
+        let any = match peer {
+            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        Udp::new(SocketAddr::new(local.unwrap_or(any), 0), false)
+    }
+
+    fn new(address: SocketAddr, shared: bool) -> io::Result<Udp> {
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        if shared {
+            socket.set_reuse_port(true)?;
+        }
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        Ok(Udp { socket, tells_address: false })
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()?.as_socket().ok_or_else(|| io::Error::other("not an Internet socket"))
+    }
+
+    /// Takes what has come in; whether there may be more. An inbox belongs to one listener: the kernel notes in its headers
+    /// how long addresses and control messages are.
+    pub fn receive(&self, inbox: &mut Inbox) -> bool {
+        inbox.received.clear();
+        if !self.tells_address {
+            inbox.headers = incoming_headers();
+        }
+        let mut slices: Vec<[IoSliceMut<'_>; 1]> =
+            inbox.buffers.iter_mut().map(|buffer| [IoSliceMut::new(&mut buffer[..])]).collect();
+        let fd = self.socket.as_raw_fd();
+        let results = match recvmmsg(fd, &mut inbox.headers, slices.iter_mut(), MsgFlags::MSG_DONTWAIT, None) {
+            Ok(results) => results,
+            // Nothing there, or the answer of a host that one of our datagrams could not reach: neither is ours to mend.
+            Err(_) => return false,
+        };
+        for message in results {
+            let peer = message.address.as_ref().and_then(to_socket_addr);
+            let local = message.cmsgs().ok().and_then(|mut all| all.find_map(asked_address));
+            // A datagram without a sender cannot be answered: it is kept in place, with a length of nothing.
+            let nobody = SocketAddr::from(([0, 0, 0, 0], 0));
+            let len = if peer.is_some() { message.bytes } else { 0 };
+            inbox.received.push(Received { peer: peer.unwrap_or(nobody), local, len });
+        }
+        inbox.received.len() == BATCH
+    }
+
+    /// Sends datagrams. What the network does not take now is lost, as datagrams may be: the other side asks again.
+    pub fn send(&self, batch: &[Outgoing], headers: &mut OutgoingHeaders) {
+        // One call sends from one address: usually there is only one.
+        for group in batch.chunk_by(|a, b| a.local == b.local) {
+            for part in group.chunks(BATCH) {
+                self.send_part(part, headers);
+            }
+        }
+    }
+
+    fn send_part(&self, part: &[Outgoing], headers: &mut OutgoingHeaders) {
+        let slices: Vec<[IoSlice<'_>; 1]> = part.iter().map(|out| [IoSlice::new(&out.bytes)]).collect();
+        let addresses: Vec<Option<SockaddrStorage>> = part.iter().map(|out| Some(out.peer.into())).collect();
+        let local = part.first().and_then(|out| out.local).filter(|_| self.tells_address);
+        let fd = self.socket.as_raw_fd();
+        let mut done = 0;
+        // An error is that of the first datagram: it is passed over, the others still go.
+        while done < part.len() {
+            let (slices, addresses) = (&slices[done..], &addresses[done..]);
+            let flags = MsgFlags::MSG_DONTWAIT;
+            let sent = match local {
+                Some(IpAddr::V4(ip)) => {
+                    let info = libc::in_pktinfo {
+                        ipi_ifindex: 0,
+                        ipi_spec_dst: libc::in_addr { s_addr: u32::from_ne_bytes(ip.octets()) },
+                        ipi_addr: libc::in_addr { s_addr: 0 },
+                    };
+                    sendmmsg(fd, &mut headers.v4, slices, addresses, [ControlMessage::Ipv4PacketInfo(&info)], flags)
+                        .map(Iterator::count)
+                }
+                Some(IpAddr::V6(ip)) => {
+                    let info =
+                        libc::in6_pktinfo { ipi6_addr: libc::in6_addr { s6_addr: ip.octets() }, ipi6_ifindex: 0 };
+                    sendmmsg(fd, &mut headers.v6, slices, addresses, [ControlMessage::Ipv6PacketInfo(&info)], flags)
+                        .map(Iterator::count)
+                }
+                None => sendmmsg(fd, &mut headers.plain, slices, addresses, [], flags).map(Iterator::count),
+            };
+            match sent {
+                Ok(sent) => done += sent.max(1),
+                // The kernel's buffers are full: what is left would only be thrown away as well.
+                Err(Errno::EAGAIN | Errno::ENOBUFS) => return,
+                Err(_) => done += 1,
+            }
+        }
+    }
+}
+
+impl AsFd for Udp {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// Headers for one batch of datagrams that go out. The kernel wants room for control messages to be exactly what they take,
+/// so there are three kinds.
+pub struct OutgoingHeaders {
+    plain: MultiHeaders<SockaddrStorage>,
+    v4: MultiHeaders<SockaddrStorage>,
+    v6: MultiHeaders<SockaddrStorage>,
+}
+
+impl OutgoingHeaders {
+    /// Headers for one batch.
+    pub fn new() -> OutgoingHeaders {
+        OutgoingHeaders {
+            plain: MultiHeaders::preallocate(BATCH, None),
+            v4: MultiHeaders::preallocate(BATCH, Some(cmsg_space!(libc::in_pktinfo))),
+            v6: MultiHeaders::preallocate(BATCH, Some(cmsg_space!(libc::in6_pktinfo))),
+        }
+    }
+}
+
+fn to_socket_addr(address: &SockaddrStorage) -> Option<SocketAddr> {
+    let v4 = address.as_sockaddr_in().map(|a| SocketAddr::V4(SocketAddrV4::new(a.ip(), a.port())));
+    let v6 = || {
+        let a = address.as_sockaddr_in6()?;
+        Some(SocketAddr::V6(SocketAddrV6::new(a.ip(), a.port(), a.flowinfo(), a.scope_id())))
+    };
+    v4.or_else(v6)
+}
+
+fn asked_address(message: ControlMessageOwned) -> Option<IpAddr> {
+    match message {
+        ControlMessageOwned::Ipv4PacketInfo(info) => {
+            Some(IpAddr::V4(Ipv4Addr::from(info.ipi_addr.s_addr.to_ne_bytes())))
+        }
+        ControlMessageOwned::Ipv6PacketInfo(info) => Some(IpAddr::V6(Ipv6Addr::from(info.ipi6_addr.s6_addr))),
+        _ => None,
+    }
+}

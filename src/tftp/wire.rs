@@ -1,0 +1,123 @@
+//! What a TFTP server tells over HTTP, and what the operator reads.
+//!
+//! The reader asks with the cursors of the last report; the answer comes at once if there is anything newer, otherwise
+//! as soon as there is. A server that was restarted has another `instance`, and then everything is told anew.
+
+use std::net::SocketAddr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Where reports are had.
+pub const REPORT_PATH: &str = "/v1/report";
+
+/// The cursors of the reader.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Query {
+    /// The instance of the last report.
+    #[serde(default)]
+    pub instance: String,
+    /// `holdings.version` of the last report.
+    #[serde(default)]
+    pub holdings: u64,
+    /// `journal.next` of the last report.
+    #[serde(default)]
+    pub journal: u64,
+    /// How many seconds to wait for news; at most 60.
+    #[serde(default)]
+    pub wait: u64,
+}
+
+/// One report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Which run of the server this is.
+    pub instance: String,
+    /// What it holds.
+    pub holdings: Holdings,
+    /// What was asked of it.
+    pub journal: Journal,
+    /// Files that could not be loaded, and why.
+    #[serde(default)]
+    pub problems: Vec<String>,
+}
+
+/// The files that a server holds, or what changed of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holdings {
+    /// Grows with each change.
+    pub version: u64,
+    /// Whether `held` is everything; otherwise it is what was added or changed.
+    pub complete: bool,
+    /// Files.
+    pub held: Vec<Held>,
+    /// Names of files that are no longer there.
+    pub gone: Vec<String>,
+}
+
+/// One file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Its name, relative to the root.
+    pub name: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The SHA-256 of its bytes in hexadecimal digits.
+    pub digest: String,
+}
+
+/// What was asked of a server since the last report.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Journal {
+    /// The cursor for the next report.
+    pub next: u64,
+    /// How many records were lost because nobody read them in time.
+    pub lost: u64,
+    /// The records, oldest first.
+    pub records: Vec<Record>,
+}
+
+/// One request and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its number.
+    pub seq: u64,
+    /// When it ended.
+    pub time: Timestamp,
+    /// Who asked.
+    pub peer: SocketAddr,
+    /// The name as it was asked for.
+    pub asked: String,
+    /// The file, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The SHA-256 of the file's bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// The file's size in bytes.
+    #[serde(default)]
+    pub size: u64,
+    /// How many bytes were acknowledged.
+    #[serde(default)]
+    pub acknowledged: u64,
+    /// How long it took, in milliseconds.
+    #[serde(default)]
+    pub millis: u64,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Outcome {
+    /// All bytes were acknowledged.
+    Complete,
+    /// There is no such file.
+    NotFound,
+    /// The client gave up, with an ERROR packet or with another request from the same port.
+    Aborted,
+    /// The client fell silent.
+    TimedOut,
+    /// The request was refused: a write, or an illegal one.
+    Refused,
+}
