@@ -23,3 +23,54 @@ wait_for() {
     sleep 0.1
   done
 }
+
+# node NAME: the paths and addresses of one node. All of them follow from the name, so that several nodes live side by side.
+node() {
+  NAME=$1
+  [[ $NAME =~ ^[a-z][a-z0-9]{0,7}$ ]] || die "--name $NAME: at most 8 lower-case letters and digits, beginning with a letter"
+  STATE=${DIALTONE_STATE:-/tmp/dialtone-node}/$NAME
+  local n=$(($(printf '%s' "$NAME" | cksum | cut -d' ' -f1) % 250 + 1))
+  NETNS=dialtone-$NAME
+  HOST_IP=10.253.$n.1 NODE_IP=10.253.$n.2 POD_NET=10.254.$n.0/24 SERVICE_NET=10.255.$n.0/24
+  KUBECONFIG_FILE=$STATE/kubeconfig
+}
+
+# launch NAME COMMAND…: in the background, with its output in a log and its process id in a file
+launch() {
+  local what=$1
+  shift
+  printf '%q ' "$@" >"$STATE/run/$what.cmd"
+  # The lock of whoever calls, and its terminal, are not this program's business.
+  setsid "$@" >>"$STATE/log/$what.log" 2>&1 </dev/null 9>&- &
+  echo $! >"$STATE/run/$what.pid"
+}
+
+alive() { # alive NAME: whether a program of the node runs
+  local pid
+  pid=$(cat "$STATE/run/$1.pid" 2>/dev/null) && kill -0 "$pid" 2>/dev/null
+}
+
+# halt NAME [SIGNAL]: ends a program and waits until it is gone
+halt() {
+  local pid i
+  pid=$(cat "$STATE/run/$1.pid" 2>/dev/null) || return 0
+  kill "-${2:-TERM}" "$pid" 2>/dev/null || true
+  for ((i = 0; i < 100; i++)); do
+    kill -0 "$pid" 2>/dev/null || break
+    sleep 0.1
+  done
+  kill -KILL "$pid" 2>/dev/null || true
+  rm -f "$STATE/run/$1.pid"
+}
+
+parse_name() { # parse_name "$@": reads --name, and leaves the rest in ARGS
+  local name=main
+  ARGS=()
+  while (($#)); do
+    case $1 in
+      --name) name=${2:?--name needs a value}; shift 2 ;;
+      *) ARGS+=("$1"); shift ;;
+    esac
+  done
+  node "$name"
+}

@@ -1,0 +1,68 @@
+{{/* The name of everything: the release's, cut to what fits. */}}
+{{- define "dialtone.name" -}}
+{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "dialtone.selector" -}}
+app.kubernetes.io/name: dialtone-operator
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{/* managed-by is Helm here: "dialtone" marks what the operator made. */}}
+{{- define "dialtone.labels" -}}
+{{ include "dialtone.selector" . }}
+app.kubernetes.io/component: operator
+app.kubernetes.io/part-of: dialtone
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end -}}
+
+{{- define "dialtone.serviceAccount" -}}
+{{- default (include "dialtone.name" .) .Values.serviceAccount.name -}}
+{{- end -}}
+
+{{- define "dialtone.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
+{{- end -}}
+{{- end -}}
+
+{{/* What the operator may do, each with its reason. */}}
+{{- define "dialtone.rules" -}}
+# What people write.
+- apiGroups: [dialtone.dev]
+  resources: [phonesites, sipphones]
+  verbs: [get, list, watch]
+# What the operator says of it, and nothing else.
+- apiGroups: [dialtone.dev]
+  resources: [phonesites/status, sipphones/status]
+  verbs: [patch]
+# An owner reference with blockOwnerDeletion needs this where admission checks it.
+- apiGroups: [dialtone.dev]
+  resources: [phonesites/finalizers]
+  verbs: [update]
+# Passwords and firmware that sites and phones refer to are read; rendered files and tokens are written.
+- apiGroups: [""]
+  resources: [configmaps, secrets]
+  verbs: [get, list, watch, create, patch, delete]
+# The TFTP server of each site.
+- apiGroups: [""]
+  resources: [services, serviceaccounts]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [networking.k8s.io]
+  resources: [networkpolicies]
+  verbs: [get, list, watch, create, patch, delete]
+# The pods' addresses, to ask them what they served; their annotation, so that the kubelet looks at changed files at once.
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch, patch]
+# What a person should notice.
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end -}}

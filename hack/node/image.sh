@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Makes an image of one static binary: nothing else is in it. The same binary makes the same bytes.
+#
+#   hack/node/image.sh BINARY TAG OUTPUT.tar [NAME-IN-IMAGE]
+set -euo pipefail
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+(($# >= 3)) || die "usage: image.sh BINARY TAG OUTPUT.tar [NAME-IN-IMAGE]"
+binary=$1 tag=$2 output=$3 name=${4:-/dialtone}
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir -p "$work/root$(dirname "$name")"
+install -m 0755 "$binary" "$work/root$name"
+steady=(--sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --format=ustar)
+tar -C "$work/root" "${steady[@]}" -cf "$work/layer.tar" "${name#/}"
+layer=$(sha256sum "$work/layer.tar" | cut -d' ' -f1)
+case $(uname -m) in x86_64) arch=amd64 ;; aarch64) arch=arm64 ;; *) arch=$(uname -m) ;; esac
+cat >"$work/config.json" <<EOF
+{"architecture": "$arch", "os": "linux", "config": {"Entrypoint": ["$name"], "User": "65532:65532"}, "rootfs": {"type": "layers", "diff_ids": ["sha256:$layer"]}}
+EOF
+cat >"$work/manifest.json" <<EOF
+[{"Config": "config.json", "RepoTags": ["$tag"], "Layers": ["layer.tar"]}]
+EOF
+tar -C "$work" "${steady[@]}" -cf "$output.part" manifest.json config.json layer.tar
+mv "$output.part" "$output"

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Installs what a node needs from the distribution: the container runtime, its network plugins, and nftables for kube-proxy.
+set -euo pipefail
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+missing=()
+need() { command -v "$1" >/dev/null || [[ -x /usr/sbin/$1 || -x /usr/lib/cni/$1 ]] || missing+=("$2"); }
+need containerd containerd
+need runc runc
+need bridge containernetworking-plugins
+need nft nftables
+need conntrack conntrack
+need ip iproute2
+need openssl openssl
+((${#missing[@]})) || exit 0
+((EUID == 0)) || die "these packages are missing and only root can install them: ${missing[*]}"
+command -v apt-get >/dev/null || die "install these by the means of your distribution: ${missing[*]}"
+say "installing ${missing[*]}"
+apt=(apt-get install -y -qq --no-install-recommends "${missing[@]}")
+DEBIAN_FRONTEND=noninteractive "${apt[@]}" >/dev/null 2>&1 && exit 0
+apt-get update -qq >/dev/null
+DEBIAN_FRONTEND=noninteractive "${apt[@]}" >/dev/null
