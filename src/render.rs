@@ -10,7 +10,7 @@ use bytes::Bytes;
 use crate::manifests::Manifests;
 use crate::provision::{Fleet, Key};
 
-/// Write what phones would fetch to DIR/<namespace>/<site>/<file>
+/// Write what phones would fetch to DIR/NAMESPACE/SITE/FILE
 ///
 /// Secrets and ConfigMaps are found among the inputs. Firmware counts as staged if it is there whole. Nothing is written if
 /// anything is wrong. Files in a site's folder that no phone would fetch any more are removed.

@@ -43,7 +43,7 @@ pub struct SipPhoneSpec {
     /// site's files from then on.
     pub site_ref: ObjectRef,
     /// The phone's Ethernet address, as printed on its back: 000A8A123456, 00:0a:8a:12:34:56, 00-0A-8A-12-34-56 or
-    /// 000a.8a12.3456. It names the phone's file, SIP<MAC>.cnf. It may be changed: that is how a broken phone is replaced.
+    /// 000a.8a12.3456. It names the phone's file, SIPxxxxxxxxxxxx.cnf with the twelve digits. It may be changed: that is how a broken phone is replaced.
     #[schemars(length(min = 12, max = 17), regex(pattern = Mac::PATTERN))]
     #[x_kube(validation = ("!self.matches('^.[13579bBdDfF]')", "mac: this is a group address, which no phone has; see the label on the phone's back"))]
     pub mac: String,

@@ -323,7 +323,7 @@ pub fn check_host(text: &str) -> Result<(), String> {
     if text.strip_suffix('.').unwrap_or(text).split('.').all(label_ok) { Ok(()) } else { refuse() }
 }
 
-/// A pattern for API schemas that accepts what [`check_url`] accepts, nothing included.
+/// A pattern for API schemas that accepts an `http://` URL or nothing.
 pub const URL_PATTERN: &str = "^(http://[!#-~]+)?$";
 
 fn check_url(text: &str) -> Result<(), String> {

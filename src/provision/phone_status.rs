@@ -117,7 +117,7 @@ pub fn phone_status(facts: &PhoneFacts<'_>, before: &SipPhoneStatus, now: Timest
     conditions.set("Ready", ready, ready_reason, &ready_message);
     // Work goes on by itself while pods take up a file; what a person has to change is stalled.
     let stalled = !accepted || (firmware_pending && *stage_reason != "Pending");
-    let waiting = !ready && !stalled && !(facts.suspended && behind);
+    let waiting = !(ready || stalled || facts.suspended && behind);
     conditions.set_while("Reconciling", waiting, ready_reason, &ready_message);
     conditions.set_while("Stalled", stalled, ready_reason, &ready_message);
 

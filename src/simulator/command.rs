@@ -63,7 +63,7 @@ pub struct Args {
     #[arg(long, short, value_enum, default_value_t = Format::Text)]
     output: Format,
 
-    /// Keep the files that were fetched, in DIR/<MAC>/
+    /// Keep the files that were fetched, in DIR/MAC/
     #[arg(long, value_name = "DIR")]
     save: Option<PathBuf>,
 }

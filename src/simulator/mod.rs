@@ -10,5 +10,6 @@ mod flash;
 mod report;
 
 pub use boot::{FetchResult, Fetched, Options, Outcome, boot};
+pub use client::Patience;
 pub use command::{Args, run};
 pub use flash::{Flash, parse};

@@ -1,6 +1,6 @@
 //! The TFTP server: RFC 1350 with options (RFC 2347, 2348, 2349, 7440), read-only.
 //!
-//! [`session`] is one transfer without sockets and clocks; [`worker`] runs many of them over UDP; [`library`] holds the
+//! [`session`] is one transfer without sockets and clocks; the workers run many of them over UDP; [`library`] holds the
 //! files; [`tree`] reads them from folders; [`reporter`] remembers what was asked, and [`http`] tells it.
 
 mod command;

@@ -51,7 +51,7 @@ pub struct Outgoing {
 
 /// Room for datagrams that come in.
 pub struct Inbox {
-    buffers: Vec<Box<[u8; LONGEST]>>,
+    buffers: Vec<[u8; LONGEST]>,
     headers: MultiHeaders<SockaddrStorage>,
     received: Vec<Received>,
 }
@@ -59,11 +59,7 @@ pub struct Inbox {
 impl Inbox {
     /// Room for one batch.
     pub fn new() -> Inbox {
-        Inbox {
-            buffers: (0..BATCH).map(|_| Box::new([0; LONGEST])).collect(),
-            headers: incoming_headers(),
-            received: Vec::with_capacity(BATCH),
-        }
+        Inbox { buffers: vec![[0; LONGEST]; BATCH], headers: incoming_headers(), received: Vec::with_capacity(BATCH) }
     }
 
     /// The datagrams of the last batch.

@@ -1,0 +1,52 @@
+# What people and CI call. `make help` lists it.
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+NODE ?= main
+
+.PHONY: help
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+.PHONY: demo
+demo: ## a throwaway cluster with a site and phones that boot; CONTEXT=… IMAGE=… for a cluster of yours
+	@hack/demo.sh
+
+.PHONY: test
+test: lint unit cluster ## everything that CI checks
+
+.PHONY: lint
+lint: ## formatting, clippy, docs
+	cargo fmt --check
+	cargo clippy --all-targets --all-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
+
+.PHONY: unit
+unit: ## tests that need no cluster
+	cargo test
+
+.PHONY: cluster
+cluster: ## tests against a real API server and, as root on Linux, a real node
+	hack/test-cluster.sh
+
+.PHONY: crds
+crds: ## write the CustomResourceDefinitions anew
+	cargo run --quiet -- crds >crds/dialtone.dev.yaml
+	cp crds/dialtone.dev.yaml charts/dialtone/files/
+
+.PHONY: docs
+docs: ## write the reference anew
+	DIALTONE_WRITE_DOCS=1 cargo test --quiet --test reference
+
+.PHONY: image
+image: ## a static image in target/dialtone.tar, dialtone:dev
+	hack/image.sh
+
+.PHONY: node
+node: ## a throwaway real node; prints its KUBECONFIG
+	@hack/node/up.sh --name $(NODE)
+
+.PHONY: node-down
+node-down: ## takes the node down and leaves nothing behind
+	@hack/node/down.sh --name $(NODE)

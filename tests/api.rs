@@ -1,0 +1,152 @@
+//! What the real API server makes of the kinds: no warning, every refusal with its message, and what people see.
+#![cfg(feature = "cluster-tests")]
+#![allow(clippy::unwrap_used)] // A test that cannot go on should stop.
+
+mod support;
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+use support::{get, kube, kubectl};
+
+const SPACE: &str = "default";
+
+#[derive(serde::Deserialize)]
+struct Bad {
+    kind: String,
+    #[serde(default)]
+    name: Option<String>,
+    spec: Value,
+    says: String,
+}
+
+fn manifest(kind: &str, name: &str, spec: &Value) -> String {
+    json!({"apiVersion": "dialtone.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}).to_string()
+}
+
+fn install() {
+    let crds = std::fs::read_to_string("crds/dialtone.dev.yaml").unwrap();
+    let args = ["apply", "--server-side", "--force-conflicts", "--warnings-as-errors", "-f", "-"];
+    let output = kubectl(&args, Some(&crds));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && said.is_empty(), "the definitions are applied without a warning: {said}");
+    kube(&[
+        "wait",
+        "--for=condition=Established",
+        "--timeout=30s",
+        "crd/phonesites.dialtone.dev",
+        "crd/sipphones.dialtone.dev",
+    ]);
+}
+
+#[test]
+fn bad_manifests_are_refused_with_their_reasons() {
+    install();
+    let all: Vec<Bad> = serde_saphyr::from_str(include_str!("api/bad.yaml")).unwrap();
+    assert!(all.len() >= 40, "{}", all.len());
+    let mut wrong = Vec::new();
+    for (i, bad) in all.iter().enumerate() {
+        let name = bad.name.clone().unwrap_or_else(|| format!("bad-{i}"));
+        let output = kubectl(&["create", "--validate=strict", "-f", "-"], Some(&manifest(&bad.kind, &name, &bad.spec)));
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        if output.status.success() || !said.contains(&bad.says) {
+            wrong.push(format!("{i}: {} {}\n   should say {:?}\n   said {said:?}", bad.kind, bad.spec, bad.says));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), all.len(), wrong.join("\n"));
+    for kind in ["phonesites", "sipphones"] {
+        assert_eq!(get(SPACE, &[kind])["items"], json!([]), "nothing of it is stored");
+    }
+}
+
+#[test]
+fn good_manifests_are_accepted_and_people_find_their_way() {
+    install();
+    for file in ["examples/seed.yaml", "examples/site.yaml", "examples/phones.yaml"] {
+        kube(&["apply", "--validate=strict", "--warnings-as-errors", "-f", file]);
+    }
+    for (i, mac) in ["000a8a00aa01", "00:0A:8a:00:aa:02", "00-0a-8a-00-aa-03", "000a.8A00.aa04"].iter().enumerate() {
+        let spec = json!({"siteRef": {"name": "hq"}, "mac": mac, "model": "7940", "label": "elf Zeichen",
+            "lines": [{"name": "a"}, {"name": "a", "proxy": {"address": "other.example.com", "port": 65535}}],
+            "settings": {"callWaiting": "AlwaysOn", "dtmfAvtPayload": 127}, "extraParameters": {"unheard_of": "Grüße; #1"}});
+        let output = kubectl(
+            &["create", "--validate=strict", "-f", "-"],
+            Some(&manifest("SipPhone", &format!("good-{i}"), &spec)),
+        );
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    // Until the operator has seen it, an object counts as in progress.
+    let phone = get(SPACE, &["sipphone", "reception"]);
+    assert_eq!(phone["status"]["observedGeneration"], -1);
+    // A status is no part of what people write.
+    let forged = json!({"apiVersion": "dialtone.dev/v1alpha1", "kind": "SipPhone", "metadata": {"name": "forged"},
+        "spec": phone["spec"], "status": {"observedGeneration": 7}});
+    kubectl(&["create", "-f", "-"], Some(&forged.to_string()));
+    assert_eq!(get(SPACE, &["sipphone", "forged"])["status"]["observedGeneration"], -1);
+    kube(&["delete", "sipphone", "forged", "-n", SPACE]);
+
+    // A 7960 with three lines cannot become a 7940; a phone may get another MAC address and another site.
+    let patch =
+        |what: &Value| kubectl(&["patch", "sipphone", "reception", "--type=merge", "-p", &what.to_string()], None);
+    assert!(patch(&json!({"spec": {"lines": [{"name": "1"}, {"name": "2"}, {"name": "3"}]}})).status.success());
+    let refused = patch(&json!({"spec": {"model": "7940"}}));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("a 7940 has 2 line appearances"));
+    assert!(patch(&json!({"spec": {"mac": "000A8A123499", "siteRef": {"name": "branch"}}})).status.success());
+
+    assert!(kube(&["get", "phone,site", "-n", SPACE]).contains("LAST SEEN"));
+    assert!(kube(&["get", "dialtone", "-n", SPACE, "-o", "wide"]).contains("000A8A123499"));
+    let selected = get(SPACE, &["sipphones", "--field-selector", "spec.siteRef.name=branch,spec.model=7940"]);
+    assert_eq!(selected["items"].as_array().unwrap().len(), 2);
+    let help = kube(&["explain", "phonesite.spec.settings.telnetLevel"]);
+    assert!(help.contains("telnet_level") && help.contains("Privileged (2)") && help.contains("3.1"), "{help}");
+    assert!(kube(&["explain", "sipphone.status.conditions"]).contains("GitOps"));
+    assert!(!kube(&["explain", "sipphone"]).contains("Auto-generated"));
+}
+
+#[test]
+fn the_chart_is_sound() {
+    let helm = |args: &[&str]| Command::new("helm").args(args).output().expect("helm must be in PATH");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let lint = helm(&["lint", "--strict", "charts/dialtone"]);
+    assert!(lint.status.success(), "{}", text(&lint.stdout));
+    let bad = helm(&["template", "x", "charts/dialtone", "--set", "image.pullPolicy=Sometimes"]);
+    assert!(!bad.status.success() && text(&bad.stderr).contains("pullPolicy"), "{}", text(&bad.stderr));
+    let unknown = helm(&["template", "x", "charts/dialtone", "--set", "replica=2"]);
+    assert!(!unknown.status.success());
+    let narrow = helm(&["template", "x", "charts/dialtone", "--set", "watchNamespaces={a,b}"]);
+    let narrow = text(&narrow.stdout);
+    assert!(!narrow.contains("kind: ClusterRole") && narrow.matches("kind: RoleBinding").count() == 2);
+    assert!(!narrow.contains("verbs: ['*']") && !narrow.contains("resources: ['*']"));
+
+    // Under the restricted Pod Security level, by the API server's own judgement.
+    kube(&["create", "namespace", "restricted"]);
+    for mode in ["enforce", "warn"] {
+        kube(&["label", "namespace", "restricted", &format!("pod-security.kubernetes.io/{mode}=restricted")]);
+    }
+    let all = helm(&[
+        "template",
+        "x",
+        "charts/dialtone",
+        "-n",
+        "restricted",
+        "--set",
+        "metrics.service=true",
+        "--include-crds",
+    ]);
+    let output = kubectl(
+        &[
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "--warnings-as-errors",
+            "--dry-run=server",
+            "-n",
+            "restricted",
+            "-f",
+            "-",
+        ],
+        Some(&text(&all.stdout)),
+    );
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
