@@ -19,7 +19,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The API server refused it, or could not be reached.
-    #[error(transparent)]
+    #[error("{}", words(.0))]
     Api(#[from] kube::Error),
     /// It took too long.
     #[error("the API server did not answer within {} s", LIMIT.as_secs())]
@@ -32,6 +32,14 @@ pub enum Error {
         /// Its name.
         name: String,
     },
+}
+
+/// What the API server said, without the structure that it said it in.
+fn words(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        other => other.to_string(),
+    }
 }
 
 impl Error {

@@ -16,8 +16,7 @@ pub struct InvalidMac(pub String);
 
 impl Mac {
     /// A pattern for API schemas that accepts what [`Mac::from_str`] accepts.
-    pub const PATTERN: &str =
-        "^([0-9A-Fa-f]{12}|([0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}|([0-9A-Fa-f]{4}[.]){2}[0-9A-Fa-f]{4})$";
+    pub const PATTERN: &str = "^([0-9A-Fa-f]{12}|([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}|([0-9A-Fa-f]{2}-){5}[0-9A-Fa-f]{2}|([0-9A-Fa-f]{4}[.]){2}[0-9A-Fa-f]{4})$";
 
     /// The address as six bytes.
     pub const fn bytes(self) -> [u8; 6] {

@@ -162,7 +162,11 @@ fn lines(
                     || (field == "shortName" && (line.short_name.is_some()));
                 let most = find(&name(what)).map_or(31, |p| if let Kind::Text { max } = p.kind { max } else { 31 });
                 let cut: String = if written { text.to_owned() } else { text.chars().take(most).collect() };
-                take_text(values, &name(what), &path(field), &cut, found);
+                if written {
+                    take_text(values, &name(what), &path(field), &cut, found);
+                } else if text::check(&cut, most).is_ok() {
+                    values.set(&name(what), cut);
+                }
             }
         }
         match (&line.password_secret_ref, find(&name("password"))) {

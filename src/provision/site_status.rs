@@ -88,16 +88,20 @@ pub fn site_status(facts: SiteFacts<'_>, before: &PhoneSiteStatus, now: Timestam
         "spec.suspend is true: no change is applied until it is false again",
     );
 
+    let firmware = SiteFirmwareStatus {
+        target: facts.target.map(str::to_owned),
+        staged: facts.staged,
+        bootstrap: facts.bootstrap.map(str::to_owned),
+    };
+    // Server-side apply makes a null of an object whose fields are all taken away, which the schema refuses: no empty object
+    // is ever applied.
+    let firmware = (firmware != SiteFirmwareStatus::default()).then_some(firmware);
     PhoneSiteStatus {
         observed_generation: facts.generation,
         address: facts.address.map(str::to_owned),
         servers: Some(format!("{answering}/{wanted}")),
         phones: Some(facts.phones),
-        firmware: Some(SiteFirmwareStatus {
-            target: facts.target.map(str::to_owned),
-            staged: facts.staged,
-            bootstrap: facts.bootstrap.map(str::to_owned),
-        }),
+        firmware,
         common_hash: facts.common,
         files: Some(facts.files),
         unclaimed: facts.unclaimed,

@@ -82,7 +82,9 @@ impl Reporter {
         let mut state = self.state();
         state.seq += 1;
         record.seq = state.seq;
-        let missed = matches!(record.outcome, Outcome::NotFound | Outcome::Refused);
+        // Whoever never answered may not exist: such a request counts as a miss, too.
+        let silent = record.outcome == Outcome::TimedOut && record.acknowledged == 0;
+        let missed = silent || matches!(record.outcome, Outcome::NotFound | Outcome::Refused);
         let (ring, most) = if missed { (&mut state.misses, MISSES) } else { (&mut state.transfers, TRANSFERS) };
         ring.push_back(record);
         if ring.len() > most

@@ -1,0 +1,472 @@
+//! The fleet in memory, without a cluster: what is rendered, who wins, what stays, what a restart finds.
+#![allow(clippy::unwrap_used)] // A test that cannot go on should stop.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use dialtone::api::{PhoneSiteSpec, SipPhoneSpec};
+use dialtone::provision::digest::{Digest, HashKey};
+use dialtone::provision::{Dirty, Fetch, Fleet, Key, Meta, Reference, Slot};
+use dialtone::simulator::Flash;
+use jiff::Timestamp;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+fn key(name: &str) -> Key {
+    Key::new("ns", name)
+}
+
+fn meta(name: &str, generation: i64, created: i64) -> Meta {
+    Meta { key: key(name), generation: Some(generation), created, version: generation as u64 }
+}
+
+fn site(fleet: &mut Fleet, generation: i64, spec: Value) {
+    let spec: PhoneSiteSpec = serde_json::from_value(spec).unwrap();
+    fleet.set_site(meta("hq", generation, 0), spec, Default::default());
+}
+
+fn phone(fleet: &mut Fleet, name: &str, generation: i64, created: i64, spec: Value) {
+    let spec: SipPhoneSpec = serde_json::from_value(spec).unwrap();
+    fleet.set_phone(meta(name, generation, created), spec, Default::default());
+}
+
+fn plain(mac: &str, line: &str) -> Value {
+    json!({"siteRef": {"name": "hq"}, "mac": mac, "model": "7940", "lines": [{"name": line}]})
+}
+
+fn secret(fleet: &mut Fleet, password: &str) {
+    let data = BTreeMap::from([("p".to_owned(), Bytes::copy_from_slice(password.as_bytes()))]);
+    fleet.set_secret(&key("s"), Some(data));
+}
+
+fn with_password(mac: &str, line: &str) -> Value {
+    json!({"siteRef": {"name": "hq"}, "mac": mac, "model": "7940",
+        "lines": [{"name": line, "passwordSecretRef": {"name": "s", "key": "p"}}]})
+}
+
+fn text(fleet: &Fleet, file: &str) -> Option<String> {
+    fleet.tree(&key("hq")).get(file).map(|bytes| bytes.iter().map(|byte| char::from(*byte)).collect())
+}
+
+fn reasons(fleet: &Fleet, name: &str) -> Vec<&'static str> {
+    let found = fleet.findings().find(|(_, k, _)| **k == key(name)).unwrap().2;
+    found.iter().filter(|one| one.is_error()).map(|one| one.reason).collect()
+}
+
+/// A shell that writes whatever is dirty, as the operator does; which objects it wrote.
+fn write_all(fleet: &mut Fleet) -> Vec<Slot> {
+    let mut written = Vec::new();
+    loop {
+        let dirty = fleet.take_dirty();
+        let mut shards = dirty
+            .iter()
+            .filter_map(|d| if let Dirty::Shard(site, slot) = d { Some((site, *slot)) } else { None })
+            .peekable();
+        if shards.peek().is_none() {
+            return written;
+        }
+        for (site, slot) in shards {
+            let content = fleet.content(site, slot);
+            let wanted = (!content.0.is_empty()).then(|| content.digest());
+            if wanted != fleet.stored(site, slot) {
+                written.push(slot);
+            }
+            fleet.note_stored(site, slot, wanted);
+        }
+    }
+}
+
+fn holds(fleet: &mut Fleet, pod: &str) {
+    let held = fleet.tree(&key("hq")).iter().map(|(name, bytes)| (name.clone(), Digest::of(bytes))).collect();
+    fleet.pod_holds(&key("hq"), pod, true, held, &[]);
+}
+
+fn condition(fleet: &mut Fleet, name: &str, kind: &str) -> String {
+    let status = fleet.current_status(&key(name), Timestamp::UNIX_EPOCH).unwrap();
+    let found = status.conditions.iter().find(|c| c.type_ == kind).unwrap();
+    format!("{} {}", found.status, found.reason)
+}
+
+const MAC: &str = "000A8A123456";
+const FILE: &str = "SIP000A8A123456.cnf";
+
+#[test]
+fn the_application_notes_example_is_rendered_as_it_says() {
+    let mut fleet = Fleet::offline();
+    site(&mut fleet, 1, json!({"settings": {"proxy1Address": "172.16.129.248"}, "unsetParameters": "Keep"}));
+    phone(
+        &mut fleet,
+        "p",
+        1,
+        0,
+        json!({"siteRef": {"name": "hq"}, "mac": "00:0a:8a:12:34:56", "model": "7960", "label": "Reception",
+        "lines": [{"name": "8105", "displayName": "Front desk"}]}),
+    );
+    fleet.take_dirty();
+    assert_eq!(text(&fleet, "SIPDefault.cnf").unwrap(), "tftp_cfg_dir: \"\"\nproxy1_address: 172.16.129.248\n");
+    assert_eq!(
+        text(&fleet, FILE).unwrap(),
+        "phone_label: Reception\nline1_name: 8105\nline1_shortname: \"Front desk\"\nline1_displayname: \"Front desk\"\n"
+    );
+    let status = fleet.current_status(&key("p"), Timestamp::UNIX_EPOCH).unwrap();
+    assert_eq!(status.config_file.as_deref(), Some(FILE));
+    assert_eq!(status.lines[0].station_identification, "8105");
+    assert_eq!(status.lines[0].station_identification_uri.as_deref(), Some("sip:8105@172.16.129.248:5060"));
+}
+
+#[test]
+fn every_file_of_a_site_is_there() {
+    let mut fleet = Fleet::offline();
+    site(
+        &mut fleet,
+        1,
+        json!({
+            "dialPlan": {"templates": [{"match": "911", "timeout": 0, "route": "Emergency"}]},
+            "ringList": [{"name": "Classic", "file": "ringer1.pcm"}],
+            "firmware": {"image": "P0S3-06-3-00"},
+        }),
+    );
+    fleet.take_dirty();
+    let names: Vec<String> = fleet.tree(&key("hq")).into_keys().collect();
+    assert_eq!(names, ["OS79XX.TXT", "RINGLIST.DAT", "SIPDefault.cnf", "dialplan.xml"]);
+    assert_eq!(text(&fleet, "OS79XX.TXT").unwrap(), "P0S30202\n");
+    assert_eq!(text(&fleet, "RINGLIST.DAT").unwrap(), "Classic\tringer1.pcm\n");
+    assert!(text(&fleet, "SIPDefault.cnf").unwrap().contains("dial_template: dialplan\n"));
+    assert!(
+        !text(&fleet, "SIPDefault.cnf").unwrap().contains("image_version"),
+        "no phone is told of an image that is not there"
+    );
+}
+
+#[test]
+fn the_older_of_two_keeps_what_both_want_and_the_other_is_told_who() {
+    let mut fleet = Fleet::new();
+    site(&mut fleet, 1, json!({"settings": {"proxy1Address": "10.0.0.1"}}));
+    phone(&mut fleet, "young", 1, 20, plain(MAC, "1"));
+    phone(&mut fleet, "old", 1, 10, plain("00-0a-8a-12-34-56", "2"));
+    phone(&mut fleet, "line", 1, 30, plain("000A8A000001", "2"));
+    phone(
+        &mut fleet,
+        "elsewhere",
+        1,
+        30,
+        json!({"siteRef": {"name": "hq"}, "mac": "000A8A000002", "model": "7940",
+        "lines": [{"name": "2", "proxy": {"address": "10.0.0.2"}}]}),
+    );
+    write_all(&mut fleet);
+    assert_eq!(reasons(&fleet, "young"), ["DuplicateMac"]);
+    assert_eq!(reasons(&fleet, "line"), ["DuplicateLine"]);
+    assert!(reasons(&fleet, "old").is_empty() && reasons(&fleet, "elsewhere").is_empty());
+    assert!(text(&fleet, FILE).unwrap().contains("line1_name: 2\n"));
+    assert!(fleet.findings().any(|(_, _, found)| found.iter().any(|one| one.message.contains("SipPhone old"))));
+    fleet.remove_phone(&key("old"));
+    write_all(&mut fleet);
+    assert!(reasons(&fleet, "young").is_empty() && reasons(&fleet, "line").is_empty());
+    assert!(text(&fleet, FILE).unwrap().contains("line1_name: 1\n"));
+}
+
+#[test]
+fn what_goes_wrong_leaves_the_last_good_file() {
+    let mut fleet = Fleet::new();
+    site(&mut fleet, 1, json!({}));
+    phone(&mut fleet, "p", 1, 0, plain(MAC, "1"));
+    write_all(&mut fleet);
+    let good = text(&fleet, FILE);
+    phone(&mut fleet, "p", 2, 0, with_password(MAC, "1"));
+    assert!(write_all(&mut fleet).is_empty(), "nothing is known of the Secret yet");
+    fleet.set_secret(&key("s"), None);
+    assert!(write_all(&mut fleet).is_empty());
+    assert_eq!(reasons(&fleet, "p"), ["SecretNotFound"]);
+    assert_eq!(text(&fleet, FILE), good);
+    fleet.set_secret(&key("s"), Some(BTreeMap::new()));
+    fleet.take_dirty();
+    assert_eq!(reasons(&fleet, "p"), ["SecretKeyNotFound"]);
+    site(&mut fleet, 2, json!({"settings": {"callWaiting": "AlwaysOn"}}));
+    let common = text(&fleet, "SIPDefault.cnf");
+    fleet.take_dirty();
+    assert_eq!(reasons(&fleet, "hq"), ["Invalid"]);
+    assert_eq!(text(&fleet, "SIPDefault.cnf"), common);
+}
+
+#[test]
+fn one_edit_is_one_write_and_an_edit_that_changes_nothing_is_none() {
+    let mut fleet = Fleet::new();
+    site(&mut fleet, 1, json!({}));
+    for n in 0..1000 {
+        phone(&mut fleet, &format!("p{n}"), 1, n, plain(&format!("000A8A{n:06X}"), &n.to_string()));
+    }
+    let first = write_all(&mut fleet);
+    assert!(first.len() >= 3, "common and two shards: {first:?}");
+    phone(
+        &mut fleet,
+        "p7",
+        2,
+        7,
+        json!({"siteRef": {"name": "hq"}, "mac": "000A8A000007", "model": "7940", "label": "New", "lines": [{"name": "7"}]}),
+    );
+    assert_eq!(write_all(&mut fleet), [Slot::Phones { secret: false, index: 0 }]);
+    phone(
+        &mut fleet,
+        "p8",
+        2,
+        8,
+        json!({"siteRef": {"name": "hq"}, "mac": "00:0a:8a:00:00:08", "model": "7940", "lines": [{"name": "8"}]}),
+    );
+    assert!(write_all(&mut fleet).is_empty());
+}
+
+/// The same manifests in a fleet that starts with what the first one had written.
+fn restarted(before: &Fleet, slots: &[Slot], tell: impl Fn(&mut Fleet)) -> Fleet {
+    let mut fleet = Fleet::new();
+    tell(&mut fleet);
+    for slot in slots {
+        let content = before.content(&key("hq"), *slot);
+        if !content.0.is_empty() {
+            fleet.recover(&key("hq"), *slot, content);
+        }
+    }
+    fleet
+}
+
+#[test]
+fn a_restart_finds_everything_as_it_is_and_writes_nothing() {
+    let tell = |fleet: &mut Fleet| {
+        site(fleet, 1, json!({"settings": {"phonePasswordSecretRef": {"name": "s", "key": "p"}}}));
+        for n in 0..400 {
+            phone(fleet, &format!("p{n}"), 1, n, plain(&format!("000A8A{n:06X}"), &n.to_string()));
+        }
+        phone(fleet, "secret", 1, 0, with_password(MAC, "s"));
+    };
+    let mut before = Fleet::new();
+    tell(&mut before);
+    secret(&mut before, "x");
+    write_all(&mut before);
+    let all: Vec<Slot> = Slot::all().collect();
+    let mut after = restarted(&before, &all, tell);
+    secret(&mut after, "x");
+    after.finish_recovery();
+    assert_eq!(write_all(&mut after), []);
+    assert_eq!(after.tree(&key("hq")), before.tree(&key("hq")));
+
+    // A phone that is broken now keeps the file that was found.
+    let mut broken = restarted(&before, &all, tell);
+    broken.set_secret(&key("s"), None);
+    broken.finish_recovery();
+    assert_eq!(write_all(&mut broken), []);
+    assert_eq!(text(&broken, FILE), text(&before, FILE));
+    assert_eq!(text(&broken, "SIPDefault.cnf"), text(&before, "SIPDefault.cnf"));
+
+    // What nobody declares any more goes.
+    let mut fewer = restarted(&before, &all, tell);
+    secret(&mut fewer, "x");
+    fewer.remove_phone(&key("p3"));
+    fewer.finish_recovery();
+    assert_eq!(write_all(&mut fewer), [Slot::Phones { secret: false, index: 0 }]);
+}
+
+#[test]
+fn a_phone_that_gets_a_password_is_never_without_a_file() {
+    let mut fleet = Fleet::new();
+    secret(&mut fleet, "x");
+    site(&mut fleet, 1, json!({}));
+    phone(&mut fleet, "p", 1, 0, plain(MAC, "1"));
+    phone(&mut fleet, "q", 1, 0, plain("000A8A000001", "2"));
+    write_all(&mut fleet);
+    phone(&mut fleet, "p", 2, 0, with_password(MAC, "1"));
+    fleet.take_dirty();
+    secret(&mut fleet, "x");
+    fleet.take_dirty();
+    let (old, new) = (Slot::Phones { secret: false, index: 0 }, Slot::Phones { secret: true, index: 0 });
+    assert!(fleet.content(&key("hq"), old).0.contains_key(FILE), "it stays until the new one is written");
+    assert!(!String::from_utf8_lossy(&fleet.content(&key("hq"), old).0[FILE]).contains('x'), "without the password");
+    assert!(fleet.content(&key("hq"), new).0.contains_key(FILE));
+    fleet.note_stored(&key("hq"), new, Some(fleet.content(&key("hq"), new).digest()));
+    assert!(!fleet.content(&key("hq"), old).0.contains_key(FILE));
+}
+
+#[test]
+fn what_pods_hold_and_phones_fetch_becomes_the_status() {
+    let mut fleet = Fleet::new();
+    site(&mut fleet, 1, json!({}));
+    phone(&mut fleet, "p", 1, 0, plain(MAC, "1"));
+    fleet.set_hash_key(&key("hq"), HashKey::new(b"k"));
+    write_all(&mut fleet);
+    assert_eq!(condition(&mut fleet, "p", "Served"), "False NoServer");
+    holds(&mut fleet, "a");
+    assert_eq!(condition(&mut fleet, "p", "Ready"), "True Ready");
+    fleet.pod_holds(&key("hq"), "b", true, Vec::new(), &[]);
+    assert_eq!(condition(&mut fleet, "p", "Served"), "False Pending");
+    holds(&mut fleet, "b");
+    assert_eq!(condition(&mut fleet, "p", "InSync"), "False NeverFetched");
+
+    let fetch = |fleet: &mut Fleet, name: &str, second: i64| {
+        let digest = Digest::of(&fleet.tree(&key("hq"))[name]);
+        let time = Timestamp::from_second(second).unwrap();
+        let fetch =
+            Fetch { name: name.into(), taken: Some(digest), missing: false, address: [10, 0, 0, 9].into(), time };
+        fleet.fetched(&key("hq"), &fetch);
+    };
+    // The two files may be told by two pods, in either order.
+    fetch(&mut fleet, FILE, 1001);
+    assert_eq!(condition(&mut fleet, "p", "InSync"), "False CommonOutdated");
+    fetch(&mut fleet, "SIPDefault.cnf", 1000);
+    assert_eq!(condition(&mut fleet, "p", "InSync"), "True Fetched");
+    let status = fleet.current_status(&key("p"), Timestamp::UNIX_EPOCH).unwrap();
+    assert_eq!(status.lines[0].station_connection.as_deref(), Some("1@10.0.0.9"));
+
+    site(&mut fleet, 2, json!({"settings": {"proxyRegister": true}}));
+    fleet.take_dirty();
+    assert_eq!(condition(&mut fleet, "p", "InSync"), "False CommonOutdated");
+    phone(&mut fleet, "p", 2, 0, plain(MAC, "2"));
+    fleet.take_dirty();
+    assert_eq!(condition(&mut fleet, "p", "InSync"), "False Outdated");
+}
+
+#[test]
+fn a_stranger_is_news_once() {
+    let mut fleet = Fleet::new();
+    site(&mut fleet, 1, json!({}));
+    write_all(&mut fleet);
+    let miss = Fetch {
+        name: FILE.into(),
+        taken: None,
+        missing: true,
+        address: [10, 0, 0, 9].into(),
+        time: Timestamp::UNIX_EPOCH,
+    };
+    fleet.fetched(&key("hq"), &miss);
+    assert_eq!(fleet.take_dirty(), [Dirty::SiteStatus(key("hq"))]);
+    fleet.fetched(&key("hq"), &miss);
+    assert!(fleet.take_dirty().is_empty());
+}
+
+#[test]
+fn a_secret_is_read_when_somebody_refers_to_it_and_forgotten_when_nobody_does() {
+    let mut fleet = Fleet::new();
+    site(&mut fleet, 1, json!({}));
+    phone(&mut fleet, "p", 1, 0, with_password(MAC, "1"));
+    assert!(fleet.take_dirty().contains(&Dirty::Read(Reference::Secret, key("s"))));
+    assert!(fleet.refers_to(Reference::Secret, &key("s")));
+    phone(&mut fleet, "p", 2, 0, plain(MAC, "1"));
+    fleet.take_dirty();
+    assert!(!fleet.refers_to(Reference::Secret, &key("s")));
+}
+
+#[test]
+fn secrets_that_do_not_fit_are_refused_without_being_shown() {
+    for bad in ["0123456789abcdef0123456789abcdef", "a\"b", "a\nb", ""] {
+        let mut fleet = Fleet::new();
+        site(&mut fleet, 1, json!({}));
+        phone(&mut fleet, "p", 1, 0, with_password(MAC, "1"));
+        secret(&mut fleet, bad);
+        fleet.take_dirty();
+        secret(&mut fleet, bad);
+        fleet.take_dirty();
+        assert_eq!(reasons(&fleet, "p"), ["Invalid"], "{bad:?}");
+        let said = fleet.findings().flat_map(|(_, _, found)| found).map(ToString::to_string).collect::<String>();
+        assert!(bad.is_empty() || !said.contains(bad), "{said}");
+    }
+}
+
+/// A phone's manifest from any set of its fields.
+fn any_phone() -> impl Strategy<Value = Value> {
+    let label = proptest::option::of("[ !#-~¡-ÿ]{0,11}");
+    let line = ("[0-9a-z]{1,8}", proptest::option::of("[ !#-~¡-ÿ]{0,31}"), proptest::option::of("[a-z]{1,9}"));
+    let lines = proptest::collection::vec(line, 1..3);
+    let settings =
+        (proptest::option::of(96i64..128), proptest::option::of(any::<bool>()), proptest::option::of(0usize..4));
+    (label, lines, settings).prop_map(|(label, lines, (payload, vad, waiting))| {
+        let mut spec = json!({"siteRef": {"name": "hq"}, "mac": MAC, "model": "7940", "lines": [], "settings": {}});
+        if let Some(label) = label {
+            spec["label"] = label.into();
+        }
+        for (i, (name, display, auth)) in lines.into_iter().enumerate() {
+            let mut line = json!({"name": format!("{i}{name}")});
+            if let Some(display) = display {
+                line["displayName"] = display.into();
+            }
+            if let Some(auth) = auth {
+                line["authName"] = auth.into();
+            }
+            spec["lines"][i] = line;
+        }
+        if let Some(payload) = payload {
+            spec["settings"]["dtmfAvtPayload"] = payload.into();
+        }
+        if let Some(vad) = vad {
+            spec["settings"]["enableVad"] = vad.into();
+        }
+        if let Some(waiting) = waiting {
+            spec["settings"]["callWaiting"] = ["Off", "On", "AlwaysOff", "AlwaysOn"][waiting].into();
+        }
+        spec
+    })
+}
+
+fn booted(flash: &mut Flash, spec: &Value) {
+    let mut fleet = Fleet::offline();
+    site(&mut fleet, 1, json!({"settings": {"proxy1Address": "10.0.0.1"}}));
+    phone(&mut fleet, "p", 1, 0, spec.clone());
+    fleet.take_dirty();
+    let tree = fleet.tree(&key("hq"));
+    flash.load(&tree["SIPDefault.cnf"]);
+    flash.load(&tree[FILE]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn after_a_boot_the_flash_is_the_last_manifest_whatever_came_before(history in proptest::collection::vec(any_phone(), 1..5)) {
+        let (mut used, mut new) = (Flash::default(), Flash::default());
+        for spec in &history {
+            booted(&mut used, spec);
+        }
+        booted(&mut new, history.last().unwrap());
+        prop_assert_eq!(used.all(), new.all());
+    }
+
+    #[test]
+    fn hostile_text_is_refused_or_comes_back_exactly(value in any::<String>(), field in 0usize..5) {
+        let mut spec = plain(MAC, "1");
+        let name = match field {
+            0 => { spec["label"] = value.clone().into(); "phone_label" }
+            1 => { spec["lines"][0]["displayName"] = value.clone().into(); "line1_displayname" }
+            2 => { spec["lines"][0]["authName"] = value.clone().into(); "line1_authname" }
+            3 => { spec["lines"][0]["name"] = value.clone().into(); "line1_name" }
+            _ => { spec["extraParameters"] = json!({"unheard_of": value}); "unheard_of" }
+        };
+        let mut fleet = Fleet::offline();
+        site(&mut fleet, 1, json!({}));
+        phone(&mut fleet, "p", 1, 0, spec);
+        fleet.take_dirty();
+        match text(&fleet, FILE) {
+            None => prop_assert!(reasons(&fleet, "p").iter().all(|reason| *reason == "Invalid")),
+            Some(_) => {
+                let values: BTreeMap<String, String> = dialtone::simulator::parse(&fleet.tree(&key("hq"))[FILE]).into_iter().collect();
+                prop_assert_eq!(values.get(name), Some(&value));
+                prop_assert_eq!(values.len(), dialtone::simulator::parse(&fleet.tree(&key("hq"))[FILE]).len());
+            }
+        }
+    }
+
+    #[test]
+    fn the_order_of_arrival_changes_nothing(order in Just((0usize..12).collect::<Vec<_>>()).prop_shuffle()) {
+        let mut fleet = Fleet::offline();
+        let mut sorted = Fleet::offline();
+        for (fleet, order) in [(&mut fleet, order), (&mut sorted, (0..12).collect())] {
+            for n in order {
+                match n {
+                    0 => site(fleet, 1, json!({"settings": {"proxy1Address": "10.0.0.1", "telnetLevel": "Privileged"}, "extraParameters": {"b": "1", "a": "2"}})),
+                    1 => secret(fleet, "x"),
+                    // Some of them want the same.
+                    n => phone(fleet, &format!("p{n}"), 1, n as i64, if n % 3 == 0 { with_password(&format!("000A8A{:06X}", n / 2), &n.to_string()) } else { plain(&format!("000A8A{:06X}", n / 2), &(n / 3).to_string()) }),
+                }
+            }
+            fleet.take_dirty();
+            secret(fleet, "x");
+            fleet.take_dirty();
+        }
+        prop_assert_eq!(fleet.tree(&key("hq")), sorted.tree(&key("hq")));
+    }
+}

@@ -1,0 +1,116 @@
+//! `dialtone render`, as people call it.
+#![allow(clippy::unwrap_used)] // A test that cannot go on should stop.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+fn render(args: &[&str], stdin: &str, out: &Path) -> Output {
+    use std::io::Write as _;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dialtone"));
+    command
+        .arg("render")
+        .args(args)
+        .arg("-o")
+        .arg(out)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+const SITE: &str = "apiVersion: dialtone.dev/v1alpha1\nkind: PhoneSite\nmetadata: {name: hq}\nspec: {settings: {proxy1Address: 10.0.0.1}}\n---\n";
+
+fn phone(spec: &str) -> String {
+    format!("{SITE}apiVersion: dialtone.dev/v1alpha1\nkind: SipPhone\nmetadata: {{name: p}}\nspec: {spec}\n")
+}
+
+#[test]
+fn the_examples_are_rendered_without_a_word_of_complaint() {
+    let out = tempfile::tempdir().unwrap();
+    let output = render(&["-f", "examples"], "", out.path());
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(!said(&output).contains("warning"), "{}", said(&output));
+    let file = std::fs::read_to_string(out.path().join("default/hq/SIP000A8A123456.cnf")).unwrap();
+    assert!(file.contains("line1_name: 8105\n"));
+    let common = std::fs::read_to_string(out.path().join("default/hq/SIPDefault.cnf")).unwrap();
+    assert!(common.contains("proxy1_address: 172.16.129.248\n"));
+    let desk = std::fs::read_to_string(out.path().join("default/branch/SIP000A8A007101.cnf")).unwrap();
+    assert!(desk.contains("line1_password: correct-horse\n") && desk.contains("line2_shortname: Central\n"));
+    assert!(
+        std::fs::read_to_string(out.path().join("default/branch/dialplan.xml"))
+            .unwrap()
+            .contains("Route=\"Emergency\"")
+    );
+}
+
+#[test]
+fn what_is_wrong_is_said_with_file_object_and_field_and_nothing_is_written() {
+    for (spec, expected) in [
+        ("{siteRef: {name: hq}, mac: 12, model: \"7960\"}", "SipPhone p: spec.mac"),
+        ("{siteRef: {name: hq}, mac: 000A8A12345, model: \"7960\"}", "spec.mac: \"000A8A12345\" is not a MAC address"),
+        ("{siteRef: {name: hq}, mac: 000A8A123456, model: \"7970\"}", "spec.model"),
+        ("{siteRef: {name: other}, mac: 000A8A123456, model: \"7960\"}", "PhoneSite other does not exist"),
+        ("{siteRef: {name: hq}, mac: 000A8A123456, model: \"7960\", labell: x}", "there is no field spec.labell"),
+        (
+            "{siteRef: {name: hq}, mac: 000A8A123456, model: \"7960\", label: twelve chars}",
+            "spec.label: has 12 characters; the phone keeps at most 11",
+        ),
+        (
+            "{siteRef: {name: hq}, mac: 000A8A123456, model: \"7940\", lines: [{name: a}, {name: b}, {name: c}]}",
+            "a 7940 has 2 line appearances",
+        ),
+        ("{siteRef: {name: hq}, mac: 000A8A123456, model: \"7960\", lines: [{name: a b}]}", "must not contain blanks"),
+        (
+            "{siteRef: {name: hq}, mac: 000A8A123456, model: \"7960\", settings: {telnetlevel: Enabled}}",
+            "there is no such setting",
+        ),
+        (
+            "{siteRef: {name: hq}, mac: 000A8A123456, model: \"7960\", settings: {startMediaPort: 16348}}",
+            "must be a whole number from 16384 to 32766",
+        ),
+        (
+            "{siteRef: {name: hq}, mac: 000A8A123456, model: \"7960\", settings: {callWaiting: \"On\"}, extraParameters: {call_waiting: \"2\"}}",
+            "is set in settings.callWaiting too",
+        ),
+        (
+            "{siteRef: {name: hq}, mac: 000A8A123456, model: \"7960\", lines: [{name: a, passwordSecretRef: {name: s, key: k}}]}",
+            "Secret s does not exist",
+        ),
+    ] {
+        let out = tempfile::tempdir().unwrap();
+        let output = render(&["-f", "-"], &phone(spec), out.path());
+        assert_eq!(output.status.code(), Some(1), "{spec}");
+        assert!(said(&output).contains(expected) && said(&output).contains("stdin"), "{spec}\n{}", said(&output));
+        assert!(std::fs::read_dir(out.path()).unwrap().next().is_none(), "{spec}");
+    }
+}
+
+#[test]
+fn doubts_are_warnings_and_a_second_rendering_leaves_no_stale_file() {
+    let out = tempfile::tempdir().unwrap();
+    let spec = "{siteRef: {name: hq}, mac: 000A8A123456, model: \"7960\", firmware: {image: POS3-07-4-00}, lines: [{name: a}], extraParameters: {telnet_level: \"1\"}}";
+    let output = render(&["-f", "-"], &phone(spec), out.path());
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(said(&output).contains("did you mean P0S3-07-4-00?"), "{}", said(&output));
+    assert!(said(&output).contains("settings.telnetLevel would check it"), "{}", said(&output));
+    let folder = out.path().join("default/hq");
+    assert!(folder.join("SIP000A8A123456.cnf").exists());
+    let output = render(&["-f", "-"], &phone(&spec.replace("123456", "123457")), out.path());
+    assert!(output.status.success());
+    assert!(!folder.join("SIP000A8A123456.cnf").exists() && folder.join("SIP000A8A123457.cnf").exists());
+}
+
+#[test]
+fn text_outside_ascii_is_written_as_the_phone_reads_it() {
+    let out = tempfile::tempdir().unwrap();
+    let spec = "{siteRef: {name: hq}, mac: 000A8A123456, model: \"7960\", label: Büro, lines: [{name: a}]}";
+    assert!(render(&["-f", "-"], &phone(spec), out.path()).status.success());
+    let file = std::fs::read(out.path().join("default/hq/SIP000A8A123456.cnf")).unwrap();
+    assert!(file.windows(5).any(|bytes| bytes == b"B\xfcro\""));
+}

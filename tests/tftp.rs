@@ -1,0 +1,352 @@
+//! The TFTP server over real UDP on the loopback interface.
+#![allow(clippy::unwrap_used)] // A test that cannot go on should stop.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use dialtone::tftp::http::{self, Http};
+use dialtone::tftp::library::{Change, Library, Snapshot};
+use dialtone::tftp::metrics::Metrics;
+use dialtone::tftp::reporter::Reporter;
+use dialtone::tftp::wire::{Outcome, Query, Report};
+use dialtone::tftp::{Config, PortMode, Server};
+
+struct Site {
+    library: Arc<Library>,
+    reporter: Arc<Reporter>,
+    metrics: Arc<Metrics>,
+    server: Server,
+}
+
+fn serve(listen: &str, port_mode: PortMode, max_sessions: usize) -> Site {
+    let library = Arc::new(Library::default());
+    let reporter = Arc::new(Reporter::new(library.clone()));
+    let metrics = Arc::new(Metrics::default());
+    let config = Config { listen: vec![listen.parse().unwrap()], port_mode, workers: 2, max_sessions };
+    let server = Server::start(&config, library.clone(), reporter.clone(), metrics.clone()).unwrap();
+    Site { library, reporter, metrics, server }
+}
+
+impl Site {
+    fn put(&self, files: &[(&str, Vec<u8>)]) {
+        let before = self.library.now();
+        let files = files.iter().map(|(name, bytes)| ((*name).to_owned(), Bytes::from(bytes.clone())));
+        let after = Snapshot::new(files, &before);
+        let change = Change::between(&before, &after);
+        self.library.swap(after);
+        self.reporter.note_change(&change, Vec::new());
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.server.addresses()[0]
+    }
+}
+
+fn bytes(len: usize) -> Vec<u8> {
+    (0..len).map(|n| (n % 253) as u8).collect()
+}
+
+struct Client {
+    socket: UdpSocket,
+    server: SocketAddr,
+}
+
+impl Client {
+    fn new(server: SocketAddr) -> Client {
+        let any: IpAddr = if server.is_ipv4() { [0, 0, 0, 0].into() } else { [0u16; 8].into() };
+        let socket = UdpSocket::bind((any, 0)).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+        Client { socket, server }
+    }
+
+    fn request(&self, name: &str, options: &str) {
+        let packet = [b"\0\x01", name.as_bytes(), b"\0octet\0", options.as_bytes()].concat();
+        self.socket.send_to(&packet, self.server).unwrap();
+    }
+
+    fn receive(&self) -> (Vec<u8>, SocketAddr) {
+        let mut buffer = [0; 65_536];
+        let (len, from) = self.socket.recv_from(&mut buffer).unwrap();
+        (buffer[..len].to_vec(), from)
+    }
+
+    fn ack(&self, block: u16, to: SocketAddr) {
+        self.socket.send_to(&[[0, 4], block.to_be_bytes()].concat(), to).unwrap();
+    }
+
+    /// A whole transfer; the bytes, and who sent them.
+    fn fetch(&self, name: &str, options: &str, block: usize, window: u16) -> (Vec<u8>, SocketAddr) {
+        self.request(name, options);
+        let (mut got, mut next, mut since) = (Vec::new(), 1u16, 0);
+        loop {
+            let (packet, from) = self.receive();
+            match packet[1] {
+                6 => self.ack(0, from),
+                3 if packet[2..4] == next.to_be_bytes() => {
+                    got.extend_from_slice(&packet[4..]);
+                    since += 1;
+                    let last = packet.len() - 4 < block;
+                    if last || since == window {
+                        self.ack(next, from);
+                        since = 0;
+                    }
+                    next = next.wrapping_add(1);
+                    if last {
+                        return (got, from);
+                    }
+                }
+                other => panic!("{other}: {packet:?}"),
+            }
+        }
+    }
+}
+
+fn records(site: &Site, want: usize) -> Vec<dialtone::tftp::wire::Record> {
+    let began = Instant::now();
+    loop {
+        let records = site.reporter.report(&Query::default()).0.journal.records;
+        if records.len() >= want {
+            return records;
+        }
+        assert!(began.elapsed() < Duration::from_secs(5), "{records:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn both_port_modes_serve_whole_files_with_and_without_options() {
+    for mode in [PortMode::Single, PortMode::Ephemeral] {
+        let site = serve("127.0.0.1:0", mode, 100);
+        let file = bytes(100_000);
+        site.put(&[("image.bin", file.clone()), ("even.bin", bytes(1024))]);
+        for (options, block, window) in
+            [("", 512, 1), ("blksize\x001428\0windowsize\x008\0", 1428, 8), ("blksize\x001024\0tsize\x000\0", 1024, 1)]
+        {
+            let (got, from) = Client::new(site.address()).fetch("image.bin", options, block, window);
+            assert_eq!(got, file);
+            assert_eq!(from == site.address(), mode == PortMode::Single, "{mode:?}: answered from {from}");
+        }
+        assert_eq!(Client::new(site.address()).fetch("even.bin", "", 512, 1).0.len(), 1024);
+        let done = records(&site, 4);
+        assert!(done.iter().all(|record| record.outcome == Outcome::Complete), "{done:?}");
+        assert_eq!(done[0].acknowledged, 100_000);
+    }
+}
+
+#[test]
+fn what_is_not_there_is_said_at_once_and_writing_is_refused() {
+    let site = serve("127.0.0.1:0", PortMode::Single, 100);
+    site.put(&[("SIPDefault.cnf", bytes(10))]);
+    let client = Client::new(site.address());
+    for name in ["CTLSEP000A8A123456.tlv", "../etc/passwd", "/../x", "..\\x"] {
+        let began = Instant::now();
+        client.request(name, "");
+        let (packet, _) = client.receive();
+        assert_eq!(packet[..4], [0, 5, 0, 1], "{name}");
+        assert!(began.elapsed() < Duration::from_millis(50), "{:?}", began.elapsed());
+    }
+    client.socket.send_to(b"\0\x02SIPDefault.cnf\0octet\0", site.address()).unwrap();
+    assert_eq!(client.receive().0[..4], [0, 5, 0, 2]);
+    client.socket.send_to(b"\0\x01SIPDefault.cnf\0mail\0", site.address()).unwrap();
+    assert_eq!(client.receive().0[..4], [0, 5, 0, 4]);
+    assert_eq!(client.fetch("./sipdefault.CNF", "", 512, 1).0, bytes(10));
+}
+
+#[test]
+fn a_transfer_keeps_the_file_that_it_began_with() {
+    let site = serve("127.0.0.1:0", PortMode::Single, 100);
+    site.put(&[("a", vec![1; 1500])]);
+    let client = Client::new(site.address());
+    client.request("a", "");
+    let (first, from) = client.receive();
+    site.put(&[("a", vec![2; 1500])]);
+    client.ack(1, from);
+    let (second, _) = client.receive();
+    assert_eq!((first[4], second[4]), (1, 1));
+    assert_eq!(Client::new(site.address()).fetch("a", "", 512, 1).0, vec![2; 1500]);
+}
+
+#[test]
+fn a_request_that_comes_twice_is_one_transfer() {
+    let site = serve("127.0.0.1:0", PortMode::Single, 100);
+    site.put(&[("a", bytes(700))]);
+    let client = Client::new(site.address());
+    client.request("a", "");
+    client.request("a", "");
+    let (first, from) = client.receive();
+    let (again, _) = client.receive();
+    assert_eq!(first, again);
+    client.ack(1, from);
+    client.ack(1, from);
+    let (last, _) = client.receive();
+    assert_eq!(last.len(), 4 + 188);
+    client.ack(2, from);
+    assert_eq!(records(&site, 1).len(), 1);
+    client.socket.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    assert!(client.socket.recv(&mut [0; 600]).is_err(), "nothing is sent twice for one acknowledgement");
+}
+
+#[test]
+fn a_client_that_gives_up_ends_its_transfer() {
+    let site = serve("127.0.0.1:0", PortMode::Single, 100);
+    site.put(&[("a", bytes(5000))]);
+    let client = Client::new(site.address());
+    client.request("a", "");
+    let (_, from) = client.receive();
+    client.socket.send_to(b"\0\x05\0\0enough\0", from).unwrap();
+    assert_eq!(records(&site, 1)[0].outcome, Outcome::Aborted);
+    assert_eq!(site.metrics.active.get(), 0);
+}
+
+#[test]
+fn a_wrong_port_is_told_and_the_transfer_goes_on() {
+    let site = serve("127.0.0.1:0", PortMode::Ephemeral, 100);
+    site.put(&[("a", bytes(600))]);
+    let client = Client::new(site.address());
+    client.request("a", "");
+    let (_, from) = client.receive();
+    let stranger = Client::new(from);
+    stranger.ack(1, from);
+    assert_eq!(stranger.receive().0[..4], [0, 5, 0, 5]);
+    client.ack(1, from);
+    assert_eq!(client.receive().0.len(), 4 + 88);
+}
+
+#[test]
+fn answers_come_from_the_address_that_was_asked() {
+    let site = serve("0.0.0.0:0", PortMode::Single, 100);
+    site.put(&[("a", bytes(10))]);
+    for last in [1, 2, 3] {
+        let asked = SocketAddr::from(([127, 0, 0, last], site.address().port()));
+        assert_eq!(Client::new(asked).fetch("a", "", 512, 1).1, asked);
+    }
+}
+
+#[test]
+fn phones_on_ipv6_are_served_too() {
+    if UdpSocket::bind("[::1]:0").is_err() {
+        eprintln!("skipped: this machine has no IPv6 loopback");
+        return;
+    }
+    let site = serve("[::1]:0", PortMode::Single, 100);
+    site.put(&[("a", bytes(2000))]);
+    assert_eq!(Client::new(site.address()).fetch("a", "", 512, 1).0, bytes(2000));
+}
+
+#[test]
+fn a_flood_of_garbage_and_of_requests_that_nobody_follows_up_is_bounded() {
+    let site = serve("127.0.0.1:0", PortMode::Single, 64);
+    site.put(&[("a", bytes(100_000))]);
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let noise = UdpSocket::bind("127.0.0.1:0").unwrap();
+    for n in 0..100_000u64 {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        let len = (random % 64) as usize;
+        let packet: Vec<u8> = (0..len).map(|i| (random >> (i % 8 * 8)) as u8 ^ n as u8).collect();
+        let _ = noise.send_to(&packet, site.address());
+    }
+    // As many open requests as 10 times what the server keeps, from as many ports.
+    let ports: Vec<Client> = (0..640).map(|_| Client::new(site.address())).collect();
+    for port in &ports {
+        port.request("a", "");
+        std::thread::sleep(Duration::from_micros(100));
+    }
+    assert!(site.metrics.active.get() <= 64, "{}", site.metrics.active.get());
+    // A phone that does follow up is served in spite of them.
+    assert_eq!(Client::new(site.address()).fetch("a", "", 512, 1).0, bytes(100_000));
+}
+
+#[test]
+fn hundreds_of_phones_at_once_get_what_is_theirs() {
+    let site = serve("127.0.0.1:0", PortMode::Single, 4096);
+    let names: Vec<String> = (0..500).map(|n| format!("SIP{n:012}.cnf")).collect();
+    let files: HashMap<&str, Vec<u8>> =
+        names.iter().map(|name| (name.as_str(), format!("{name}\n").repeat(40).into_bytes())).collect();
+    site.put(&files.iter().map(|(name, bytes)| (*name, bytes.clone())).collect::<Vec<_>>());
+    let address = site.address();
+    std::thread::scope(|scope| {
+        for part in names.chunks(20) {
+            let files = &files;
+            scope.spawn(move || {
+                for name in part {
+                    assert_eq!(&Client::new(address).fetch(name, "", 512, 1).0, &files[name.as_str()]);
+                }
+            });
+        }
+    });
+    assert_eq!(records(&site, 500).len(), 500);
+}
+
+#[test]
+fn an_ending_server_lets_transfers_finish() {
+    let site = serve("127.0.0.1:0", PortMode::Single, 100);
+    site.put(&[("a", bytes(1000))]);
+    let client = Client::new(site.address());
+    client.request("a", "");
+    let (_, from) = client.receive();
+    let ending = std::thread::spawn(move || site.server.stop(Duration::from_secs(5)));
+    std::thread::sleep(Duration::from_millis(400));
+    client.ack(1, from);
+    assert_eq!(client.receive().0.len(), 4 + 488);
+    client.ack(2, from);
+    let began = Instant::now();
+    ending.join().unwrap();
+    assert!(began.elapsed() < Duration::from_secs(2), "it ends when the last transfer does");
+}
+
+#[tokio::test]
+async fn reports_are_for_those_who_know_the_token_and_wait_for_news() {
+    let site = serve("127.0.0.1:0", PortMode::Single, 100);
+    site.put(&[("a", bytes(10))]);
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, "secret\n").unwrap();
+    let listener = http::listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let base = listener.local_addr().unwrap();
+    let parts = Http {
+        reporter: site.reporter.clone(),
+        library: site.library.clone(),
+        metrics: site.metrics.clone(),
+        token: Some(token.clone()),
+    };
+    tokio::spawn(http::serve(parts, listener));
+    let get = |path: String, token: &'static str| async move {
+        use http_body_util::BodyExt as _;
+        let client = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new())
+            .build_http::<http_body_util::Empty<Bytes>>();
+        let request = hyper::Request::get(format!("http://{base}{path}"))
+            .header("authorization", token)
+            .body(http_body_util::Empty::new())
+            .unwrap();
+        let response = client.request(request).await.unwrap();
+        let status = response.status().as_u16();
+        (status, response.into_body().collect().await.unwrap().to_bytes())
+    };
+    assert_eq!(get("/v1/report".into(), "Bearer wrong").await.0, 401);
+    assert_eq!(get("/v1/report".into(), "").await.0, 401);
+    let (status, body) = get("/v1/report".into(), "Bearer secret").await;
+    let report: Report = serde_json::from_slice(&body).unwrap();
+    assert_eq!((status, report.holdings.complete, report.holdings.held.len()), (200, true, 1));
+    assert_eq!(get("/healthz".into(), "").await.0, 200);
+    assert_eq!(get("/readyz".into(), "").await.0, 200);
+    assert!(String::from_utf8(get("/metrics".into(), "").await.1.to_vec()).unwrap().contains("tftp_active_transfers"));
+
+    let cursors = format!(
+        "/v1/report?instance={}&holdings={}&journal={}&wait=10",
+        report.instance, report.holdings.version, report.journal.next
+    );
+    let began = Instant::now();
+    let waiting = tokio::spawn(get(cursors, "Bearer secret"));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let address = site.address();
+    tokio::task::spawn_blocking(move || Client::new(address).fetch("a", "", 512, 1)).await.unwrap();
+    let report: Report = serde_json::from_slice(&waiting.await.unwrap().1).unwrap();
+    assert!(began.elapsed() < Duration::from_secs(2) && began.elapsed() > Duration::from_millis(300));
+    assert_eq!(report.journal.records[0].file.as_deref(), Some("a"));
+    assert!(report.holdings.held.is_empty());
+}
