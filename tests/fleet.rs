@@ -204,7 +204,7 @@ fn one_edit_is_one_write_and_an_edit_that_changes_nothing_is_none() {
         7,
         json!({"siteRef": {"name": "hq"}, "mac": "000A8A000007", "model": "7940", "label": "New", "lines": [{"name": "7"}]}),
     );
-    assert_eq!(write_all(&mut fleet), [Slot::Phones { secret: false, index: 0 }]);
+    assert_eq!(write_all(&mut fleet).len(), 1);
     phone(
         &mut fleet,
         "p8",
@@ -388,7 +388,9 @@ fn any_phone() -> impl Strategy<Value = Value> {
             if let Some(auth) = auth {
                 line["authName"] = auth.into();
             }
-            spec["lines"][i] = line;
+            if let Some(lines) = spec["lines"].as_array_mut() {
+                lines.push(line);
+            }
         }
         if let Some(payload) = payload {
             spec["settings"]["dtmfAvtPayload"] = payload.into();

@@ -432,6 +432,9 @@ fn firmware_is_staged_before_phones_are_told() {
         let site = get(SPACE, &["phonesite", "hq"]);
         (condition(&site, "FirmwareStaged").1 == "Unmanaged" && condition(&site, "Ready").0 == "True").then_some(())
     });
+    // Another set of firmware ConfigMaps is another pod template.
+    kube(&["rollout", "status", "deployment/dialtone-hq", "-n", SPACE, "--timeout=60s"]);
+    wait_for("two pods", 60, || (pods().len() == 2).then_some(()));
 }
 
 fn many_phones_come_and_go() {
