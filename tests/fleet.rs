@@ -189,6 +189,35 @@ fn what_goes_wrong_leaves_the_last_good_file() {
 }
 
 #[test]
+fn a_phone_of_a_site_that_was_never_right_says_so_and_comes_up_with_it() {
+    let mut fleet = Fleet::new();
+    site(&mut fleet, 1, json!({"settings": {"callWaiting": "AlwaysOn"}}));
+    phone(&mut fleet, "p", 1, 0, plain(MAC, "1"));
+    write_all(&mut fleet);
+    assert_eq!(reasons(&fleet, "p"), ["SiteInvalid"]);
+    site(&mut fleet, 2, json!({}));
+    write_all(&mut fleet);
+    assert!(reasons(&fleet, "p").is_empty() && text(&fleet, FILE).is_some());
+}
+
+#[test]
+fn a_suspended_site_keeps_what_is_served_and_catches_up() {
+    let mut fleet = Fleet::new();
+    site(&mut fleet, 1, json!({}));
+    phone(&mut fleet, "p", 1, 0, plain(MAC, "1"));
+    write_all(&mut fleet);
+    holds(&mut fleet, "a");
+    site(&mut fleet, 2, json!({"suspend": true, "settings": {"proxyRegister": true}}));
+    phone(&mut fleet, "p", 2, 0, plain(MAC, "2"));
+    assert_eq!(write_all(&mut fleet), []);
+    assert!(text(&fleet, FILE).unwrap().contains("line1_name: 1\n"));
+    assert_eq!(condition(&mut fleet, "p", "Ready"), "False Suspended");
+    site(&mut fleet, 3, json!({"settings": {"proxyRegister": true}}));
+    assert_eq!(write_all(&mut fleet).len(), 2);
+    assert!(text(&fleet, FILE).unwrap().contains("line1_name: 2\n"));
+}
+
+#[test]
 fn one_edit_is_one_write_and_an_edit_that_changes_nothing_is_none() {
     let mut fleet = Fleet::new();
     site(&mut fleet, 1, json!({}));

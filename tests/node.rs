@@ -181,6 +181,9 @@ fn a_site_from_helm_install_to_its_end() {
     nothing_is_written_when_nothing_changes();
     phones_boot_whatever_is_down();
     a_suspended_site_stays_as_it_is();
+    what_others_do_to_our_objects_is_mended();
+    one_object_that_cannot_be_read_stops_nobody();
+    the_classic_port_mode_serves_too();
     a_site_goes_and_leaves_nothing();
 }
 
@@ -595,6 +598,63 @@ fn a_suspended_site_stays_as_it_is() {
     wait_for("the change to be served", 30, || {
         (boot_phone(service(), "000A8A123456", Cp7960).label == "Suspended").then_some(())
     });
+}
+
+fn what_others_do_to_our_objects_is_mended() {
+    step("a ConfigMap that somebody deletes and a Deployment that somebody changes are put right");
+    kube(&["delete", "configmap", "dialtone-hq-phones-00", "-n", SPACE]);
+    wait_for("the ConfigMap", 20, || (!get(SPACE, &["configmap", "dialtone-hq-phones-00"]).is_null()).then_some(()));
+    kube(&["scale", "deployment/dialtone-hq", "-n", SPACE, "--replicas=1"]);
+    wait_for("two replicas", 20, || {
+        (get(SPACE, &["deployment", "dialtone-hq"])["spec"]["replicas"] == 2).then_some(())
+    });
+
+    step("an object of somebody else with a name that a site would need is left alone");
+    kube(&["create", "configmap", "dialtone-other-common", "-n", SPACE, "--from-literal=mine=yes"]);
+    apply(SPACE, &SITE.replace("name: hq", "name: other"));
+    wait_for("NameTaken", 30, || {
+        (condition(&get(SPACE, &["phonesite", "other"]), "Accepted").1 == "NameTaken").then_some(())
+    });
+    assert_eq!(get(SPACE, &["configmap", "dialtone-other-common"])["data"], serde_json::json!({"mine": "yes"}));
+    kube(&["delete", "phonesite", "other", "-n", SPACE]);
+    kube(&["delete", "configmap", "dialtone-other-common", "-n", SPACE]);
+}
+
+fn one_object_that_cannot_be_read_stops_nobody() {
+    step("an object that this program cannot decode stops nobody");
+    let path = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/model/enum";
+    let patch = |patch: String| kube(&["patch", "crd", "sipphones.dialtone.dev", "--type=json", "-p", &patch]);
+    patch(format!(r#"[{{"op": "add", "path": "{path}/-", "value": "7999"}}]"#));
+    wait_for("the looser definition", 20, || {
+        let manifest = phone("poison", "000A8A1234AA", "7999", "Poison", "8999", "");
+        kubectl(&["apply", "-n", SPACE, "-f", "-"], Some(&manifest)).status.success().then_some(())
+    });
+    apply(SPACE, &one("Antidote"));
+    wait_for("the edit of another phone", 20, || {
+        (boot_phone(service(), "000A8A123456", Cp7960).label == "Antidote").then_some(())
+    });
+    kube(&["rollout", "restart", "deployment/dialtone", "-n", "dialtone"]);
+    kube(&["rollout", "status", "deployment/dialtone", "-n", "dialtone", "--timeout=60s"]);
+    apply(SPACE, &one("Again"));
+    wait_for("an edit after a restart", 20, || {
+        (boot_phone(service(), "000A8A123456", Cp7960).label == "Again").then_some(())
+    });
+    kube(&["delete", "sipphone", "poison", "-n", SPACE]);
+    patch(format!(r#"[{{"op": "remove", "path": "{path}/2"}}]"#));
+}
+
+fn the_classic_port_mode_serves_too() {
+    step("portMode Ephemeral, asked directly");
+    apply(SPACE, &SITE.replace("tftp: {", "tftp: {portMode: Ephemeral, "));
+    wait_for("pods that answer from ports of their own", 60, || {
+        let pods = get(SPACE, &["pods", "-l", "dialtone.dev/site=hq"]).to_string();
+        pods.contains("--port-mode=ephemeral").then_some(())
+    });
+    kube(&["rollout", "status", "deployment/dialtone-hq", "-n", SPACE, "--timeout=60s"]);
+    for (_, pod) in pods() {
+        let outcome = boot_phone(pod, "000A8A123456", Cp7960);
+        assert!(outcome.booted, "{:?}", outcome.problems);
+    }
 }
 
 fn a_site_goes_and_leaves_nothing() {

@@ -66,6 +66,8 @@ pub mod reason {
     pub const SECRET_KEY_NOT_FOUND: &str = "SecretKeyNotFound";
     /// There is no such PhoneSite.
     pub const SITE_NOT_FOUND: &str = "SiteNotFound";
+    /// The PhoneSite has never been right.
+    pub const SITE_INVALID: &str = "SiteInvalid";
     /// Another SipPhone has the same MAC address.
     pub const DUPLICATE_MAC: &str = "DuplicateMac";
     /// Another SipPhone has a line of the same name on the same proxy.

@@ -86,6 +86,8 @@ struct Site {
     current: bool,
     found: Vec<Diagnostic>,
     unread: bool,
+    /// Whether it was suspended when it was looked at last.
+    suspended: bool,
     phones: BTreeSet<Key>,
     by_file: HashMap<String, Key>,
     by_address: HashMap<IpAddr, BTreeSet<Key>>,

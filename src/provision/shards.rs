@@ -184,6 +184,11 @@ impl Shards {
         self.stored.get(&slot).copied()
     }
 
+    /// The objects that exist or should.
+    pub fn slots(&self) -> impl Iterator<Item = Slot> {
+        self.shards.keys().chain(self.stored.keys()).copied()
+    }
+
     /// The objects that exist, as far as is known.
     pub fn existing(&self) -> impl Iterator<Item = Slot> {
         self.stored.keys().copied()

@@ -138,6 +138,10 @@ impl Fleet {
         let secrets = |secret: &SecretKey| self.secret_value(&key.namespace, secret);
         let plan = phone::plan(spec, base, &site.staged, &secrets, &mut found);
         self.conflicts(key, &mut found);
+        if site.plan.is_none() && !site.unread {
+            let why = format!("PhoneSite {} cannot be served: its own conditions say why", site_key.name);
+            found.push(Diagnostic::error(reason::SITE_INVALID, "spec.siteRef.name", why));
+        }
         let broken = found.iter().any(Diagnostic::is_error);
         // Without a site's plan nothing is known of proxies and images: the phone waits, and what it has stays.
         let unread = !broken && (plan.is_none() || site.plan.is_none());

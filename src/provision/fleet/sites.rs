@@ -28,6 +28,7 @@ impl Fleet {
             current: false,
             found: Vec::new(),
             unread: true,
+            suspended: spec.suspend,
             phones: BTreeSet::new(),
             by_file: HashMap::new(),
             by_address: HashMap::new(),
@@ -157,6 +158,8 @@ impl Fleet {
         };
         let current = after.is_some() && same_files(&after, &next);
         let changed = !same_files(&after, &before);
+        let toggled = entry.suspended != entry.spec.suspend;
+        let answered = entry.unread && !unread;
         let rebase = after.as_ref().map(|p| &p.base) != before.as_ref().map(|p| &p.base);
         let switched = recovering_common(entry, after.as_deref()).or_else(|| {
             before.filter(|b| after.as_ref().is_some_and(|a| a.secret != b.secret)).map(|b| (b.secret, b.files.clone()))
@@ -170,13 +173,18 @@ impl Fleet {
             }
         }
         (entry.plan, entry.current, entry.found, entry.unread) = (after, current, found, unread);
+        entry.suspended = entry.spec.suspend;
+        let waiting: Vec<Slot> = if toggled { entry.shards.slots().collect() } else { Vec::new() };
+        for slot in waiting {
+            self.mark(Dirty::Shard(key.clone(), slot));
+        }
         if changed {
             self.mark(Dirty::Shard(key.clone(), Slot::Common { secret: false }));
             self.mark(Dirty::Shard(key.clone(), Slot::Common { secret: true }));
             // Whether a phone is in sync depends on the common file too.
             self.mark_all(key);
         }
-        if rebase {
+        if rebase || toggled || answered {
             self.todo_phones.extend(self.by_site.get(key).into_iter().flatten().cloned());
         }
         self.mark(Dirty::Objects(key.clone()));
