@@ -14,13 +14,12 @@ use notify::{RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 
 use crate::manifests::{Manifests, inventory};
-use crate::provision::digest::Digest;
 use crate::provision::{Fetch, Fleet, Key};
 use crate::render;
 use crate::tftp::library::{Change, Library, Snapshot};
 use crate::tftp::metrics::Metrics;
 use crate::tftp::reporter::Reporter;
-use crate::tftp::wire::{Outcome, Query};
+use crate::tftp::wire::Query;
 use crate::tftp::{Config, PortMode, Server};
 
 /// Serve manifests without a cluster: watch them, serve their files over TFTP, show who fetched what
@@ -185,15 +184,7 @@ impl Standalone {
             wait: 0,
         };
         for record in &report.journal.records {
-            let complete = record.outcome == Outcome::Complete;
-            let fetch = Fetch {
-                name: record.file.clone().unwrap_or_else(|| record.asked.clone()),
-                taken: record.digest.as_deref().filter(|_| complete).and_then(Digest::from_hex),
-                missing: record.outcome == Outcome::NotFound,
-                address: record.peer.ip().to_canonical(),
-                time: record.time,
-            };
-            self.fleet.fetched(&site, &fetch);
+            self.fleet.fetched(&site, &Fetch::from(record));
         }
     }
 

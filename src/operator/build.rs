@@ -65,7 +65,7 @@ pub fn shard_object(site: &Key, uid: &str, slot: Slot, content: &Content) -> Val
         }
     }
     let kind = if slot.secret() { super::apply::SECRET } else { super::apply::CONFIG_MAP };
-    type_of(kind, &mut object);
+    set_type(kind, &mut object);
     object
 }
 
@@ -77,11 +77,12 @@ pub fn token_object(site: &Key, uid: &str, token: &str, hash_key: &str) -> Value
         "stringData": {"token": token, "hashKey": hash_key},
     });
     object["metadata"]["name"] = super::names::token(&site.name).into();
-    type_of(super::apply::SECRET, &mut object);
+    set_type(super::apply::SECRET, &mut object);
     object
 }
 
-fn type_of(kind: Kind, object: &mut Value) {
+/// Says what kind of object it is.
+pub fn set_type(kind: Kind, object: &mut Value) {
     let group = if kind.group.is_empty() { String::new() } else { format!("{}/", kind.group) };
     object["apiVersion"] = format!("{group}{}", kind.version).into();
     object["kind"] = kind.kind.into();
@@ -89,7 +90,7 @@ fn type_of(kind: Kind, object: &mut Value) {
 
 /// Adds type and a digest of the whole: a field that was wanted and no longer is shows by it.
 fn finish(kind: Kind, object: &mut Value) {
-    type_of(kind, object);
+    set_type(kind, object);
     let digest = Sha256::digest(object.to_string().as_bytes());
     object["metadata"]["annotations"][APPLIED] = hex::encode(&digest[..8]).into();
 }

@@ -14,7 +14,7 @@ use super::build::REPORT_PORT;
 use super::context::Context;
 use crate::provision::digest::Digest;
 use crate::provision::{Fetch, Key};
-use crate::tftp::wire::{Outcome, Query, REPORT_PATH, Record, Report};
+use crate::tftp::wire::{Query, REPORT_PATH, Report};
 
 /// How long a pod may wait for news before it answers.
 const WAIT: u64 = 30;
@@ -106,7 +106,7 @@ fn take(ctx: &Context, site: &Key, pod: &Key, report: Report) {
         .into_iter()
         .filter_map(|file| Some((file.name, Digest::from_hex(&file.digest)?)))
         .collect();
-    let fetches: Vec<Fetch> = report.journal.records.iter().map(fetch).collect();
+    let fetches: Vec<Fetch> = report.journal.records.iter().map(Fetch::from).collect();
     ctx.tell(|fleet| {
         fleet.pod_holds(site, &pod.name, report.holdings.complete, held, &report.holdings.gone);
         for fetch in &fetches {
@@ -114,15 +114,4 @@ fn take(ctx: &Context, site: &Key, pod: &Key, report: Report) {
         }
     });
     ctx.shared().reported.insert(pod.clone());
-}
-
-fn fetch(record: &Record) -> Fetch {
-    let complete = record.outcome == Outcome::Complete;
-    Fetch {
-        name: record.file.clone().unwrap_or_else(|| record.asked.clone()),
-        taken: record.digest.as_deref().filter(|_| complete).and_then(Digest::from_hex),
-        missing: record.outcome == Outcome::NotFound,
-        address: record.peer.ip().to_canonical(),
-        time: record.time,
-    }
 }

@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 use super::apply::{DEPLOYMENT, Kind, NETWORK_POLICY, SERVICE, SERVICE_ACCOUNT};
 use super::context::{Context, Pod, SiteIdentity};
 use super::names::{FILES, SITE, not_ours, ours, parse_shard, token};
-use super::poll;
+use super::{build, poll};
 use crate::api::{PhoneSite, SipPhone};
 use crate::provision::digest::HashKey;
 use crate::provision::{Content, Dirty, Key, Meta, Reference, Slot};
@@ -383,6 +383,8 @@ fn reference(ctx: &Context, kind: Reference, key: Key) {
 fn live_came(ctx: &Arc<Context>, kind: Kind, object: &DynamicObject) {
     let Some(site) = site_of(&object.metadata) else { return };
     let mut value = serde_json::to_value(object).unwrap_or_default();
+    // Objects in a list do not say what they are.
+    build::set_type(kind, &mut value);
     if let Some(metadata) = value["metadata"].as_object_mut() {
         metadata.remove("managedFields");
     }

@@ -9,6 +9,7 @@ use crate::api::Unclaimed;
 use crate::phone::Mac;
 
 use super::digest::Digest;
+use crate::tftp::wire::{Outcome, Record};
 
 /// A request that a TFTP pod answered, or could not answer.
 #[derive(Clone, Debug)]
@@ -23,6 +24,19 @@ pub struct Fetch {
     pub address: IpAddr,
     /// When the request ended.
     pub time: Timestamp,
+}
+
+impl From<&Record> for Fetch {
+    fn from(record: &Record) -> Fetch {
+        let complete = record.outcome == Outcome::Complete;
+        Fetch {
+            name: record.file.clone().unwrap_or_else(|| record.asked.clone()),
+            taken: record.digest.as_deref().filter(|_| complete).and_then(Digest::from_hex),
+            missing: record.outcome == Outcome::NotFound,
+            address: record.peer.ip().to_canonical(),
+            time: record.time,
+        }
+    }
 }
 
 /// What was seen of one phone.

@@ -165,18 +165,7 @@ mod tests {
     use bytes::Bytes;
 
     fn record(outcome: Outcome) -> Record {
-        Record {
-            seq: 0,
-            time: jiff::Timestamp::UNIX_EPOCH,
-            peer: ([10, 0, 0, 1], 1000).into(),
-            asked: "a".into(),
-            file: None,
-            digest: None,
-            size: 0,
-            acknowledged: 0,
-            millis: 0,
-            outcome,
-        }
+        Record::without_transfer(([10, 0, 0, 1], 1000).into(), "a", outcome)
     }
 
     fn cursors(report: &Report) -> Query {

@@ -107,6 +107,24 @@ pub struct Record {
     pub outcome: Outcome,
 }
 
+impl Record {
+    /// A request that led to no transfer.
+    pub fn without_transfer(peer: SocketAddr, asked: &str, outcome: Outcome) -> Record {
+        Record {
+            seq: 0,
+            time: Timestamp::now(),
+            peer,
+            asked: asked.to_owned(),
+            file: None,
+            digest: None,
+            size: 0,
+            acknowledged: 0,
+            millis: 0,
+            outcome,
+        }
+    }
+}
+
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Outcome {

@@ -354,18 +354,7 @@ impl Worker {
         if asked.is_empty() {
             return;
         }
-        self.common.reporter.note(Record {
-            seq: 0,
-            time: Timestamp::now(),
-            peer: received.peer,
-            asked: asked.to_owned(),
-            file: None,
-            digest: None,
-            size: 0,
-            acknowledged: 0,
-            millis: 0,
-            outcome,
-        });
+        self.common.reporter.note(Record::without_transfer(received.peer, asked, outcome));
     }
 
     /// Looks at the transfers whose time is up.

@@ -1,0 +1,195 @@
+//! What the parts of the story share: the manifests, phones that boot, and a look at what was written.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use dialtone::phone::Model::Cp7960;
+use dialtone::simulator::{FetchResult, Options, Outcome, boot};
+use serde_json::Value;
+
+use super::support::{condition, get, wait_for};
+
+pub const SPACE: &str = "phones";
+
+pub const SITE: &str = "
+apiVersion: dialtone.dev/v1alpha1
+kind: PhoneSite
+metadata: {name: hq}
+spec:
+  settings: {proxy1Address: 172.16.129.248}
+  tftp: {service: {type: NodePort}}
+";
+
+pub const SECRET: &str = "
+apiVersion: v1
+kind: Secret
+metadata: {name: lines}
+stringData: {one: correct-horse}
+";
+
+pub fn phone(name: &str, mac: &str, model: &str, label: &str, line: &str, more: &str) -> String {
+    format!(
+        "---\napiVersion: dialtone.dev/v1alpha1\nkind: SipPhone\nmetadata: {{name: {name}}}\nspec:\n  siteRef: {{name: hq}}\n  \
+         mac: \"{mac}\"\n  model: \"{model}\"\n  label: {label}\n  lines: [{{name: \"{line}\"{more}}}]\n"
+    )
+}
+
+pub fn one(label: &str) -> String {
+    phone("one", "00:0a:8a:12:34:56", "7960", label, "8105", "")
+}
+
+pub fn two() -> String {
+    phone("two", "000a.8a12.3457", "7940", "Two", "8106", "")
+}
+
+pub fn three() -> String {
+    phone("three", "000A8A123458", "7960", "Three", "8107", ", passwordSecretRef: {name: lines, key: one}")
+}
+
+pub fn step(what: &str) {
+    eprintln!("-- {what}");
+}
+
+pub fn run(program: &str, args: &[&str]) -> String {
+    let output = Command::new(program).args(args).output().unwrap_or_else(|error| panic!("{program}: {error}"));
+    assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+pub fn node(args: &[&str]) {
+    let name = std::env::var("DIALTONE_NODE").expect("DIALTONE_NODE names the node; `make cluster` sets it");
+    run("hack/node/component.sh", &[&["--name", &name], args].concat());
+}
+
+/// Boots one phone, in the later order of files.
+pub fn boot_phone(server: SocketAddr, mac: &str, model: dialtone::phone::Model) -> Outcome {
+    boot_as(server, mac, model, "P0S3-07-4-00")
+}
+
+pub fn boot_as(server: SocketAddr, mac: &str, model: dialtone::phone::Model, running: &str) -> Outcome {
+    let options = Options {
+        server,
+        mac: mac.parse().unwrap(),
+        model,
+        running: running.to_owned(),
+        bind: IpAddr::from([0, 0, 0, 0]),
+        upgrade: true,
+        wait: Duration::ZERO,
+        poll: Duration::from_secs(31),
+        patience: dialtone::simulator::Patience::default(),
+    };
+    tokio::runtime::Runtime::new().unwrap().block_on(boot(options))
+}
+
+pub fn file(outcome: &Outcome, name: &str) -> Option<Vec<u8>> {
+    let found = outcome.files.iter().rfind(|file| file.file == name)?;
+    (found.result == FetchResult::Fetched).then(|| found.content.clone())
+}
+
+pub fn service() -> SocketAddr {
+    let service = get(SPACE, &["service", "dialtone-hq"]);
+    SocketAddr::new(service["spec"]["clusterIP"].as_str().unwrap().parse().unwrap(), 69)
+}
+
+pub fn node_port() -> SocketAddr {
+    let (address, _) = wait_for("the site's address", 20, || {
+        get(SPACE, &["phonesite", "hq"])["status"]["address"].as_str().map(str::to_owned)
+    });
+    address.parse().unwrap()
+}
+
+pub fn pods() -> Vec<(String, SocketAddr)> {
+    let pods = get(SPACE, &["pods", "-l", "dialtone.dev/site=hq", "--field-selector=status.phase=Running"]);
+    let pods = pods["items"].as_array().cloned().unwrap_or_default();
+    let alive = pods.iter().filter(|pod| pod["metadata"]["deletionTimestamp"].is_null());
+    alive
+        .filter_map(|pod| {
+            let ip = pod["status"]["podIP"].as_str()?.parse().ok()?;
+            Some((pod["metadata"]["name"].as_str()?.to_owned(), SocketAddr::new(ip, 6969)))
+        })
+        .collect()
+}
+
+pub fn wait_in_sync(name: &str) {
+    wait_for(&format!("{name} to be InSync"), 20, || {
+        let phone = get(SPACE, &["sipphone", name]);
+        (condition(&phone, "InSync").0 == "True" && condition(&phone, "Ready").0 == "True").then_some(())
+    });
+}
+
+pub fn wait_ready(name: &str) -> Value {
+    wait_for(&format!("{name} to be Ready"), 60, || {
+        let phone = get(SPACE, &["sipphone", name]);
+        let current = phone["status"]["observedGeneration"] == phone["metadata"]["generation"];
+        (current && condition(&phone, "Ready").0 == "True").then_some(phone)
+    })
+    .0
+}
+
+/// What `dialtone render` makes of the same manifests.
+pub fn rendered(manifests: &str) -> BTreeMap<String, Vec<u8>> {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("in.yaml");
+    std::fs::write(&input, manifests).unwrap();
+    run(
+        env!("CARGO_BIN_EXE_dialtone"),
+        &["render", "-f", input.to_str().unwrap(), "-o", folder.path().join("out").to_str().unwrap()],
+    );
+    let files = std::fs::read_dir(folder.path().join("out/default/hq")).unwrap();
+    files
+        .map(|entry| entry.unwrap())
+        .map(|entry| (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap()))
+        .collect()
+}
+
+/// Writes by the operator to what it looks after, from the API server's own log: verb and resource.
+pub fn writes() -> Vec<(String, String)> {
+    let log = Path::new(&std::env::var("KUBECONFIG").unwrap()).with_file_name("audit.log");
+    let text = std::fs::read_to_string(log).unwrap();
+    let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let ours = events.filter(|event| event["user"]["username"] == "system:serviceaccount:dialtone:dialtone");
+    ours.map(|event| {
+        let part = |field: &str| event["objectRef"][field].as_str().unwrap_or_default().to_owned();
+        let resource = match part("subresource").as_str() {
+            "" => part("resource"),
+            sub => format!("{}/{sub}", part("resource")),
+        };
+        (event["verb"].as_str().unwrap_or_default().to_owned(), resource)
+    })
+    .collect()
+}
+
+pub fn count(writes: &[(String, String)], resource: &str) -> usize {
+    writes.iter().filter(|(_, written)| written == resource).count()
+}
+
+pub fn sha256(bytes: &[u8]) -> String {
+    dialtone::provision::digest::Digest::of(bytes).to_string()
+}
+
+/// How long until every pod serves other bytes than these.
+pub fn served_after(began: Instant, mac: &str, old: &[u8]) -> Duration {
+    let name = format!("SIP{mac}.cnf");
+    for (_, pod) in pods() {
+        wait_for("the new bytes", 10, || {
+            let outcome = boot_as(pod, mac, Cp7960, "P0S3-06-3-00");
+            (file(&outcome, &name)? != old).then_some(())
+        });
+    }
+    began.elapsed()
+}
+
+/// Waits until the operator has nothing more to write.
+pub fn settle() {
+    let mut last = writes().len();
+    wait_for("the operator to have nothing to write", 60, || {
+        std::thread::sleep(Duration::from_millis(2500));
+        let now = writes().len();
+        let quiet = now == last;
+        last = now;
+        quiet.then_some(())
+    });
+}
