@@ -152,9 +152,9 @@ pub async fn delete(ctx: &Context, kind: Kind, key: &Key, uid: Option<String>) -
 pub fn covers(live: &Value, wanted: &Value) -> bool {
     match (live, wanted) {
         (Value::Object(live), Value::Object(wanted)) => wanted.iter().all(|(field, value)| match live.get(field) {
+            // The API server leaves out what is empty, or says null.
+            None | Some(Value::Null) => is_empty(value),
             Some(live) => covers(live, value),
-            // The API server leaves out what is empty.
-            None => is_empty(value),
         }),
         (Value::Array(live), Value::Array(wanted)) => {
             live.len() == wanted.len() && live.iter().zip(wanted).all(|(live, wanted)| covers(live, wanted))
@@ -188,5 +188,6 @@ mod tests {
         let added = json!({"spec": {"ports": [{"port": 69, "protocol": "UDP"}, {"port": 80}]}});
         assert!(!covers(&added, &wanted));
         assert!(!covers(&json!({}), &wanted));
+        assert!(covers(&json!({"projected": {"sources": null}}), &json!({"projected": {"sources": []}})));
     }
 }

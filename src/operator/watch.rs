@@ -241,6 +241,10 @@ fn decoded<K>(ctx: &Context, kind: &str, object: DeserializeGuard<K>) -> Option<
 
 fn site_came(ctx: &Arc<Context>, object: DeserializeGuard<PhoneSite>) {
     let Some(site) = decoded(ctx, "PhoneSite", object) else { return };
+    if site.metadata.deletion_timestamp.is_some() {
+        // Under foreground deletion it is there until everything that it owns is gone: nothing of that is made again.
+        return site_went(ctx, Gone::new(&site.metadata));
+    }
     let meta = meta_of(&site.metadata);
     let uid = site.metadata.uid.clone().unwrap_or_default();
     let before = ctx.shared().sites.insert(meta.key.clone(), SiteIdentity { uid: uid.clone() });
@@ -265,6 +269,9 @@ fn site_went(ctx: &Arc<Context>, gone: Gone) {
 
 fn phone_came(ctx: &Arc<Context>, object: DeserializeGuard<SipPhone>) {
     let Some(phone) = decoded(ctx, "SipPhone", object) else { return };
+    if phone.metadata.deletion_timestamp.is_some() {
+        return phone_went(ctx, Gone::new(&phone.metadata));
+    }
     let meta = meta_of(&phone.metadata);
     ctx.tell(|fleet| fleet.set_phone(meta, phone.spec, phone.status.unwrap_or_default()));
 }

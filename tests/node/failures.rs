@@ -121,7 +121,7 @@ pub fn the_classic_port_mode_serves_too() {
 
 pub fn a_site_goes_and_leaves_nothing() {
     step("a site that is deleted leaves nothing");
-    kube(&["delete", "phonesite", "hq", "-n", SPACE]);
+    kube(&["delete", "phonesite", "hq", "-n", SPACE, "--cascade=foreground", "--timeout=60s"]);
     wait_for("all that the operator made to be gone", 60, || {
         let kinds = "deployments,pods,services,configmaps,secrets,serviceaccounts,networkpolicies";
         let left = get(SPACE, &[kinds, "-l", "app.kubernetes.io/managed-by=dialtone"]);
