@@ -25,8 +25,10 @@ if alive kube-apiserver && [[ -f $STATE/ready ]]; then
   exit 0
 fi
 
-[[ $full ]] && "$NODE_SCRIPTS/packages.sh"
-if [[ $full ]]; then bin=$("$NODE_SCRIPTS/build.sh"); else bin=$("$NODE_SCRIPTS/build.sh" --control-plane); fi
+only=()
+[[ $full ]] || only=(--control-plane)
+"$NODE_SCRIPTS/packages.sh" "${only[@]}"
+bin=$("$NODE_SCRIPTS/build.sh" "${only[@]}")
 "$NODE_SCRIPTS/down.sh" --name "$NAME" >/dev/null 2>&1 || true
 mkdir -p "$STATE"/{run,log,pki,etcd}
 chmod 700 "$STATE/pki"

@@ -92,6 +92,10 @@ pub fn an_edit_is_served_at_once_and_costs_little() {
     step("an edit is on the wire within 2 s");
     // What the boots before had to say has been said.
     settle();
+    let all = writes();
+    for (resource, times) in [("deployments", 1), ("services", 1), ("serviceaccounts", 1), ("networkpolicies", 1)] {
+        assert_eq!(count(&all, resource), times, "{resource} written once, although pods came up meanwhile");
+    }
     let old = file(&boot_phone(service(), "000A8A123456", Cp7960), "SIP000A8A123456.cnf").unwrap();
     settle();
     let before = writes().len();
