@@ -121,11 +121,15 @@ struct Phone {
     slot: Option<Slot>,
     mac: Option<Mac>,
     lines: Vec<LineIdentity>,
+    claimed: Vec<LineClaim>,
     image: Option<String>,
     tally: Tally<bool>,
     seen: Seen,
     status: Known<SipPhoneStatus>,
 }
+
+/// A line's name on its proxy, in a namespace; without a proxy, in a site.
+type LineClaim = (String, LineIdentity);
 
 /// The newest status that the API server is known to hold.
 #[derive(Default)]
@@ -167,7 +171,7 @@ pub struct Fleet {
     secret_users: Users,
     firmware_users: Users,
     macs: Claims<(String, Mac)>,
-    lines: Claims<(String, LineIdentity)>,
+    lines: Claims<LineClaim>,
     /// There are no pods to ask: what the sources hold is what will be served.
     offline: bool,
     /// Firmware for all sites, from a folder.

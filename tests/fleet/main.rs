@@ -165,6 +165,53 @@ fn the_older_of_two_keeps_what_both_want_and_the_other_is_told_who() {
     assert!(text(&fleet, FILE).unwrap().contains("line1_name: 1\n"));
 }
 
+fn other_site(fleet: &mut Fleet, spec: Value) {
+    fleet.set_site(meta("other", 1, 0), serde_json::from_value(spec).unwrap(), Default::default());
+}
+
+#[test]
+fn lines_without_a_server_do_not_conflict_across_sites_and_on_one_server_they_do() {
+    let mut fleet = Fleet::new();
+    site(&mut fleet, 1, json!({}));
+    other_site(&mut fleet, json!({}));
+    phone(&mut fleet, "here", 1, 10, plain(MAC, "1"));
+    let mut there = plain("000A8A000001", "1");
+    there["siteRef"]["name"] = "other".into();
+    phone(&mut fleet, "there", 1, 20, there);
+    write_all(&mut fleet);
+    assert!(reasons(&fleet, "there").is_empty());
+    site(&mut fleet, 2, json!({"settings": {"proxy1Address": "10.0.0.1"}}));
+    other_site(&mut fleet, json!({"settings": {"proxy1Address": "10.0.0.1"}}));
+    write_all(&mut fleet);
+    assert_eq!(reasons(&fleet, "there"), ["DuplicateLine"]);
+}
+
+#[test]
+fn a_phone_that_moves_takes_its_wish_for_an_image_along() {
+    let mut fleet = Fleet::offline();
+    let inventory = |bytes: &[u8]| {
+        std::iter::once((
+            "P0S3-06-3-00.bin".to_owned(),
+            dialtone::provision::firmware::FirmwareFile::new("P0S3-06-3-00.bin", bytes),
+        ))
+        .collect()
+    };
+    fleet.set_folder(inventory(b"image"));
+    site(&mut fleet, 1, json!({}));
+    other_site(&mut fleet, json!({}));
+    let mut canary = plain(MAC, "1");
+    canary["firmware"] = json!({"image": "P0S3-06-3-00"});
+    phone(&mut fleet, "p", 1, 0, canary.clone());
+    fleet.take_dirty();
+    assert!(text(&fleet, FILE).unwrap().contains("image_version: P0S3-06-3-00\n"));
+    canary["siteRef"]["name"] = "other".into();
+    phone(&mut fleet, "p", 2, 0, canary);
+    fleet.take_dirty();
+    assert_eq!(text(&fleet, FILE), None);
+    let moved = fleet.tree(&key("other"))[FILE].clone();
+    assert!(String::from_utf8_lossy(&moved).contains("image_version: P0S3-06-3-00\n"));
+}
+
 #[test]
 fn what_goes_wrong_leaves_the_last_good_file() {
     let mut fleet = Fleet::new();

@@ -46,6 +46,7 @@ impl Fleet {
                 slot: None,
                 mac: None,
                 lines: Vec::new(),
+                claimed: Vec::new(),
                 image: None,
                 tally: Tally::default(),
                 seen,
@@ -99,6 +100,7 @@ impl Fleet {
         self.mark_phone(key);
         if home.is_some_and(|home| home != site_key || !self.sites.contains_key(&home)) {
             self.unplace(key);
+            self.want_image(key, None);
             self.leave_home(key);
         }
         let Some(site) = self.sites.get_mut(&site_key) else {
@@ -264,9 +266,9 @@ impl Fleet {
                 ),
             ));
         }
-        for (i, line) in entry.lines.iter().enumerate() {
-            if let Some(other) = self.lines.holder(&(key.namespace.clone(), line.clone())).filter(|other| *other != key)
-            {
+        for (i, claim) in entry.claimed.iter().enumerate() {
+            let line = &claim.1;
+            if let Some(other) = self.lines.holder(claim).filter(|other| *other != key) {
                 let on = line.proxy.as_ref().map_or(String::new(), |(host, port)| format!(" on {host}:{port}"));
                 found.push(Diagnostic::error(reason::DUPLICATE_LINE, format!("spec.lines[{i}].name"), format!("{:?}{on} is a line of SipPhone {}, which is older and keeps it: a line's name must be unique on its proxy", line.name, other.name)));
             }
@@ -277,20 +279,30 @@ impl Fleet {
     fn claim(&mut self, key: &Key, mac: Option<Mac>, lines: Vec<LineIdentity>) {
         let Some(entry) = self.phones.get_mut(key) else { return };
         let claimant = (entry.meta.created, key.clone());
+        let site = &entry.spec.site_ref.name;
+        let claims: Vec<LineClaim> = lines
+            .iter()
+            .map(|line| {
+                // Lines without a SIP server are told apart by their sites.
+                let scope =
+                    if line.proxy.is_some() { key.namespace.clone() } else { format!("{}/{site}", key.namespace) };
+                (scope, line.clone())
+            })
+            .collect();
         let old_mac = std::mem::replace(&mut entry.mac, mac);
-        let old_lines = std::mem::replace(&mut entry.lines, lines.clone());
+        let old = std::mem::replace(&mut entry.claimed, claims.clone());
+        entry.lines = lines;
         let thing = |mac: Mac| (key.namespace.clone(), mac);
-        let line = |line: &LineIdentity| (key.namespace.clone(), line.clone());
         let mut affected = Vec::new();
         if old_mac != mac {
             affected.extend(old_mac.map(|mac| self.macs.remove(&thing(mac), &claimant)).unwrap_or_default());
             affected.extend(mac.map(|mac| self.macs.add(thing(mac), claimant.clone())).unwrap_or_default());
         }
-        for gone in old_lines.iter().filter(|old| !lines.contains(old)) {
-            affected.extend(self.lines.remove(&line(gone), &claimant));
+        for gone in old.iter().filter(|old| !claims.contains(old)) {
+            affected.extend(self.lines.remove(gone, &claimant));
         }
-        for new in lines.iter().filter(|new| !old_lines.contains(new)) {
-            affected.extend(self.lines.add(line(new), claimant.clone()));
+        for new in claims.into_iter().filter(|new| !old.contains(new)) {
+            affected.extend(self.lines.add(new, claimant.clone()));
         }
         self.todo_phones.extend(affected);
     }
