@@ -143,12 +143,13 @@ fn held(file: &super::library::File) -> Held {
 fn journal(state: &State, cursor: u64) -> Journal {
     let after = |ring: &VecDeque<Record>| {
         let from = ring.partition_point(|record| record.seq < cursor);
-        ring.range(from..).take(BATCH).cloned().collect::<Vec<_>>()
+        // One more than fits, to see whether all fit.
+        ring.range(from..).take(BATCH + 1).cloned().collect::<Vec<_>>()
     };
     let mut records = after(&state.transfers);
     records.append(&mut after(&state.misses));
     records.sort_unstable_by_key(|record| record.seq);
-    // Of two lists that were each cut, only the part that is whole in both is told now.
+    // What does not fit is told next time.
     let whole = records.len() <= BATCH;
     records.truncate(BATCH);
     let next = match records.last() {
