@@ -55,7 +55,7 @@ fn bad_manifests_are_refused_with_their_reasons() {
     }
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), all.len(), wrong.join("\n"));
     for kind in ["phonesites", "sipphones"] {
-        assert_eq!(get(SPACE, &[kind])["items"], json!([]), "nothing of it is stored");
+        assert!(get(SPACE, &[kind]).is_null(), "nothing of it is stored");
     }
 }
 

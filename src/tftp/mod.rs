@@ -8,6 +8,7 @@ pub mod http;
 pub mod library;
 pub mod metrics;
 pub mod packet;
+mod port_mode;
 pub mod reporter;
 mod server;
 pub mod session;
@@ -17,4 +18,5 @@ pub mod wire;
 mod worker;
 
 pub use command::{Args, run};
-pub use server::{Config, PortMode, Server};
+pub use port_mode::PortMode;
+pub use server::{Config, Server};

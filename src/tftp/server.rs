@@ -9,19 +9,10 @@ use std::time::{Duration, Instant};
 
 use super::library::Library;
 use super::metrics::Metrics;
+use super::port_mode::PortMode;
 use super::reporter::Reporter;
 use super::socket::Udp;
 use super::worker::{Common, Worker};
-
-/// Which port answers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum PortMode {
-    /// The one that was asked: works behind Services, load balancers and NAT.
-    #[default]
-    Single,
-    /// A new one for each transfer, as RFC 1350 has it.
-    Ephemeral,
-}
 
 /// What a server is started with.
 #[derive(Clone, Debug)]

@@ -16,8 +16,8 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use super::library::{File, Library};
 use super::metrics::{self, Metrics};
 use super::packet::{self, ErrorCode, Mode, Packet, Request};
+use super::port_mode::PortMode;
 use super::reporter::Reporter;
-use super::server::PortMode;
 use super::session::{End, Millis, Session, Step};
 use super::socket::{Inbox, Outgoing, OutgoingHeaders, Received, Udp};
 use super::wire::{Outcome, Record};
