@@ -8,8 +8,9 @@ use std::time::Duration;
 use super::http::{self, Http};
 use super::library::Library;
 use super::metrics::Metrics;
+use super::port_mode::PortMode;
 use super::reporter::Reporter;
-use super::server::{Config, PortMode, Server};
+use super::server::{Config, Server};
 use super::tree::{self, Tree};
 
 /// Serve a provisioning tree over TFTP (what the pods run)
