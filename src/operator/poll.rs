@@ -108,6 +108,10 @@ fn take(ctx: &Context, site: &Key, pod: &Key, report: Report) {
         .collect();
     let fetches: Vec<Fetch> = report.journal.records.iter().map(Fetch::from).collect();
     ctx.tell(|fleet| {
+        // A report may cross the news that the pod is gone; taken later, it would never be taken back.
+        if !ctx.shared().pods.contains_key(pod) {
+            return;
+        }
         fleet.pod_holds(site, &pod.name, report.holdings.complete, held, &report.holdings.gone);
         for fetch in &fetches {
             fleet.fetched(site, fetch);

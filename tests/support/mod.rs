@@ -55,7 +55,29 @@ pub fn wait_for<T>(what: &str, seconds: u64, mut ask: impl FnMut() -> Option<T>)
         if let Some(answer) = ask() {
             return (answer, began.elapsed());
         }
-        assert!(began.elapsed() < Duration::from_secs(seconds), "gave up after {seconds} s waiting for {what}");
+        if began.elapsed() >= Duration::from_secs(seconds) {
+            tell_what_there_is();
+            panic!("gave up after {seconds} s waiting for {what}");
+        }
         std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// What a person would look at next, for the log of a run that failed.
+fn tell_what_there_is() {
+    for args in [
+        &["get", "phonesites,pods", "-A", "-o", "wide"] as &[&str],
+        &[
+            "get",
+            "phonesites",
+            "-A",
+            "-o",
+            "jsonpath={range .items[*].status.conditions[*]}{.type}: {.reason}: {.message}{'\\n'}{end}",
+        ],
+        &["logs", "-n", "dialtone", "deployment/dialtone", "--tail=40"],
+        &["logs", "-n", "phones", "-l", "dialtone.dev/site=hq", "--prefix", "--tail=10"],
+    ] {
+        let output = kubectl(args, None);
+        eprintln!("kubectl {}\n{}", args.join(" "), String::from_utf8_lossy(&output.stdout));
     }
 }
