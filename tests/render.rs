@@ -40,6 +40,7 @@ fn the_examples_are_rendered_without_a_word_of_complaint() {
     assert!(file.contains("line1_name: 8105\n"));
     let common = std::fs::read_to_string(out.path().join("default/hq/SIPDefault.cnf")).unwrap();
     assert!(common.contains("proxy1_address: 172.16.129.248\n"));
+    assert_eq!(std::fs::read(out.path().join("default/branch/ringer1.pcm")).unwrap().len(), 480);
     let desk = std::fs::read_to_string(out.path().join("default/branch/SIP000A8A007101.cnf")).unwrap();
     assert!(desk.contains("line1_password: correct-horse\n") && desk.contains("line2_shortname: Central\n"));
     assert!(
@@ -98,7 +99,7 @@ fn doubts_are_warnings_and_a_second_rendering_leaves_no_stale_file() {
     let output = render(&["-f", "-"], &phone(spec), out.path());
     assert!(output.status.success(), "{}", said(&output));
     assert!(said(&output).contains("did you mean P0S3-07-4-00?"), "{}", said(&output));
-    assert!(said(&output).contains("settings.telnetLevel would check it"), "{}", said(&output));
+    assert!(said(&output).contains("settings.telnetLevel: \"Enabled\" says the same"), "{}", said(&output));
     let folder = out.path().join("default/hq");
     assert!(folder.join("SIP000A8A123456.cnf").exists());
     let output = render(&["-f", "-"], &phone(&spec.replace("123456", "123457")), out.path());

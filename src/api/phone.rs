@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::phone::{Mac, Model, image, parameter, text};
 
-use super::{Extra, ObjectRef, SecretKey, Settings, SipPhoneStatus, settings};
+use super::{Extra, ObjectRef, SecretKey, SecretParameters, Settings, SipPhoneStatus, settings};
 
 /// What a phone should be.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,6 +66,10 @@ pub struct SipPhoneSpec {
     /// parameter that settings knows belongs there; setting it in both places is refused.
     #[serde(default, skip_serializing_if = "Extra::is_empty")]
     pub extra_parameters: Extra,
+    /// Parameters whose values come from Secrets, by the phone's own names: for passwords that have no field of their own,
+    /// such as the line3_password of a line that lines does not name.
+    #[serde(default, skip_serializing_if = "SecretParameters::is_empty")]
+    pub secret_parameters: SecretParameters,
     /// What differs from the site's firmware.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub firmware: Option<PhoneFirmware>,

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use kube::KubeSchema;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
+use crate::phone::cnf::NAME_MAX;
 use crate::phone::text;
 
 /// Another object in the same namespace, by name.
@@ -35,7 +37,17 @@ pub struct Extra(pub BTreeMap<String, String>);
 /// The characters of a parameter's name.
 pub const EXTRA_NAME: &str = "^[A-Za-z_][A-Za-z0-9_.-]*$";
 /// The longest name and the longest value.
-pub const EXTRA_MAX: (usize, usize) = (64, 255);
+pub const EXTRA_MAX: (usize, usize) = (NAME_MAX, 1023);
+
+/// The most parameters that one object may have there.
+pub const EXTRA_COUNT: usize = 256;
+
+fn extra_names() -> serde_json::Value {
+    json!({
+        "rule": format!("self.all(name, name.size() <= {NAME_MAX} && name.matches('{EXTRA_NAME}'))"),
+        "message": "a parameter's name has letters, digits, '_', '.' and '-' only, begins with a letter, and has at most 64 characters",
+    })
+}
 
 impl Extra {
     /// Whether nothing is set.
@@ -56,12 +68,52 @@ impl JsonSchema for Extra {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "object",
-            "maxProperties": 128,
-            "additionalProperties": {"type": "string", "maxLength": EXTRA_MAX.1, "pattern": text::PATTERN},
-            "x-kubernetes-validations": [{
-                "rule": format!("self.all(name, name.size() <= {} && name.matches('{EXTRA_NAME}'))", EXTRA_MAX.0),
-                "message": "a parameter's name has letters, digits, '_', '.' and '-' only, begins with a letter, and has at most 64 characters",
-            }],
+            "maxProperties": EXTRA_COUNT,
+            "additionalProperties": {"type": "string", "maxLength": EXTRA_MAX.1, "pattern": text::VERBATIM_PATTERN},
+            "x-kubernetes-validations": [extra_names()],
         })
     }
+}
+
+/// Parameters whose values come from Secrets, by the phone's own names.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SecretParameters(pub BTreeMap<String, SecretKey>);
+
+impl SecretParameters {
+    /// Whether nothing is set.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl JsonSchema for SecretParameters {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "SecretParameters".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "maxProperties": 32,
+            "additionalProperties": secret_key(),
+            "x-kubernetes-validations": [extra_names()],
+        })
+    }
+}
+
+/// The schema of a [`SecretKey`] where no derive writes it.
+pub fn secret_key() -> serde_json::Value {
+    json!({
+        "type": "object",
+        "required": ["name", "key"],
+        "properties": {
+            "name": {"type": "string", "minLength": 1, "maxLength": 253, "description": "The Secret's name."},
+            "key": {"type": "string", "minLength": 1, "maxLength": 253, "description": "The key in its data."},
+        },
+    })
 }

@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::phone::parameter::{
-    FILE_NAME_PATTERN, HOST_PATTERN, IPV4_PATTERN, Kind, Parameter, Place, TIME_PATTERN, URL_PATTERN,
+    FILE_NAME_PATTERN, HOST_PATTERN, IPV4_PATTERN, Kind, Parameter, Place, TIME_PATTERN, URL_PATTERN, ZONE_PATTERN,
 };
 use crate::phone::{find_field, parameters, text};
 
 use super::SecretKey;
+use super::reference::secret_key;
 
 /// Parameters by their field names. The schema says which there are; what is read from files is checked when rendering.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,16 +90,10 @@ fn property(p: &Parameter) -> Value {
         Kind::Host => json!({"type": "string", "maxLength": 127, "pattern": HOST_PATTERN}),
         Kind::Ipv4 => json!({"type": "string", "maxLength": 15, "pattern": IPV4_PATTERN}),
         Kind::TimeOfDay => json!({"type": "string", "maxLength": 5, "pattern": TIME_PATTERN}),
+        Kind::Zone => json!({"type": "string", "minLength": 1, "maxLength": 64, "pattern": ZONE_PATTERN}),
         Kind::Url => json!({"type": "string", "maxLength": 127, "pattern": URL_PATTERN}),
         Kind::FileName => json!({"type": "string", "maxLength": 64, "pattern": FILE_NAME_PATTERN}),
-        Kind::Secret { .. } => json!({
-            "type": "object",
-            "required": ["name", "key"],
-            "properties": {
-                "name": {"type": "string", "minLength": 1, "maxLength": 253, "description": "The Secret's name."},
-                "key": {"type": "string", "minLength": 1, "maxLength": 253, "description": "The key in its data."},
-            },
-        }),
+        Kind::Secret { .. } => secret_key(),
     };
     schema["description"] = p.describe().into();
     schema

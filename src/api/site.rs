@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::phone::{dialplan, image, parameter, text};
 
-use super::{Extra, ObjectRef, PhoneSiteStatus, Settings, settings};
+use super::{Extra, ObjectRef, PhoneSiteStatus, SecretParameters, Settings, settings};
 
 /// What the phones of a site share.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -45,6 +45,10 @@ pub struct PhoneSiteSpec {
     /// parameter that settings knows belongs there; setting it in both places is refused.
     #[serde(default, skip_serializing_if = "Extra::is_empty")]
     pub extra_parameters: Extra,
+    /// Parameters for SIPDefault.cnf whose values come from Secrets, by the phone's own names: for passwords that have no
+    /// field of their own, such as a line1_password that all phones share.
+    #[serde(default, skip_serializing_if = "SecretParameters::is_empty")]
+    pub secret_parameters: SecretParameters,
     /// What is written for parameters that nobody set. A phone remembers every value that it was ever told. Reset: the
     /// documented default, so that what is in the manifests is what is on the phone. Keep: nothing, so that the phone keeps
     /// what it has. Default: Reset.
@@ -60,6 +64,9 @@ pub struct PhoneSiteSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub ring_list: Vec<Ring>,
+    /// Other files that phones may fetch, such as the rings of ringList.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<FileSource>,
     /// The TFTP server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tftp: Option<TftpSpec>,
@@ -113,6 +120,27 @@ pub struct FirmwareSource {
     pub config_maps: Vec<ObjectRef>,
 }
 
+/// Where other files come from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FileSource {
+    /// ConfigMaps in the same namespace whose data and binaryData hold the files, each under the name that phones ask for.
+    /// Files that dialtone writes itself, such as SIPDefault.cnf, are not taken from here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".to_string()]))]
+    pub config_maps: Vec<ObjectRef>,
+}
+
+impl PhoneSiteSpec {
+    /// The ConfigMaps whose files are served, the later winning over the earlier.
+    pub fn config_maps(&self) -> impl Iterator<Item = &str> {
+        let firmware = self.firmware.iter().filter_map(|firmware| firmware.source.as_ref());
+        let firmware = firmware.flat_map(|source| &source.config_maps);
+        firmware.chain(self.files.iter().flat_map(|files| &files.config_maps)).map(|map| map.name.as_str())
+    }
+}
+
 /// How dialled digits become calls.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 pub struct DialPlan {
@@ -151,6 +179,20 @@ pub struct DialRule {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 3), inner(length(max = 63), regex(pattern = "^[A-Za-z0-9-]*$")))]
     pub tones: Vec<String>,
+}
+
+impl DialRule {
+    /// The rule as the writer and the matcher take it.
+    pub fn template(&self) -> dialplan::Template<'_> {
+        dialplan::Template {
+            pattern: &self.pattern,
+            timeout: self.timeout,
+            user: self.user.map(DialUser::word),
+            rewrite: self.rewrite.as_deref(),
+            route: self.route.as_deref(),
+            tones: &self.tones,
+        }
+    }
 }
 
 /// What `;user=` says.

@@ -243,9 +243,7 @@ fn pod_template(site: &Key, spec: &PhoneSiteSpec, options: &Options) -> Value {
         container["securityContext"]["capabilities"]["add"] = json!(["NET_BIND_SERVICE"]);
     }
     let sources: Vec<Value> = Slot::all().map(|slot| source(&shard(&site.name, slot), slot.secret())).collect();
-    let firmware = spec.firmware.as_ref().and_then(|firmware| firmware.source.as_ref());
-    let firmware: Vec<Value> =
-        firmware.into_iter().flat_map(|source| &source.config_maps).map(|map| source_of_map(&map.name)).collect();
+    let firmware: Vec<Value> = spec.config_maps().map(source_of_map).collect();
     let mut pod = json!({
         "serviceAccountName": workload(&site.name),
         "automountServiceAccountToken": false,

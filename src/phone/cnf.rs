@@ -1,8 +1,12 @@
-//! The format of `SIPDefault.cnf` and `SIP<MAC>.cnf`: one `name: value` a line.
+//! The format of `SIPDefault.cnf` and `SIP<MAC>.cnf`: one `name: value` a line; the writer. The reader is in [`read`].
 //!
 //! There is no way to write a double quote or a line break inside a value, `;` begins a comment and `#` a comment line; so
 //! values that are more than a plain word are quoted, and what cannot be quoted is refused before it comes here
 //! ([`super::text::check`]). No comments are written: old firmware cannot load large files.
+
+mod read;
+
+pub use read::{Entry, NAME_MAX, Problem, Reading, check_name, read};
 
 use super::text;
 
@@ -20,7 +24,7 @@ pub fn write<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> Ve
             out.extend(
                 value
                     .chars()
-                    .filter(|c| *c != '"' && !c.is_control())
+                    .filter(|c| *c != '"' && (*c == '\t' || !c.is_ascii_control()))
                     .map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')),
             );
             out.push(b'"');

@@ -1,5 +1,11 @@
 //! `<dial_template>.xml`: how dialled digits become calls.
 
+mod matcher;
+mod read;
+
+pub use matcher::{Call, DEFAULT_TIMEOUT, Matcher, When};
+pub use read::{Rule, read};
+
 use super::text;
 
 /// The largest dial plan that a phone reads, in bytes.
@@ -23,6 +29,30 @@ pub struct Template<'a> {
     /// The secondary dial tones, one for each comma.
     pub tones: &'a [String],
 }
+
+/// The tones that phones know.
+pub const TONES: &[&str] = &[
+    "Bellcore-Inside",
+    "Bellcore-Outside",
+    "Bellcore-Busy",
+    "Bellcore-Alerting",
+    "Bellcore-BusyVerify",
+    "Bellcore-Stutter",
+    "Bellcore-MsgWaiting",
+    "Bellcore-Reorder",
+    "Bellcore-CallWaiting",
+    "Bellcore-Cw2",
+    "Bellcore-Cw3",
+    "Bellcore-Cw4",
+    "Bellcore-Hold",
+    "Bellcore-Confirmation",
+    "Bellcore-Permanent",
+    "Bellcore-Reminder",
+    "Bellcore-None",
+    "Cisco-ZipZip",
+    "Cisco-Zip",
+    "Cisco-BeepBonk",
+];
 
 /// Checks a value for an attribute: the phone decodes no entities, so what would need one cannot be written.
 pub fn check_attribute(value: &str) -> Result<(), String> {

@@ -12,6 +12,7 @@ pub mod parameter;
 pub mod ringlist;
 mod table;
 pub mod text;
+pub mod zone;
 
 pub use mac::Mac;
 pub use model::Model;

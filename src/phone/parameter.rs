@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::image::Release;
-use super::text;
+use super::table::words::ZONES;
+use super::{text, zone};
 
 /// How a person groups the parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,6 +91,9 @@ pub enum Kind {
     Ipv4,
     /// A time of day, `hh:mm`.
     TimeOfDay,
+    /// A time zone: one of the phone's own abbreviations, or a name of the tz database, from which the daylight saving
+    /// parameters follow too.
+    Zone,
     /// An `http://` URL of fewer than 128 characters.
     Url,
     /// The base name of a file in the TFTP root.
@@ -113,6 +117,9 @@ pub enum Place {
     /// Not in `settings`: the object has a field of its own for it.
     Elsewhere,
 }
+
+/// What the phone takes for "nobody set this".
+pub const UNPROVISIONED: &str = "UNPROVISIONED";
 
 /// What to write under `unsetParameters: Reset` when nobody set the parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,7 +178,7 @@ impl Parameter {
         Some(match self.kind {
             Kind::Words(words) => words.iter().find(|w| w.1 == wire).map_or(wire, |w| w.0).to_owned(),
             Kind::Switch => (wire == "1").to_string(),
-            _ if wire.is_empty() => return None,
+            _ if wire.is_empty() || wire == UNPROVISIONED => return None,
             _ => wire.to_owned(),
         })
     }
@@ -200,6 +207,14 @@ impl Parameter {
             }
             Kind::Ipv4 => text.push_str(". An IPv4 address."),
             Kind::TimeOfDay => text.push_str(". A time of day, hh:mm."),
+            Kind::Zone => {
+                let list: Vec<String> = ZONES.iter().map(|(word, _, offset)| format!("{word} ({offset})")).collect();
+                let _ = write!(
+                    text,
+                    ". A name of the tz database, such as Europe/Berlin, from which all dst parameters follow; or one of the phone's own abbreviations: {}.",
+                    list.join(", ")
+                );
+            }
             Kind::Host => text.push_str(". A host name or an IPv4 address."),
             Kind::Url => text.push_str(". An http:// URL of at most 127 characters."),
             Kind::FileName => text.push_str(". A file name without its extension."),
@@ -254,11 +269,53 @@ impl Parameter {
                 Err(format!("is {text:?}, which is not an IPv4 address such as 172.16.129.248"))
             }
             (Kind::TimeOfDay, Value::String(text)) => check_time(text).map(|()| text.clone()),
+            (Kind::Zone, Value::String(text)) if zone::is_abbreviation(text) => Ok(text.clone()),
+            (Kind::Zone, Value::String(text)) => match zone::parameters(text) {
+                Ok(all) => Ok(all.into_iter().next().map(|(_, abbreviation)| abbreviation).unwrap_or_default()),
+                Err(problem) => Err(problem.to_string()),
+            },
             (Kind::Url, Value::String(text)) => check_url(text).map(|()| text.clone()),
             (Kind::FileName, Value::String(text)) => check_file_name(text).map(|()| text.clone()),
             (Kind::Secret { .. }, _) => Err("must name a Secret: {name: …, key: …}".to_owned()),
             _ => Err("must be a text".to_owned()),
         }
+    }
+
+    /// What people write for what stands in a file; `None` if there is nothing that would be written as exactly that.
+    pub fn value_of(&self, wire: &str) -> Option<serde_json::Value> {
+        let value: serde_json::Value = match self.kind {
+            Kind::Switch => (wire == "1").into(),
+            Kind::Number { .. } => wire.parse::<i64>().ok()?.into(),
+            Kind::Words(words) => words.iter().find(|word| word.1 == wire)?.0.into(),
+            Kind::Secret { .. } => return None,
+            _ => wire.into(),
+        };
+        (self.wire(&value).as_deref() == Ok(wire)).then_some(value)
+    }
+
+    /// What people write for a value that stands in a file in another spelling, which phones read as the same: `April` and
+    /// `4`, `G711uLaw`, `2` o'clock.
+    pub fn value_like(&self, wire: &str) -> Option<serde_json::Value> {
+        let spelled = match self.kind {
+            Kind::Words(words) => {
+                let same = |word: &&Word| {
+                    let long = word.0.len() > wire.len() && wire.len() == 3 && self.name.starts_with("dst_");
+                    word.1.eq_ignore_ascii_case(wire) || word.0 == wire || (long && word.0.starts_with(wire))
+                };
+                words.iter().find(same)?.1.to_owned()
+            }
+            Kind::Number { .. } => match wire.trim_start_matches('0') {
+                "" if wire.is_empty() => return None,
+                "" => "0".to_owned(),
+                rest => rest.to_owned(),
+            },
+            Kind::TimeOfDay => {
+                let (hour, minute) = wire.split_once([':', '/']).unwrap_or((wire, "00"));
+                format!("{hour:0>2}:{minute:0>2}")
+            }
+            _ => wire.to_owned(),
+        };
+        self.value_of(&spelled)
     }
 }
 
@@ -295,6 +352,9 @@ fn check_time(text: &str) -> Result<(), String> {
         _ => Err(format!("is {text:?}; it must be a time of day from 00:00 to 23:59")),
     }
 }
+
+/// A pattern for API schemas that accepts a time zone's name.
+pub const ZONE_PATTERN: &str = "^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$";
 
 /// A pattern for API schemas that accepts what [`check_host`] accepts.
 pub const HOST_PATTERN: &str =

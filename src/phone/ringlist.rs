@@ -1,4 +1,6 @@
-//! `RINGLIST.DAT`: the rings that a person can choose from.
+//! `RINGLIST.DAT`: the rings that a person can choose from, and what a ring must be.
+
+use super::text;
 
 /// One ring: the name in the phone's menu and the file that holds it.
 pub struct Ring<'a> {
@@ -11,14 +13,69 @@ pub struct Ring<'a> {
 /// The file's name as phones ask for it.
 pub const FILE: &str = "RINGLIST.DAT";
 
+/// The shortest and the longest ring in bytes, one a sample, and what its length must be a multiple of.
+pub const RING_SIZE: (usize, usize, usize) = (240, 16_080, 240);
+
 /// Writes the list: one ring a line, name and file parted by a tab.
 pub fn write<'a>(rings: impl IntoIterator<Item = Ring<'a>>) -> Vec<u8> {
     let mut out = Vec::new();
     for ring in rings {
-        super::text::latin1(ring.name, &mut out);
+        text::latin1(ring.name, &mut out);
         out.push(b'\t');
-        super::text::latin1(ring.file, &mut out);
+        text::latin1(ring.file, &mut out);
         out.push(b'\n');
     }
     out
+}
+
+/// Reads a list: names and files, and the lines that are no ring.
+pub fn read(file: &[u8]) -> (Vec<(String, String)>, Vec<(usize, String)>) {
+    let file = text::from_latin1(file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file)).replace("\r\n", "\n");
+    let (mut rings, mut problems) = (Vec::new(), Vec::new());
+    for (i, line) in file.split(['\n', '\r']).enumerate() {
+        let line = line.trim_matches(|c: char| matches!(c, ' ' | '\t' | '\0' | '\u{1a}'));
+        if line.is_empty() {
+            continue;
+        }
+        // A name may have blanks; where there is no tab, the last word is the file.
+        match line.split_once('\t').or_else(|| line.rsplit_once(' ')) {
+            Some((name, file)) => rings.push((name.trim().to_owned(), file.trim().to_owned())),
+            None => problems.push((i + 1, format!("{line:?} has no tab between a name and a file"))),
+        }
+    }
+    (rings, problems)
+}
+
+/// What keeps bytes from being a ring.
+pub fn ring_problem(first: &[u8], size: usize) -> Option<String> {
+    let (least, most, unit) = RING_SIZE;
+    let header =
+        [(&b"RIFF"[..], "a WAV file"), (b".snd", "an AU file"), (b"ID3", "an MP3 file"), (b"FORM", "an AIFF file")];
+    if let Some((_, what)) = header.iter().find(|(magic, _)| first.starts_with(magic)) {
+        return Some(format!("is {what}"));
+    }
+    (!(least..=most).contains(&size) || size % unit != 0).then(|| format!("has {size} bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_in_use_are_read() {
+        let (rings, problems) = read(b"CTU24raw\tCTU24raw.raw\r\nPiano 1\t\t piano1.pcm \r\nBells bells.pcm\nalone\n");
+        let expected = [("CTU24raw", "CTU24raw.raw"), ("Piano 1", "piano1.pcm"), ("Bells", "bells.pcm")];
+        assert_eq!(rings, expected.map(|(name, file)| (name.to_owned(), file.to_owned())));
+        assert_eq!(problems[0].0, 4);
+        let written = write(rings.iter().map(|(name, file)| Ring { name, file }));
+        assert_eq!(read(&written).0, rings);
+    }
+
+    #[test]
+    fn a_ring_is_raw_and_short() {
+        assert_eq!(ring_problem(&[0xff; 4], 16_080), None);
+        assert_eq!(ring_problem(&[0xff; 4], 12_700).as_deref(), Some("has 12700 bytes"));
+        assert_eq!(ring_problem(&[0xff; 4], 16_320).as_deref(), Some("has 16320 bytes"));
+        assert_eq!(ring_problem(b"RIFF", 480).as_deref(), Some("is a WAV file"));
+    }
 }

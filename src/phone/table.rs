@@ -4,7 +4,7 @@
 //! in [`rows`]; this file finds them.
 
 mod rows;
-mod words;
+pub(super) mod words;
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -35,7 +35,7 @@ pub fn find_field(field: &str) -> Option<&'static Parameter> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::phone::parameter::{Kind, Place, Unset};
+    use crate::phone::parameter::{Kind, Place, UNPROVISIONED, Unset};
 
     #[test]
     fn names_and_fields_are_unique_and_lower_case() {
@@ -58,6 +58,7 @@ mod tests {
                 }
                 Kind::Words(words) => assert!(words.iter().any(|w| w.1 == wire), "{}", p.name),
                 Kind::Text { max } | Kind::Secret { max } => assert!(wire.len() <= max, "{}", p.name),
+                Kind::Zone => assert_eq!(wire, UNPROVISIONED),
                 Kind::TimeOfDay => assert_eq!(p.wire(&wire.into()).as_deref(), Ok(wire)),
                 Kind::Host | Kind::Ipv4 | Kind::Url | Kind::FileName => {
                     assert!(p.wire(&wire.into()).is_ok(), "{}", p.name)
@@ -88,6 +89,34 @@ mod tests {
             assert_eq!(find(name).unwrap().field, field);
             assert_eq!(find_field(field).unwrap().name, name);
         }
+    }
+
+    #[test]
+    fn what_stands_in_a_file_is_read_back_as_people_write_it() {
+        let value = |name: &str, wire: &str| find(name).unwrap().value_of(wire);
+        assert_eq!(value("call_waiting", "2"), Some("AlwaysOff".into()));
+        assert_eq!(value("timer_t1", "500"), Some(500.into()));
+        assert_eq!(value("timer_t1", "0500"), None, "it would be written otherwise");
+        assert_eq!(value("start_media_port", "16348"), None);
+        assert_eq!(value("dst_start_month", "April"), None);
+        assert_eq!(value("enable_vad", "yes"), None);
+        assert_eq!(value("line1_password", "secret"), None);
+        assert_eq!(value("logo_url", ""), Some("".into()));
+        let like = |name: &str, wire: &str| find(name).unwrap().value_like(wire);
+        for (name, wire, word) in [
+            ("dst_start_month", "April", "April"),
+            ("dst_stop_month", "Oct", "October"),
+            ("dst_stop_day_of_week", "Sun", "Sunday"),
+            ("dst_start_time", "02", "02:00"),
+            ("dst_stop_time", "2/30", "02:30"),
+            ("preferred_codec", "G711ulaw", "g711ulaw"),
+            ("network_media_type", "auto", "Auto"),
+        ] {
+            assert_eq!(like(name, wire), Some(word.into()), "{name}: {wire}");
+        }
+        assert_eq!(like("timer_t1", "0500"), Some(500.into()));
+        assert_eq!(like("dst_start_month", "Sun"), None);
+        assert_eq!(like("dst_start_day", ""), None);
     }
 
     #[test]

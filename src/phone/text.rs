@@ -43,6 +43,24 @@ pub fn check(value: &str, most: usize) -> Result<(), Unwritable> {
     if have > most { Err(Unwritable::TooLong { have, most }) } else { Ok(()) }
 }
 
+/// Checks a value that is taken over as it is: all that a quoted value in a file can hold, tabs and the upper control
+/// characters of ISO 8859-1 among it.
+pub fn check_verbatim(value: &str, most: usize) -> Result<(), Unwritable> {
+    for c in value.chars() {
+        match u32::from(c) {
+            0x22 => return Err(Unwritable::Quote),
+            0x09 | 0x20..=0x7E | 0x80..=0xFF => {}
+            code @ (0..=0x1F | 0x7F) => return Err(Unwritable::Control(code)),
+            _ => return Err(Unwritable::Charset(c)),
+        }
+    }
+    let have = value.chars().count();
+    if have > most { Err(Unwritable::TooLong { have, most }) } else { Ok(()) }
+}
+
+/// A pattern for API schemas that accepts the characters that [`check_verbatim`] accepts.
+pub const VERBATIM_PATTERN: &str = "^[\\t !#-~\\x{80}-\\x{ff}]*$";
+
 /// Writes text as ISO 8859-1. What [`check`] would refuse becomes `?`, so that no caller can write a stray byte.
 pub fn latin1(text: &str, out: &mut Vec<u8>) {
     out.extend(text.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')));

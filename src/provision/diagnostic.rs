@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::advice::Advice;
+
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -35,6 +37,12 @@ impl Diagnostic {
         Diagnostic { severity: Severity::Warning, reason, field: field.into(), message: message.into() }
     }
 
+    /// Advice: what there is, why it matters, what to do.
+    pub fn advice(advice: Advice, field: impl Into<String>, what: impl fmt::Display) -> Diagnostic {
+        let Advice { code, why, do_this } = advice;
+        Diagnostic::warning(code, field, format!("{what}: {why}; {do_this}"))
+    }
+
     /// A value that the phone cannot take.
     pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Diagnostic {
         Diagnostic::error(reason::INVALID, field, message)
@@ -48,18 +56,16 @@ impl Diagnostic {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.field, self.message)
+        write!(f, "{}: {} [{}]", self.field, self.message, self.reason)
     }
 }
 
-/// The reasons of findings.
+/// The reasons of errors; those of warnings are the codes in [`super::advice`].
 pub mod reason {
     /// A value that the phone cannot take.
     pub const INVALID: &str = "Invalid";
-    /// The same parameter in `settings` and in `extraParameters`.
+    /// The same parameter in two places.
     pub const SET_TWICE: &str = "SetTwice";
-    /// A parameter in `extraParameters` that `settings` knows.
-    pub const UNTYPED: &str = "Untyped";
     /// There is no such Secret.
     pub const SECRET_NOT_FOUND: &str = "SecretNotFound";
     /// The Secret has no such key.
@@ -72,12 +78,22 @@ pub mod reason {
     pub const DUPLICATE_MAC: &str = "DuplicateMac";
     /// Another SipPhone has a line of the same name on the same proxy.
     pub const DUPLICATE_LINE: &str = "DuplicateLine";
-    /// An image's name that phones would not find.
-    pub const IMAGE_NAME: &str = "ImageName";
-    /// A line without a SIP server.
-    pub const NO_PROXY: &str = "NoProxy";
-    /// A phone without a line.
-    pub const NO_LINES: &str = "NoLines";
-    /// More files than a site can hold.
+    /// More files than a site can hold, or a file that is larger than phones can load.
     pub const SITE_FULL: &str = "SiteFull";
+    /// A file that is larger than the firmware can load.
+    pub const FILE_TOO_LARGE: &str = "FileTooLarge";
+
+    /// All of them, with what they mean.
+    pub const ALL: &[(&str, &str)] = &[
+        (INVALID, "a value that the phone cannot take, or that its files cannot hold"),
+        (SET_TWICE, "one parameter set in two places of one object"),
+        (SECRET_NOT_FOUND, "a Secret that does not exist"),
+        (SECRET_KEY_NOT_FOUND, "a Secret without the key"),
+        (SITE_NOT_FOUND, "a PhoneSite that does not exist"),
+        (SITE_INVALID, "a PhoneSite that has never been right"),
+        (DUPLICATE_MAC, "another, older SipPhone has the same MAC address"),
+        (DUPLICATE_LINE, "another, older SipPhone has a line of the same name on the same proxy"),
+        (SITE_FULL, "more files than a site can hold"),
+        (FILE_TOO_LARGE, "a file that is larger than the firmware can load"),
+    ];
 }

@@ -13,6 +13,8 @@ pub struct FirmwareFile {
     pub digest: Digest,
     /// Its size in bytes.
     pub size: usize,
+    /// Its first bytes, which tell formats apart.
+    pub first: [u8; 4],
     /// For a `.loads` file: the files that it names.
     pub parts: Vec<String>,
 }
@@ -21,7 +23,9 @@ impl FirmwareFile {
     /// Looks at a file's bytes.
     pub fn new(name: &str, bytes: &[u8]) -> FirmwareFile {
         let parts = if name.ends_with(".loads") { parts_of(bytes) } else { Vec::new() };
-        FirmwareFile { digest: Digest::of(bytes), size: bytes.len(), parts }
+        let mut first = [0; 4];
+        first.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+        FirmwareFile { digest: Digest::of(bytes), size: bytes.len(), first, parts }
     }
 }
 

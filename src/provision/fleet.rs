@@ -269,7 +269,10 @@ impl Fleet {
         let users: Vec<User> = self.users(kind).get(key).into_iter().flatten().cloned().collect();
         for user in users {
             match (kind, user) {
-                (Reference::ConfigMap, User::Site(site)) => self.restage(&site),
+                (Reference::ConfigMap, User::Site(site)) => {
+                    self.restage(&site);
+                    self.todo_sites.insert(site);
+                }
                 (_, User::Site(site)) => {
                     self.todo_sites.insert(site);
                 }

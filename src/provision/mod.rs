@@ -3,11 +3,13 @@
 //! Nothing here reads a clock, a socket or the Kubernetes API. The operator, `standalone`, `render` and the tests are shells
 //! round the same [`Fleet`].
 
+pub mod advice;
 mod claims;
 pub mod diagnostic;
 pub mod digest;
 pub mod firmware;
 mod fleet;
+mod lint;
 mod observed;
 mod phone;
 mod phone_status;

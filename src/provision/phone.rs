@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 
 use crate::api::{SipPhoneSpec, UnsetParameters};
 use crate::phone::image::Image;
-use crate::phone::parameter::{Kind, Place, check_host};
+use crate::phone::parameter::{Kind, Place, UNPROVISIONED, check_host};
 use crate::phone::{Mac, boot, find, text};
 
 use super::File;
-use super::diagnostic::{Diagnostic, reason};
-use super::site::{PhoneBase, check_image, release};
+use super::advice;
+use super::diagnostic::Diagnostic;
+use super::lint;
+use super::site::{PhoneBase, check_image, release, take_image};
 use super::values::{Secrets, Values};
 
 /// One line, as other systems know it.
@@ -84,12 +86,12 @@ pub fn plan(
         None => {}
     }
     values.take_settings(&spec.settings, Place::Phone, secrets, found);
-    values.take_extra(&spec.extra_parameters, found);
+    values.take_extra(&spec.extra_parameters, Place::Phone, found);
+    values.take_secret_parameters(&spec.secret_parameters, secrets, found);
     let target = target(spec, base);
     let told = target.filter(|image| staged.contains(*image));
-    if let Some(image) = image.filter(|image| staged.contains(*image)) {
-        values.set("image_version", image);
-    }
+    take_image(&mut values, image, staged, found);
+    lint::phone(spec, &values, base, found);
     if base.unset == UnsetParameters::Reset {
         values.reset(release(target), |p| p.place == Place::Phone);
     }
@@ -117,7 +119,7 @@ fn lines(
         ));
     }
     if spec.lines.is_empty() {
-        found.push(Diagnostic::warning(reason::NO_LINES, "spec.lines", "is empty: the phone cannot call"));
+        found.push(Diagnostic::advice(advice::NO_LINES, "spec.lines", "is empty"));
     }
     let identities = identities(spec, base);
     for (i, line) in spec.lines.iter().enumerate().take(most) {
@@ -134,20 +136,16 @@ fn lines(
             ));
         }
         if identities[i].proxy.is_none() {
-            found.push(Diagnostic::warning(
-                reason::NO_PROXY,
-                path("proxy"),
-                format!("is not set, and neither is the site's settings.proxy{n}Address: the line has no SIP server"),
-            ));
+            found.push(Diagnostic::advice(advice::NO_PROXY, path("proxy"), "is not set, and neither is the site's"));
         }
         take_text(values, &name("name"), &path("name"), &line.name, found);
         let display = line.display_name.as_deref();
         let reset = base.unset == UnsetParameters::Reset;
         // What the phone would do by itself is written out, because it may remember something else.
-        let short = line.short_name.as_deref().or(display).or(reset.then_some(line.name.as_str()));
+        let short = line.short_name.as_deref().or(display.filter(|_| reset)).or(reset.then_some(line.name.as_str()));
         let display = display.or(reset.then_some(line.name.as_str()));
         let contact = line.contact.as_deref().or(reset.then_some(""));
-        let auth = line.auth_name.as_deref().or(reset.then_some("UNPROVISIONED"));
+        let auth = line.auth_name.as_deref().or(reset.then_some(UNPROVISIONED));
         let texts = [
             ("shortname", "shortName", short),
             ("displayname", "displayName", display),
@@ -171,9 +169,9 @@ fn lines(
         }
         match (&line.password_secret_ref, find(&name("password"))) {
             (Some(key), Some(parameter)) => {
-                values.take_secret(parameter, 31, &path("passwordSecretRef"), key, secrets, found);
+                values.take_secret(&parameter.name, 31, &path("passwordSecretRef"), key, secrets, found);
             }
-            (None, _) if reset => values.set(&name("password"), "UNPROVISIONED"),
+            (None, _) if reset => values.set(&name("password"), UNPROVISIONED),
             _ => {}
         }
         if let Some(proxy) = &line.proxy {
@@ -182,7 +180,7 @@ fn lines(
             if let Err(problem) = problem {
                 found.push(Diagnostic::invalid(path("proxy.address"), problem));
             }
-            values.set(&format!("proxy{n}_address"), &proxy.address);
+            values.set_at(&format!("proxy{n}_address"), &proxy.address, &path("proxy.address"));
             if let Some(port) = proxy.port {
                 if !(1..=65535).contains(&port) {
                     found.push(Diagnostic::invalid(
@@ -190,7 +188,7 @@ fn lines(
                         format!("is {port}; it must be from 1 to 65535"),
                     ));
                 }
-                values.set(&format!("proxy{n}_port"), port.to_string());
+                values.set_at(&format!("proxy{n}_port"), port.to_string(), &path("proxy.port"));
             }
         }
     }
@@ -200,7 +198,7 @@ fn lines(
                 values.set(&format!("line{n}_{what}"), "");
             }
             for what in ["authname", "password"] {
-                values.set(&format!("line{n}_{what}"), "UNPROVISIONED");
+                values.set(&format!("line{n}_{what}"), UNPROVISIONED);
             }
         }
     }
@@ -221,7 +219,7 @@ fn name_problem(name: &str) -> Option<&'static str> {
 fn take_text(values: &mut Values, name: &str, path: &str, value: &str, found: &mut Vec<Diagnostic>) {
     let Some(Kind::Text { max }) = find(name).map(|p| p.kind) else { return };
     match text::check(value, max) {
-        Ok(()) => values.set(name, value),
+        Ok(()) => values.set_at(name, value, path),
         Err(problem) => found.push(Diagnostic::invalid(path, problem.to_string())),
     }
 }

@@ -3,16 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::{PhoneSiteSpec, UnsetParameters};
-use crate::phone::dialplan::{self, Template};
+use crate::phone::dialplan;
 use crate::phone::image::{self, Image, Release};
 use crate::phone::model::MAX_LINES;
-use crate::phone::parameter::{Place, check_file_name, check_host};
+use crate::phone::parameter::{Parameter, Place, check_file_name, check_host};
 use crate::phone::{boot, ringlist, text};
 
 use super::File;
+use super::advice;
 use super::diagnostic::{Diagnostic, reason};
 use super::digest::Digest;
 use super::firmware;
+use super::lint;
 use super::values::{Secrets, Values};
 
 /// What a phone's own file depends on.
@@ -77,24 +79,24 @@ pub fn plan(
 
     let mut values = Values::default();
     values.take_settings(&spec.settings, Place::Site, secrets, found);
-    values.take_extra(&spec.extra_parameters, found);
+    values.take_extra(&spec.extra_parameters, Place::Site, found);
+    values.take_secret_parameters(&spec.secret_parameters, secrets, found);
     let told = image.as_deref().filter(|image| staged.contains(*image));
-    if let Some(image) = told {
-        values.set("image_version", image);
-    }
-    // Phones look for their own file where this says; everything is served from one folder.
-    values.set("tftp_cfg_dir", "");
+    take_image(&mut values, image.as_deref(), staged, found);
     let dial_rules = spec.dial_plan.as_ref().map(|plan| plan.templates.as_slice()).unwrap_or_default();
-    if !dial_rules.is_empty() && values.get("dial_template").is_none_or(str::is_empty) {
-        values.set("dial_template", "dialplan");
-    }
+    lint::site(spec, &values, found);
     if spec.unset_parameters == UnsetParameters::Reset {
-        values.reset(release(image.as_deref()), |p| matches!(p.place, Place::Either | Place::Site));
+        if !dial_rules.is_empty() && values.get("dial_template").is_none_or(str::is_empty) {
+            values.set("dial_template", DIAL_TEMPLATE);
+        }
+        let common = |p: &Parameter| matches!(p.place, Place::Either | Place::Site) || p.name == "tftp_cfg_dir";
+        values.reset(release(image.as_deref()), common);
     }
 
-    let mut files = vec![File::new(boot::SIP_DEFAULT, values.write())];
+    let common = common_file(&mut values, release(image.as_deref()), found);
+    let mut files = vec![File::new(boot::SIP_DEFAULT, common)];
     if !dial_rules.is_empty() {
-        let name = values.get("dial_template").unwrap_or("dialplan");
+        let name = values.given("dial_template").unwrap_or(DIAL_TEMPLATE);
         files.push(File::new(format!("{name}.xml"), dial_plan(dial_rules, found)));
     }
     if !spec.ring_list.is_empty() {
@@ -114,7 +116,7 @@ pub fn plan(
     }
 
     let base = PhoneBase { unset: spec.unset_parameters, image, proxies: proxies(&values) };
-    let sources = firmware_spec.source.map(|s| s.config_maps.into_iter().map(|c| c.name).collect()).unwrap_or_default();
+    let sources = spec.config_maps().map(str::to_owned).collect();
     let plan = SitePlan { base, files, secret: values.secret, bootstrap, sources, checksums: firmware_spec.checksums };
     (!values.unread).then_some(plan)
 }
@@ -130,26 +132,50 @@ fn proxies(values: &Values) -> [Option<(String, String)>; MAX_LINES] {
     std::array::from_fn(|i| proxy(i + 1).or_else(|| first.clone()))
 }
 
-/// Checks an image's name: what is no name at all is an error, what phones would not find is a warning.
+/// The dial plan's file, without extension, if nobody named another.
+pub const DIAL_TEMPLATE: &str = "dialplan";
+
+/// The most bytes of `SIPDefault.cnf` that firmware before 5.0 was seen to load.
+const OLD_BUDGET: usize = 4096;
+/// Beyond this no phone was seen to load it.
+const BUDGET: usize = 8192;
+
+/// Writes `SIPDefault.cnf` within what the firmware can load.
+fn common_file(values: &mut Values, firmware: Option<Release>, found: &mut Vec<Diagnostic>) -> Vec<u8> {
+    let old = firmware.is_some_and(|release| release < Release::new(5, 0));
+    let gone = if old { values.fit(OLD_BUDGET) } else { Vec::new() };
+    if let (Some(first), Some(last)) = (gone.first(), gone.last()) {
+        let what = format!("leaves out {} defaults, {first} to {last}", gone.len());
+        found.push(Diagnostic::advice(advice::COMMON_FILE_TRIMMED, "spec.settings", what));
+    }
+    let file = values.write();
+    let what = format!("make a SIPDefault.cnf of {} bytes", file.len());
+    if old && file.len() - values.extra_size().min(file.len()) > OLD_BUDGET {
+        let message =
+            format!("{what}; firmware before 5.0 loads at most {OLD_BUDGET}: remove some, or run newer firmware");
+        found.push(Diagnostic::error(reason::FILE_TOO_LARGE, "spec.settings", message));
+    } else if file.len() > if old { OLD_BUDGET } else { BUDGET } {
+        found.push(Diagnostic::advice(advice::COMMON_FILE_LARGE, "spec.settings", what));
+    }
+    file
+}
+
+/// Names the image that phones should run, once every pod holds it.
+pub fn take_image(values: &mut Values, image: Option<&str>, staged: &BTreeSet<String>, found: &mut Vec<Diagnostic>) {
+    let Some(image) = image else { return };
+    if let Some(field) = values.field("image_version") {
+        let message = "is set in firmware.image too: remove one of them";
+        found.push(Diagnostic::error(reason::SET_TWICE, field, message));
+    } else if staged.contains(image) {
+        values.set("image_version", image);
+    }
+}
+
+/// Checks an image's name: what is no name at all is an error.
 pub fn check_image(path: &str, name: Option<&str>, found: &mut Vec<Diagnostic>) {
-    let Some(name) = name else { return };
-    if name.is_empty()
-        || name.len() > image::NAME_MAX
-        || !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-    {
+    let fine = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    if let Some(name) = name.filter(|name| name.is_empty() || name.len() > image::NAME_MAX || !name.bytes().all(fine)) {
         found.push(Diagnostic::invalid(path, format!("is {name:?}; an image's name has letters, digits, '-' and '_' only, at most 60 of them, and no extension")));
-    } else if let Some(meant) = image::did_you_mean(name) {
-        found.push(Diagnostic::warning(
-            reason::IMAGE_NAME,
-            path,
-            format!("is {name:?}; Cisco's images are named with the digit 0: did you mean {meant}?"),
-        ));
-    } else if Image::parse(name).is_none() {
-        found.push(Diagnostic::warning(
-            reason::IMAGE_NAME,
-            path,
-            format!("is {name:?}, which does not look like an image for these phones, such as P0S3-07-4-00"),
-        ));
     }
 }
 
@@ -180,14 +206,7 @@ fn dial_plan(rules: &[crate::api::DialRule], found: &mut Vec<Diagnostic>) -> Vec
             check("tones", dialplan::check_attribute(tone));
         }
     }
-    let bytes = dialplan::write(rules.iter().map(|rule| Template {
-        pattern: &rule.pattern,
-        timeout: rule.timeout,
-        user: rule.user.map(crate::api::DialUser::word),
-        rewrite: rule.rewrite.as_deref(),
-        route: rule.route.as_deref(),
-        tones: &rule.tones,
-    }));
+    let bytes = dialplan::write(rules.iter().map(crate::api::DialRule::template));
     if bytes.len() > dialplan::MAX_SIZE {
         found.push(Diagnostic::invalid(
             "spec.dialPlan.templates",

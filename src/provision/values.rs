@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::api::{Extra, SecretKey, Settings};
+use crate::api::{EXTRA_MAX, Extra, SecretKey, SecretParameters, Settings};
 use crate::phone::image::Release;
-use crate::phone::parameter::{Kind, Parameter, Place, Unset};
-use crate::phone::{cnf, find, find_field, parameters, text};
+use crate::phone::parameter::{Kind, Parameter, Place, UNPROVISIONED, Unset};
+use crate::phone::{cnf, find, find_field, parameters, text, zone};
 
+use super::advice;
 use super::diagnostic::{Diagnostic, reason};
 
 /// Why a Secret's value is not to be had.
@@ -23,10 +24,16 @@ pub enum SecretError {
 /// How a Secret's value is found: the pure core asks, the shell knows.
 pub type Secrets<'a> = dyn Fn(&SecretKey) -> Result<Vec<u8>, SecretError> + 'a;
 
+/// A value, and where a person set it; nowhere if it is a default.
+struct Set {
+    wire: String,
+    field: Option<String>,
+}
+
 /// The values for one file.
 #[derive(Default)]
 pub struct Values {
-    set: BTreeMap<&'static str, String>,
+    set: BTreeMap<&'static str, Set>,
     extra: BTreeMap<String, String>,
     /// Whether one of them came from a Secret.
     pub secret: bool,
@@ -37,15 +44,39 @@ pub struct Values {
 impl Values {
     /// Sets one parameter by the phone's own name. Names come from the source, so an unknown one is a mistake of ours.
     pub fn set(&mut self, name: &str, value: impl Into<String>) {
+        self.put(name, value.into(), None);
+    }
+
+    /// Sets one parameter that a person set in a field.
+    pub fn set_at(&mut self, name: &str, value: impl Into<String>, field: &str) {
+        self.put(name, value.into(), Some(field.to_owned()));
+    }
+
+    fn put(&mut self, name: &str, wire: String, field: Option<String>) {
         debug_assert!(find(name).is_some(), "{name}");
         if let Some(parameter) = find(name) {
-            self.set.insert(&parameter.name, value.into());
+            self.set.insert(&parameter.name, Set { wire, field });
         }
     }
 
     /// What a parameter was set to.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.set.get(name).map(String::as_str)
+        self.set.get(name).map(|set| set.wire.as_str())
+    }
+
+    /// What a parameter was set to, unless that says "not set".
+    pub fn given(&self, name: &str) -> Option<&str> {
+        self.get(name).filter(|value| !value.is_empty() && *value != UNPROVISIONED)
+    }
+
+    /// The field in which a person set a parameter.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.set.get(name)?.field.as_deref()
+    }
+
+    /// What people set, with the field.
+    pub fn by_people(&self) -> impl Iterator<Item = (&'static Parameter, &str, &str)> {
+        self.set.iter().filter_map(|(name, set)| Some((find(name)?, set.wire.as_str(), set.field.as_deref()?)))
     }
 
     /// Takes over an object's `settings`.
@@ -71,18 +102,17 @@ impl Values {
             }
             if let Kind::Secret { max } = parameter.kind {
                 match serde_json::from_value::<SecretKey>(value.clone()) {
-                    Ok(key) => self.take_secret(parameter, max, &path, &key, secrets, found),
+                    Ok(key) => self.take_secret(&parameter.name, max, &path, &key, secrets, found),
                     Err(_) => found.push(Diagnostic::invalid(path, "must name a Secret: {name: …, key: …}")),
                 }
                 continue;
             }
             match parameter.wire(value) {
-                Ok(wire) => {
-                    self.set.insert(&parameter.name, wire);
-                }
+                Ok(wire) => self.set_at(&parameter.name, wire, &path),
                 Err(problem) => found.push(Diagnostic::invalid(path, problem)),
             }
         }
+        self.take_zone(settings, found);
         let port = |name| self.get(name).and_then(|port| port.parse::<u16>().ok());
         if let (Some(first), Some(last)) = (port("start_media_port"), port("end_media_port"))
             && first >= last
@@ -94,10 +124,29 @@ impl Values {
         }
     }
 
+    /// Sets what follows from a time zone that is named as the tz database does.
+    fn take_zone(&mut self, settings: &Settings, found: &mut Vec<Diagnostic>) {
+        let path = "spec.settings.timeZone";
+        let Some(name) = settings.0.get("timeZone").and_then(serde_json::Value::as_str) else { return };
+        if zone::is_abbreviation(name) {
+            return;
+        }
+        for (name, value) in zone::parameters(name).into_iter().flatten().skip(1) {
+            match self.field(name) {
+                Some(field) => found.push(Diagnostic::error(
+                    reason::SET_TWICE,
+                    field,
+                    "follows from settings.timeZone: remove it, or set timeZone to one of the phone's own abbreviations",
+                )),
+                None => self.set_at(name, value, path),
+            }
+        }
+    }
+
     /// Takes a value from a Secret.
     pub fn take_secret(
         &mut self,
-        parameter: &'static Parameter,
+        parameter: &str,
         max: usize,
         path: &str,
         key: &SecretKey,
@@ -138,56 +187,87 @@ impl Values {
             found.push(Diagnostic::invalid(path, format!("key {entry:?} of Secret {name} is empty")));
             return;
         }
-        match text::check(&value, max) {
-            Ok(()) => {
-                self.set.insert(&parameter.name, value);
-            }
-            Err(problem) => {
-                found.push(Diagnostic::invalid(path, format!("the value in key {entry:?} of Secret {name} {problem}")))
+        if let Err(problem) = text::check_verbatim(&value, EXTRA_MAX.1) {
+            found.push(Diagnostic::invalid(path, format!("the value in key {entry:?} of Secret {name} {problem}")));
+            return;
+        }
+        let have = value.chars().count();
+        if have > max {
+            let what = format!("the value in key {entry:?} of Secret {name} has {have} characters");
+            found.push(Diagnostic::advice(advice::PASSWORD_LONG, path, what));
+        }
+        match find(parameter) {
+            Some(typed) => self.set_at(&typed.name, value, path),
+            None => {
+                self.extra.insert(parameter.to_owned(), value);
             }
         }
     }
 
+    /// Takes over an object's `secretParameters`.
+    pub fn take_secret_parameters(
+        &mut self,
+        parameters: &SecretParameters,
+        secrets: &Secrets<'_>,
+        found: &mut Vec<Diagnostic>,
+    ) {
+        for (name, key) in &parameters.0 {
+            let path = format!("spec.secretParameters.{name}");
+            if let Err(problem) = cnf::check_name(name) {
+                found.push(Diagnostic::invalid(path, problem));
+                continue;
+            }
+            if self.is_set_twice(name, &path, found) {
+                continue;
+            }
+            let max = match find(name).map(|typed| typed.kind) {
+                Some(Kind::Secret { max } | Kind::Text { max }) => max,
+                _ => EXTRA_MAX.1,
+            };
+            self.take_secret(name, max, &path, key, secrets, found);
+        }
+    }
+
+    fn is_set_twice(&self, name: &str, path: &str, found: &mut Vec<Diagnostic>) -> bool {
+        let elsewhere = match find(name) {
+            Some(typed) => self.field(&typed.name),
+            None => self.extra.contains_key(name).then_some("spec.extraParameters"),
+        };
+        if let Some(elsewhere) = elsewhere {
+            let elsewhere = elsewhere.trim_start_matches("spec.");
+            let message = format!("is set in {elsewhere} too: remove one of them");
+            found.push(Diagnostic::error(reason::SET_TWICE, path, message));
+        }
+        elsewhere.is_some()
+    }
+
     /// Takes over an object's `extraParameters`.
-    pub fn take_extra(&mut self, extra: &Extra, found: &mut Vec<Diagnostic>) {
+    pub fn take_extra(&mut self, extra: &Extra, from: Place, found: &mut Vec<Diagnostic>) {
         for (name, value) in &extra.0 {
             let path = format!("spec.extraParameters.{name}");
-            let fine = name.len() <= crate::api::EXTRA_MAX.0
-                && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-                && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
-            if !fine {
-                found.push(Diagnostic::invalid(
-                    path,
-                    "a parameter's name has letters, digits, '_', '.' and '-' only, and at most 64 of them",
-                ));
+            let checked = cnf::check_name(name)
+                .and_then(|()| text::check_verbatim(value, EXTRA_MAX.1).map_err(|problem| problem.to_string()));
+            if let Err(problem) = checked {
+                found.push(Diagnostic::invalid(path, problem));
                 continue;
             }
-            if let Err(problem) = text::check(value, crate::api::EXTRA_MAX.1) {
-                found.push(Diagnostic::invalid(path, problem.to_string()));
+            if self.is_set_twice(name, &path, found) {
                 continue;
             }
-            if let Some(typed) = find(name) {
-                let place = match typed.place {
-                    Place::Elsewhere => "a field of its own".to_owned(),
-                    _ => format!("settings.{}", typed.field),
-                };
-                if self.set.contains_key(typed.name.as_str()) {
-                    found.push(Diagnostic::error(
-                        reason::SET_TWICE,
-                        path,
-                        format!("is set in {place} too: remove one of them"),
-                    ));
-                    continue;
-                }
-                found.push(Diagnostic::warning(
-                    reason::UNTYPED,
-                    path,
-                    format!("is known to dialtone: {place} would check it"),
-                ));
-                self.set.insert(&typed.name, value.clone());
+            let Some(typed) = find(name) else {
+                self.extra.insert(name.clone(), value.clone());
+                continue;
+            };
+            let unset = value.is_empty() || value == UNPROVISIONED;
+            if matches!(typed.kind, Kind::Secret { .. }) && !unset {
+                let message = "is a password, which does not belong into an object that many can read: put it into a Secret and name that in secretParameters";
+                found.push(Diagnostic::invalid(path, message));
                 continue;
             }
-            self.extra.insert(name.clone(), value.clone());
+            if !unset {
+                found.extend(doubt(typed, value, from).map(|(advice, what)| Diagnostic::advice(advice, &path, what)));
+            }
+            self.set_at(&typed.name, value, &path);
         }
     }
 
@@ -197,9 +277,42 @@ impl Values {
             let Unset::Write(default) = parameter.unset else { continue };
             let known = firmware.is_none_or(|firmware| parameter.since <= firmware);
             if known && concerns(parameter) {
-                self.set.entry(&parameter.name).or_insert_with(|| default.to_owned());
+                self.set.entry(&parameter.name).or_insert_with(|| Set { wire: default.to_owned(), field: None });
             }
         }
+    }
+
+    /// Leaves out defaults of what is rarely used, the rarest first, until the file has at most so many bytes. What was
+    /// left out.
+    pub fn fit(&mut self, most: usize) -> Vec<&'static str> {
+        let mut gone = Vec::new();
+        for prefix in ["call_manager", "proxy6", "proxy5", "proxy4", "proxy3", "proxy2"] {
+            if self.write().len() <= most {
+                break;
+            }
+            let spare: Vec<&'static str> = self
+                .set
+                .iter()
+                .filter(|(name, set)| name.starts_with(prefix) && set.field.is_none())
+                .map(|(name, _)| *name)
+                .collect();
+            for name in spare {
+                self.set.remove(name);
+                gone.push(name);
+            }
+        }
+        gone
+    }
+
+    /// How many bytes of the file come from `extraParameters`.
+    pub fn extra_size(&self) -> usize {
+        let typed = self
+            .set
+            .iter()
+            .filter(|(_, set)| set.field.as_deref().is_some_and(|field| field.starts_with("spec.extraParameters")));
+        let typed = typed.map(|(name, set)| name.len() + set.wire.len() + 5);
+        let extra = self.extra.iter().map(|(name, value)| name.len() + value.len() + 5);
+        typed.chain(extra).sum()
     }
 
     /// Writes the file: the table's order, then what the table does not know.
@@ -207,6 +320,47 @@ impl Values {
         let typed = parameters().iter().filter_map(|p| Some((p.name.as_str(), self.get(&p.name)?)));
         let extra = self.extra.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         cnf::write(typed.chain(extra))
+    }
+}
+
+/// What is to say of a parameter that dialtone knows and that stands in `extraParameters`.
+fn doubt(typed: &Parameter, value: &str, from: Place) -> Option<(advice::Advice, String)> {
+    if from == Place::Site && !typed.phone_only_words.is_empty() && matches!(value, "2" | "3") {
+        return Some((advice::CALLS_LOCKED_IN_COMMON, format!("is {value}")));
+    }
+    if let Some(word) = typed.value_of(value).or_else(|| typed.value_like(value)) {
+        if let Some(problem) = misplaced(typed, &word, from) {
+            return Some((advice::UNUSUAL_VALUE, problem));
+        }
+        let place = match typed.place {
+            Place::Elsewhere => return typed_field(typed).map(|field| (advice::UNTYPED, format!("{field} holds it"))),
+            _ => format!("settings.{}: {word} says the same", typed.field),
+        };
+        return Some((advice::UNTYPED, place));
+    }
+    let problem = match typed.kind {
+        Kind::Switch => format!("is {value:?}, neither 0 nor 1"),
+        Kind::Words(words) => {
+            let known: Vec<&str> = words.iter().map(|word| word.1).collect();
+            format!("is {value:?}, none of {}", known.join(", "))
+        }
+        Kind::Number { .. } => match value.parse::<i64>() {
+            Ok(number) => typed.wire(&number.into()).err()?,
+            Err(_) => format!("is {value:?}, no whole number"),
+        },
+        _ => typed.wire(&value.into()).err()?,
+    };
+    let about = if typed.name == "logo_url" { advice::LOGO_URL } else { advice::UNUSUAL_VALUE };
+    Some((about, problem))
+}
+
+/// The field of an object that holds a parameter which `settings` does not.
+fn typed_field(typed: &Parameter) -> Option<&'static str> {
+    match typed.name.as_str() {
+        "image_version" => Some("firmware.image"),
+        "phone_label" => Some("label"),
+        name if name.starts_with("line") => Some("lines"),
+        _ => None,
     }
 }
 

@@ -12,4 +12,4 @@ mod report;
 pub use boot::{FetchResult, Fetched, Options, Outcome, boot};
 pub use client::Patience;
 pub use command::{Args, run};
-pub use flash::{Flash, parse};
+pub use flash::Flash;

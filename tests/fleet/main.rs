@@ -103,10 +103,10 @@ fn the_application_notes_example_is_rendered_as_it_says() {
         "lines": [{"name": "8105", "displayName": "Front desk"}]}),
     );
     fleet.take_dirty();
-    assert_eq!(text(&fleet, "SIPDefault.cnf").unwrap(), "tftp_cfg_dir: \"\"\nproxy1_address: 172.16.129.248\n");
+    assert_eq!(text(&fleet, "SIPDefault.cnf").unwrap(), "proxy1_address: 172.16.129.248\n");
     assert_eq!(
         text(&fleet, FILE).unwrap(),
-        "phone_label: Reception\nline1_name: 8105\nline1_shortname: \"Front desk\"\nline1_displayname: \"Front desk\"\n"
+        "phone_label: Reception\nline1_name: 8105\nline1_displayname: \"Front desk\"\n"
     );
     let status = fleet.current_status(&key("p"), Timestamp::UNIX_EPOCH).unwrap();
     assert_eq!(status.config_file.as_deref(), Some(FILE));
@@ -430,7 +430,7 @@ fn a_secret_is_read_when_somebody_refers_to_it_and_forgotten_when_nobody_does() 
 
 #[test]
 fn secrets_that_do_not_fit_are_refused_without_being_shown() {
-    for bad in ["0123456789abcdef0123456789abcdef", "a\"b", "a\nb", ""] {
+    for bad in ["a\"b", "a\nb", "a\u{20ac}b", ""] {
         let mut fleet = Fleet::new();
         site(&mut fleet, 1, json!({}));
         phone(&mut fleet, "p", 1, 0, with_password(MAC, "1"));
@@ -442,4 +442,20 @@ fn secrets_that_do_not_fit_are_refused_without_being_shown() {
         let said = fleet.findings().flat_map(|(_, _, found)| found).map(ToString::to_string).collect::<String>();
         assert!(bad.is_empty() || !said.contains(bad), "{said}");
     }
+}
+
+#[test]
+fn a_secret_of_32_digits_is_served_with_a_warning_that_does_not_show_it() {
+    let long = "0123456789abcdef0123456789abcdef";
+    let mut fleet = Fleet::offline();
+    site(&mut fleet, 1, json!({}));
+    phone(&mut fleet, "p", 1, 0, with_password(MAC, "1"));
+    secret(&mut fleet, long);
+    fleet.take_dirty();
+    secret(&mut fleet, long);
+    fleet.take_dirty();
+    let found: Vec<_> = fleet.findings().flat_map(|(_, _, found)| found).collect();
+    let said = found.iter().find(|one| one.reason == "PasswordTooLong").unwrap().to_string();
+    assert!(said.contains("32 characters") && !said.contains(long), "{said}");
+    assert!(text(&fleet, FILE).unwrap().contains(&format!("line1_password: {long}\n")));
 }

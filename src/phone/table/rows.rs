@@ -4,7 +4,7 @@
 use super::words::*;
 use crate::phone::image::Release;
 use crate::phone::model::MAX_LINES;
-use crate::phone::parameter::{Group, Kind, Parameter, Place, Unset};
+use crate::phone::parameter::{Group, Kind, Parameter, Place, UNPROVISIONED, Unset};
 
 const URI: Kind = Kind::Text { max: 127 };
 
@@ -38,7 +38,6 @@ impl Parameter {
 
     fn unconfirmed(mut self) -> Self {
         self.documented = false;
-        self.unset = Unset::Leave;
         self
     }
 
@@ -203,9 +202,7 @@ fn time() -> Vec<Parameter> {
         row("sntp_server", Time, Kind::Host, "", "The time server.").since(2, 0),
         row("sntp_mode", Time, Kind::Words(SNTP_MODES), "directedbroadcast", "How the phone gets the time.")
             .since(2, 0),
-        row("time_zone", Time, Kind::Words(ZONES), "", "The time zone, by the phone's own abbreviations.")
-            .since(2, 0)
-            .never_reset(),
+        row("time_zone", Time, Kind::Zone, UNPROVISIONED, "The time zone.").since(2, 0),
         row("time_format_24hr", Time, Kind::Words(LOCKABLE), "1", "Whether the clock shows 24 hours.").since(2, 0),
         row("date_format", Time, Kind::Words(DATE_FORMATS), "M/D/Y", "How dates are shown.").unconfirmed(),
         row("dst_auto_adjust", Time, Kind::Switch, "1", "Whether the phone changes to daylight saving time by itself.")
@@ -323,8 +320,7 @@ fn services() -> Vec<Parameter> {
             "",
             "The language of the display; the firmware has only English.",
         )
-        .since(2, 0)
-        .never_reset(),
+        .since(2, 0),
     ]
 }
 
@@ -472,8 +468,8 @@ fn lines() -> Vec<Parameter> {
                 "",
                 "The display name in the From header. Unset: the line's name.",
             ),
-            line("authname", Kind::Text { max: 128 }, "UNPROVISIONED", "The user name for authentication."),
-            line("password", Kind::Secret { max: 31 }, "UNPROVISIONED", "The password for authentication."),
+            line("authname", Kind::Text { max: 128 }, UNPROVISIONED, "The user name for authentication."),
+            line("password", Kind::Secret { max: 31 }, UNPROVISIONED, "The password for authentication."),
             line("contact", Kind::Text { max: 127 }, "", "The user part of the Contact header."),
         ]);
     }

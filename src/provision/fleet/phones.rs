@@ -322,7 +322,9 @@ impl Tally<i64> {
 fn references(key: &Key, spec: &SipPhoneSpec) -> BTreeSet<Key> {
     let lines =
         spec.lines.iter().filter_map(|line| line.password_secret_ref.as_ref()).map(|secret| secret.name.clone());
-    lines.chain(spec.settings.secrets().map(|(_, secret)| secret.name)).map(|name| key.sibling(name)).collect()
+    let settings = spec.settings.secrets().map(|(_, secret)| secret.name);
+    let extra = spec.secret_parameters.0.values().map(|secret| secret.name.clone());
+    lines.chain(settings).chain(extra).map(|name| key.sibling(name)).collect()
 }
 
 /// The last good files of a phone that cannot be rendered now, as they were found when the operator started.

@@ -3,6 +3,7 @@
 use super::*;
 use crate::phone::boot;
 use crate::provision::File;
+use crate::provision::lint;
 use crate::provision::site;
 
 impl Fleet {
@@ -140,6 +141,15 @@ impl Fleet {
         let mut found = Vec::new();
         let secrets = |secret: &SecretKey| self.secret_value(&key.namespace, secret);
         let plan = site::plan(&entry.spec, &entry.staged, &secrets, &mut found);
+        if let Some(plan) = &plan
+            && entry.spec.config_maps().next().is_some()
+            && let Some(inventory) = self.inventory(key, plan)
+        {
+            let written: Vec<&str> = plan.files.iter().map(|file| file.name.as_str()).collect();
+            lint::files(&entry.spec.ring_list, &written, &inventory, &mut found);
+        } else if plan.is_some() && entry.spec.config_maps().next().is_none() {
+            lint::files(&entry.spec.ring_list, &[], &self.folder, &mut found);
+        }
         let broken = found.iter().any(Diagnostic::is_error);
         let before = entry.plan.clone();
         let unread = plan.is_none() && !broken;
@@ -195,9 +205,9 @@ impl Fleet {
 
 /// The Secrets and ConfigMaps that a site refers to.
 fn references(spec: &PhoneSiteSpec) -> (BTreeSet<String>, BTreeSet<String>) {
-    let secrets = spec.settings.secrets().map(|(_, key)| key.name).collect();
-    let source = spec.firmware.as_ref().and_then(|firmware| firmware.source.as_ref());
-    let maps = source.into_iter().flat_map(|source| source.config_maps.iter().map(|map| map.name.clone())).collect();
+    let settings = spec.settings.secrets().map(|(_, key)| key.name);
+    let secrets = settings.chain(spec.secret_parameters.0.values().map(|key| key.name.clone())).collect();
+    let maps = spec.config_maps().map(str::to_owned).collect();
     (secrets, maps)
 }
 

@@ -1,0 +1,217 @@
+//! Reading `SIPDefault.cnf` and `SIP<MAC>.cnf`, as phones do and as forgiving: files in use are edited by hand, on every
+//! kind of computer, for decades.
+
+use std::collections::BTreeMap;
+
+use crate::phone::text;
+
+/// The longest name of a parameter.
+pub const NAME_MAX: usize = 64;
+
+/// One line that sets a parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The line's number, from 1.
+    pub line: usize,
+    /// The parameter's name as it is written.
+    pub name: String,
+    /// Its value, without quotes.
+    pub value: String,
+}
+
+/// One line that is not right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The line's number, from 1.
+    pub line: usize,
+    /// Whether the line sets something nevertheless.
+    pub used: bool,
+    /// What is wrong.
+    pub why: String,
+}
+
+/// What was found in a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// The lines that set something, in the order of the file.
+    pub entries: Vec<Entry>,
+    /// The lines that are not right.
+    pub problems: Vec<Problem>,
+}
+
+impl Reading {
+    /// What holds in the end, by name in lower case: of two lines with one name the later one.
+    pub fn effective(&self) -> BTreeMap<String, String> {
+        self.entries.iter().map(|entry| (entry.name.to_ascii_lowercase(), entry.value.clone())).collect()
+    }
+}
+
+/// Reads a file.
+pub fn read(file: &[u8]) -> Reading {
+    let mut reading = Reading::default();
+    let file = decode(file, &mut reading);
+    for (i, line) in file.replace("\r\n", "\n").split(['\n', '\r']).enumerate() {
+        let number = i + 1;
+        // A null pads the end of some editors' files.
+        let line = line.trim_matches(|c: char| matches!(c, ' ' | '\t' | '\0' | '\u{b}' | '\u{c}' | '\u{1a}'));
+        if line.is_empty() || line.starts_with(['#', ';']) {
+            continue;
+        }
+        match entry(line) {
+            Ok((name, value, rest)) => {
+                if let Some(rest) = rest {
+                    let why = format!("{rest:?} after the closing quote is passed over");
+                    reading.problems.push(Problem { line: number, used: true, why });
+                }
+                reading.entries.push(Entry { line: number, name: name.to_owned(), value: value.to_owned() });
+            }
+            Err(why) => reading.problems.push(Problem { line: number, used: false, why }),
+        }
+    }
+    reading
+}
+
+/// The name, the value, and what stands after a quoted value without being a comment.
+fn entry(line: &str) -> Result<(&str, &str, Option<&str>), String> {
+    let Some((name, rest)) = line.split_once(':') else {
+        return Err(match line.split_once('=') {
+            Some((name, value)) => {
+                format!("has '=' where the phone wants ':'; write \"{}: {}\"", name.trim(), value.trim())
+            }
+            None => "has no ':' between a name and a value".to_owned(),
+        });
+    };
+    let name = name.trim();
+    check_name(name)?;
+    let rest = rest.trim();
+    let (value, after) = match rest.strip_prefix('"') {
+        Some(quoted) => {
+            let (value, after) = quoted.split_once('"').ok_or("has no closing quote")?;
+            let after = after.trim();
+            (value, (!after.is_empty() && !after.starts_with([';', '#'])).then_some(after))
+        }
+        None => (rest.split(';').next().unwrap_or_default().trim_end(), None),
+    };
+    text::check_verbatim(value, usize::MAX).map_err(|problem| format!("the value {problem}"))?;
+    Ok((name, value, after))
+}
+
+/// Checks a parameter's name.
+pub fn check_name(name: &str) -> Result<(), String> {
+    let fine = name.len() <= NAME_MAX
+        && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
+    if fine {
+        return Ok(());
+    }
+    let shown: String = name.chars().take(NAME_MAX).collect();
+    Err(format!(
+        "{shown:?} is no parameter's name: letters, digits, '_', '.' and '-' only, a letter first, at most {NAME_MAX} characters"
+    ))
+}
+
+/// Bytes to text. The phone knows ISO 8859-1 only; what editors put before the text is taken off.
+fn decode(file: &[u8], reading: &mut Reading) -> String {
+    let mut note = |what: &str| {
+        reading.problems.push(Problem { line: 1, used: true, why: format!("{what}: phones cannot read that") });
+    };
+    let wide = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
+        let units = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
+        char::decode_utf16(units).map(|c| c.unwrap_or('\u{fffd}')).collect()
+    };
+    match file {
+        [0xEF, 0xBB, 0xBF, rest @ ..] => {
+            note("the file begins with a byte-order mark");
+            text::from_latin1(rest)
+        }
+        [0xFF, 0xFE, rest @ ..] => {
+            note("the file is UTF-16");
+            wide(rest, u16::from_le_bytes)
+        }
+        [0xFE, 0xFF, rest @ ..] => {
+            note("the file is UTF-16");
+            wide(rest, u16::from_be_bytes)
+        }
+        _ => text::from_latin1(file),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::phone::cnf::write;
+    use proptest::prelude::*;
+
+    fn pairs(file: &[u8]) -> Vec<(String, String)> {
+        read(file).entries.into_iter().map(|entry| (entry.name, entry.value)).collect()
+    }
+
+    fn pair(name: &str, value: &str) -> Vec<(String, String)> {
+        vec![(name.to_owned(), value.to_owned())]
+    }
+
+    #[test]
+    fn all_ways_to_write_a_line_are_understood() {
+        for line in [
+            "a: 1",
+            "a:1",
+            "a : 1",
+            "\ta\t:\t1\t",
+            "a: \"1\"",
+            "a:\"1\"; comment",
+            "a: \"1\";",
+            "a: 1; comment",
+            "a: 1 ;comment",
+            "\u{c}a: 1\r",
+            "\n\na: 1",
+            "# b: 2\na: 1",
+            ";b: 2\r\na: 1\r\n",
+        ] {
+            assert_eq!(pairs(line.as_bytes()), pair("a", "1"), "{line:?}");
+            assert!(read(line.as_bytes()).problems.is_empty(), "{line:?}");
+        }
+        assert_eq!(pairs(b"a: \"x; y # z\""), pair("a", "x; y # z"));
+        assert_eq!(pairs(b"a: x # y"), pair("a", "x # y"), "a comment line begins with #, not a comment");
+        assert_eq!(pairs(b"a:"), pair("a", ""));
+        assert_eq!(pairs(b"a: \"\""), pair("a", ""));
+        assert_eq!(pairs(b"a: M\xfcller"), pair("a", "Müller"));
+        assert_eq!(pairs(b"\xef\xbb\xbfa: 1"), pair("a", "1"));
+        assert_eq!(pairs(b"\xff\xfea\0:\x001\0\n\0"), pair("a", "1"));
+        assert_eq!(pairs(b"a: 1\rb: 2").len(), 2);
+    }
+
+    #[test]
+    fn broken_lines_are_told_with_their_numbers() {
+        let reading =
+            read(b"1\nproxy1_port=5060\nx: \"open\nreg.1.displayName=\"a:b\"\n9x: 1\na: b\"c\"\n: 5\na: 1 \x01\nok: 1");
+        assert_eq!(reading.entries.len(), 1);
+        let lines: Vec<usize> = reading.problems.iter().map(|problem| problem.line).collect();
+        assert_eq!(lines, [1, 2, 3, 4, 5, 6, 7, 8]);
+        assert!(reading.problems[1].why.contains("proxy1_port: 5060"));
+        let reading = read(b"a: \"x\" y");
+        assert_eq!((reading.entries[0].value.as_str(), reading.problems[0].used), ("x", true));
+    }
+
+    #[test]
+    fn the_later_of_two_lines_holds() {
+        let effective = read(b"A: 1\na: 2\nb: 3").effective();
+        assert_eq!((effective["a"].as_str(), effective["b"].as_str()), ("2", "3"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_can_be_read(file in proptest::collection::vec(any::<u8>(), 0..500)) {
+            for entry in read(&file).entries {
+                prop_assert!(check_name(&entry.name).is_ok());
+            }
+        }
+
+        #[test]
+        fn what_is_written_is_read(values in proptest::collection::btree_map("[a-z_][a-z0-9_.-]{0,20}", "[\t !#-~\u{80}-ÿ]{0,60}", 0..20)) {
+            let file = write(values.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+            let reading = read(&file);
+            prop_assert_eq!(reading.effective(), values);
+            prop_assert!(reading.problems.is_empty());
+        }
+    }
+}

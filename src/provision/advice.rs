@@ -1,0 +1,267 @@
+//! What experience with these phones has to say: each piece of advice with a stable code, a reason and something to do.
+//!
+//! The codes are the reasons of warnings, in `render` and in conditions; `docs/advice.md` is made from this table.
+
+/// One piece of advice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Advice {
+    /// Its stable code.
+    pub code: &'static str,
+    /// Why it matters.
+    pub why: &'static str,
+    /// What to do.
+    pub do_this: &'static str,
+}
+
+/// All advice.
+pub const ALL: &[Advice] = &[
+    CALLS_LOCKED_IN_COMMON,
+    COMMON_FILE_LARGE,
+    COMMON_FILE_TRIMMED,
+    DAYLIGHT_SAVING,
+    DIAL_PLAN_FOREIGN,
+    DIAL_PLAN_NOT_TOLD,
+    DIAL_RULE_UNREACHABLE,
+    DIAL_TONES,
+    UNTYPED,
+    DYN_TFTP,
+    EMERGENCY_PROXY,
+    EMERGENCY_RULE,
+    EMERGENCY_UNUSED,
+    FILE_CASE,
+    FILE_SHADOWED,
+    IMAGE_BOOTSTRAP,
+    IMAGE_LETTER_O,
+    IMAGE_NAME,
+    IMAGE_OTHER_PROTOCOL,
+    LOGO_URL,
+    NAT_WITH_NAME,
+    NEWER_THAN_FIRMWARE,
+    NO_LINES,
+    NO_PROXY,
+    OUTBOUND_PROXY,
+    PASSWORD_LONG,
+    PLACEHOLDER,
+    PROXY_BACKUP,
+    RING_FORMAT,
+    RING_MISSING,
+    SNTP_OFF,
+    TELNET_PASSWORD,
+    TWO_STEP,
+    UNUSUAL_VALUE,
+];
+
+/// `LockedInCommonFile`
+pub const CALLS_LOCKED_IN_COMMON: Advice = Advice {
+    code: "LockedInCommonFile",
+    why: "phones obey the locked values 2 and 3 only in their own file",
+    do_this: "set it on each SipPhone",
+};
+/// `CommonFileLarge`
+pub const COMMON_FILE_LARGE: Advice = Advice {
+    code: "CommonFileLarge",
+    why: "phones have little memory for SIPDefault.cnf and say \"W210 TFTP Error : buffer full\"",
+    do_this: "remove parameters that have their default",
+};
+/// `CommonFileTrimmed`
+pub const COMMON_FILE_TRIMMED: Advice = Advice {
+    code: "CommonFileTrimmed",
+    why: "firmware before 5.0 cannot load a large SIPDefault.cnf, so defaults of proxies that nobody set are left out",
+    do_this: "nothing, unless a phone was told of them before",
+};
+/// `DaylightSavingUnset`
+pub const DAYLIGHT_SAVING: Advice = Advice {
+    code: "DaylightSavingUnset",
+    why: "phones left alone change their clock by the rules that the US had before 2007",
+    do_this: "name the zone as the tz database does, such as Europe/Berlin, or set the dst fields",
+};
+/// `DialPlanForeign`
+pub const DIAL_PLAN_FOREIGN: Advice = Advice {
+    code: "DialPlanForeign",
+    why: "the phone's patterns know '.', '*' and ',' only; X, N, Z, '!', '_' and [2-9] stand for themselves, as nobody dials them",
+    do_this: "write '.' for any one digit, and one rule for each range",
+};
+/// `DialPlanNotTold`
+pub const DIAL_PLAN_NOT_TOLD: Advice = Advice {
+    code: "DialPlanNotTold",
+    why: "phones load a dial plan only if dial_template names it, and unsetParameters: Keep writes only what is set",
+    do_this: "set settings.dialTemplate to dialplan",
+};
+/// `DialRuleUnreachable`
+pub const DIAL_RULE_UNREACHABLE: Advice = Advice {
+    code: "DialRuleUnreachable",
+    why: "no number that was tried takes this rule: another one is chosen first or sends the call earlier",
+    do_this: "remove it, put it before the other, or give the other a timeout",
+};
+/// `DialTones`
+pub const DIAL_TONES: Advice = Advice {
+    code: "DialTones",
+    why: "each tone belongs to one comma of the pattern, and phones know only the Bellcore- and Cisco- tones",
+    do_this: "write one known tone for each comma",
+};
+/// `UntypedParameter`
+pub const UNTYPED: Advice = Advice {
+    code: "UntypedParameter",
+    why: "settings and lines check their values, extraParameters does not",
+    do_this: "move it there",
+};
+/// `SentToAnotherServer`
+pub const DYN_TFTP: Advice = Advice {
+    code: "SentToAnotherServer",
+    why: "phones then ask that server for their files, and this site never sees them again",
+    do_this: "remove it unless the phones are to leave",
+};
+/// `EmergencyProxyUnset`
+pub const EMERGENCY_PROXY: Advice = Advice {
+    code: "EmergencyProxyUnset",
+    why: "the dial plan routes calls to Emergency, and there is no such proxy",
+    do_this: "set settings.proxyEmergency",
+};
+/// `NoEmergencyRule`
+pub const EMERGENCY_RULE: Advice = Advice {
+    code: "NoEmergencyRule",
+    why: "a number that no rule knows is dialled only after the phone has waited for more digits",
+    do_this: "add rules for 911, 112 or what your country dials, with timeout 0 and, if there is a gateway for them, route Emergency",
+};
+/// `EmergencyProxyUnused`
+pub const EMERGENCY_UNUSED: Advice = Advice {
+    code: "EmergencyProxyUnused",
+    why: "proxy_emergency is used for numbers that the dial plan routes to Emergency, and it routes none",
+    do_this: "add a rule with route Emergency",
+};
+/// `FileNameCase`
+pub const FILE_CASE: Advice = Advice {
+    code: "FileNameCase",
+    why: "phones ask for the name exactly as it is written here, and other TFTP servers know no other case",
+    do_this: "write both alike",
+};
+/// `FileShadowed`
+pub const FILE_SHADOWED: Advice = Advice {
+    code: "FileShadowed",
+    why: "dialtone writes a file of this name itself, and phones get that one",
+    do_this: "remove it from the ConfigMap",
+};
+/// `ImageAtBootstrap`
+pub const IMAGE_BOOTSTRAP: Advice = Advice {
+    code: "ImageAtBootstrap",
+    why: "P0S30202 is firmware 2.2, a stepping stone: phones would stay there. Cisco's sample file has it because all upgrades go through it",
+    do_this: "name the image that phones should run in the end",
+};
+/// `ImageLetterO`
+pub const IMAGE_LETTER_O: Advice = Advice {
+    code: "ImageLetterO",
+    why: "Cisco's images are named with the digit 0, and a phone asks for the very name",
+    do_this: "write the digit",
+};
+/// `ImageName`
+pub const IMAGE_NAME: Advice = Advice {
+    code: "ImageName",
+    why: "it does not look like a SIP image for these phones, such as P0S3-07-4-00",
+    do_this: "check the name, without extension",
+};
+/// `ImageOtherProtocol`
+pub const IMAGE_OTHER_PROTOCOL: Advice = Advice {
+    code: "ImageOtherProtocol",
+    why: "P003 is SCCP or, from 7.0 on, the loader, and P0M3 is MGCP: a phone that runs it speaks no SIP",
+    do_this: "name the image that begins with P0S3",
+};
+/// `LogoUrl`
+pub const LOGO_URL: Advice = Advice {
+    code: "LogoUrl",
+    why: "the phone fetches its logo over HTTP, a Windows bitmap of 256 colours and 90 by 56 pixels",
+    do_this: "write a URL that begins with http://",
+};
+/// `NatWithName`
+pub const NAT_WITH_NAME: Advice = Advice {
+    code: "NatWithName",
+    why: "soft keys were seen to vanish when nat_enable is on and the proxy is a host name",
+    do_this: "write the proxy's IP address",
+};
+/// `NewerThanFirmware`
+pub const NEWER_THAN_FIRMWARE: Advice = Advice {
+    code: "NewerThanFirmware",
+    why: "older firmware reports an unknown parameter and goes on",
+    do_this: "remove it, or run newer firmware",
+};
+/// `NoLines`
+pub const NO_LINES: Advice = Advice { code: "NoLines", why: "the phone cannot call", do_this: "add a line" };
+/// `NoProxy`
+pub const NO_PROXY: Advice = Advice {
+    code: "NoProxy",
+    why: "the line has no SIP server",
+    do_this: "set it, or the site's settings.proxy1Address",
+};
+/// `OutboundProxy`
+pub const OUTBOUND_PROXY: Advice = Advice {
+    code: "OutboundProxy",
+    why: "all requests go there, whatever the dial plan and the lines' proxies say",
+    do_this: "leave it unset unless a proxy stands before the SIP server",
+};
+/// `PasswordTooLong`
+pub const PASSWORD_LONG: Advice = Advice {
+    code: "PasswordTooLong",
+    why: "phones keep 31 characters, so that a secret of 32 hexadecimal digits loses its last one",
+    do_this: "use a shorter password on both sides",
+};
+/// `Placeholder`
+pub const PLACEHOLDER: Advice = Advice {
+    code: "Placeholder",
+    why: "it looks like a placeholder of a template that nobody filled in",
+    do_this: "write the value",
+};
+/// `ProxyBackup`
+pub const PROXY_BACKUP: Advice = Advice {
+    code: "ProxyBackup",
+    why: "whichever proxy does not answer, all requests go there, and it was seen to keep phones from using a line's own proxy",
+    do_this: "leave it unset unless there is a second server for everything",
+};
+/// `RingFormat`
+pub const RING_FORMAT: Advice = Advice {
+    code: "RingFormat",
+    why: "a ring is raw 8 kHz u-law without a header, 240 to 16080 bytes, a multiple of 240",
+    do_this: "convert it: sox in.wav -t ul -r 8000 -c 1 out.raw trim 0 2.01",
+};
+/// `RingMissing`
+pub const RING_MISSING: Advice = Advice {
+    code: "RingMissing",
+    why: "phones show the ring and play nothing",
+    do_this: "add the file to a ConfigMap in spec.files.configMaps",
+};
+/// `NoTimeServer`
+pub const SNTP_OFF: Advice = Advice {
+    code: "NoTimeServer",
+    why: "unicast without a server switches the clock off",
+    do_this: "set settings.sntpServer",
+};
+/// `TelnetDefaultPassword`
+pub const TELNET_PASSWORD: Advice = Advice {
+    code: "TelnetDefaultPassword",
+    why: "everybody knows that the phone's password is \"cisco\" unless it is set",
+    do_this: "set settings.phonePasswordSecretRef",
+};
+/// `TwoStepUpgrade`
+pub const TWO_STEP: Advice = Advice {
+    code: "TwoStepUpgrade",
+    why: "phones before 2.2 know image names of eight characters only and must load P0S30202 first",
+    do_this: "leave firmware.bootstrap unset, or set it to P0S30202",
+};
+/// `UnusualValue`
+pub const UNUSUAL_VALUE: Advice =
+    Advice { code: "UnusualValue", why: "the phone is not known to take this value", do_this: "correct it" };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_words_and_texts_are_one_line() {
+        let mut codes: Vec<&str> = ALL.iter().map(|advice| advice.code).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), ALL.len());
+        for advice in ALL {
+            assert!(advice.code.chars().all(|c| c.is_ascii_alphanumeric()), "{}", advice.code);
+            assert!(!advice.why.contains('\n') && !advice.do_this.ends_with('.'), "{}", advice.code);
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! What looks wrong in a site or a phone although phones would take it.
+
+use crate::api::{DialRule, PhoneSiteSpec, Ring, SipPhoneSpec, UnsetParameters};
+use crate::phone::dialplan::{Matcher, TONES, When};
+use crate::phone::image::{self, Image, Protocol, Release};
+use crate::phone::parameter::Kind;
+use crate::phone::ringlist;
+
+use super::advice::{self, Advice};
+use super::diagnostic::Diagnostic;
+use super::firmware::Inventory;
+use super::site::{PhoneBase, release};
+use super::values::Values;
+
+/// A site's values, before defaults are filled in.
+pub fn site(spec: &PhoneSiteSpec, values: &Values, found: &mut Vec<Diagnostic>) {
+    let firmware = spec.firmware.as_ref();
+    let image = firmware.and_then(|firmware| firmware.image.as_deref());
+    image_name("spec.firmware.image", image, found);
+    let bootstrap = firmware.and_then(|firmware| firmware.bootstrap.as_deref());
+    if let Some(bootstrap) = bootstrap {
+        letter_o("spec.firmware.bootstrap", bootstrap, found);
+        let old_target = release(image).is_none_or(|release| release < Release::LOADER);
+        if old_target && bootstrap.len() > 8 && image::did_you_mean(bootstrap).is_none() {
+            tell(found, advice::TWO_STEP, "spec.firmware.bootstrap", format!("is {bootstrap}"));
+        }
+    }
+    let rules = spec.dial_plan.as_ref().map(|plan| plan.templates.as_slice()).unwrap_or_default();
+    proxies(values, rules, found);
+    telnet(values, found);
+    clock(spec, values, found);
+    dial_plan(rules, found);
+    if !rules.is_empty() && values.given("dial_template").is_none() && spec.unset_parameters == UnsetParameters::Keep {
+        tell(found, advice::DIAL_PLAN_NOT_TOLD, "spec.dialPlan", "is served as dialplan.xml");
+    }
+    common(values, image, found);
+}
+
+/// A phone's values, before defaults are filled in.
+pub fn phone(spec: &SipPhoneSpec, values: &Values, base: &PhoneBase, found: &mut Vec<Diagnostic>) {
+    let image = spec.firmware.as_ref().and_then(|firmware| firmware.image.as_deref());
+    image_name("spec.firmware.image", image, found);
+    let backup_or_outbound = ["proxy_backup", "outbound_proxy"].iter().any(|name| values.given(name).is_some());
+    if backup_or_outbound {
+        proxies(values, &[], found);
+    }
+    common(values, image.or(base.image.as_deref()), found);
+}
+
+/// What is wrong wherever it stands.
+fn common(values: &Values, image: Option<&str>, found: &mut Vec<Diagnostic>) {
+    if let Some(field) = values.field("image_version") {
+        image_name(field, values.given("image_version"), found);
+    }
+    if let (Some(field), Some(_)) = (values.field("dyn_tftp_addr"), values.given("dyn_tftp_addr")) {
+        tell(found, advice::DYN_TFTP, field, "is set");
+    }
+    if let (Some(field), Some("1"), Some(proxy)) =
+        (values.field("nat_enable"), values.given("nat_enable"), values.given("proxy1_address"))
+        && proxy.parse::<std::net::IpAddr>().is_err()
+    {
+        tell(found, advice::NAT_WITH_NAME, field, format!("is on, and proxy1_address is {proxy}"));
+    }
+    let firmware = release(image);
+    for (parameter, value, field) in values.by_people() {
+        if is_placeholder(value) && !matches!(parameter.kind, Kind::Secret { .. }) {
+            tell(found, advice::PLACEHOLDER, field, format!("is {value:?}"));
+        }
+        if firmware.is_some_and(|firmware| parameter.since > firmware) {
+            let (since, image) = (parameter.since, image.unwrap_or_default());
+            tell(found, advice::NEWER_THAN_FIRMWARE, field, format!("is known since firmware {since}, not to {image}"));
+        }
+    }
+}
+
+fn tell(found: &mut Vec<Diagnostic>, advice: Advice, field: &str, what: impl std::fmt::Display) {
+    found.push(Diagnostic::advice(advice, field, what));
+}
+
+fn image_name(field: &str, name: Option<&str>, found: &mut Vec<Diagnostic>) {
+    let Some(name) = name.filter(|name| !name.is_empty()) else { return };
+    if letter_o(field, name, found) {
+        return;
+    }
+    match Image::parse(name) {
+        None => tell(found, advice::IMAGE_NAME, field, format!("is {name:?}")),
+        Some(image) if image.protocol != Protocol::Sip => {
+            tell(found, advice::IMAGE_OTHER_PROTOCOL, field, format!("is {name:?}"));
+        }
+        Some(_) if name == image::BOOTSTRAP => tell(found, advice::IMAGE_BOOTSTRAP, field, format!("is {name}")),
+        Some(_) => {}
+    }
+}
+
+fn letter_o(field: &str, name: &str, found: &mut Vec<Diagnostic>) -> bool {
+    let meant = image::did_you_mean(name);
+    if let Some(meant) = &meant {
+        tell(found, advice::IMAGE_LETTER_O, field, format!("is {name:?} (did you mean {meant}?)"));
+    }
+    meant.is_some()
+}
+
+/// Text that a template engine should have replaced.
+fn is_placeholder(value: &str) -> bool {
+    let wrapped = |open: &str, close: &str| {
+        value.split_once(open).is_some_and(|(_, rest)| rest.split_once(close).is_some_and(|(name, _)| !name.is_empty()))
+    };
+    wrapped("{{", "}}") || wrapped("{$", "}") || wrapped("${", "}") || wrapped("__", "__") || wrapped("<?", "?>")
+}
+
+fn proxies(values: &Values, rules: &[DialRule], found: &mut Vec<Diagnostic>) {
+    let routes_to_emergency = rules.iter().position(|rule| is_emergency(rule));
+    if let (Some(field), Some(proxy)) = (values.field("outbound_proxy"), values.given("outbound_proxy")) {
+        let routes = rules.iter().filter(|rule| routes_elsewhere(rule)).count();
+        let what = match routes {
+            0 => format!("is {proxy}"),
+            1 => format!("is {proxy}, and a rule of the dial plan has a route that will not be taken"),
+            n => format!("is {proxy}, and {n} rules of the dial plan have routes that will not be taken"),
+        };
+        tell(found, advice::OUTBOUND_PROXY, field, what);
+    }
+    if let (Some(field), Some(proxy)) = (values.field("proxy_backup"), values.given("proxy_backup")) {
+        tell(found, advice::PROXY_BACKUP, field, format!("is {proxy}"));
+    }
+    match (values.given("proxy_emergency"), routes_to_emergency) {
+        (None, Some(rule)) => {
+            let field = format!("spec.dialPlan.templates[{rule}].route");
+            tell(found, advice::EMERGENCY_PROXY, &field, "is Emergency");
+        }
+        (Some(proxy), None) => {
+            if let Some(field) = values.field("proxy_emergency") {
+                tell(found, advice::EMERGENCY_UNUSED, field, format!("is {proxy}"));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn is_emergency(rule: &DialRule) -> bool {
+    rule.route.as_deref().is_some_and(|route| route.eq_ignore_ascii_case("Emergency"))
+}
+
+fn routes_elsewhere(rule: &DialRule) -> bool {
+    rule.route.as_deref().is_some_and(|route| !route.is_empty() && !route.eq_ignore_ascii_case("Default"))
+}
+
+fn telnet(values: &Values, found: &mut Vec<Diagnostic>) {
+    let level = values.given("telnet_level").filter(|level| matches!(*level, "1" | "2"));
+    if let (Some(field), Some(level)) = (values.field("telnet_level"), level)
+        && values.given("phone_password").is_none_or(|password| password == "cisco")
+    {
+        let what = if level == "2" { "lets everybody restart the phone" } else { "lets everybody in" };
+        tell(found, advice::TELNET_PASSWORD, field, what);
+    }
+}
+
+fn clock(spec: &PhoneSiteSpec, values: &Values, found: &mut Vec<Diagnostic>) {
+    let told = values.by_people().any(|(parameter, ..)| parameter.name.starts_with("dst_"));
+    if let (Some(field), Some(zone)) = (values.field("time_zone"), values.given("time_zone"))
+        && !told
+        && spec.unset_parameters == UnsetParameters::Reset
+    {
+        tell(found, advice::DAYLIGHT_SAVING, field, format!("is {zone} and no dst field is set"));
+    }
+    let server = values.given("sntp_server").filter(|server| *server != "0.0.0.0");
+    if let (Some(field), Some("unicast"), None) = (values.field("sntp_mode"), values.given("sntp_mode"), server) {
+        tell(found, advice::SNTP_OFF, field, "is Unicast and sntpServer is not set");
+    }
+}
+
+/// Numbers that somebody in need dials, somewhere in the world.
+const EMERGENCY_NUMBERS: [&str; 7] = ["911", "112", "999", "000", "110", "119", "111"];
+
+fn dial_plan(rules: &[DialRule], found: &mut Vec<Diagnostic>) {
+    if rules.is_empty() {
+        return;
+    }
+    let matcher = Matcher::new(rules.iter().map(DialRule::template));
+    for (i, rule) in rules.iter().enumerate() {
+        let field = |name: &str| format!("spec.dialPlan.templates[{i}].{name}");
+        if is_foreign(&rule.pattern) {
+            tell(found, advice::DIAL_PLAN_FOREIGN, &field("match"), format!("is {:?}", rule.pattern));
+        } else if !matcher.samples(i).any(|keys| matcher.dial(&keys).rule == Some(i)) {
+            let keys = matcher.samples(i).next().unwrap_or_default();
+            let call = matcher.dial(&keys);
+            let instead = match call.rule {
+                Some(other) => format!(
+                    "is {:?}, and dialling {keys} takes templates[{other}], {:?}{}",
+                    rule.pattern,
+                    rules[other].pattern,
+                    if call.when == When::AtOnce && !call.left.is_empty() { ", which is sent before" } else { "" },
+                ),
+                None => format!("is {:?}, and dialling {keys} takes no rule", rule.pattern),
+            };
+            tell(found, advice::DIAL_RULE_UNREACHABLE, &field("match"), instead);
+        }
+        let commas = rule.pattern.matches(',').count();
+        if rule.tones.len() > commas {
+            let what = format!("has {} tones for {commas} commas", rule.tones.len());
+            tell(found, advice::DIAL_TONES, &field("tones"), what);
+        }
+        if let Some(tone) = rule.tones.iter().find(|tone| !tone.is_empty() && !TONES.contains(&tone.as_str())) {
+            tell(found, advice::DIAL_TONES, &field("tones"), format!("has {tone:?}"));
+        }
+    }
+    let knows = |number: &&str| {
+        let call = matcher.dial(number);
+        call.dialled == **number && call.rule.is_some_and(|rule| rules[rule].pattern.replace(',', "") == **number)
+    };
+    if !rules.iter().any(is_emergency) && !EMERGENCY_NUMBERS.iter().any(|number| knows(&number)) {
+        tell(found, advice::EMERGENCY_RULE, "spec.dialPlan.templates", "has no rule for emergency calls");
+    }
+}
+
+/// Whether a pattern is written in another system's language, such as `_9NXXXXXX` or `[2-9]..`.
+fn is_foreign(pattern: &str) -> bool {
+    let words = pattern.bytes().all(|b| b.is_ascii_digit() || b"XNZxnz.*#+,_!-[]|\\".contains(&b));
+    words && pattern.bytes().any(|b| b"XNZxnz_![]|".contains(&b))
+}
+
+/// A site's rings, and the files from ConfigMaps that phones never get.
+pub fn files(rings: &[Ring], written: &[&str], inventory: &Inventory, found: &mut Vec<Diagnostic>) {
+    for (i, ring) in rings.iter().enumerate() {
+        let field = format!("spec.ringList[{i}].file");
+        let name = ring.file.as_str();
+        match inventory.get(name) {
+            Some(file) => {
+                if let Some(problem) = ringlist::ring_problem(&file.first, file.size) {
+                    tell(found, advice::RING_FORMAT, &field, format!("{name} {problem}"));
+                }
+            }
+            None => match inventory.keys().find(|key| key.eq_ignore_ascii_case(name)) {
+                Some(near) => tell(found, advice::FILE_CASE, &field, format!("is {name}, and the file is {near}")),
+                None => tell(found, advice::RING_MISSING, &field, format!("{name} is not among the site's files")),
+            },
+        }
+    }
+    for name in written.iter().filter(|name| inventory.keys().any(|key| key.eq_ignore_ascii_case(name))) {
+        tell(found, advice::FILE_SHADOWED, "spec.files.configMaps", format!("hold {name}"));
+    }
+}
