@@ -30,6 +30,7 @@ enum Command {
     Tftp(dialtone::tftp::Args),
     Standalone(dialtone::standalone::Args),
     Render(dialtone::render::Args),
+    Import(dialtone::import::Args),
     Phone(dialtone::simulator::Args),
     /// Print the CustomResourceDefinitions
     Crds,
@@ -45,6 +46,7 @@ async fn main() -> ExitCode {
         Command::Tftp(args) => dialtone::tftp::run(args).await.map(success),
         Command::Standalone(args) => dialtone::standalone::run(args).await.map(success),
         Command::Render(args) => dialtone::render::run(&args),
+        Command::Import(args) => dialtone::import::run(&args),
         Command::Phone(args) => dialtone::simulator::run(args).await,
         Command::Crds => print_crds().map(success),
     };

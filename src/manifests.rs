@@ -43,6 +43,13 @@ impl Manifests {
         Ok(manifests)
     }
 
+    /// Reads text.
+    pub fn parse(name: &str, text: &str) -> Manifests {
+        let mut manifests = Manifests::default();
+        manifests.take(name, text);
+        manifests
+    }
+
     fn path(&mut self, path: &Path, named: bool) -> anyhow::Result<()> {
         let shown = path.display().to_string();
         if path.is_dir() {

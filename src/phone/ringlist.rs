@@ -28,8 +28,11 @@ pub fn write<'a>(rings: impl IntoIterator<Item = Ring<'a>>) -> Vec<u8> {
     out
 }
 
-/// Reads a list: names and files, and the lines that are no ring.
-pub fn read(file: &[u8]) -> (Vec<(String, String)>, Vec<(usize, String)>) {
+/// The rings of a list, name and file.
+pub type Rings = Vec<(String, String)>;
+
+/// Reads a list: names and files, and the lines that are no ring, with their numbers.
+pub fn read(file: &[u8]) -> (Rings, Vec<(usize, String)>) {
     let file = text::from_latin1(file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file)).replace("\r\n", "\n");
     let (mut rings, mut problems) = (Vec::new(), Vec::new());
     for (i, line) in file.split(['\n', '\r']).enumerate() {
@@ -54,7 +57,7 @@ pub fn ring_problem(first: &[u8], size: usize) -> Option<String> {
     if let Some((_, what)) = header.iter().find(|(magic, _)| first.starts_with(magic)) {
         return Some(format!("is {what}"));
     }
-    (!(least..=most).contains(&size) || size % unit != 0).then(|| format!("has {size} bytes"))
+    (!(least..=most).contains(&size) || !size.is_multiple_of(unit)).then(|| format!("has {size} bytes"))
 }
 
 #[cfg(test)]

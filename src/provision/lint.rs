@@ -109,7 +109,7 @@ fn is_placeholder(value: &str) -> bool {
 }
 
 fn proxies(values: &Values, rules: &[DialRule], found: &mut Vec<Diagnostic>) {
-    let routes_to_emergency = rules.iter().position(|rule| is_emergency(rule));
+    let routes_to_emergency = rules.iter().position(is_emergency);
     if let (Some(field), Some(proxy)) = (values.field("outbound_proxy"), values.given("outbound_proxy")) {
         let routes = rules.iter().filter(|rule| routes_elsewhere(rule)).count();
         let what = match routes {
@@ -207,7 +207,7 @@ fn dial_plan(rules: &[DialRule], found: &mut Vec<Diagnostic>) {
         let call = matcher.dial(number);
         call.dialled == **number && call.rule.is_some_and(|rule| rules[rule].pattern.replace(',', "") == **number)
     };
-    if !rules.iter().any(is_emergency) && !EMERGENCY_NUMBERS.iter().any(|number| knows(&number)) {
+    if !rules.iter().any(is_emergency) && !EMERGENCY_NUMBERS.iter().any(|number| knows(number)) {
         tell(found, advice::EMERGENCY_RULE, "spec.dialPlan.templates", "has no rule for emergency calls");
     }
 }

@@ -96,7 +96,7 @@ pub fn plan(
     let common = common_file(&mut values, release(image.as_deref()), found);
     let mut files = vec![File::new(boot::SIP_DEFAULT, common)];
     if !dial_rules.is_empty() {
-        let name = values.given("dial_template").unwrap_or(DIAL_TEMPLATE);
+        let name = values.given("dial_template").filter(|name| check_file_name(name).is_ok()).unwrap_or(DIAL_TEMPLATE);
         files.push(File::new(format!("{name}.xml"), dial_plan(dial_rules, found)));
     }
     if !spec.ring_list.is_empty() {

@@ -46,7 +46,8 @@ impl Snapshot {
     }
 
     /// Finds a file by the name that a phone asks for: exactly, or else whatever its case. A leading `/` or `./` is passed
-    /// over; nothing above the root exists.
+    /// over; nothing above the root exists. Phones put tftp_cfg_dir in front of their file's name: a file that is not in the
+    /// folder that they name is looked for by its own name.
     pub fn find(&self, asked: &[u8]) -> Option<&Arc<File>> {
         let asked = std::str::from_utf8(asked).ok()?;
         let plain = !asked.contains(['/', '\\']);
@@ -62,7 +63,9 @@ impl Snapshot {
             }
         }
         let name = parts.join("/");
-        self.files.get(name.as_str()).or_else(|| self.folded.get(&name.to_ascii_lowercase()))
+        let find = |name: &str| self.files.get(name).or_else(|| self.folded.get(&name.to_ascii_lowercase()));
+        find(&name)
+            .or_else(|| parts.split_last().filter(|(_, folders)| !folders.is_empty()).and_then(|(base, _)| find(base)))
     }
 
     /// All files, by name.

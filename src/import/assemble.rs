@@ -1,0 +1,272 @@
+//! Puts the objects together.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+
+use super::Args;
+use super::convert::{Draft, Style, is_given};
+use super::files::{self, Files};
+use super::hoist;
+use super::tree::{Config, Note, Tree};
+use crate::api::{GROUP, PhoneSiteSpec, SipPhoneSpec};
+use crate::phone::parameter::{Place, check_file_name};
+use crate::phone::{Mac, Model};
+
+/// The manifests of a tree, as YAML.
+pub fn manifests(tree: &mut Tree, args: &Args) -> anyhow::Result<String> {
+    let style = Style { tidy: args.tidy };
+    let common = tree.common.clone().unwrap_or_default();
+    if tree.common.is_none() {
+        let why = "is not there; phones keep what they have of the common parameters";
+        tree.notes.push(Note::file(crate::phone::boot::SIP_DEFAULT, why));
+    }
+    let mut site = Draft::new(&common);
+    let mut phones: Vec<(Mac, Model, Draft)> = Vec::new();
+    let mut guessed = Vec::new();
+    for (mac, config) in tree.phones.clone() {
+        let model = model(tree, mac, &config).or(args.model.map(Model::from)).unwrap_or_else(|| {
+            guessed.push(config.file.clone());
+            Model::Cp7960
+        });
+        let mut draft = Draft::new(&config);
+        draft.take_phone(model, &object_name(mac));
+        draft.take_rest(Place::Phone, &object_name(mac), style, &mut tree.notes);
+        phones.push((mac, model, draft));
+    }
+    site.take_rest(Place::Site, &secret_name(&args.site), style, &mut tree.notes);
+    if !guessed.is_empty() {
+        let why = "nothing tells a 7940 from a 7960: taken for a 7960; --model says otherwise";
+        tree.notes.push(Note::file(&guessed.join(", "), why));
+    }
+    if args.hoist && phones.len() > 1 {
+        hoist::hoist(&mut site, phones.iter_mut().map(|(_, _, draft)| draft).collect());
+    }
+    part_duplicates(&common, &mut phones, &mut tree.notes);
+
+    let templates = templates(tree, &common, phones.iter().map(|(mac, ..)| *mac));
+    let files = files::take(tree, &templates, args.firmware);
+    let mut text = String::new();
+    site_objects(args, site, files, &mut phones, &mut text)?;
+    for (mac, model, draft) in phones {
+        phone_objects(args, mac, model, draft, &mut text)?;
+    }
+    Ok(text)
+}
+
+/// An object of one of our kinds; its fields stand in the order of the type, which is the order in which people read.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<S> {
+    api_version: String,
+    kind: &'static str,
+    metadata: Value,
+    spec: S,
+}
+
+fn document<S: Serialize + DeserializeOwned>(
+    args: &Args,
+    kind: &'static str,
+    name: &str,
+    spec: Map<String, Value>,
+    text: &mut String,
+) -> anyhow::Result<()> {
+    let spec: S = serde_json::from_value(spec.into())?;
+    let document = Document { api_version: format!("{GROUP}/v1alpha1"), kind, metadata: metadata(args, name), spec };
+    push(text, &document)
+}
+
+fn push(text: &mut String, object: &impl Serialize) -> anyhow::Result<()> {
+    text.push_str("---\n");
+    text.push_str(&serde_saphyr::to_string(object)?);
+    Ok(())
+}
+
+/// What a phone's own file, or the loader's, says of its model.
+fn model(tree: &mut Tree, mac: Mac, config: &Config) -> Option<Model> {
+    let tells = |text: &[u8]| {
+        let has = |model: &[u8]| text.windows(model.len()).any(|window| window == model);
+        match (has(b"7940"), has(b"7960")) {
+            (true, false) => Some(Model::Cp7940),
+            (false, true) => Some(Model::Cp7960),
+            _ => None,
+        }
+    };
+    let third_line = (3..=6).any(|n| config.get(&format!("line{n}_name")).is_some_and(is_given));
+    if third_line {
+        return Some(Model::Cp7960);
+    }
+    let loader = tree.find(&format!("SEP{mac}.cnf.xml"));
+    let loader = loader.and_then(|file| tree.files.get(&file).cloned().flatten());
+    let comments: Vec<u8> = config
+        .text
+        .split(|b| *b == b'\n')
+        .filter(|line| line.trim_ascii_start().starts_with(b"#") || line.trim_ascii_start().starts_with(b";"))
+        .flatten()
+        .copied()
+        .collect();
+    loader.and_then(|text| tells(&text)).or_else(|| tells(&comments))
+}
+
+/// Two phones cannot have one line on one proxy: the later one's becomes extra parameters.
+fn part_duplicates(common: &Config, phones: &mut [(Mac, Model, Draft)], notes: &mut Vec<Note>) {
+    let of_site = |n: usize| {
+        let address = common.get(&format!("proxy{n}_address")).filter(|address| !address.is_empty())?;
+        let port = common.get(&format!("proxy{n}_port")).unwrap_or("5060");
+        Some((address.to_ascii_lowercase(), port.to_owned()))
+    };
+    let mut taken: BTreeMap<(String, Option<(String, String)>), String> = BTreeMap::new();
+    for (_, _, draft) in phones {
+        let mut claims = Vec::new();
+        for (i, line) in draft.lines.iter().enumerate() {
+            let site = of_site(i + 1).or_else(|| of_site(1));
+            let own = line.get("proxy").and_then(|proxy| {
+                let port = proxy["port"].as_i64().map(|port| port.to_string());
+                let port = port.or_else(|| site.clone().map(|(_, port)| port)).unwrap_or_else(|| "5060".to_owned());
+                Some((proxy["address"].as_str()?.to_ascii_lowercase(), port))
+            });
+            let name = line.get("name").and_then(Value::as_str).unwrap_or_default();
+            claims.push((name.to_owned(), own.or(site)));
+        }
+        match claims.iter().find_map(|claim| taken.get(claim).map(|other| (claim, other))) {
+            Some(((name, _), other)) => {
+                let why = format!(
+                    "{other} has a line {name} on the same proxy too; this one's lines are kept as they are in extraParameters"
+                );
+                notes.push(Note::file(&draft.file, why));
+                draft.untype_lines();
+            }
+            None => taken.extend(claims.into_iter().map(|claim| (claim, draft.file.clone()))),
+        }
+    }
+}
+
+/// The dial plans that phones are told of, the site's first.
+fn templates(tree: &Tree, common: &Config, phones: impl Iterator<Item = Mac>) -> Vec<String> {
+    let fine = |name: &str| is_given(name) && check_file_name(name).is_ok();
+    let of_site = common.get("dial_template").filter(|name| fine(name)).map(str::to_owned);
+    let of_site = of_site.or_else(|| tree.find("dialplan.xml").map(|_| "dialplan".to_owned()));
+    let own: BTreeSet<String> = phones
+        .filter_map(|mac| tree.phones.get(&mac)?.get("dial_template").filter(|name| fine(name)).map(str::to_owned))
+        .filter(|name| Some(name) != of_site.as_ref())
+        .collect();
+    of_site.into_iter().chain(own).collect()
+}
+
+fn site_objects(
+    args: &Args,
+    mut site: Draft,
+    files: Files,
+    phones: &mut [(Mac, Model, Draft)],
+    text: &mut String,
+) -> anyhow::Result<()> {
+    secret(args, &secret_name(&args.site), &site, text)?;
+    let maps = |kind: &str, files: BTreeMap<String, Vec<u8>>| -> Vec<(String, Value)> {
+        let parts = files::pack(files);
+        let number = |i: usize| if i == 0 { String::new() } else { format!("-{}", i + 1) };
+        let named = |(i, files)| (format!("{}-{kind}{}", args.site, number(i)), files);
+        parts
+            .into_iter()
+            .enumerate()
+            .map(named)
+            .map(|(name, files)| (name.clone(), config_map(args, &name, files)))
+            .collect()
+    };
+    let mut spec = files.spec;
+    let firmware = files.firmware;
+    for draft in std::iter::once(&mut site).chain(phones.iter_mut().map(|(_, _, draft)| draft)) {
+        if let Some(image) = draft.image().filter(|image| files::is_whole(image, &firmware)).map(str::to_owned) {
+            draft.extra.remove("image_version");
+            draft.settings.insert(IMAGE.to_owned(), image.into());
+        }
+    }
+    let firmware_maps = maps("firmware", firmware);
+    if !firmware_maps.is_empty() {
+        let names: Vec<Value> = firmware_maps.iter().map(|(name, _)| json!({"name": name})).collect();
+        spec.entry("firmware").or_insert_with(|| json!({}))["source"] = json!({"configMaps": names});
+    }
+    if let Some(image) = site.settings.remove(IMAGE) {
+        spec.entry("firmware").or_insert_with(|| json!({}))["image"] = image;
+    }
+    let other_maps = maps("files", files.others);
+    if !other_maps.is_empty() {
+        let names: Vec<Value> = other_maps.iter().map(|(name, _)| json!({"name": name})).collect();
+        spec.insert("files".to_owned(), json!({"configMaps": names}));
+    }
+    for (_, map) in firmware_maps.into_iter().chain(other_maps) {
+        push(text, &map)?;
+    }
+    spec.insert("unsetParameters".to_owned(), "Keep".into());
+    parameters(&mut spec, site, &secret_name(&args.site));
+    document::<PhoneSiteSpec>(args, "PhoneSite", &args.site, spec, text)
+}
+
+/// Where an image that dialtone is to manage waits until it is known where it goes; no setting has such a name.
+const IMAGE: &str = "firmware.image";
+
+fn phone_objects(args: &Args, mac: Mac, model: Model, mut draft: Draft, text: &mut String) -> anyhow::Result<()> {
+    let name = object_name(mac);
+    secret(args, &name, &draft, text)?;
+    let mut spec = Map::new();
+    spec.insert("siteRef".to_owned(), json!({"name": args.site}));
+    spec.insert("mac".to_owned(), mac.to_string().into());
+    spec.insert("model".to_owned(), model.name().into());
+    if let Some(label) = draft.label.take() {
+        spec.insert("label".to_owned(), label.into());
+    }
+    if !draft.lines.is_empty() {
+        spec.insert("lines".to_owned(), std::mem::take(&mut draft.lines).into());
+    }
+    if let Some(image) = draft.settings.remove(IMAGE) {
+        spec.insert("firmware".to_owned(), json!({"image": image}));
+    }
+    parameters(&mut spec, draft, &name);
+    document::<SipPhoneSpec>(args, "SipPhone", &name, spec, text)
+}
+
+fn parameters(spec: &mut Map<String, Value>, draft: Draft, secret: &str) {
+    if !draft.settings.is_empty() {
+        spec.insert("settings".to_owned(), draft.settings.into());
+    }
+    if !draft.extra.is_empty() {
+        spec.insert("extraParameters".to_owned(), json!(draft.extra));
+    }
+    if !draft.secret_parameters.is_empty() {
+        let named = |name: String| (name.clone(), json!({"name": secret, "key": name}));
+        let parameters: Map<String, Value> = draft.secret_parameters.into_iter().map(named).collect();
+        spec.insert("secretParameters".to_owned(), parameters.into());
+    }
+}
+
+fn metadata(args: &Args, name: &str) -> Value {
+    match &args.namespace {
+        Some(namespace) => json!({"name": name, "namespace": namespace}),
+        None => json!({"name": name}),
+    }
+}
+
+fn secret(args: &Args, name: &str, draft: &Draft, text: &mut String) -> anyhow::Result<()> {
+    if draft.secrets.is_empty() {
+        return Ok(());
+    }
+    let object =
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata(args, name), "stringData": draft.secrets});
+    push(text, &object)
+}
+
+fn config_map(args: &Args, name: &str, files: BTreeMap<String, Vec<u8>>) -> Value {
+    let data: BTreeMap<String, k8s_openapi::ByteString> =
+        files.into_iter().map(|(name, bytes)| (name, k8s_openapi::ByteString(bytes))).collect();
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata(args, name), "binaryData": data})
+}
+
+/// The name of a phone's objects.
+pub fn object_name(mac: Mac) -> String {
+    format!("phone-{}", mac.to_string().to_ascii_lowercase())
+}
+
+fn secret_name(site: &str) -> String {
+    format!("{site}-passwords")
+}

@@ -1,0 +1,240 @@
+//! From what a file sets to the fields of an object. What no typed field takes goes to `extraParameters`, as it is.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::tree::{Config, Note, is_secret};
+use crate::api::{EXTRA_COUNT, EXTRA_MAX};
+use crate::phone::image::Image;
+use crate::phone::parameter::{Kind, Parameter, Place, UNPROVISIONED, check_host};
+use crate::phone::{Model, find, text};
+
+/// How to convert.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Style {
+    /// Write typed values also where phones read another spelling as the same.
+    pub tidy: bool,
+}
+
+/// The values of one file on their way into an object.
+#[derive(Clone, Debug, Default)]
+pub struct Draft {
+    /// The file that they come from.
+    pub file: String,
+    /// What is still to be placed: the name as written, the value, the line.
+    pub rest: BTreeMap<String, (String, String, usize)>,
+    /// `settings`.
+    pub settings: Map<String, Value>,
+    /// `extraParameters`.
+    pub extra: BTreeMap<String, String>,
+    /// The values of the object's Secret, by key.
+    pub secrets: BTreeMap<String, String>,
+    /// The keys of that Secret that become `secretParameters`, which are named as the parameters are.
+    pub secret_parameters: Vec<String>,
+    /// `label`.
+    pub label: Option<String>,
+    /// `lines`.
+    pub lines: Vec<Map<String, Value>>,
+}
+
+impl Draft {
+    /// A file's values, none of them placed.
+    pub fn new(config: &Config) -> Draft {
+        Draft { file: config.file.clone(), rest: config.values.clone(), ..Draft::default() }
+    }
+
+    fn value(&self, name: &str) -> Option<&str> {
+        self.rest.get(name).map(|(_, value, _)| value.as_str())
+    }
+
+    /// Places lines and label of a phone.
+    pub fn take_phone(&mut self, model: Model, secret: &str) {
+        if let Some(label) = self.value("phone_label").filter(|label| text::check(label, 11).is_ok()) {
+            self.label = Some(label.to_owned());
+            self.rest.remove("phone_label");
+        }
+        for n in 1..=model.lines() {
+            let name = self.value(&format!("line{n}_name")).unwrap_or_default();
+            let same = |line: &Map<String, Value>| line["name"] == name;
+            if !is_line_name(name) || self.lines.iter().any(same) {
+                break;
+            }
+            let line = self.take_line(n, secret);
+            self.lines.push(line);
+        }
+    }
+
+    fn take_line(&mut self, n: usize, secret: &str) -> Map<String, Value> {
+        let mut line = Map::new();
+        let fields = [
+            ("name", "name"),
+            ("shortname", "shortName"),
+            ("displayname", "displayName"),
+            ("authname", "authName"),
+            ("contact", "contact"),
+        ];
+        for (what, field) in fields {
+            let name = format!("line{n}_{what}");
+            let Some(Kind::Text { max }) = find(&name).map(|parameter| parameter.kind) else { continue };
+            if let Some(value) = self.value(&name).filter(|value| text::check(value, max).is_ok()) {
+                line.insert(field.to_owned(), value.into());
+                self.rest.remove(&name);
+            }
+        }
+        let password = format!("line{n}_password");
+        if self.value(&password).is_some_and(is_given) {
+            line.insert("passwordSecretRef".to_owned(), json!({"name": secret, "key": password}));
+            self.take_secret(&password);
+        }
+        let (address, port) = (format!("proxy{n}_address"), format!("proxy{n}_port"));
+        if let Some(host) = self.value(&address).filter(|host| is_given(host) && check_host(host).is_ok()) {
+            let mut proxy = Map::from_iter([("address".to_owned(), host.into())]);
+            self.rest.remove(&address);
+            if let Some(number) = self.value(&port).and_then(|value| find(&port)?.value_of(value)) {
+                proxy.insert("port".to_owned(), number);
+                self.rest.remove(&port);
+            }
+            line.insert("proxy".to_owned(), proxy.into());
+        }
+        line
+    }
+
+    fn take_secret(&mut self, name: &str) {
+        if let Some((_, value, _)) = self.rest.remove(name) {
+            self.secrets.insert(name.to_owned(), value);
+        }
+    }
+
+    /// Places everything else.
+    pub fn take_rest(&mut self, from: Place, secret: &str, style: Style, notes: &mut Vec<Note>) {
+        for (key, (name, value, line)) in std::mem::take(&mut self.rest) {
+            let note = |why: String| Note::line(&self.file, line, why);
+            if value.chars().count() > EXTRA_MAX.1 {
+                let have = value.chars().count();
+                notes.push(note(format!("not used: {name} has {have} characters, and at most {} fit", EXTRA_MAX.1)));
+                continue;
+            }
+            let typed = find(&key);
+            let hidden = typed.map_or(is_secret(&key), |typed| matches!(typed.kind, Kind::Secret { .. }));
+            if hidden && is_given(&value) {
+                match typed.filter(|typed| typed.place != Place::Elsewhere) {
+                    Some(typed) => {
+                        self.settings.insert(typed.field.clone(), json!({"name": secret, "key": key}));
+                    }
+                    None => self.secret_parameters.push(key.clone()),
+                }
+                self.secrets.insert(key, value);
+                continue;
+            }
+            let Some(typed) = typed else {
+                notes.push(note(format!("{name} is unknown to dialtone and kept as it is in extraParameters")));
+                self.extra.insert(name, value);
+                continue;
+            };
+            match word(typed, &value, from, style) {
+                Ok(word) => {
+                    self.settings.insert(typed.field.clone(), word);
+                }
+                Err(why) => {
+                    if let Some(why) = why.filter(|_| is_given(&value)) {
+                        notes.push(note(format!("{name} {why}; it is kept as it is in extraParameters")));
+                    }
+                    self.extra.insert(key, value);
+                }
+            }
+        }
+        self.take_back_ports(notes);
+        if self.extra.len() > EXTRA_COUNT {
+            let why = format!(
+                "has {} parameters for extraParameters, and the API server takes {EXTRA_COUNT}",
+                self.extra.len()
+            );
+            notes.push(Note::file(&self.file, why));
+        }
+    }
+
+    /// Media ports in the wrong order are refused as settings.
+    fn take_back_ports(&mut self, notes: &mut Vec<Note>) {
+        let port = |field: &str| self.settings.get(field).and_then(Value::as_i64);
+        let (Some(first), Some(last)) = (port("startMediaPort"), port("endMediaPort")) else { return };
+        if first < last {
+            return;
+        }
+        for (field, name) in [("startMediaPort", "start_media_port"), ("endMediaPort", "end_media_port")] {
+            if let Some(value) = self.settings.remove(field) {
+                self.extra.insert(name.to_owned(), value.to_string());
+            }
+        }
+        notes.push(Note::file(&self.file, format!("start_media_port, {first}, is not below end_media_port, {last}")));
+    }
+
+    /// Gives up on typed lines: their parameters become extra ones.
+    pub fn untype_lines(&mut self) {
+        for (i, line) in std::mem::take(&mut self.lines).into_iter().enumerate() {
+            let n = i + 1;
+            for (field, value) in line {
+                match field.as_str() {
+                    "passwordSecretRef" => self.secret_parameters.push(format!("line{n}_password")),
+                    "proxy" => {
+                        for (part, value) in value.as_object().into_iter().flatten() {
+                            self.extra.insert(format!("proxy{n}_{part}"), plain(value));
+                        }
+                    }
+                    _ => {
+                        self.extra.insert(format!("line{n}_{}", field.to_ascii_lowercase()), plain(&value));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The name of the image that the file tells phones to run.
+    pub fn image(&self) -> Option<&str> {
+        self.extra.get("image_version").map(String::as_str).filter(|name| Image::parse(name).is_some())
+    }
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// Whether a value says something other than "not set".
+pub fn is_given(value: &str) -> bool {
+    !value.is_empty() && value != UNPROVISIONED
+}
+
+fn is_line_name(name: &str) -> bool {
+    is_given(name)
+        && text::check(name, 127).is_ok()
+        && !name.contains(['@', '<', '>'])
+        && !name.contains(char::is_whitespace)
+}
+
+/// What people write for a value in `settings`, or why they cannot, if that needs saying.
+fn word(typed: &Parameter, value: &str, from: Place, style: Style) -> Result<Value, Option<String>> {
+    let exact = typed.value_of(value);
+    let word = exact.clone().or_else(|| typed.value_like(value).filter(|_| style.tidy));
+    let fits = match typed.place {
+        Place::Either => true,
+        Place::Elsewhere => false,
+        place => place == from,
+    };
+    match word {
+        Some(word)
+            if from == Place::Site && word.as_str().is_some_and(|word| typed.phone_only_words.contains(&word)) =>
+        {
+            Err(Some(format!("is {value}, which phones obey only in their own file")))
+        }
+        Some(word) if fits => Ok(word),
+        // It is right where it stands; there is no field for it there.
+        Some(_) => Err(None),
+        None if !fits => Err(None),
+        None => match typed.value_like(value) {
+            Some(word) => {
+                Err(Some(format!("is {value:?}; settings.{}: {} would say the same", typed.field, plain(&word))))
+            }
+            None => Err(Some(format!("is {value:?}, which settings.{} refuses", typed.field))),
+        },
+    }
+}

@@ -1,0 +1,217 @@
+//! Dial plans, rings, firmware and whatever else lies in a TFTP root.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::tree::{Note, Tree};
+use crate::phone::dialplan::{self, Rule, check_attribute};
+use crate::phone::image::{Image, NAME_MAX};
+use crate::phone::parameter::{check_file_name, check_host};
+use crate::phone::{Mac, boot, ringlist, text};
+use crate::provision::firmware::{FirmwareFile, Inventory, problems};
+
+/// How many bytes one ConfigMap is given; the API server refuses more than 1 MiB.
+const MAP_SIZE: usize = 1_000_000;
+
+/// The fields of a site and the files that go with it.
+#[derive(Debug, Default)]
+pub struct Files {
+    /// Fields of the spec.
+    pub spec: Map<String, Value>,
+    /// Files that are served as they are.
+    pub others: BTreeMap<String, Vec<u8>>,
+    /// Firmware, if it was asked for.
+    pub firmware: BTreeMap<String, Vec<u8>>,
+}
+
+/// Looks at all files that are no configuration. `templates` are the dial plans that the configuration names, the site's
+/// first; `firmware` says whether images are taken along.
+pub fn take(tree: &mut Tree, templates: &[String], firmware: bool) -> Files {
+    let mut files = Files::default();
+    for (i, template) in templates.iter().enumerate() {
+        dial_plan(tree, &mut files, &format!("{template}.xml"), i == 0);
+    }
+    ring_list(tree, &mut files);
+    bootstrap(tree, &mut files);
+    for name in [boot::XML_DEFAULT, "syncinfo.xml"] {
+        if let Some((_, bytes)) = tree.take(name) {
+            keep(tree, &mut files, name, bytes);
+        }
+    }
+    images(tree, &mut files, firmware);
+    leftovers(tree);
+    files
+}
+
+fn keep(tree: &mut Tree, files: &mut Files, name: &str, bytes: Vec<u8>) {
+    if check_file_name(name).is_err() || bytes.len() > MAP_SIZE {
+        tree.notes.push(Note::file(name, "not used: a ConfigMap cannot hold it"));
+    } else {
+        files.others.insert(name.to_owned(), bytes);
+    }
+}
+
+fn dial_plan(tree: &mut Tree, files: &mut Files, name: &str, of_site: bool) {
+    let Some((file, bytes)) = tree.take(name) else {
+        let why = "dial_template names it, and it is not there: phones dial without a plan";
+        return tree.notes.push(Note::file(name, why));
+    };
+    let (rules, problems) = dialplan::read(&bytes);
+    for (line, problem) in &problems {
+        tree.notes.push(Note::line(&file, *line, format!("phones pass it over: {problem}")));
+    }
+    let typed: Option<Vec<Value>> = rules.iter().map(typed_rule).collect();
+    let size = dialplan::write(rules.iter().map(Rule::template)).len();
+    match typed.filter(|rules| of_site && (1..=200).contains(&rules.len()) && size <= dialplan::MAX_SIZE) {
+        Some(rules) => {
+            files.spec.insert("dialPlan".to_owned(), json!({"templates": rules}));
+        }
+        None => {
+            let why = if of_site { "no dialPlan can say it; it is" } else { "a phone's own dial plan is" };
+            tree.notes.push(Note::file(&file, format!("{why} served as it is, from a ConfigMap")));
+            keep(tree, files, name, bytes);
+        }
+    }
+}
+
+/// A rule as a manifest has it; `None` if it holds what a manifest refuses.
+fn typed_rule(rule: &Rule) -> Option<Value> {
+    let mut value = Map::new();
+    check_attribute(&rule.pattern).ok().filter(|()| !rule.pattern.is_empty())?;
+    value.insert("match".to_owned(), rule.pattern.clone().into());
+    if let Some(timeout) = rule.timeout {
+        (timeout <= 3600).then(|| value.insert("timeout".to_owned(), timeout.into()))?;
+    }
+    if let Some(user) = rule.user.as_deref().filter(|user| !user.is_empty()) {
+        let word = ["Phone", "IP"].into_iter().find(|word| word.eq_ignore_ascii_case(user))?;
+        value.insert("user".to_owned(), word.into());
+    }
+    if let Some(rewrite) = &rule.rewrite {
+        check_attribute(rewrite).ok()?;
+        value.insert("rewrite".to_owned(), rewrite.clone().into());
+    }
+    if let Some(route) = rule.route.as_deref().filter(|route| !route.is_empty()) {
+        check_host(route).ok().filter(|()| check_attribute(route).is_ok())?;
+        value.insert("route".to_owned(), route.into());
+    }
+    if !rule.tones.is_empty() {
+        let fine = |tone: &String| tone.len() <= 63 && tone.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        (rule.tones.len() <= 3 && rule.tones.iter().all(fine)).then_some(())?;
+        value.insert("tones".to_owned(), rule.tones.clone().into());
+    }
+    Some(value.into())
+}
+
+fn ring_list(tree: &mut Tree, files: &mut Files) {
+    let Some((file, bytes)) = tree.take(ringlist::FILE) else { return };
+    let (rings, problems) = ringlist::read(&bytes);
+    for (line, problem) in problems {
+        tree.notes.push(Note::line(&file, line, format!("not used: {problem}")));
+    }
+    for (_, sound) in &rings {
+        match tree.take(sound) {
+            Some((_, bytes)) => {
+                if let Some(problem) = ringlist::ring_problem(&bytes, bytes.len()) {
+                    tree.notes.push(Note::file(
+                        sound,
+                        format!("{problem}: a ring is raw, 240 to 16080 bytes, a multiple of 240"),
+                    ));
+                }
+                keep(tree, files, sound, bytes);
+            }
+            None => tree.notes.push(Note::file(sound, format!("{file} names it, and it is not there"))),
+        }
+    }
+    let name_ok = |name: &str| !name.is_empty() && text::check(name, 31).is_ok();
+    let file_ok = |name: &str| !name.is_empty() && check_file_name(name).is_ok();
+    if rings.len() <= 64 && rings.iter().all(|(name, file)| name_ok(name) && file_ok(file)) {
+        let list: Vec<Value> = rings.into_iter().map(|(name, file)| json!({"name": name, "file": file})).collect();
+        files.spec.insert("ringList".to_owned(), list.into());
+    } else {
+        tree.notes.push(Note::file(&file, "no ringList can say it; it is served as it is, from a ConfigMap"));
+        keep(tree, files, ringlist::FILE, bytes);
+    }
+}
+
+fn bootstrap(tree: &mut Tree, files: &mut Files) {
+    let Some((file, bytes)) = tree.take(boot::OS79XX) else { return };
+    let content = text::from_latin1(&bytes);
+    let line = content.trim_end_matches(['\r', '\n', '\0', '\u{1a}']);
+    let name = line.trim();
+    let fine = !name.is_empty()
+        && name.len() <= NAME_MAX
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    if !fine {
+        return tree.notes.push(Note::file(&file, format!("not used: {name:?} is no image's name")));
+    }
+    if line != name {
+        let why = "has blanks around the name, which old firmware takes for a part of it; dialtone writes none";
+        tree.notes.push(Note::file(&file, why));
+    }
+    files.spec.insert("firmware".to_owned(), json!({"bootstrap": name}));
+}
+
+fn is_firmware(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    !name.contains('/') && [".bin", ".sbn", ".sb2", ".loads"].iter().any(|suffix| lower.ends_with(suffix))
+}
+
+fn images(tree: &mut Tree, files: &mut Files, taken: bool) {
+    let names: Vec<String> = tree.files.keys().filter(|name| is_firmware(name)).cloned().collect();
+    for name in &names {
+        tree.explain(name);
+        match tree.files.get(name).cloned().flatten() {
+            Some(bytes) if taken && bytes.len() <= MAP_SIZE && check_file_name(name).is_ok() => {
+                files.firmware.insert(name.clone(), bytes);
+            }
+            _ if taken => tree.notes.push(Note::file(name, "not used: a ConfigMap cannot hold it")),
+            _ => {}
+        }
+    }
+    if !taken && !names.is_empty() {
+        let list = names.join(", ");
+        let why = "firmware is taken along with --firmware only; phones keep what they run";
+        tree.notes.push(Note::file(&list, why));
+    }
+}
+
+/// Whether an image is among the firmware, whole.
+pub fn is_whole(image: &str, firmware: &BTreeMap<String, Vec<u8>>) -> bool {
+    let inventory: Inventory =
+        firmware.iter().map(|(name, bytes)| (name.clone(), FirmwareFile::new(name, bytes))).collect();
+    Image::parse(image).is_some() && problems(image, &inventory, &BTreeMap::new()).is_empty()
+}
+
+/// Says of every other file why it was left.
+fn leftovers(tree: &mut Tree) {
+    for name in tree.unused() {
+        let base = name.rsplit('/').next().unwrap_or(&name).to_ascii_lowercase();
+        let why = if name.contains('/') {
+            "phones do not look into this folder; import it by itself if it is another site's"
+        } else if Mac::from_file_name(&name).is_some() {
+            "dialtone writes it itself once firmware.image is set and staged"
+        } else if base.starts_with("sip") && base.contains(".cnf") {
+            "no phone asks for this name: SIP, twelve digits in upper case, .cnf"
+        } else {
+            "no phone asks for it by itself"
+        };
+        tree.notes.push(Note::file(&name, format!("not used: {why}")));
+    }
+}
+
+/// Parts files into as few ConfigMaps as hold them.
+pub fn pack(files: BTreeMap<String, Vec<u8>>) -> Vec<BTreeMap<String, Vec<u8>>> {
+    let mut maps: Vec<(usize, BTreeMap<String, Vec<u8>>)> = Vec::new();
+    for (name, bytes) in files {
+        let size = name.len() + bytes.len();
+        match maps.iter_mut().find(|(held, _)| held + size <= MAP_SIZE) {
+            Some((held, map)) => {
+                *held += size;
+                map.insert(name, bytes);
+            }
+            None => maps.push((size, BTreeMap::from([(name, bytes)]))),
+        }
+    }
+    maps.into_iter().map(|(_, map)| map).collect()
+}

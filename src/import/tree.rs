@@ -1,0 +1,234 @@
+//! A TFTP root as it was found: which file is what, and what is to say of the others.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use crate::phone::cnf::{self, Reading};
+use crate::phone::{Mac, boot};
+
+/// Larger files are no configuration; they are known by their names only.
+const LARGEST: u64 = 4 << 20;
+/// How deep folders are followed.
+const DEPTH: usize = 6;
+
+/// Something to say of a file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Note {
+    /// The file, relative to the root.
+    pub file: String,
+    /// The line, from 1; 0 for the file as a whole.
+    pub line: usize,
+    /// What there is to say.
+    pub why: String,
+}
+
+impl Note {
+    /// A note on a file as a whole.
+    pub fn file(file: &str, why: impl Into<String>) -> Note {
+        Note { file: file.to_owned(), line: 0, why: why.into() }
+    }
+
+    /// A note on a line.
+    pub fn line(file: &str, line: usize, why: impl Into<String>) -> Note {
+        Note { file: file.to_owned(), line, why: why.into() }
+    }
+}
+
+impl std::fmt::Display for Note {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.line {
+            0 => write!(f, "{}: {}", self.file, self.why),
+            line => write!(f, "{}:{line}: {}", self.file, self.why),
+        }
+    }
+}
+
+/// One configuration file.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// Its name, relative to the root.
+    pub file: String,
+    /// What it says, by name in lower case: the name as written, the value, the line.
+    pub values: BTreeMap<String, (String, String, usize)>,
+    /// Its bytes, for hints in comments.
+    pub text: Vec<u8>,
+}
+
+impl Config {
+    fn new(file: &str, bytes: &[u8], notes: &mut Vec<Note>) -> Config {
+        let Reading { entries, problems } = cnf::read(bytes);
+        for problem in problems {
+            let lost = if problem.used { "" } else { "not used: " };
+            notes.push(Note::line(file, problem.line, format!("{lost}{}", problem.why)));
+        }
+        if entries.is_empty() {
+            notes.push(Note::file(file, "sets nothing"));
+        }
+        let mut values: BTreeMap<String, (String, String, usize)> = BTreeMap::new();
+        for entry in entries {
+            if looks_like_utf8(&entry.value) {
+                let why = format!("{} is written in UTF-8 and phones show {:?}: correct it", entry.name, entry.value);
+                notes.push(Note::line(file, entry.line, why));
+            }
+            let key = entry.name.to_ascii_lowercase();
+            let name = entry.name.clone();
+            if let Some((_, before, line)) = values.insert(key, (entry.name, entry.value, entry.line)) {
+                let hidden = if is_secret(&name) { String::new() } else { format!(", {before:?}") };
+                let why =
+                    format!("not used: {name} is set again in line {}, and the later one holds{hidden}", entry.line);
+                notes.push(Note::line(file, line, why));
+            }
+        }
+        Config { file: file.to_owned(), values, text: bytes.to_vec() }
+    }
+
+    /// A parameter's value.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(|(_, value, _)| value.as_str())
+    }
+}
+
+/// Whether a parameter holds what nobody should read, known to the table or not.
+pub fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["password", "passwd", "secret"].iter().any(|word| name.contains(word))
+}
+
+/// Whether ISO 8859-1 text is really UTF-8 that was read a byte at a time.
+fn looks_like_utf8(value: &str) -> bool {
+    let bytes: Option<Vec<u8>> = value.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect();
+    !value.is_ascii() && bytes.is_some_and(|bytes| std::str::from_utf8(&bytes).is_ok())
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Tree {
+    /// `SIPDefault.cnf`.
+    pub common: Option<Config>,
+    /// `SIP<MAC>.cnf`.
+    pub phones: BTreeMap<Mac, Config>,
+    /// Everything, by name relative to the root; without bytes if too large.
+    pub files: BTreeMap<String, Option<Vec<u8>>>,
+    /// Files that something was made of.
+    used: Vec<String>,
+    /// What there is to say.
+    pub notes: Vec<Note>,
+}
+
+impl Tree {
+    /// Reads a folder.
+    pub fn read(root: &Path) -> anyhow::Result<Tree> {
+        let mut tree = Tree::default();
+        tree.folder(root, "", DEPTH).with_context(|| format!("cannot read {}", root.display()))?;
+        tree.find_common();
+        tree.find_phones();
+        Ok(tree)
+    }
+
+    fn folder(&mut self, folder: &Path, prefix: &str, depth: usize) -> std::io::Result<()> {
+        for entry in fs::read_dir(folder)?.flatten() {
+            let shown = format!("{prefix}{}", entry.file_name().to_string_lossy());
+            let meta = match fs::metadata(entry.path()) {
+                Ok(meta) => meta,
+                Err(error) => {
+                    self.notes.push(Note::file(&shown, error.to_string()));
+                    continue;
+                }
+            };
+            let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+            if meta.is_dir() {
+                if depth > 0 && !is_link {
+                    self.folder(&entry.path(), &format!("{shown}/"), depth - 1)?;
+                }
+                continue;
+            }
+            let bytes =
+                if meta.len() <= LARGEST && meta.is_file() { fs::read(entry.path()).map(Some) } else { Ok(None) };
+            match bytes {
+                Ok(bytes) => drop(self.files.insert(shown, bytes)),
+                Err(error) => self.notes.push(Note::file(&shown, error.to_string())),
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds a file by the name that phones ask for, whatever its case: the name that it has.
+    pub fn find(&self, name: &str) -> Option<String> {
+        if self.files.contains_key(name) {
+            return Some(name.to_owned());
+        }
+        self.files.keys().find(|key| key.eq_ignore_ascii_case(name)).cloned()
+    }
+
+    /// The bytes of a file that phones ask for, noting that it was used, and that its name has another case.
+    pub fn take(&mut self, name: &str) -> Option<(String, Vec<u8>)> {
+        let found = self.find(name)?;
+        let bytes = self.files.get(&found)?.clone()?;
+        if found != name {
+            self.notes.push(Note::file(&found, format!("phones ask for {name}, and other servers know no other case")));
+        }
+        self.used.push(found.clone());
+        Some((found, bytes))
+    }
+
+    /// Notes that a file needs no further word.
+    pub fn explain(&mut self, file: &str) {
+        self.used.push(file.to_owned());
+    }
+
+    /// The files that nothing was made of and nothing was said of.
+    pub fn unused(&self) -> Vec<String> {
+        self.files.keys().filter(|name| !self.used.contains(name)).cloned().collect()
+    }
+
+    fn find_common(&mut self) {
+        if let Some((file, bytes)) = self.take(boot::SIP_DEFAULT) {
+            self.common = Some(Config::new(&file, &bytes, &mut self.notes));
+        }
+    }
+
+    fn find_phones(&mut self) {
+        // Phones put tftp_cfg_dir in front of their own file's name.
+        let prefix = self.common.as_ref().and_then(|common| common.get("tftp_cfg_dir")).unwrap_or_default();
+        let prefix = prefix.trim_start_matches(['.', '/']).to_ascii_lowercase();
+        let mut candidates: BTreeMap<Mac, Vec<(bool, bool, String)>> = BTreeMap::new();
+        for name in self.files.keys() {
+            let (folder, base) = name.rsplit_once('/').map_or(("", name.as_str()), |(folder, base)| (folder, base));
+            let Some(mac) =
+                Mac::from_file_name(base).filter(|_| base.get(..4).is_some_and(|s| s[..3].eq_ignore_ascii_case("SIP")))
+            else {
+                continue;
+            };
+            let place = if folder.is_empty() { String::new() } else { format!("{}/", folder.to_ascii_lowercase()) };
+            let asked = prefix == place;
+            if asked || place.is_empty() {
+                candidates.entry(mac).or_default().push((!asked, base != mac.config_file(), name.clone()));
+            }
+        }
+        for (mac, mut names) in candidates {
+            names.sort();
+            let mut names = names.into_iter();
+            let Some((_, wrong_case, name)) = names.next() else { continue };
+            for (_, _, other) in names {
+                self.notes.push(Note::file(&other, format!("not used: phones get {name}")));
+                self.used.push(other);
+            }
+            self.used.push(name.clone());
+            if mac.bytes()[0] & 1 == 1 {
+                self.notes.push(Note::file(&name, "not used: no phone has such an address, it is a group's"));
+                continue;
+            }
+            if wrong_case {
+                let right = mac.config_file();
+                self.notes
+                    .push(Note::file(&name, format!("phones ask for {right}, and other servers know no other case")));
+            }
+            let bytes = self.files.get(&name).cloned().flatten().unwrap_or_default();
+            let config = Config::new(&name, &bytes, &mut self.notes);
+            self.phones.insert(mac, config);
+        }
+    }
+}
