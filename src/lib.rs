@@ -1,6 +1,7 @@
 //! Provisions Cisco 7940 and 7960 SIP phones from Kubernetes manifests.
 
 pub mod api;
+pub mod diff;
 pub mod import;
 mod manifests;
 pub mod operator;

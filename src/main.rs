@@ -30,6 +30,7 @@ enum Command {
     Tftp(dialtone::tftp::Args),
     Standalone(dialtone::standalone::Args),
     Render(dialtone::render::Args),
+    Diff(dialtone::diff::Args),
     Import(dialtone::import::Args),
     Phone(dialtone::simulator::Args),
     /// Print the CustomResourceDefinitions
@@ -46,6 +47,7 @@ async fn main() -> ExitCode {
         Command::Tftp(args) => dialtone::tftp::run(args).await.map(success),
         Command::Standalone(args) => dialtone::standalone::run(args).await.map(success),
         Command::Render(args) => dialtone::render::run(&args),
+        Command::Diff(args) => dialtone::diff::run(args).await,
         Command::Import(args) => dialtone::import::run(&args),
         Command::Phone(args) => dialtone::simulator::run(args).await,
         Command::Crds => print_crds().map(success),

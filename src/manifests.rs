@@ -1,6 +1,6 @@
 //! Manifests from files, folders and stdin, for the shells without a cluster.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::api::{GROUP, PhoneSite, SipPhone};
+use crate::api::{GROUP, PhoneSite, SecretKey, SipPhone};
 use crate::provision::firmware::{FirmwareFile, Inventory};
 use crate::provision::{Dirty, Fleet, Key, Meta, Reference};
 
@@ -134,6 +134,68 @@ impl Manifests {
         let binary = map.binary_data.unwrap_or_default().into_iter().map(|(name, bytes)| (name, bytes.0.into()));
         self.maps.insert(key(&map.metadata)?, binary.chain(text).collect());
         Ok(())
+    }
+
+    /// Takes an object that did not come from a file.
+    pub fn add(&mut self, from: &str, object: Value) {
+        self.document(from, object);
+    }
+
+    /// The namespaces of all sites and phones.
+    pub fn namespaces(&self) -> BTreeSet<String> {
+        self.sites.keys().chain(self.phones.keys()).map(|key| key.namespace.clone()).collect()
+    }
+
+    /// Leaves out everything that is not in one of the namespaces.
+    pub fn retain(&mut self, namespaces: &BTreeSet<String>) {
+        self.sites.retain(|key, _| namespaces.contains(&key.namespace));
+        self.phones.retain(|key, _| namespaces.contains(&key.namespace));
+    }
+
+    /// The names and keys of all Secrets that sites and phones refer to.
+    pub fn secret_keys(&self) -> BTreeSet<(Key, String)> {
+        let of = |key: &Key, secret: SecretKey| (key.sibling(secret.name), secret.key);
+        let sites = self.sites.iter().flat_map(|(key, (site, _))| {
+            let settings = site.spec.settings.secrets().map(|(_, secret)| secret);
+            let extra = site.spec.secret_parameters.0.values().cloned();
+            settings.chain(extra).map(|secret| of(key, secret)).collect::<Vec<_>>()
+        });
+        let phones = self.phones.iter().flat_map(|(key, (phone, _))| {
+            let settings = phone.spec.settings.secrets().map(|(_, secret)| secret);
+            let lines = phone.spec.lines.iter().filter_map(|line| line.password_secret_ref.clone());
+            let extra = phone.spec.secret_parameters.0.values().cloned();
+            settings.chain(lines).chain(extra).map(|secret| of(key, secret)).collect::<Vec<_>>()
+        });
+        sites.chain(phones).collect()
+    }
+
+    /// The names of all ConfigMaps that sites refer to.
+    pub fn map_keys(&self) -> BTreeSet<Key> {
+        let of = |(key, (site, _)): (&Key, &(PhoneSite, String))| {
+            site.spec.config_maps().map(|name| key.sibling(name)).collect::<Vec<_>>()
+        };
+        self.sites.iter().flat_map(of).collect()
+    }
+
+    /// Takes over Secrets and ConfigMaps that are missing here and that others have.
+    pub fn borrow(&mut self, others: &Manifests) {
+        for (key, data) in &others.secrets {
+            let own = self.secrets.entry(key.clone()).or_default();
+            for (name, value) in data {
+                own.entry(name.clone()).or_insert_with(|| value.clone());
+            }
+        }
+        for (key, data) in &others.maps {
+            self.maps.entry(key.clone()).or_insert_with(|| data.clone());
+        }
+    }
+
+    /// Puts something in the place of passwords that are nowhere to be found, so that the rest can be rendered.
+    pub fn pretend_secrets(&mut self) {
+        for (key, name) in self.secret_keys() {
+            let stand_in = || bytes::Bytes::from(format!("{}/{name}", key.name).replace('"', "'"));
+            self.secrets.entry(key.clone()).or_default().entry(name.clone()).or_insert_with(stand_in);
+        }
     }
 
     /// Where an object stands.

@@ -1,5 +1,7 @@
 //! `dialtone render`: exactly what phones would fetch, in a folder.
 
+mod dial;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -23,8 +25,13 @@ pub struct Args {
     paths: Vec<PathBuf>,
 
     /// The folder to write to
-    #[arg(short, long, value_name = "DIR")]
-    output: PathBuf,
+    #[arg(short, long, value_name = "DIR", required_unless_present = "dial")]
+    output: Option<PathBuf>,
+
+    /// Say what becomes of a number that is dialled: which rule it takes, when it is sent, as what and where to; may be
+    /// given several times
+    #[arg(long, value_name = "NUMBER")]
+    dial: Vec<String>,
 }
 
 /// Renders once.
@@ -43,8 +50,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         anyhow::bail!("there is no PhoneSite among the inputs");
     }
     for site in sites {
+        for number in &args.dial {
+            print!("{}", dial::explain(&fleet, &site, number));
+        }
+        let Some(output) = &args.output else { continue };
         let files = tree(&manifests, &fleet, &site);
-        let folder = args.output.join(&site.namespace).join(&site.name);
+        let folder = output.join(&site.namespace).join(&site.name);
         write(&folder, &files).with_context(|| format!("cannot write to {}", folder.display()))?;
         eprintln!("{}: {} files", folder.display(), files.len());
     }
@@ -53,9 +64,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Says what is wrong or doubtful on stderr; how many errors there are.
 pub fn complain(manifests: &Manifests, fleet: &Fleet) -> usize {
+    say(manifests, fleet, false)
+}
+
+fn say(manifests: &Manifests, fleet: &Fleet, errors_only: bool) -> usize {
     let mut lines: Vec<(bool, String)> = manifests.errors.iter().map(|error| (true, error.clone())).collect();
     for (kind, key, found) in fleet.findings() {
-        for one in found {
+        for one in found.iter().filter(|one| one.is_error() || !errors_only) {
             let file = manifests.file_of(kind, key);
             lines.push((one.is_error(), format!("{file}: {kind} {key}: {one}")));
         }
@@ -65,6 +80,11 @@ pub fn complain(manifests: &Manifests, fleet: &Fleet) -> usize {
         eprintln!("{}: {line}", if *is_error { "error" } else { "warning" });
     }
     lines.iter().filter(|(is_error, _)| *is_error).count()
+}
+
+/// Says what is wrong on stderr, and nothing of what is doubtful; how many errors there are.
+pub fn complain_of_errors(manifests: &Manifests, fleet: &Fleet) -> usize {
+    say(manifests, fleet, true)
 }
 
 /// All files of a site, with its firmware.

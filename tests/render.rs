@@ -115,3 +115,28 @@ fn text_outside_ascii_is_written_as_the_phone_reads_it() {
     let file = std::fs::read(out.path().join("default/hq/SIP000A8A123456.cnf")).unwrap();
     assert!(file.windows(5).any(|bytes| bytes == b"B\xfcro\""));
 }
+
+#[test]
+fn a_dialled_number_is_followed_through_the_dial_plan() {
+    let dial = |number: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dialtone"));
+        let output = command.args(["render", "-f", "examples", "--dial", number]).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let emergency = dial("112");
+    assert!(
+        emergency.contains("rule      templates[0], 112\n  sent      at once, with key 3\n  number    112\n"),
+        "{emergency}"
+    );
+    assert!(emergency.contains("to        192.0.2.11:5060, the emergency proxy"), "{emergency}");
+    let outside = dial("0301234567890");
+    assert!(
+        outside.contains("number    0301234567890;user=phone")
+            && outside.contains("tone      Bellcore-Outside after 1 key"),
+        "{outside}"
+    );
+    let inside = dial("7101");
+    assert!(inside.contains("2 s after the last key") && inside.contains("to        sip.example.com:5060"), "{inside}");
+    assert!(inside.contains("default/hq: 7101\n  rule      none: the site has no dial plan"), "{inside}");
+}

@@ -18,9 +18,11 @@ mod pods;
 mod poll;
 mod queue;
 mod read;
+mod snapshot;
 mod start;
 mod statuses;
 mod watch;
 mod work;
 
 pub use command::{Args, run};
+pub use snapshot::objects;

@@ -362,6 +362,12 @@ impl Fleet {
         Slot::all().flat_map(|slot| self.content(site, slot).0).collect()
     }
 
+    /// The site that a phone is placed in, and the name of its file.
+    pub fn place_of(&self, phone: &Key) -> Option<(Key, String)> {
+        let phone = self.phones.get(phone)?;
+        Some((phone.home.clone()?, phone.plan.as_ref()?.files.first()?.name.clone()))
+    }
+
     /// The ConfigMaps with a site's firmware.
     pub fn firmware_sources(&self, site: &Key) -> Vec<Key> {
         let plan = self.sites.get(site).and_then(|entry| entry.plan.as_ref());

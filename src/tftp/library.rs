@@ -138,6 +138,7 @@ mod tests {
         assert_eq!(find("/us/7960-tones.xml").as_deref(), Some("US/7960-tones.xml"));
         assert_eq!(find("a.cnf").as_deref(), Some("a.cnf"));
         assert_eq!(find("A.CNF").as_deref(), Some("A.cnf"));
+        assert_eq!(find("./phones/sip000a8a123456.cnf").as_deref(), Some("SIP000A8A123456.cnf"), "tftp_cfg_dir");
         for outside in ["../a.cnf", "US/../../a.cnf", "..\\a.cnf", "", "/", "nothing"] {
             assert_eq!(find(outside), None, "{outside}");
         }

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used)] // A test that cannot go on should stop.
 
 mod properties;
+#[path = "../support/reader.rs"]
+mod reader;
 
 use std::collections::BTreeMap;
 

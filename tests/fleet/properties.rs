@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use dialtone::phone::parameter::{Kind, Parameter, Place};
+use dialtone::phone::parameters;
 use dialtone::provision::Fleet;
 use dialtone::simulator::Flash;
 use proptest::prelude::*;
@@ -46,11 +48,51 @@ fn any_phone() -> impl Strategy<Value = Value> {
     })
 }
 
-fn booted(flash: &mut Flash, spec: &Value) {
+/// Any settings that an object may have, by the table.
+fn any_settings(from: Place) -> impl Strategy<Value = Value> {
+    let allowed: Vec<&'static Parameter> =
+        parameters().iter().filter(|p| p.place == Place::Either || p.place == from).collect();
+    let values = proptest::collection::vec(
+        (proptest::sample::select(allowed), any::<proptest::sample::Index>(), any::<u16>()),
+        0..12,
+    );
+    values.prop_map(move |values| {
+        let mut settings = serde_json::Map::new();
+        for (p, index, number) in values {
+            let value: Value = match p.kind {
+                Kind::Switch => (number % 2 == 0).into(),
+                // The two ends of the media ports must be in order.
+                Kind::Number { max, .. } if p.name == "end_media_port" => max.into(),
+                Kind::Number { min, .. } if p.name == "start_media_port" => (min + i64::from(number % 100)).into(),
+                Kind::Number { min, max, .. } => (min + i64::from(number) % (max - min + 1)).into(),
+                Kind::Words(words) => {
+                    let word = words[index.index(words.len())].0;
+                    if from == Place::Site && p.phone_only_words.contains(&word) {
+                        continue;
+                    }
+                    word.into()
+                }
+                Kind::Text { .. } => format!("t{}", number % 1000).into(),
+                Kind::Host => format!("host{number}.example").into(),
+                Kind::Ipv4 => format!("10.0.{}.{}", number / 256, number % 256).into(),
+                Kind::TimeOfDay => format!("{:02}:{:02}", number % 24, number % 60).into(),
+                Kind::Zone => ["CET", "EST", "GMT"][index.index(3)].into(),
+                Kind::Url => format!("http://10.0.0.1/{number}").into(),
+                Kind::FileName => format!("file{number}").into(),
+                Kind::Secret { .. } => continue,
+            };
+            settings.insert(p.field.clone(), value);
+        }
+        settings.into()
+    })
+}
+
+fn booted(flash: &mut Flash, common: &Value, spec: &Value) {
     let mut fleet = Fleet::offline();
-    site(&mut fleet, 1, json!({"settings": {"proxy1Address": "10.0.0.1"}}));
+    site(&mut fleet, 1, json!({"settings": common}));
     phone(&mut fleet, "p", 1, 0, spec.clone());
     fleet.take_dirty();
+    assert_eq!(reasons(&fleet, "p"), Vec::<&str>::new());
     let tree = fleet.tree(&key("hq"));
     flash.load(&tree["SIPDefault.cnf"]);
     flash.load(&tree[FILE]);
@@ -60,13 +102,58 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
-    fn after_a_boot_the_flash_is_the_last_manifest_whatever_came_before(history in proptest::collection::vec(any_phone(), 1..5)) {
+    fn after_a_boot_the_flash_is_the_last_manifest_whatever_came_before(
+        history in proptest::collection::vec((any_settings(Place::Site), any_settings(Place::Phone), any_phone()), 1..5),
+    ) {
         let (mut used, mut new) = (Flash::default(), Flash::default());
-        for spec in &history {
-            booted(&mut used, spec);
+        let with = |own: &Value, spec: &Value| {
+            let mut spec = spec.clone();
+            for (field, value) in own.as_object().unwrap() {
+                spec["settings"][field] = value.clone();
+            }
+            spec
+        };
+        for (common, own, spec) in &history {
+            booted(&mut used, common, &with(own, spec));
         }
-        booted(&mut new, history.last().unwrap());
+        let (common, own, spec) = history.last().unwrap();
+        booted(&mut new, common, &with(own, spec));
         prop_assert_eq!(used.all(), new.all());
+    }
+
+    #[test]
+    fn any_manifest_is_read_back_as_it_is_by_two_readers(
+        common in any_settings(Place::Site),
+        own in any_settings(Place::Phone),
+        extra in proptest::collection::btree_map("x_[a-z0-9_.-]{1,10}", "[\t !#-~\u{80}-ÿ]{0,40}", 0..5),
+    ) {
+        for (unset, place, settings, file) in [("Keep", "site", &common, "SIPDefault.cnf"), ("Keep", "phone", &own, FILE)] {
+            let mut fleet = Fleet::offline();
+            let with = |here: bool| json!({"settings": if here { settings.clone() } else { json!({}) }, "extraParameters": if here { json!(extra) } else { json!({}) }});
+            let mut at_site = with(place == "site");
+            at_site["unsetParameters"] = unset.into();
+            site(&mut fleet, 1, at_site);
+            let mut at_phone = with(place == "phone");
+            for (field, value) in plain(MAC, "1").as_object().unwrap() {
+                at_phone[field] = value.clone();
+            }
+            phone(&mut fleet, "p", 1, 0, at_phone);
+            fleet.take_dirty();
+            let bytes = fleet.tree(&key("hq"))[file].clone();
+            let mut expected: BTreeMap<String, String> = extra.clone();
+            for (field, value) in settings.as_object().unwrap() {
+                let parameter = dialtone::phone::find_field(field).unwrap();
+                expected.insert(parameter.name.clone(), parameter.wire(value).unwrap());
+            }
+            if place == "phone" {
+                expected.insert("line1_name".to_owned(), "1".to_owned());
+            }
+            let own_reader = dialtone::phone::cnf::read(&bytes);
+            prop_assert!(own_reader.problems.is_empty());
+            prop_assert_eq!(own_reader.entries.len(), expected.len(), "nothing else");
+            prop_assert_eq!(&own_reader.effective(), &expected);
+            prop_assert_eq!(&reader::parameters(&bytes), &expected);
+        }
     }
 
     #[test]
@@ -86,8 +173,9 @@ proptest! {
         match text(&fleet, FILE) {
             None => prop_assert!(reasons(&fleet, "p").iter().all(|reason| *reason == "Invalid")),
             Some(_) => {
-                let values: BTreeMap<String, String> = dialtone::phone::cnf::read(&fleet.tree(&key("hq"))[FILE]).effective();
-                prop_assert_eq!(values.get(name), Some(&value));
+                let file = fleet.tree(&key("hq"))[FILE].clone();
+                prop_assert_eq!(dialtone::phone::cnf::read(&file).effective().get(name).cloned(), Some(value.clone()));
+                prop_assert_eq!(reader::parameters(&file).get(name).cloned(), Some(value));
             }
         }
     }

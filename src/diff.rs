@@ -1,0 +1,84 @@
+//! `dialtone diff`: which phones a change of manifests reaches, and what it does to them.
+
+mod changes;
+mod report;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+
+use crate::manifests::Manifests;
+use crate::operator;
+use changes::Rendered;
+
+/// Say which phones change between two sets of manifests, or between a cluster and manifests, and how
+///
+/// Passwords are compared and never shown. A Secret that only one side has counts as the same on both.
+///
+/// Exit status: 0 if no phone changes, 1 if one does, 2 if anything is wrong.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
+    /// The old and the new manifests, each a file or a folder; with --cluster the new ones only
+    #[arg(value_name = "PATH", required = true, num_args = 1..=2)]
+    paths: Vec<PathBuf>,
+
+    /// Compare with what is in the cluster, in the namespaces of the new manifests
+    #[arg(long)]
+    cluster: bool,
+
+    /// The kubeconfig's context to use with --cluster
+    #[arg(long, value_name = "NAME", requires = "cluster")]
+    context: Option<String>,
+
+    /// How the result is written
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    output: Format,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+/// What `diff` has always said when anything is wrong.
+const TROUBLE: u8 = 2;
+
+/// Compares once.
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    match compare(&args).await {
+        Ok(true) => Ok(ExitCode::FAILURE),
+        Ok(false) => Ok(ExitCode::SUCCESS),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            Ok(ExitCode::from(TROUBLE))
+        }
+    }
+}
+
+async fn compare(args: &Args) -> anyhow::Result<bool> {
+    let (mut old, mut new) = match (args.paths.as_slice(), args.cluster) {
+        ([new], true) => {
+            let new = Manifests::read(std::slice::from_ref(new))?;
+            (operator::objects(args.context.clone(), &new.namespaces()).await?, new)
+        }
+        ([old, new], false) => {
+            (Manifests::read(std::slice::from_ref(old))?, Manifests::read(std::slice::from_ref(new))?)
+        }
+        (_, true) => anyhow::bail!("with --cluster there is one path, the new manifests"),
+        (_, false) => anyhow::bail!("there must be two paths, the old and the new manifests, or --cluster and one"),
+    };
+    old.borrow(&new);
+    new.borrow(&old);
+    old.pretend_secrets();
+    new.pretend_secrets();
+    let (old, new) = (Rendered::new(&old), Rendered::new(&new));
+    anyhow::ensure!(new.errors == 0, "the new manifests cannot be rendered");
+    let changes = changes::between(&old, &new);
+    match args.output {
+        Format::Text => print!("{}", report::text(&changes)),
+        Format::Json => println!("{}", report::json(&changes)?),
+    }
+    Ok(!changes.is_empty())
+}

@@ -1,0 +1,177 @@
+//! What differs, phone by phone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::manifests::Manifests;
+use crate::phone::parameter::Kind;
+use crate::phone::{boot, cnf, find, ringlist};
+use crate::provision::{Fleet, Key};
+use crate::render;
+
+/// What a phone has to do to run the new configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum Action {
+    /// Read the dial plan again, which it does when it is told to check its files.
+    Reload,
+    /// Restart.
+    Restart,
+    /// Restart and load another image.
+    Upgrade,
+}
+
+/// How one parameter differs.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Parameter {
+    /// The phone's own name.
+    pub name: String,
+    /// What it was; absent if it was not set, or is secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub old: Option<String>,
+    /// What it is; absent if it is not set, or is secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub new: Option<String>,
+    /// Whether the values are not shown.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub secret: bool,
+}
+
+/// What becomes of a phone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum What {
+    /// It is new.
+    Added,
+    /// It is no longer there.
+    Removed,
+    /// It changes.
+    Changed,
+}
+
+/// How one phone differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// Namespace and name.
+    pub phone: String,
+    /// The file that it reads.
+    pub file: String,
+    /// Its site.
+    pub site: String,
+    /// What becomes of it.
+    pub what: What,
+    /// What it has to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action: Option<Action>,
+    /// The parameters that differ.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parameters: Vec<Parameter>,
+    /// Other files that differ.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
+}
+
+struct Phone {
+    site: Key,
+    file: String,
+    values: BTreeMap<String, String>,
+}
+
+/// One side, rendered.
+pub struct Rendered {
+    phones: BTreeMap<Key, Phone>,
+    trees: BTreeMap<Key, BTreeMap<String, Bytes>>,
+    /// How many errors there were; they have been said.
+    pub errors: usize,
+}
+
+impl Rendered {
+    /// Renders manifests.
+    pub fn new(manifests: &Manifests) -> Rendered {
+        let mut fleet = Fleet::offline();
+        manifests.tell(&mut fleet);
+        let errors = render::complain_of_errors(manifests, &fleet);
+        let sites: Vec<Key> = fleet.sites().cloned().collect();
+        let trees: BTreeMap<Key, BTreeMap<String, Bytes>> =
+            sites.into_iter().map(|site| (site.clone(), render::tree(manifests, &fleet, &site))).collect();
+        let commons: BTreeMap<&Key, BTreeMap<String, String>> =
+            trees.iter().map(|(site, tree)| (site, values(tree, boot::SIP_DEFAULT))).collect();
+        let mut phones = BTreeMap::new();
+        for key in fleet.phones() {
+            let Some((site, file)) = fleet.place_of(key) else { continue };
+            let Some(tree) = trees.get(&site) else { continue };
+            let mut all = commons.get(&site).cloned().unwrap_or_default();
+            all.extend(values(tree, &file));
+            phones.insert(key.clone(), Phone { site, file, values: all });
+        }
+        Rendered { phones, trees, errors }
+    }
+}
+
+fn values(tree: &BTreeMap<String, Bytes>, file: &str) -> BTreeMap<String, String> {
+    tree.get(file).map(|bytes| cnf::read(bytes).effective()).unwrap_or_default()
+}
+
+/// All differences, by phone.
+pub fn between(old: &Rendered, new: &Rendered) -> Vec<Change> {
+    let keys: BTreeSet<&Key> = old.phones.keys().chain(new.phones.keys()).collect();
+    keys.into_iter().filter_map(|key| change(key, old, new)).collect()
+}
+
+fn change(key: &Key, old: &Rendered, new: &Rendered) -> Option<Change> {
+    let (was, is) = (old.phones.get(key), new.phones.get(key));
+    let phone = is.or(was)?;
+    let what = match (was, is) {
+        (None, _) => What::Added,
+        (_, None) => What::Removed,
+        _ => What::Changed,
+    };
+    let mut change = Change {
+        phone: key.to_string(),
+        file: phone.file.clone(),
+        site: phone.site.to_string(),
+        what,
+        action: None,
+        parameters: Vec::new(),
+        files: Vec::new(),
+    };
+    let (Some(was), Some(is)) = (was, is) else { return Some(change) };
+    change.parameters = parameters(&was.values, &is.values);
+    change.files = files(was, old.trees.get(&was.site)?, is, new.trees.get(&is.site)?);
+    if was.file != is.file || was.site != is.site {
+        change.files.insert(0, format!("{} instead of {}", is.file, was.file));
+    }
+    let upgrade = change.parameters.iter().any(|parameter| parameter.name == "image_version");
+    let only_dial_plan = change.parameters.is_empty() && change.files.iter().all(|file| file.ends_with(".xml"));
+    change.action = Some(match (upgrade, only_dial_plan) {
+        (true, _) => Action::Upgrade,
+        (_, true) => Action::Reload,
+        _ => Action::Restart,
+    });
+    (!change.parameters.is_empty() || !change.files.is_empty()).then_some(change)
+}
+
+fn parameters(was: &BTreeMap<String, String>, is: &BTreeMap<String, String>) -> Vec<Parameter> {
+    let names: BTreeSet<&String> = was.keys().chain(is.keys()).collect();
+    let differing = names.into_iter().filter(|name| was.get(*name) != is.get(*name));
+    differing
+        .map(|name| {
+            let secret = find(name).is_some_and(|parameter| matches!(parameter.kind, Kind::Secret { .. }))
+                || name.contains("password")
+                || name.contains("secret");
+            let show = |side: &BTreeMap<String, String>| side.get(name).filter(|_| !secret).cloned();
+            Parameter { name: name.clone(), old: show(was), new: show(is), secret }
+        })
+        .collect()
+}
+
+/// The dial plan and the rings, which phones read besides their configuration.
+fn files(was: &Phone, old: &BTreeMap<String, Bytes>, is: &Phone, new: &BTreeMap<String, Bytes>) -> Vec<String> {
+    let plan = |phone: &Phone| {
+        let name = phone.values.get("dial_template").filter(|name| !name.is_empty())?;
+        Some(format!("{name}.xml"))
+    };
+    let mut names: BTreeSet<String> = [plan(was), plan(is)].into_iter().flatten().collect();
+    names.insert(ringlist::FILE.to_owned());
+    names.into_iter().filter(|name| old.get(name) != new.get(name)).collect()
+}

@@ -1,0 +1,79 @@
+//! Says what differs, to people and to programs.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use super::changes::{Action, Change, Parameter, What};
+
+/// How many phones are named one by one.
+const NAMED: usize = 8;
+
+/// For people: phones to which the same happens stand together.
+pub fn text(changes: &[Change]) -> String {
+    let mut groups: BTreeMap<(What, Option<Action>, &[Parameter], &[String]), Vec<&Change>> = BTreeMap::new();
+    for change in changes {
+        let key = (change.what, change.action, change.parameters.as_slice(), change.files.as_slice());
+        groups.entry(key).or_default().push(change);
+    }
+    let mut out = String::new();
+    for ((what, action, parameters, files), phones) in groups {
+        let does = match (what, action) {
+            (What::Added, _) => "new",
+            (What::Removed, _) => "no longer served",
+            (_, Some(Action::Reload)) => "reads its dial plan again",
+            (_, Some(Action::Upgrade)) => "restarts and loads another image",
+            _ => "restarts",
+        };
+        let _ = writeln!(out, "{}: {does}", names(&phones));
+        for parameter in parameters {
+            let _ = writeln!(out, "  {}", line(parameter));
+        }
+        for file in files {
+            let _ = writeln!(out, "  {file} differs");
+        }
+    }
+    let _ = writeln!(out, "{}", summary(changes));
+    out
+}
+
+fn names(phones: &[&Change]) -> String {
+    let named: Vec<&str> = phones.iter().take(NAMED).map(|change| change.phone.as_str()).collect();
+    match phones.len().checked_sub(NAMED) {
+        Some(more @ 1..) => format!("{} and {more} more", named.join(", ")),
+        _ => named.join(", "),
+    }
+}
+
+fn line(parameter: &Parameter) -> String {
+    let Parameter { name, old, new, secret } = parameter;
+    match (old, new) {
+        _ if *secret => format!("{name}: another secret"),
+        (None, Some(new)) => format!("{name}: not set → {new:?}"),
+        (Some(old), None) => format!("{name}: {old:?} → not set"),
+        (old, new) => {
+            format!("{name}: {:?} → {:?}", old.as_deref().unwrap_or_default(), new.as_deref().unwrap_or_default())
+        }
+    }
+}
+
+fn summary(changes: &[Change]) -> String {
+    if changes.is_empty() {
+        return "no phone changes".to_owned();
+    }
+    let count = |wanted: &dyn Fn(&Change) -> bool| changes.iter().filter(|change| wanted(change)).count();
+    let parts = [
+        (count(&|change| change.what == What::Added), "new"),
+        (count(&|change| change.what == What::Removed), "no longer served"),
+        (count(&|change| change.action >= Some(Action::Restart)), "to restart"),
+        (count(&|change| change.action == Some(Action::Reload)), "to read the dial plan again"),
+    ];
+    let parts: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    parts.join(", ")
+}
+
+/// For programs.
+pub fn json(changes: &[Change]) -> serde_json::Result<String> {
+    serde_json::to_string_pretty(&json!({"changes": changes}))
+}

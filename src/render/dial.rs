@@ -1,0 +1,69 @@
+//! `dialtone render --dial`: what becomes of a number that somebody dials at a site's phones.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::api::DialRule;
+use crate::phone::dialplan::{Matcher, When};
+use crate::phone::{boot, cnf};
+use crate::provision::{Fleet, Key};
+
+/// Says it, for one site and one number.
+pub fn explain(fleet: &Fleet, site: &Key, keys: &str) -> String {
+    let spec = fleet.site_spec(site);
+    let rules = spec.iter().flat_map(|spec| &spec.dial_plan).flat_map(|plan| &plan.templates);
+    let rules: Vec<&DialRule> = rules.collect();
+    let common = fleet.tree(site).get(boot::SIP_DEFAULT).map(|file| cnf::read(file).effective()).unwrap_or_default();
+    let call = Matcher::new(rules.iter().map(|rule| rule.template())).dial(keys);
+    let rule = call.rule.map(|rule| rules[rule]);
+    let mut text = format!("{site}: {keys}\n");
+    let mut say = |what: &str, value: String| {
+        let _ = writeln!(text, "  {what:<9} {value}");
+    };
+    match (call.rule, rule) {
+        (Some(i), Some(rule)) => say("rule", format!("templates[{i}], {}", rule.pattern)),
+        _ if rules.is_empty() => say("rule", "none: the site has no dial plan".to_owned()),
+        _ => say("rule", "none fits".to_owned()),
+    }
+    let last = call.dialled.chars().count();
+    say(
+        "sent",
+        match call.when {
+            When::AtOnce => format!("at once, with key {last}"),
+            When::Hash => "with the key #".to_owned(),
+            When::After(seconds) => format!("{seconds} s after the last key, or with #"),
+        },
+    );
+    let user = rule.and_then(|rule| rule.user).map(|user| format!(";user={}", user.word().to_ascii_lowercase()));
+    say("number", format!("{}{}", call.number, user.unwrap_or_default()));
+    say("to", destination(rule.and_then(|rule| rule.route.as_deref()), &common));
+    for (after, tone) in &call.tones {
+        say("tone", format!("{tone} after {after} {}", if *after == 1 { "key" } else { "keys" }));
+    }
+    if !call.left.is_empty() {
+        say("too late", format!("{}, the call is already on its way", call.left));
+    }
+    text
+}
+
+fn destination(route: Option<&str>, common: &BTreeMap<String, String>) -> String {
+    let given = |name: &str| {
+        common.get(name).map(String::as_str).filter(|value| !value.is_empty() && *value != "UNPROVISIONED")
+    };
+    let at = |name: &str, port: &str| Some(format!("{}:{}", given(name)?, given(port).unwrap_or("5060")));
+    let target = match route {
+        Some(route) if route.eq_ignore_ascii_case("Emergency") => match at("proxy_emergency", "proxy_emergency_port") {
+            Some(proxy) => format!("{proxy}, the emergency proxy"),
+            None => "nowhere: the route is Emergency and proxyEmergency is not set".to_owned(),
+        },
+        Some(host) if !host.is_empty() && !host.eq_ignore_ascii_case("Default") => host.to_owned(),
+        _ => match at("proxy1_address", "proxy1_port") {
+            Some(proxy) => format!("{proxy}, unless the line has a proxy of its own"),
+            None => "the line's own proxy".to_owned(),
+        },
+    };
+    match at("outbound_proxy", "outbound_proxy_port") {
+        Some(outbound) => format!("{outbound}, the outbound proxy, which takes all requests (otherwise {target})"),
+        None => target,
+    }
+}
