@@ -68,7 +68,7 @@ fn good_manifests_are_accepted_and_people_find_their_way() {
     for (i, mac) in ["000a8a00aa01", "00:0A:8a:00:aa:02", "00-0a-8a-00-aa-03", "000a.8A00.aa04"].iter().enumerate() {
         let spec = json!({"siteRef": {"name": "hq"}, "mac": mac, "model": "7940", "label": "elf Zeichen",
             "lines": [{"name": "a"}, {"name": "a", "proxy": {"address": "other.example.com", "port": 65535}}],
-            "settings": {"callWaiting": "AlwaysOn", "dtmfAvtPayload": 127}, "extraParameters": {"unheard_of": "Grüße; #1"}});
+            "settings": {"callWaiting": "AlwaysOn", "dtmfAvtPayload": 127}, "extraParameters": {"unheard_of": "Grüße;\t#1\u{96}"}, "secretParameters": {"line3_password": {"name": "s", "key": "k"}}});
         let output = kubectl(
             &["create", "--validate=strict", "-f", "-"],
             Some(&manifest("SipPhone", &format!("good-{i}"), &spec)),
@@ -149,4 +149,51 @@ fn the_chart_is_sound() {
         Some(&text(&all.stdout)),
     );
     assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
+#[test]
+fn what_is_imported_is_accepted_and_a_change_is_seen_before_it_is_applied() {
+    install();
+    let space = "imported";
+    kube(&["create", "namespace", space]);
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    // Hundreds of parameters that nobody knows, and all that typed fields refuse.
+    let many: String = (0..200).map(|n| format!("unheard_of_{n}: \"{}\"\n", "x".repeat(n))).collect();
+    write(
+        "SIPDefault.cnf",
+        &format!(
+            "proxy1_address: 10.0.0.1\nstart_media_port: 16348\nphone_label: common\nline1_password: shared\n{many}"
+        ),
+    );
+    write(
+        "SIP000A8A123456.cnf",
+        "line1_name: 7101\nline1_displayname: \"B\u{fc}ro \u{1f}\"\nphone_label: \"Thirteen char\"\nline1_password: hunter2\n",
+    );
+    write(
+        "SIP000A8A123457.cnf",
+        "line1_name: front desk\nline4_name: 7104\nline4_password: \"a;b\"\nphone_password: \"yes\"\n",
+    );
+    let dialtone = |args: &[&str]| Command::new(env!("CARGO_BIN_EXE_dialtone")).args(args).output().unwrap();
+    let root = folder.path().to_str().unwrap();
+    let imported = dialtone(&["import", root, "--site", "hq", "--namespace", space]);
+    let manifests = String::from_utf8(imported.stdout).unwrap();
+    let output = kubectl(&["apply", "--validate=strict", "--warnings-as-errors", "-f", "-"], Some(&manifests));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+
+    let diff = |text: &str| {
+        let file = folder.path().join("new.yaml");
+        std::fs::write(&file, text).unwrap();
+        let output = dialtone(&["diff", "--cluster", file.to_str().unwrap()]);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        (said, output.status.code().unwrap())
+    };
+    assert_eq!(diff(&manifests), ("no phone changes\n".to_owned(), 0));
+    let (said, code) = diff(&manifests.replace("10.0.0.1", "10.0.0.2").replace("hunter2", "hunter3"));
+    assert_eq!(code, 1);
+    assert!(said.contains("proxy1_address: \"10.0.0.1\" → \"10.0.0.2\""), "{said}");
+    assert!(said.contains("line1_password: another secret") && !said.contains("hunter"), "{said}");
+    // What is only in the cluster is no longer served once it is gone from the manifests.
+    let (said, code) = diff(manifests.rsplit_once("---\napiVersion: dialtone.dev").unwrap().0);
+    assert!(code == 1 && said.contains("no longer served"), "{said}");
 }

@@ -10,9 +10,12 @@ use super::changes::{Action, Change, Parameter, What};
 /// How many phones are named one by one.
 const NAMED: usize = 8;
 
+/// What happens to phones that stand together.
+type Fate<'a> = (What, Option<Action>, &'a [Parameter], &'a [String]);
+
 /// For people: phones to which the same happens stand together.
 pub fn text(changes: &[Change]) -> String {
-    let mut groups: BTreeMap<(What, Option<Action>, &[Parameter], &[String]), Vec<&Change>> = BTreeMap::new();
+    let mut groups: BTreeMap<Fate<'_>, Vec<&Change>> = BTreeMap::new();
     for change in changes {
         let key = (change.what, change.action, change.parameters.as_slice(), change.files.as_slice());
         groups.entry(key).or_default().push(change);

@@ -207,7 +207,7 @@ fn dial_plan(rules: &[DialRule], found: &mut Vec<Diagnostic>) {
         let call = matcher.dial(number);
         call.dialled == **number && call.rule.is_some_and(|rule| rules[rule].pattern.replace(',', "") == **number)
     };
-    if !rules.iter().any(is_emergency) && !EMERGENCY_NUMBERS.iter().any(|number| knows(number)) {
+    if !rules.iter().any(is_emergency) && !EMERGENCY_NUMBERS.iter().any(knows) {
         tell(found, advice::EMERGENCY_RULE, "spec.dialPlan.templates", "has no rule for emergency calls");
     }
 }

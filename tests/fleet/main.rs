@@ -1,6 +1,7 @@
 //! The fleet in memory, without a cluster: what is rendered, who wins, what stays, what a restart finds.
 #![allow(clippy::unwrap_used)] // A test that cannot go on should stop.
 
+mod advice;
 mod properties;
 #[path = "../support/reader.rs"]
 mod reader;

@@ -1,0 +1,257 @@
+//! Every piece of advice is given where it belongs, and an object without a flaw draws none.
+
+use std::collections::BTreeSet;
+
+use dialtone::provision::advice;
+use dialtone::provision::firmware::FirmwareFile;
+
+use super::*;
+
+/// All findings on a site and a phone.
+fn said(at_site: Value, at_phone: Value) -> Vec<(String, String)> {
+    let mut fleet = Fleet::offline();
+    site(&mut fleet, 1, at_site);
+    let mut spec = json!({"siteRef": {"name": "hq"}, "mac": MAC, "model": "7960", "lines": [{"name": "1"}]});
+    for (field, value) in at_phone.as_object().unwrap() {
+        spec[field] = value.clone();
+    }
+    phone(&mut fleet, "p", 1, 0, spec);
+    fleet.take_dirty();
+    secret(&mut fleet, &"x".repeat(32));
+    let files = [("OTHER.pcm", vec![0u8; 240]), ("wav.pcm", b"RIFFxxxx".to_vec()), ("SIPDefault.cnf", vec![1])];
+    let files = files.into_iter().map(|(name, bytes)| (name.to_owned(), FirmwareFile::new(name, &bytes))).collect();
+    fleet.set_firmware(&key("files"), Some(files));
+    fleet.take_dirty();
+    let found = fleet.findings().flat_map(|(_, _, found)| found);
+    found.map(|one| (one.reason.to_owned(), one.to_string())).collect()
+}
+
+fn good() -> Value {
+    json!({"settings": {"proxy1Address": "10.0.0.1"}})
+}
+
+fn with(settings: Value) -> Value {
+    let mut spec = good();
+    for (field, value) in settings.as_object().unwrap() {
+        spec["settings"][field] = value.clone();
+    }
+    spec
+}
+
+fn and(mut spec: Value, field: &str, value: Value) -> Value {
+    spec[field] = value;
+    spec
+}
+
+fn plan(rules: Value) -> Value {
+    and(with(json!({"proxyEmergency": "10.0.0.2"})), "dialPlan", json!({"templates": rules}))
+}
+
+/// One example for each code, with a part of what is said.
+fn examples() -> Vec<(&'static str, Value, Value, &'static str)> {
+    let none = || json!({});
+    let extra = |name: &str, value: &str| and(good(), "extraParameters", json!({name: value}));
+    let image = |image: &str| and(good(), "firmware", json!({"image": image}));
+    let rings = |file: &str| {
+        let spec = and(good(), "ringList", json!([{"name": "Ring", "file": file}]));
+        and(spec, "files", json!({"configMaps": [{"name": "files"}]}))
+    };
+    let many: serde_json::Map<String, Value> = (0..5).map(|n| (format!("x{n}"), "y".repeat(1000).into())).collect();
+    let emergency = json!({"match": "911", "timeout": 0, "route": "Emergency"});
+    vec![
+        ("LockedInCommonFile", extra("call_waiting", "3"), none(), "call_waiting: is 3"),
+        (
+            "CommonFileLarge",
+            and(
+                good(),
+                "extraParameters",
+                json!(
+                    (0..9).map(|n| (format!("x{n}"), "y".repeat(1000))).collect::<std::collections::BTreeMap<_, _>>()
+                ),
+            ),
+            none(),
+            "SIPDefault.cnf of",
+        ),
+        ("CommonFileTrimmed", and(image("P0S3-04-1-00"), "extraParameters", many.into()), none(), "proxy6_address to"),
+        ("DaylightSavingUnset", with(json!({"timeZone": "CET"})), none(), "is CET and no dst field is set"),
+        ("DialPlanForeign", plan(json!([emergency, {"match": "_9NXXXXXX"}])), none(), "_9NXXXXXX"),
+        ("DialPlanNotTold", and(plan(json!([emergency])), "unsetParameters", "Keep".into()), none(), "dialplan.xml"),
+        (
+            "DialRuleUnreachable",
+            plan(json!([emergency, {"match": "...", "timeout": 0}, {"match": "....", "timeout": 0}])),
+            none(),
+            "takes templates[1], \"...\", which is sent before",
+        ),
+        ("DialTones", plan(json!([emergency, {"match": "9,1.", "tones": ["Ding-Dong"]}])), none(), "Ding-Dong"),
+        ("UntypedParameter", extra("telnet_level", "0"), none(), "settings.telnetLevel: \"Disabled\" says the same"),
+        ("SentToAnotherServer", with(json!({"dynTftpAddr": "10.0.0.9"})), none(), "is set"),
+        ("EmergencyProxyUnset", and(good(), "dialPlan", json!({"templates": [emergency]})), none(), "is Emergency"),
+        ("NoEmergencyRule", plan(json!([{"match": "*"}])), none(), "no rule for emergency calls"),
+        ("EmergencyProxyUnused", with(json!({"proxyEmergency": "10.0.0.2"})), none(), "is 10.0.0.2"),
+        ("FileNameCase", rings("other.pcm"), none(), "the file is OTHER.pcm"),
+        ("FileShadowed", rings("OTHER.pcm"), none(), "SIPDefault.cnf"),
+        ("ImageAtBootstrap", image("P0S30202"), none(), "is P0S30202"),
+        ("ImageLetterO", image("POS3-03-2-00"), none(), "did you mean P0S3-03-2-00?"),
+        ("ImageName", image("hello"), none(), "is \"hello\""),
+        ("ImageOtherProtocol", good(), json!({"firmware": {"image": "P003-08-11-00"}}), "SCCP"),
+        ("LogoUrl", extra("logo_url", "logo.bmp"), none(), "http://"),
+        (
+            "NatWithName",
+            with(json!({"natEnable": true, "proxy1Address": "sip.example.com"})),
+            none(),
+            "sip.example.com",
+        ),
+        (
+            "NewerThanFirmware",
+            and(image("P0S3-03-2-00"), "settings", json!({"proxy1Address": "10.0.0.1", "servicesUrl": "http://x/"})),
+            none(),
+            "since firmware 4.0",
+        ),
+        ("NoLines", good(), json!({"lines": []}), "is empty"),
+        ("NoProxy", json!({}), none(), "spec.lines[0].proxy"),
+        (
+            "OutboundProxy",
+            and(
+                with(json!({"outboundProxy": "10.0.0.5", "proxyEmergency": "10.0.0.2"})),
+                "dialPlan",
+                json!({"templates": [emergency]}),
+            ),
+            none(),
+            "a rule of the dial plan has a route that will not be taken",
+        ),
+        (
+            "PasswordTooLong",
+            good(),
+            json!({"lines": [{"name": "1", "passwordSecretRef": {"name": "s", "key": "p"}}]}),
+            "32 characters",
+        ),
+        ("Placeholder", with(json!({"messagesUri": "{$messages}"})), none(), "{$messages}"),
+        ("ProxyBackup", with(json!({"proxyBackup": "10.0.0.6"})), none(), "is 10.0.0.6"),
+        ("RingFormat", rings("wav.pcm"), none(), "a WAV file"),
+        ("RingMissing", rings("gone.pcm"), none(), "gone.pcm is not among"),
+        ("NoTimeServer", with(json!({"sntpMode": "Unicast"})), none(), "sntpServer"),
+        ("TelnetDefaultPassword", with(json!({"telnetLevel": "Privileged"})), none(), "restart the phone"),
+        (
+            "TwoStepUpgrade",
+            and(good(), "firmware", json!({"image": "P0S3-06-3-00", "bootstrap": "P0S3-06-3-00"})),
+            none(),
+            "is P0S3-06-3-00",
+        ),
+        ("UnusualValue", good(), json!({"extraParameters": {"start_media_port": "16348"}}), "16384 to 32766"),
+    ]
+}
+
+#[test]
+fn every_code_has_an_example_that_draws_it() {
+    let mut shown = BTreeSet::new();
+    for (code, at_site, at_phone, part) in examples() {
+        let found = said(at_site, at_phone);
+        let one = found.iter().find(|(reason, text)| reason == code && text.contains(part));
+        assert!(one.is_some(), "{code}, {part:?}: {found:#?}");
+        assert!(one.unwrap().1.ends_with(&format!("[{code}]")));
+        shown.insert(code);
+    }
+    let all: BTreeSet<&str> = advice::ALL.iter().map(|advice| advice.code).collect();
+    assert_eq!(shown, all);
+}
+
+#[test]
+fn what_is_right_draws_none() {
+    assert_eq!(said(good(), json!({})), []);
+    let plan = plan(json!([
+        {"match": "911", "timeout": 0, "route": "Emergency"},
+        {"match": "9,1..........", "timeout": 0, "tones": ["Bellcore-Outside"]},
+        {"match": "9,[*", "timeout": 3},
+        {"match": "7...", "timeout": 0},
+        {"match": "*"},
+    ]));
+    let codes: Vec<String> = said(plan, json!({})).into_iter().map(|(code, _)| code).collect();
+    assert_eq!(codes, ["DialPlanForeign"], "the bracket and nothing else");
+    let zone = with(
+        json!({"timeZone": "Europe/Berlin", "sntpMode": "Unicast", "sntpServer": "10.0.0.3", "telnetLevel": "Privileged", "phonePasswordSecretRef": {"name": "s", "key": "p"}}),
+    );
+    let codes: Vec<String> = said(zone, json!({})).into_iter().map(|(code, _)| code).collect();
+    assert_eq!(codes, ["PasswordTooLong"], "the test's own Secret");
+    assert_eq!(said(with(json!({"timeZone": "JST", "dstAutoAdjust": false})), json!({})), []);
+}
+
+#[test]
+fn what_is_said_twice_is_an_error() {
+    for (at_site, at_phone) in [
+        (with(json!({"timeZone": "Europe/Berlin", "dstOffset": 2})), json!({})),
+        (
+            and(
+                and(good(), "firmware", json!({"image": "P0S3-07-4-00"})),
+                "extraParameters",
+                json!({"image_version": "x"}),
+            ),
+            json!({}),
+        ),
+        (good(), json!({"label": "a", "extraParameters": {"phone_label": "b"}})),
+        (
+            good(),
+            json!({"extraParameters": {"unheard": "1"}, "secretParameters": {"unheard": {"name": "s", "key": "p"}}}),
+        ),
+    ] {
+        let found = said(at_site, at_phone);
+        assert!(found.iter().any(|(code, _)| code == "SetTwice"), "{found:?}");
+    }
+}
+
+#[test]
+fn passwords_do_not_go_into_extra_parameters() {
+    for spec in [
+        json!({"extraParameters": {"line3_password": "hunter2"}}),
+        json!({"extraParameters": {"phone_password": "hunter2"}}),
+    ] {
+        let found = said(good(), spec);
+        assert!(
+            found.iter().any(|(code, text)| code == "Invalid"
+                && text.contains("secretParameters")
+                && !text.contains("hunter2")),
+            "{found:?}"
+        );
+    }
+    assert_eq!(said(good(), json!({"extraParameters": {"line3_password": "UNPROVISIONED", "line3_name": ""}})), []);
+}
+
+#[test]
+fn secret_parameters_are_written_and_keep_the_file_in_a_secret() {
+    let mut fleet = Fleet::offline();
+    site(&mut fleet, 1, good());
+    let mut spec = plain(MAC, "1");
+    spec["secretParameters"] =
+        json!({"line3_password": {"name": "s", "key": "p"}, "unheard_of": {"name": "s", "key": "p"}});
+    phone(&mut fleet, "p", 1, 0, spec);
+    fleet.take_dirty();
+    secret(&mut fleet, "correct-horse");
+    fleet.take_dirty();
+    let file = text(&fleet, FILE).unwrap();
+    assert!(file.contains("line3_password: correct-horse\n") && file.contains("unheard_of: correct-horse\n"), "{file}");
+    let slots: Vec<Slot> = Slot::all().filter(|slot| fleet.content(&key("hq"), *slot).0.contains_key(FILE)).collect();
+    assert!(slots.iter().all(|slot| slot.secret()) && slots.len() == 1, "{slots:?}");
+}
+
+#[test]
+fn a_file_that_old_firmware_cannot_load_is_refused() {
+    let host = |n: usize| format!("h{n}.{}", ["x".repeat(60), "y".repeat(60)].join("."));
+    let mut settings = json!({});
+    for n in 1..=6 {
+        settings[format!("proxy{n}Address")] = host(n).into();
+    }
+    let hosts = ["outboundProxy", "proxyBackup", "proxyEmergency", "natAddress", "sntpServer", "httpProxyAddr"];
+    for (n, field) in hosts.iter().enumerate() {
+        settings[field] = host(n).into();
+    }
+    for field in ["servicesUrl", "directoryUrl", "logoUrl"] {
+        settings[field] = format!("http://{}/", "x".repeat(110)).into();
+    }
+    settings["messagesUri"] = "m".repeat(127).into();
+    for n in 1..=6 {
+        settings[format!("callManager{n}Addr")] = host(n).into();
+    }
+    let on = |image: &str| said(json!({"settings": settings, "firmware": {"image": image}}), json!({}));
+    let found = on("P0S3-04-1-00");
+    assert!(found.iter().any(|(code, text)| code == "FileTooLarge" && text.contains("at most 4096")), "{found:?}");
+    assert!(on("P0S3-8-12-00").iter().all(|(code, _)| code != "FileTooLarge" && code != "CommonFileLarge"));
+}
