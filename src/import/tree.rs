@@ -1,6 +1,6 @@
 //! A TFTP root as it was found: which file is what, and what is to say of the others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 
@@ -112,8 +112,10 @@ pub struct Tree {
     pub phones: BTreeMap<Mac, Config>,
     /// Everything, by name relative to the root; without bytes if too large.
     pub files: BTreeMap<String, Option<Vec<u8>>>,
+    /// The names by their lower case, the first in byte order.
+    folded: HashMap<String, String>,
     /// Files that something was made of.
-    used: Vec<String>,
+    used: HashSet<String>,
     /// What there is to say.
     pub notes: Vec<Note>,
 }
@@ -123,6 +125,9 @@ impl Tree {
     pub fn read(root: &Path) -> anyhow::Result<Tree> {
         let mut tree = Tree::default();
         tree.folder(root, "", DEPTH).with_context(|| format!("cannot read {}", root.display()))?;
+        for name in tree.files.keys() {
+            tree.folded.entry(name.to_ascii_lowercase()).or_insert_with(|| name.clone());
+        }
         tree.find_common();
         tree.find_phones();
         Ok(tree)
@@ -160,7 +165,7 @@ impl Tree {
         if self.files.contains_key(name) {
             return Some(name.to_owned());
         }
-        self.files.keys().find(|key| key.eq_ignore_ascii_case(name)).cloned()
+        self.folded.get(&name.to_ascii_lowercase()).cloned()
     }
 
     /// The bytes of a file that phones ask for, noting that it was used, and that its name has another case.
@@ -170,18 +175,18 @@ impl Tree {
         if found != name {
             self.notes.push(Note::file(&found, format!("phones ask for {name}, and other servers know no other case")));
         }
-        self.used.push(found.clone());
+        self.used.insert(found.clone());
         Some((found, bytes))
     }
 
     /// Notes that a file needs no further word.
     pub fn explain(&mut self, file: &str) {
-        self.used.push(file.to_owned());
+        self.used.insert(file.to_owned());
     }
 
     /// The files that nothing was made of and nothing was said of.
     pub fn unused(&self) -> Vec<String> {
-        self.files.keys().filter(|name| !self.used.contains(name)).cloned().collect()
+        self.files.keys().filter(|name| !self.used.contains(name.as_str())).cloned().collect()
     }
 
     fn find_common(&mut self) {
@@ -214,9 +219,9 @@ impl Tree {
             let Some((_, wrong_case, name)) = names.next() else { continue };
             for (_, _, other) in names {
                 self.notes.push(Note::file(&other, format!("not used: phones get {name}")));
-                self.used.push(other);
+                self.used.insert(other);
             }
-            self.used.push(name.clone());
+            self.used.insert(name.clone());
             if mac.bytes()[0] & 1 == 1 {
                 self.notes.push(Note::file(&name, "not used: no phone has such an address, it is a group's"));
                 continue;

@@ -22,6 +22,8 @@ const WAIT: u64 = 30;
 const LIMIT: Duration = Duration::from_secs(WAIT + 10);
 /// The largest report that is read.
 const MAX_REPORT: usize = 64 << 20;
+/// How soon a report is asked for again that came before the news of its site.
+const NOT_YET: Duration = Duration::from_millis(20);
 /// After so many failures a pod counts as gone.
 const PATIENCE: u32 = 3;
 
@@ -63,7 +65,11 @@ async fn ask(ctx: &Context, site: &Key, pod: &Key, host: &str) {
                 if report.journal.lost > 0 {
                     tracing::warn!(%pod, lost = report.journal.lost, "a TFTP pod had more to tell than it could keep");
                 }
-                take(ctx, site, pod, report);
+                if !take(ctx, site, pod, report) {
+                    // Nothing was taken of it: everything is asked for anew.
+                    query = Query { wait: WAIT, ..Query::default() };
+                    tokio::time::sleep(NOT_YET).await;
+                }
             }
             Err(error) => {
                 failures += 1;
@@ -98,8 +104,8 @@ async fn report(ctx: &Context, http: &Http, site: &Key, host: &str, query: &Quer
     Ok(serde_json::from_slice(&answer.await.context("it takes too long")??)?)
 }
 
-/// Tells the fleet what a pod told.
-fn take(ctx: &Context, site: &Key, pod: &Key, report: Report) {
+/// Tells the fleet what a pod told; whether the fleet could make anything of it.
+fn take(ctx: &Context, site: &Key, pod: &Key, report: Report) -> bool {
     let held: Vec<(String, Digest)> = report
         .holdings
         .held
@@ -107,15 +113,18 @@ fn take(ctx: &Context, site: &Key, pod: &Key, report: Report) {
         .filter_map(|file| Some((file.name, Digest::from_hex(&file.digest)?)))
         .collect();
     let fetches: Vec<Fetch> = report.journal.records.iter().map(Fetch::from).collect();
-    ctx.tell(|fleet| {
-        // A report may cross the news that the pod is gone; taken later, it would never be taken back.
-        if !ctx.shared().pods.contains_key(pod) {
-            return;
+    let taken = ctx.tell(|fleet| {
+        // A report may cross the news that the pod is gone; taken later, it would never be taken back. And right after a start
+        // it may be faster than the news of its site.
+        let known = ctx.shared().pods.contains_key(pod);
+        let taken = known && fleet.pod_holds(site, &pod.name, report.holdings.complete, held, &report.holdings.gone);
+        if taken {
+            fetches.iter().for_each(|fetch| fleet.fetched(site, fetch));
         }
-        fleet.pod_holds(site, &pod.name, report.holdings.complete, held, &report.holdings.gone);
-        for fetch in &fetches {
-            fleet.fetched(site, fetch);
-        }
+        taken
     });
-    ctx.shared().reported.insert(pod.clone());
+    if taken {
+        ctx.shared().reported.insert(pod.clone());
+    }
+    taken
 }

@@ -402,6 +402,20 @@ fn what_pods_hold_and_phones_fetch_becomes_the_status() {
 }
 
 #[test]
+fn a_report_that_nothing_can_be_made_of_is_asked_for_again() {
+    let mut fleet = Fleet::new();
+    let held = || vec![("a".to_owned(), Digest::of(b"a"))];
+    assert!(!fleet.pod_holds(&key("hq"), "pod", true, held(), &[]), "the site is not known yet");
+    site(&mut fleet, 1, json!({}));
+    assert!(!fleet.pod_holds(&key("hq"), "pod", false, held(), &[]), "a change of what was never told");
+    assert!(fleet.pod_holds(&key("hq"), "pod", true, held(), &[]));
+    assert!(fleet.pod_holds(&key("hq"), "pod", false, held(), &[]));
+    fleet.remove_site(&key("hq"));
+    site(&mut fleet, 1, json!({}));
+    assert!(!fleet.pod_holds(&key("hq"), "pod", false, held(), &[]), "a site that was made anew knows no pod");
+}
+
+#[test]
 fn a_stranger_is_news_once() {
     let mut fleet = Fleet::new();
     site(&mut fleet, 1, json!({}));

@@ -5,10 +5,21 @@ use crate::phone::boot;
 use crate::provision::observed::Fetch;
 
 impl Fleet {
-    /// A pod told what it holds: everything if `complete`, otherwise what changed.
-    pub fn pod_holds(&mut self, site: &Key, pod: &str, complete: bool, held: Vec<(String, Digest)>, gone: &[String]) {
-        let Some(entry) = self.sites.get_mut(site) else { return };
+    /// A pod told what it holds: everything if `complete`, otherwise what changed. False if nothing can be made of it: of a
+    /// site that is not known, or a change of what is not known; then everything should be asked for.
+    pub fn pod_holds(
+        &mut self,
+        site: &Key,
+        pod: &str,
+        complete: bool,
+        held: Vec<(String, Digest)>,
+        gone: &[String],
+    ) -> bool {
+        let Some(entry) = self.sites.get_mut(site) else { return false };
         let news = !entry.pods.contains_key(pod);
+        if news && !complete {
+            return false;
+        }
         let known = entry.pods.entry(pod.to_owned()).or_default();
         let mut changed: BTreeSet<String> = BTreeSet::new();
         if complete {
@@ -43,6 +54,7 @@ impl Fleet {
             self.mark(Dirty::Pods(site.clone()));
             self.restage(site);
         }
+        true
     }
 
     /// A pod does not answer any more.
