@@ -57,21 +57,60 @@ pub struct PhoneFirmwareStatus {
     /// The image that the phone should run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
-    /// How far it is. Unmanaged: no image is wanted. Pending: not every TFTP pod holds the image. Staged: every one does,
-    /// and phones are told of it.
+    /// The image that the phone was seen to run; absent until it was seen. The message says how, while it is the target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<String>,
+    /// How far it is. Unmanaged: no image is wanted. Pending: not every TFTP pod holds the image. Waiting: held back by the
+    /// site's rollout. Staged: the phone is told of it when it restarts. Offered: it read a configuration that names it.
+    /// Downloading: it takes the image's files. Installing: it took all of them. Current: it runs the image. Failed: it did
+    /// not take all of a file; left as soon as it tries again.
     pub stage: Stage,
+    /// The file that it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// How many bytes of the image's files it has, told in steps of 20 percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_sent: Option<i64>,
+    /// How many bytes the image's files have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_total: Option<i64>,
+    /// The same in percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub percent: Option<i64>,
+    /// How often it did not take a file whole, since it last ran what it should.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failures: Option<i64>,
+    /// What was seen, or what is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Since when the stage is what it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("type" = "string", "format" = "date-time"))]
+    pub since: Option<String>,
 }
 
 /// How far a phone's firmware is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Stage {
     /// No image is wanted.
     #[default]
     Unmanaged,
     /// Not every TFTP pod holds the image.
     Pending,
-    /// Every TFTP pod holds the image.
+    /// Held back by the site's rollout.
+    Waiting,
+    /// Every TFTP pod holds the image, and the phone is told of it when it restarts.
     Staged,
+    /// It read a configuration that names the image.
+    Offered,
+    /// It takes the image's files.
+    Downloading,
+    /// It took all of them.
+    Installing,
+    /// It runs the image.
+    Current,
+    /// It did not take all of a file.
+    Failed,
 }
 
 /// One line, as it is entered in the Interaction Administrator.

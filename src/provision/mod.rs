@@ -17,6 +17,7 @@ mod shards;
 mod site;
 mod site_status;
 mod status;
+pub mod upgrade;
 mod values;
 
 pub use fleet::{Dirty, Fleet, Infra, Meta, Reference};

@@ -131,7 +131,11 @@ pub fn phone_status(facts: &PhoneFacts<'_>, before: &SipPhoneStatus, now: Timest
         fetched_hash: facts.seen.fetched.clone(),
         fetched_common_hash: facts.seen.common.clone(),
         last_seen: last_seen(facts.seen, before),
-        firmware: Some(PhoneFirmwareStatus { target: facts.target.map(str::to_owned), stage: *stage }),
+        firmware: Some(PhoneFirmwareStatus {
+            target: facts.target.map(str::to_owned),
+            stage: *stage,
+            ..PhoneFirmwareStatus::default()
+        }),
         lines: facts
             .lines
             .iter()

@@ -1,0 +1,99 @@
+//! From what was seen of a phone to the stage that its status tells.
+
+use jiff::Timestamp;
+
+use super::{Upgrade, is_application};
+use crate::api::{PhoneFirmwareStatus, Stage};
+
+/// What a phone should run, and whether it can.
+#[derive(Clone, Debug)]
+pub struct Wanted<'a> {
+    /// The image.
+    pub target: Option<&'a str>,
+    /// How far the image itself is: `Unmanaged`, `Pending` or `Staged`, and why.
+    pub staged: (Stage, &'a str),
+    /// The image that the phone's files name now.
+    pub told: Option<&'a str>,
+    /// The files of the target, with their sizes.
+    pub parts: &'a [(String, u64)],
+}
+
+/// A phone that took all of an image should be back within so many seconds: the longest that was seen is 55.
+const BACK_WITHIN: i64 = 600;
+/// Percent are told in steps of this, so that an upgrade costs few writes.
+const STEP: u64 = 20;
+
+/// The stage. `since` is not set: it depends on what was said before.
+pub fn stage(upgrade: &Upgrade, wanted: &Wanted<'_>, now: Timestamp) -> PhoneFirmwareStatus {
+    let running = upgrade.running.as_ref();
+    let mut status = PhoneFirmwareStatus {
+        target: wanted.target.map(str::to_owned),
+        running: running.map(|running| running.image.clone()),
+        failures: (upgrade.failures > 0).then_some(i64::from(upgrade.failures)),
+        ..PhoneFirmwareStatus::default()
+    };
+    let Some(target) = wanted.target else { return with(status, Stage::Unmanaged, None) };
+    if let Some(running) = running.filter(|running| running.image == target && upgrade.transfer.is_none()) {
+        return with(status, Stage::Current, Some(running.how.to_owned()));
+    }
+    if wanted.staged.0 == Stage::Pending {
+        return with(status, Stage::Pending, Some(wanted.staged.1.to_owned()));
+    }
+    if let Some(transfer) = upgrade.transfer.as_ref().filter(|transfer| is_part(wanted, &transfer.file)) {
+        progress(&mut status, upgrade, wanted, Some((&transfer.file, transfer.sent)));
+        return with(status, Stage::Downloading, None);
+    }
+    if let Some(why) = &upgrade.failure {
+        return with(status, Stage::Failed, Some(why.clone()));
+    }
+    let taken: Vec<&String> = upgrade.taken.iter().filter(|file| is_part(wanted, file)).collect();
+    if let (Some(at), true) = (upgrade.took_all, taken.iter().any(|file| is_application(file))) {
+        if now.as_second() - at.as_second() > BACK_WITHIN {
+            let why = format!("it took the image and has not come back for {} minutes", BACK_WITHIN / 60);
+            return with(status, Stage::Failed, Some(why));
+        }
+        return with(status, Stage::Installing, Some("it took the image; it restarts now".to_owned()));
+    }
+    if let Some(last) = taken.last() {
+        progress(&mut status, upgrade, wanted, Some((last, 0)));
+        return with(status, Stage::Downloading, Some(format!("it took {last}; it restarts for the next part")));
+    }
+    if wanted.told != Some(target) {
+        return with(status, Stage::Waiting, Some("other phones come first".to_owned()));
+    }
+    if upgrade.named.as_deref() == Some(target) {
+        return with(status, Stage::Offered, Some("it read a configuration that names the image".to_owned()));
+    }
+    with(status, Stage::Staged, Some("it is told of the image when it restarts".to_owned()))
+}
+
+fn with(mut status: PhoneFirmwareStatus, stage: Stage, message: Option<String>) -> PhoneFirmwareStatus {
+    status.stage = stage;
+    status.message = message;
+    status
+}
+
+fn is_part(wanted: &Wanted<'_>, file: &str) -> bool {
+    wanted.parts.iter().any(|(part, _)| part == file)
+}
+
+/// How many bytes of the whole image the phone has, in steps.
+fn progress(status: &mut PhoneFirmwareStatus, upgrade: &Upgrade, wanted: &Wanted<'_>, current: Option<(&String, u64)>) {
+    let last = current.is_some_and(|(file, _)| is_application(file));
+    let parts = wanted.parts.iter().filter(|(part, _)| !part.ends_with(".loads"));
+    let (mut sent, mut total) = (0, 0);
+    for (part, size) in parts {
+        total += size;
+        sent += match current {
+            Some((file, so_far)) if file == part && !upgrade.taken.contains(part) => so_far.min(*size),
+            // Whoever takes the application has the loader, from now or from before.
+            _ if upgrade.taken.contains(part) || last => *size,
+            _ => 0,
+        };
+    }
+    let percent = (sent * 100).checked_div(total).unwrap_or(0) / STEP * STEP;
+    status.file = current.map(|(file, _)| file.clone());
+    status.bytes_total = i64::try_from(total).ok();
+    status.bytes_sent = i64::try_from(total * percent / 100).ok();
+    status.percent = i64::try_from(percent).ok();
+}

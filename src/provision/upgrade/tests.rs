@@ -1,0 +1,289 @@
+use super::*;
+use crate::api::Stage;
+use proptest::prelude::*;
+
+const OLD: &str = "P0S3-08-11-00";
+const NEW: &str = "P0S3-8-12-00";
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_000_000 + second).unwrap()
+}
+
+/// A phone and all that it asks for; what its status says after each request.
+struct Phone {
+    upgrade: Upgrade,
+    target: &'static str,
+    told: bool,
+    time: i64,
+    stages: Vec<Stage>,
+}
+
+impl Phone {
+    fn new(target: &'static str) -> Phone {
+        Phone { upgrade: Upgrade::default(), target, told: true, time: 0, stages: Vec::new() }
+    }
+
+    fn parts(&self) -> Vec<(String, u64)> {
+        match Image::parse(self.target).unwrap().loader() {
+            Some(loader) => vec![
+                (format!("{}.loads", self.target), 458),
+                (format!("{loader}.sbn"), 130_956),
+                (format!("{}.sb2", self.target), 756_524),
+            ],
+            None => vec![(format!("{}.bin", self.target), 700_000)],
+        }
+    }
+
+    fn status(&self) -> crate::api::PhoneFirmwareStatus {
+        let parts = self.parts();
+        let told = self.told.then_some(self.target);
+        let wanted = Wanted { target: Some(self.target), staged: (Stage::Staged, ""), told, parts: &parts };
+        stage(&self.upgrade, &wanted, at(self.time))
+    }
+
+    fn sees(&mut self, seen: Seen) -> &mut Phone {
+        self.time += 1;
+        self.upgrade.follow(&seen, at(self.time));
+        let stage = self.status().stage;
+        if self.stages.last() != Some(&stage) {
+            self.stages.push(stage);
+        }
+        self
+    }
+
+    /// Asks for a small file, which is there or not.
+    fn asks(&mut self, name: &str, there: bool) -> &mut Phone {
+        let end = if there { Ok(()) } else { Err("not there".to_owned()) };
+        match meaning(name, 100, 100, Some(end)) {
+            Some(seen) => self.sees(seen),
+            None => self,
+        }
+    }
+
+    /// Takes a part, to its end or so far.
+    fn takes(&mut self, name: &str, upto: u64, end: Option<Result<(), String>>) -> &mut Phone {
+        let total = self.parts().iter().find(|(part, _)| part == name).map_or(500_000, |(_, size)| *size);
+        for sent in (512..upto.min(total)).step_by(50_000) {
+            self.sees(meaning(name, sent, total, None).unwrap());
+        }
+        match end {
+            Some(end) => self.sees(meaning(name, upto.min(total), total, Some(end)).unwrap()),
+            None => self,
+        }
+    }
+
+    fn whole(&mut self, name: &str) -> &mut Phone {
+        self.takes(name, u64::MAX, Some(Ok(())))
+    }
+
+    fn own(&mut self, named: &str) -> &mut Phone {
+        self.sees(Seen::Own { named: Some(named.to_owned()) })
+    }
+
+    fn loader(&mut self, loads: &str) -> &mut Phone {
+        self.asks("CTLSEP000A8A123456.tlv", false)
+            .asks("SEP000A8A123456.cnf.xml", true)
+            .asks(&format!("{loads}.loads"), true)
+    }
+}
+
+#[test]
+fn the_application_notes_order() {
+    let mut phone = Phone::new("P0S3-06-3-00");
+    phone.asks("OS79XX.TXT", true).asks("SIPDefault.cnf", true).own("P0S3-06-3-00");
+    assert_eq!(phone.status().stage, Stage::Offered);
+    phone.whole("P0S3-06-3-00.bin");
+    assert_eq!(phone.status().stage, Stage::Installing);
+    phone.asks("OS79XX.TXT", true).asks("SIPDefault.cnf", true).own("P0S3-06-3-00");
+    assert_eq!(phone.status().stage, Stage::Installing, "it might ask for the image again");
+    phone.asks("RINGLIST.DAT", false);
+    assert_eq!(phone.status().running.as_deref(), Some("P0S3-06-3-00"));
+    assert_eq!(phone.stages, [Stage::Staged, Stage::Offered, Stage::Downloading, Stage::Installing, Stage::Current]);
+}
+
+#[test]
+fn the_bootstrap_comes_before_the_image() {
+    let mut phone = Phone::new("P0S3-06-3-00");
+    phone.asks("OS79XX.TXT", true).whole("P0S30202.bin");
+    assert_eq!(phone.status().stage, Stage::Staged, "the stepping stone is not the target");
+    phone.asks("OS79XX.TXT", true).asks("SIPDefault.cnf", true).own("P0S3-06-3-00").whole("P0S3-06-3-00.bin");
+    phone.asks("OS79XX.TXT", true).asks("SIPDefault.cnf", true).own("P0S3-06-3-00").asks("dialplan.xml", true);
+    assert_eq!(phone.stages, [Stage::Staged, Stage::Offered, Stage::Downloading, Stage::Installing, Stage::Current]);
+}
+
+#[test]
+fn a_provisioned_8_12_as_in_the_log() {
+    let mut phone = Phone::new(NEW);
+    phone.loader(NEW).asks("SIPDefault.cnf", true);
+    let status = phone.status();
+    assert_eq!((status.stage, status.running.as_deref()), (Stage::Current, Some(NEW)));
+    assert!(status.message.unwrap().contains("needed none of its parts"));
+    phone.own(NEW).asks("RINGLIST.DAT", true).asks("dialplan.xml", true);
+    assert_eq!(phone.stages, [Stage::Staged, Stage::Current]);
+}
+
+#[test]
+fn from_sccp_to_8_12_as_in_the_log() {
+    let mut phone = Phone::new(NEW);
+    let pass = |phone: &mut Phone| {
+        phone.asks("CTLSEP000A8A123456.tlv", false).asks("SEP000A8A123456.cnf.xml", false);
+        phone.asks("SIP000A8A123456.cnf", false).asks("MGC000A8A123456.cnf", false).asks("XMLDefault.cnf.xml", true);
+        phone.asks("P0S3-8-12-00.loads", true);
+    };
+    pass(&mut phone);
+    phone.whole("P003-8-12-00.sbn");
+    let status = phone.status();
+    assert_eq!(
+        (status.stage, status.percent),
+        (Stage::Downloading, Some(0)),
+        "130,956 of 887,480 bytes are 14 percent"
+    );
+    pass(&mut phone);
+    phone.takes("P0S3-8-12-00.sb2", 400_000, None);
+    assert_eq!((phone.status().percent, phone.status().file.as_deref()), (Some(40), Some("P0S3-8-12-00.sb2")));
+    phone.whole("P0S3-8-12-00.sb2");
+    assert_eq!(phone.status().stage, Stage::Installing);
+    phone.asks("SIPDefault.cnf", true);
+    assert_eq!(phone.stages, [Stage::Staged, Stage::Downloading, Stage::Installing, Stage::Current]);
+    assert_eq!(phone.status().running.as_deref(), Some(NEW));
+}
+
+#[test]
+fn the_loop_in_the_wild_is_counted() {
+    let mut phone = Phone::new(NEW);
+    for n in 1..=8 {
+        phone.loader(NEW).takes(
+            "P003-8-12-00.sbn",
+            60_000,
+            Some(Err("it fell silent after 60000 of 130956 bytes".to_owned())),
+        );
+        let status = phone.status();
+        assert_eq!((status.stage, status.failures), (Stage::Failed, Some(n)));
+        assert!(status.message.unwrap().contains("60000 of 130956"));
+    }
+    phone.loader(NEW).takes("P003-8-12-00.sbn", 60_000, None);
+    assert_eq!(phone.status().stage, Stage::Downloading, "it tries again");
+}
+
+#[test]
+fn a_restart_in_the_middle_is_a_failure() {
+    let mut phone = Phone::new(NEW);
+    phone.loader(NEW).whole("P003-8-12-00.sbn").loader(NEW).takes("P0S3-8-12-00.sb2", 300_000, None);
+    phone.asks("CTLSEP000A8A123456.tlv", false);
+    let status = phone.status();
+    assert_eq!(status.stage, Stage::Failed);
+    assert!(status.message.unwrap().contains("it restarted after 250512 of 756524 bytes of P0S3-8-12-00.sb2"));
+    phone
+        .asks("SEP000A8A123456.cnf.xml", true)
+        .asks("P0S3-8-12-00.loads", true)
+        .whole("P0S3-8-12-00.sb2")
+        .asks("SIPDefault.cnf", true);
+    assert_eq!((phone.status().stage, phone.status().failures), (Stage::Current, None));
+}
+
+#[test]
+fn a_phone_that_never_comes_back_fails_after_a_while() {
+    let mut phone = Phone::new(NEW);
+    phone.loader(NEW).whole("P003-8-12-00.sbn").loader(NEW).whole("P0S3-8-12-00.sb2");
+    assert_eq!(phone.status().stage, Stage::Installing);
+    phone.time += 601;
+    assert_eq!(phone.status().stage, Stage::Failed);
+    phone.asks("SIPDefault.cnf", true);
+    assert_eq!(phone.status().stage, Stage::Current, "better late than never");
+}
+
+#[test]
+fn a_canary_goes_back() {
+    let mut phone = Phone::new(NEW);
+    phone.loader(NEW).asks("SIPDefault.cnf", true);
+    assert_eq!(phone.status().stage, Stage::Current);
+    phone.target = OLD;
+    assert_eq!(phone.status().stage, Stage::Staged);
+    phone.own(OLD);
+    assert_eq!(phone.status().stage, Stage::Offered);
+    phone
+        .loader(OLD)
+        .whole("P003-08-11-00.sbn")
+        .loader(OLD)
+        .whole("P0S3-08-11-00.sb2")
+        .asks("SIPDefault.cnf", true)
+        .own(OLD);
+    assert_eq!((phone.status().stage, phone.status().running.as_deref()), (Stage::Current, Some(OLD)));
+}
+
+#[test]
+fn a_phone_that_is_held_back_waits() {
+    let mut phone = Phone::new(NEW);
+    phone.told = false;
+    phone.loader(OLD).asks("SIPDefault.cnf", true).own(OLD);
+    let status = phone.status();
+    assert_eq!((status.stage, status.running.as_deref()), (Stage::Waiting, Some(OLD)));
+}
+
+#[test]
+fn what_is_not_seen_is_not_stated() {
+    let mut phone = Phone::new(NEW);
+    phone
+        .asks("OS79XX.TXT", true)
+        .asks("SIPDefault.cnf", true)
+        .sees(Seen::Own { named: None })
+        .asks("RINGLIST.DAT", true);
+    assert_eq!(phone.status().running, None);
+    assert_eq!(phone.status().stage, Stage::Staged);
+}
+
+/// What phones ask for, in any order.
+fn any_seen() -> impl Strategy<Value = Seen> {
+    let image = || proptest::sample::select(vec![OLD.to_owned(), NEW.to_owned(), "P0S3-06-3-00".to_owned()]);
+    let file =
+        proptest::sample::select(vec!["P003-8-12-00.sbn", "P0S3-8-12-00.sb2", "P0S3-06-3-00.bin", "P0S30202.bin"]);
+    let end = proptest::option::of(prop_oneof![Just(Ok(())), Just(Err("silent".to_owned()))]);
+    prop_oneof![
+        Just(Seen::LegacyStart),
+        Just(Seen::LoaderStart),
+        Just(Seen::LoaderAsks),
+        image().prop_map(|image| Seen::Loads { image }),
+        (file, 1u64..756_524, end).prop_map(|(file, sent, end)| Seen::Part {
+            file: file.to_owned(),
+            sent,
+            total: 756_524,
+            end
+        }),
+        Just(Seen::Common),
+        proptest::option::of(image()).prop_map(|named| Seen::Own { named }),
+        Just(Seen::Goes),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_phone_asks_for(all in proptest::collection::vec(any_seen(), 0..60)) {
+        let mut phone = Phone::new(NEW);
+        for seen in all {
+            phone.sees(seen);
+            let status = phone.status();
+            // Running is stated only with what was seen, and Current only of what runs.
+            prop_assert_eq!(status.stage == Stage::Current, status.running.as_deref() == Some(NEW) && phone.upgrade.transfer.is_none());
+            prop_assert_eq!(status.percent.is_some(), status.stage == Stage::Downloading);
+            prop_assert!(status.percent.is_none_or(|percent| (0..=100).contains(&percent)));
+            prop_assert!(status.stage != Stage::Failed || status.message.is_some());
+        }
+    }
+
+    #[test]
+    fn the_order_in_which_pods_tell_changes_nothing(
+        all in proptest::collection::vec(any_seen(), 1..8),
+        order in Just((0usize..8).collect::<Vec<_>>()).prop_shuffle(),
+    ) {
+        let all: Vec<(Timestamp, Seen)> = all.into_iter().enumerate().map(|(n, seen)| (at(n as i64), seen)).collect();
+        let (mut sorted, mut shuffled) = (Track::default(), Track::default());
+        for (time, seen) in &all {
+            sorted.follow(seen.clone(), *time);
+        }
+        for (time, seen) in order.iter().filter_map(|n| all.get(*n)) {
+            shuffled.follow(seen.clone(), *time);
+        }
+        let told = |track: &Track| (track.now().running.clone(), track.now().failure.clone(), track.now().taken.clone());
+        prop_assert_eq!(told(&sorted), told(&shuffled));
+    }
+}
