@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use notify::{RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 
+use crate::api::PhoneFirmwareStatus;
 use crate::manifests::{Manifests, inventory};
 use crate::provision::{Fetch, Fleet, Key};
 use crate::render;
@@ -193,7 +194,8 @@ impl Standalone {
         let now = Timestamp::now();
         let mut keys: Vec<Key> = self.fleet.phones().cloned().collect();
         keys.sort();
-        let mut table = vec![["PHONE", "FILE", "READY", "IN SYNC", "ADDRESS", "LAST SEEN"].map(str::to_owned)];
+        let mut table =
+            vec![["PHONE", "FILE", "READY", "IN SYNC", "FIRMWARE", "ADDRESS", "LAST SEEN"].map(str::to_owned)];
         for key in keys {
             let Some(status) = self.fleet.current_status(&key, now) else { continue };
             let condition = |kind: &str| {
@@ -206,12 +208,13 @@ impl Standalone {
                 status.config_file.clone().unwrap_or_default(),
                 condition("Ready"),
                 condition("InSync"),
+                status.firmware.as_ref().map(firmware).unwrap_or_default(),
                 status.address.clone().unwrap_or_else(|| "-".to_owned()),
                 status.last_seen.clone().unwrap_or_else(|| "never".to_owned()),
             ]);
         }
         let widths: Vec<usize> =
-            (0..6).map(|column| table.iter().map(|row| row[column].len()).max().unwrap_or(0)).collect();
+            (0..7).map(|column| table.iter().map(|row| row[column].len()).max().unwrap_or(0)).collect();
         let lines: Vec<String> = table
             .iter()
             .map(|row| {
@@ -225,6 +228,15 @@ impl Standalone {
             let _ = writeln!(out, "{text}\n");
             self.shown = text;
         }
+    }
+}
+
+/// How far a phone's firmware is, in a few words.
+fn firmware(status: &PhoneFirmwareStatus) -> String {
+    match (status.percent, &status.running) {
+        (Some(percent), _) => format!("{:?} {percent} %", status.stage),
+        (None, Some(running)) => format!("{:?} {running}", status.stage),
+        _ => format!("{:?}", status.stage),
     }
 }
 

@@ -33,6 +33,8 @@ use super::{Extra, ObjectRef, SecretKey, SecretParameters, Settings, SipPhoneSta
     printcolumn(name = "Model", type_ = "string", json_path = ".spec.model", description = "The phone's model.", priority = 1),
     printcolumn(name = "Address", type_ = "string", json_path = ".status.address", description = "The phone's address when it was last seen.", priority = 1),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason", description = "Why it is ready, or why not.", priority = 1),
+    printcolumn(name = "Running", type_ = "string", json_path = ".status.firmware.running", description = "The firmware image that the phone was seen to run.", priority = 1),
+    printcolumn(name = "Percent", type_ = "integer", json_path = ".status.firmware.percent", description = "How much of the image it has, while it takes it.", priority = 1),
     printcolumn(name = "Target", type_ = "string", json_path = ".status.firmware.target", description = "The firmware image that the phone should run.", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "How long ago the object was created."),
     validation = Rule::new("!has(self.spec.lines) || self.spec.model == '7960' || size(self.spec.lines) <= 2").message("spec.lines: a 7940 has 2 line appearances; a 7960 has 6")

@@ -110,12 +110,17 @@ pub struct Shared {
     pub recovered: Vec<(Key, Slot, Content)>,
     /// When the pods were told to look at their files.
     pub bumps: HashMap<Key, Bump>,
+    /// When the last status that only tells progress has its turn.
+    pub progress: Option<Instant>,
     /// When an object with files was written last.
     pub written: HashMap<(Key, Slot), Instant>,
 }
 
 /// The shortest time between two writes of one object with files: what changes meanwhile goes into one write.
 const SHARD_PACE: Duration = Duration::from_secs(1);
+/// The shortest time between two statuses that only tell progress, of all phones together: a thousand phones that upgrade at
+/// once are told in turn, and each with the newest truth.
+const PROGRESS_PACE: Duration = Duration::from_millis(25);
 /// How long a status waits for a file that is on its way to the pods, so that one write tells the end and not the middle.
 const SETTLING: Duration = Duration::from_millis(1500);
 
@@ -161,12 +166,22 @@ impl Context {
         for thing in dirty {
             let pause = match &thing {
                 Dirty::Shard(site, slot) => self.shard_pause(site, *slot),
+                Dirty::PhoneStatus(phone) if fleet.is_upgrading(phone) => self.progress_pause(),
                 Dirty::PhoneStatus(phone) if fleet.is_on_its_way(phone) => SETTLING,
                 Dirty::SiteStatus(_) => SETTLING,
                 _ => Duration::ZERO,
             };
             self.queue.add(thing, pause);
         }
+    }
+
+    /// A turn for the next status that only tells progress.
+    fn progress_pause(&self) -> Duration {
+        let mut shared = self.shared();
+        let now = Instant::now();
+        let turn = shared.progress.map_or(now, |last| (last + PROGRESS_PACE).max(now));
+        shared.progress = Some(turn);
+        SETTLING.max(turn - now)
     }
 
     fn shard_pause(&self, site: &Key, slot: Slot) -> Duration {

@@ -33,6 +33,7 @@ pub async fn run(client: Client, options: Options) -> anyhow::Result<()> {
 
 async fn start(ctx: Arc<Context>, began: Instant) {
     tracing::info!("asking the API server what there is");
+    ctx.ask(|fleet| fleet.hold_fetches());
     let mut told = watch::start(&ctx);
     // The channel ends when every watch has let go of its end.
     while told.recv().await.is_some() {}
@@ -46,6 +47,7 @@ async fn start(ctx: Arc<Context>, began: Instant) {
     let rest = read::read_all(&ctx).await;
     ctx.ask(|fleet| fleet.finish_recovery());
     wait_for_pods(&ctx).await;
+    ctx.ask(|fleet| fleet.release_fetches());
     ctx.ready.store(true, Ordering::Release);
     ctx.tell(|fleet| ctx.enqueue(rest, fleet));
     work::start(&ctx);

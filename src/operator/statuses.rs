@@ -1,5 +1,7 @@
 //! Writes statuses that differ, and says in an Event what a person should notice.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::api::{Api, Patch, PatchParams};
@@ -18,8 +20,11 @@ use crate::provision::Key;
 
 /// Writes a phone's status.
 pub async fn write_phone(ctx: &Context, key: &Key) -> Result<Outcome, Error> {
-    let Some((before, after)) = ctx.ask(|fleet| fleet.phone_status(key, Timestamp::now())) else {
-        return Ok(Outcome::Done);
+    let now = Timestamp::now();
+    let due = ctx.ask(|fleet| fleet.due_in(key, now)).and_then(|seconds| u64::try_from(seconds).ok());
+    let outcome = due.map_or(Outcome::Done, |seconds| Outcome::Again(Duration::from_secs(seconds)));
+    let Some((before, after)) = ctx.ask(|fleet| fleet.phone_status(key, now)) else {
+        return Ok(outcome);
     };
     let Some(written) = write::<SipPhone>(ctx, "SipPhone", key, &after).await? else { return Ok(Outcome::Done) };
     let version = watch::version(&written.metadata);
@@ -28,7 +33,7 @@ pub async fn write_phone(ctx: &Context, key: &Key) -> Result<Outcome, Error> {
         let news = events::news(&before.conditions, &after.conditions);
         events::publish(ctx, "SipPhone", key, &uid, news).await;
     }
-    Ok(Outcome::Done)
+    Ok(outcome)
 }
 
 /// Writes a site's status.

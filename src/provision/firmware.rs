@@ -59,6 +59,12 @@ pub fn files_of(name: &str, inventory: &Inventory) -> Vec<String> {
     std::iter::once(loads).chain(parts).collect()
 }
 
+/// The files that phones need for an image, with their sizes.
+pub fn sizes(name: &str, inventory: &Inventory) -> Vec<(String, u64)> {
+    let size = |file: &String| inventory.get(file).map_or(0, |found| found.size as u64);
+    files_of(name, inventory).into_iter().map(|file| (file.clone(), size(&file))).collect()
+}
+
 /// What keeps an image from being whole; nothing if it is.
 pub fn problems(name: &str, inventory: &Inventory, checksums: &BTreeMap<String, String>) -> Vec<String> {
     let mut problems = Vec::new();

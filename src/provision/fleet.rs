@@ -23,10 +23,11 @@ use super::claims::Claims;
 use super::diagnostic::Diagnostic;
 use super::digest::{Digest, HashKey};
 use super::firmware::Inventory;
-use super::observed::{CommonFetches, Seen, Strangers};
+use super::observed::{Callers, CommonFetches, Fetch, Seen, Strangers};
 use super::phone::{LineIdentity, PhonePlan};
 use super::shards::{Content, Shards, Slot};
 use super::site::SitePlan;
+use super::upgrade::Track;
 use super::values::SecretError;
 
 /// What an object's metadata say that matters here.
@@ -99,6 +100,9 @@ struct Site {
     images: BTreeMap<String, usize>,
     /// The images that every pod holds whole.
     staged: BTreeSet<String>,
+    /// The files of each image that phones want, with their sizes.
+    parts: BTreeMap<String, Vec<(String, u64)>>,
+    callers: Callers,
     counts: Tally<i64>,
     strangers: Strangers,
     common: CommonFetches,
@@ -125,6 +129,8 @@ struct Phone {
     image: Option<String>,
     tally: Tally<bool>,
     seen: Seen,
+    /// What its requests tell of its firmware.
+    track: Track,
     status: Known<SipPhoneStatus>,
 }
 
@@ -172,6 +178,10 @@ pub struct Fleet {
     firmware_users: Users,
     macs: Claims<(String, Mac)>,
     lines: Claims<LineClaim>,
+    /// What pods told before everything else was known, to be followed in order.
+    early: Vec<(Key, Fetch)>,
+    /// Whether that time lasts.
+    holding: bool,
     /// There are no pods to ask: what the sources hold is what will be served.
     offline: bool,
     /// Firmware for all sites, from a folder.

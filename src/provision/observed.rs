@@ -8,7 +8,9 @@ use jiff::Timestamp;
 use crate::api::Unclaimed;
 use crate::phone::Mac;
 
+use super::Key;
 use super::digest::Digest;
+use super::upgrade;
 use crate::tftp::wire::{Outcome, Record};
 
 /// A request that a TFTP pod answered, or could not answer.
@@ -22,8 +24,14 @@ pub struct Fetch {
     pub missing: bool,
     /// Who asked.
     pub address: IpAddr,
-    /// When the request ended.
+    /// When the request ended, or when this was told of it.
     pub time: Timestamp,
+    /// How many bytes were acknowledged.
+    pub sent: u64,
+    /// How many the file has.
+    pub total: u64,
+    /// How it ended; nothing while it goes on.
+    pub end: Option<Result<(), String>>,
 }
 
 impl From<&Record> for Fetch {
@@ -35,6 +43,79 @@ impl From<&Record> for Fetch {
             missing: record.outcome == Outcome::NotFound,
             address: record.peer.ip().to_canonical(),
             time: record.time,
+            sent: record.acknowledged,
+            total: record.size,
+            end: match record.outcome {
+                Outcome::Running => None,
+                Outcome::Complete => Some(Ok(())),
+                Outcome::NotFound | Outcome::Refused => Some(Err("it was refused".to_owned())),
+                Outcome::Aborted | Outcome::TimedOut => {
+                    let file = record.file.as_deref().unwrap_or(&record.asked);
+                    let did = if record.outcome == Outcome::Aborted { "gave up" } else { "fell silent" };
+                    Some(Err(format!("it {did} after {} of {} bytes of {file}", record.acknowledged, record.size)))
+                }
+            },
+        }
+    }
+}
+
+/// Which phone speaks from which address. Most files' names do not tell who asks for them; the addresses of those that ask
+/// for a file of their own do.
+#[derive(Debug, Default)]
+pub struct Callers {
+    by_address: HashMap<IpAddr, Vec<Key>>,
+    by_phone: HashMap<Key, IpAddr>,
+    /// What was asked from addresses that no phone is known to have, for a while.
+    early: HashMap<IpAddr, Vec<(Timestamp, upgrade::Seen)>>,
+}
+
+/// How many requests of one unknown address are kept, of how many addresses, and for how many seconds.
+const EARLY: (usize, usize, i64) = (16, 2_000, 120);
+
+impl Callers {
+    /// A phone asked for a file of its own. What was asked from there before was asked by it.
+    pub fn heard(&mut self, phone: &Key, address: IpAddr, time: Timestamp) -> Vec<(Timestamp, upgrade::Seen)> {
+        if self.by_phone.get(phone) != Some(&address) {
+            self.forget(phone);
+            self.by_phone.insert(phone.clone(), address);
+        }
+        let here = self.by_address.entry(address).or_default();
+        if here.last() != Some(phone) {
+            here.retain(|other| other != phone);
+            here.push(phone.clone());
+        }
+        let early = self.early.remove(&address).unwrap_or_default();
+        early.into_iter().filter(|(at, _)| time.as_second() - at.as_second() <= EARLY.2).collect()
+    }
+
+    /// The phone that was last heard from an address. Behind address translation there are several.
+    pub fn at(&self, address: IpAddr) -> Option<&Key> {
+        self.by_address.get(&address)?.last()
+    }
+
+    /// Somebody asked for a file of all phones from an address that no phone is known to have.
+    pub fn early(&mut self, address: IpAddr, time: Timestamp, seen: upgrade::Seen) {
+        if self.early.len() >= EARLY.1 && !self.early.contains_key(&address) {
+            self.early.retain(|_, all| all.last().is_some_and(|(at, _)| time.as_second() - at.as_second() <= EARLY.2));
+            if self.early.len() >= EARLY.1 {
+                return;
+            }
+        }
+        let all = self.early.entry(address).or_default();
+        if all.len() >= EARLY.0 {
+            all.remove(0);
+        }
+        all.push((time, seen));
+    }
+
+    /// A phone is gone.
+    pub fn forget(&mut self, phone: &Key) {
+        let Some(address) = self.by_phone.remove(phone) else { return };
+        if let Some(here) = self.by_address.get_mut(&address) {
+            here.retain(|other| other != phone);
+            if here.is_empty() {
+                self.by_address.remove(&address);
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use super::diagnostic::Diagnostic;
 use super::observed::{Seen, seconds};
 use super::phone::LineIdentity;
 use super::status::{Conditions, acceptance};
+use super::upgrade::{Upgrade, Wanted, stage};
 
 /// Whether the TFTP pods hold a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,12 @@ pub struct PhoneFacts<'a> {
     pub stage: (Stage, &'static str, String),
     /// The hash of the site's `SIPDefault.cnf`.
     pub common: Option<String>,
+    /// What its requests tell of its firmware.
+    pub upgrade: &'a Upgrade,
+    /// The image that its files name.
+    pub told: Option<&'a str>,
+    /// The files of that image, with their sizes.
+    pub parts: &'a [(String, u64)],
     /// What was seen of it.
     pub seen: &'a Seen,
     /// Its lines.
@@ -131,11 +138,7 @@ pub fn phone_status(facts: &PhoneFacts<'_>, before: &SipPhoneStatus, now: Timest
         fetched_hash: facts.seen.fetched.clone(),
         fetched_common_hash: facts.seen.common.clone(),
         last_seen: last_seen(facts.seen, before),
-        firmware: Some(PhoneFirmwareStatus {
-            target: facts.target.map(str::to_owned),
-            stage: *stage,
-            ..PhoneFirmwareStatus::default()
-        }),
+        firmware: Some(firmware(facts, before, now)),
         lines: facts
             .lines
             .iter()
@@ -152,6 +155,20 @@ pub fn phone_status(facts: &PhoneFacts<'_>, before: &SipPhoneStatus, now: Timest
         address,
         conditions: conditions.finish(),
     }
+}
+
+/// How far the phone's firmware is, and since when.
+fn firmware(facts: &PhoneFacts<'_>, before: &SipPhoneStatus, now: Timestamp) -> PhoneFirmwareStatus {
+    let wanted =
+        Wanted { target: facts.target, staged: (facts.stage.0, &facts.stage.2), told: facts.told, parts: facts.parts };
+    let mut status = stage(facts.upgrade, &wanted, now);
+    let before = before.firmware.as_ref();
+    let same = before.filter(|before| before.stage == status.stage && before.target == status.target);
+    status.since = match same.and_then(|before| before.since.clone()) {
+        Some(since) => Some(since),
+        None => (status.stage != Stage::Unmanaged).then(|| seconds(now)),
+    };
+    status
 }
 
 /// The time when the phone was seen, if it is worth a write: something else changed with it, or it is long ago.

@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 
+use crate::api::{PhoneFirmwareStatus, Stage};
 use crate::phone::image::Image;
 
 mod stage;
@@ -57,7 +58,7 @@ pub struct Running {
     /// The image.
     pub image: String,
     /// What was seen.
-    pub how: &'static str,
+    pub how: String,
 }
 
 /// A part on its way.
@@ -117,6 +118,43 @@ impl Boot {
 const REPEATED: i64 = 3;
 
 impl Upgrade {
+    /// What a status said before a restart.
+    pub fn recover(status: Option<&PhoneFirmwareStatus>) -> Upgrade {
+        let Some(status) = status else { return Upgrade::default() };
+        let since: Option<Timestamp> = status.since.as_deref().and_then(|since| since.parse().ok());
+        let message = status.message.clone().unwrap_or_default();
+        let how = if status.stage == Stage::Current { message.clone() } else { "it was seen before".to_owned() };
+        let mut upgrade = Upgrade {
+            running: status.running.clone().map(|image| Running { image, how }),
+            failures: status.failures.and_then(|failures| u32::try_from(failures).ok()).unwrap_or(0),
+            last: since,
+            ..Upgrade::default()
+        };
+        let target = status.target.clone().unwrap_or_default();
+        match status.stage {
+            Stage::Offered => upgrade.named = Some(target),
+            Stage::Failed => upgrade.failure = Some(message),
+            Stage::Downloading => {
+                let number = |number: Option<i64>| number.and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
+                let (sent, total) = (number(status.bytes_sent), number(status.bytes_total));
+                upgrade.transfer = status.file.clone().map(|file| Transfer { file, sent, total });
+            }
+            Stage::Installing => {
+                let suffix = if Image::parse(&target).is_some_and(|image| image.uses_loader()) { "sb2" } else { "bin" };
+                upgrade.taken = BTreeSet::from([format!("{target}.{suffix}")]);
+                upgrade.took_all = since;
+            }
+            _ => {}
+        }
+        upgrade
+    }
+
+    /// After how many seconds there is something else to say although nothing is heard.
+    pub fn due_in(&self, now: Timestamp) -> Option<i64> {
+        let waited = now.as_second() - self.took_all?.as_second();
+        (waited <= stage::BACK_WITHIN).then_some(stage::BACK_WITHIN + 1 - waited)
+    }
+
     /// Follows one request.
     pub fn follow(&mut self, seen: &Seen, time: Timestamp) {
         self.last = self.last.max(Some(time));
@@ -226,7 +264,7 @@ impl Upgrade {
         self.took_all = None;
         self.failures = 0;
         self.failure = None;
-        self.running = Some(Running { image, how });
+        self.running = Some(Running { image, how: how.to_owned() });
     }
 }
 

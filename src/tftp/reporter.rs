@@ -14,6 +14,8 @@ const TRANSFERS: usize = 16_384;
 /// How many requests for what is not there are remembered: apart, so that a stranger who asks for many names pushes out no
 /// transfer.
 const MISSES: usize = 2_048;
+/// How many tellings of progress are remembered: what comes later says more.
+const RUNNING: usize = 4_096;
 /// How many changes of the files are remembered; who missed more is told everything.
 const CHANGES: usize = 64;
 /// How many records go into one report.
@@ -38,6 +40,7 @@ struct State {
     seq: u64,
     transfers: VecDeque<Record>,
     misses: VecDeque<Record>,
+    running: VecDeque<Record>,
     /// The number after the newest record that was pushed out.
     lost_before: u64,
 }
@@ -85,11 +88,15 @@ impl Reporter {
         // Whoever never answered may not exist: such a request counts as a miss, too.
         let silent = record.outcome == Outcome::TimedOut && record.acknowledged == 0;
         let missed = silent || matches!(record.outcome, Outcome::NotFound | Outcome::Refused);
-        let (ring, most) = if missed { (&mut state.misses, MISSES) } else { (&mut state.transfers, TRANSFERS) };
+        let (ring, most, counts) = match record.outcome {
+            Outcome::Running => (&mut state.running, RUNNING, false),
+            _ if missed => (&mut state.misses, MISSES, false),
+            _ => (&mut state.transfers, TRANSFERS, true),
+        };
         ring.push_back(record);
         if ring.len() > most
             && let Some(pushed_out) = ring.pop_front()
-            && !missed
+            && counts
         {
             state.lost_before = pushed_out.seq + 1;
         }
@@ -148,6 +155,7 @@ fn journal(state: &State, cursor: u64) -> Journal {
     };
     let mut records = after(&state.transfers);
     records.append(&mut after(&state.misses));
+    records.append(&mut after(&state.running));
     records.sort_unstable_by_key(|record| record.seq);
     // What does not fit is told next time.
     let whole = records.len() <= BATCH;

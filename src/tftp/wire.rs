@@ -77,7 +77,7 @@ pub struct Journal {
     pub records: Vec<Record>,
 }
 
-/// One request and what became of it.
+/// One request and what became of it, or how far a large file is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// Its number.
@@ -128,6 +128,8 @@ impl Record {
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Outcome {
+    /// It goes on; told of large files only.
+    Running,
     /// All bytes were acknowledged.
     Complete,
     /// There is no such file.

@@ -43,6 +43,11 @@ const NAP: Duration = Duration::from_millis(250);
 /// How many batches are taken before timers have their turn.
 const TURNS: usize = 16;
 
+/// From this many bytes on, progress is told: only firmware is so large.
+const LARGE: u64 = 64 * 1024;
+/// How often it is told on the way.
+const STEPS: u64 = 16;
+
 struct Transfer {
     session: Session,
     peer: SocketAddr,
@@ -55,6 +60,25 @@ struct Transfer {
     socket: Option<Udp>,
     /// Tells this transfer from earlier ones in the same place.
     number: u64,
+    /// After how many acknowledged bytes its progress is told next; never for small files.
+    tell_at: u64,
+}
+
+impl Transfer {
+    fn record(&self, now: Millis, outcome: Outcome) -> Record {
+        Record {
+            seq: 0,
+            time: Timestamp::now(),
+            peer: self.peer,
+            asked: self.asked.clone(),
+            file: Some(self.file.name.to_string()),
+            digest: Some(hex::encode(self.file.digest)),
+            size: self.file.bytes.len() as u64,
+            acknowledged: self.session.acknowledged(),
+            millis: now - self.began,
+            outcome,
+        }
+    }
 }
 
 /// The worker.
@@ -243,6 +267,7 @@ impl Worker {
                 }
             },
         };
+        let large = bytes.len() as u64 >= LARGE;
         let (session, step) = Session::start(bytes, request.options, now);
         self.numbers += 1;
         let transfer = Transfer {
@@ -255,6 +280,7 @@ impl Worker {
             listener,
             socket,
             number: self.numbers,
+            tell_at: if large { 1 } else { u64::MAX },
         };
         let place = self.place(transfer);
         self.follow(place, step);
@@ -298,6 +324,11 @@ impl Worker {
         let now = self.now();
         let Some(transfer) = self.transfers.get_mut(place).and_then(Option::as_mut) else { return };
         let step = transfer.session.ack(block, now);
+        if transfer.session.acknowledged() >= transfer.tell_at && !matches!(step, Step::End(_)) {
+            transfer.tell_at = transfer.session.acknowledged() + (transfer.file.bytes.len() as u64 / STEPS);
+            let record = transfer.record(now, Outcome::Running);
+            self.common.reporter.note(record);
+        }
         self.follow(place, step);
     }
 
@@ -395,24 +426,14 @@ impl Worker {
         metrics.requests.get_or_create(&metrics::Labels { result }).inc();
         metrics.bytes.inc_by(transfer.session.acknowledged());
         metrics.retransmissions.inc_by(transfer.session.retransmissions);
-        let millis = self.now() - transfer.began;
+        let now = self.now();
+        let millis = now - transfer.began;
         tracing::info!(peer = %transfer.peer, file = %transfer.file.name, millis, "{}", match end {
             End::Complete => "served",
             End::Aborted => "given up by the client",
             End::TimedOut => "the client fell silent",
         });
-        self.common.reporter.note(Record {
-            seq: 0,
-            time: Timestamp::now(),
-            peer: transfer.peer,
-            asked: transfer.asked,
-            file: Some(transfer.file.name.to_string()),
-            digest: Some(hex::encode(transfer.file.digest)),
-            size: transfer.file.bytes.len() as u64,
-            acknowledged: transfer.session.acknowledged(),
-            millis,
-            outcome,
-        });
+        self.common.reporter.note(transfer.record(now, outcome));
     }
 }
 

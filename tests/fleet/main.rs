@@ -5,6 +5,7 @@ mod advice;
 mod properties;
 #[path = "../support/reader.rs"]
 mod reader;
+mod upgrades;
 
 use std::collections::BTreeMap;
 
@@ -76,6 +77,20 @@ fn write_all(fleet: &mut Fleet) -> Vec<Slot> {
             }
             fleet.note_stored(site, slot, wanted);
         }
+    }
+}
+
+/// A request that was answered with all of a file, or with an error.
+fn fetch(name: &str, taken: Option<Digest>) -> Fetch {
+    Fetch {
+        name: name.into(),
+        taken,
+        missing: taken.is_none(),
+        address: [10, 0, 0, 9].into(),
+        time: Timestamp::UNIX_EPOCH,
+        sent: 100,
+        total: 100,
+        end: Some(taken.map(|_| ()).ok_or_else(|| "it is not there".to_owned())),
     }
 }
 
@@ -378,17 +393,16 @@ fn what_pods_hold_and_phones_fetch_becomes_the_status() {
     holds(&mut fleet, "b");
     assert_eq!(condition(&mut fleet, "p", "InSync"), "False NeverFetched");
 
-    let fetch = |fleet: &mut Fleet, name: &str, second: i64| {
+    let fetched = |fleet: &mut Fleet, name: &str, second: i64| {
         let digest = Digest::of(&fleet.tree(&key("hq"))[name]);
         let time = Timestamp::from_second(second).unwrap();
-        let fetch =
-            Fetch { name: name.into(), taken: Some(digest), missing: false, address: [10, 0, 0, 9].into(), time };
+        let fetch = Fetch { time, ..fetch(name, Some(digest)) };
         fleet.fetched(&key("hq"), &fetch);
     };
     // The two files may be told by two pods, in either order.
-    fetch(&mut fleet, FILE, 1001);
+    fetched(&mut fleet, FILE, 1001);
     assert_eq!(condition(&mut fleet, "p", "InSync"), "False CommonOutdated");
-    fetch(&mut fleet, "SIPDefault.cnf", 1000);
+    fetched(&mut fleet, "SIPDefault.cnf", 1000);
     assert_eq!(condition(&mut fleet, "p", "InSync"), "True Fetched");
     let status = fleet.current_status(&key("p"), Timestamp::UNIX_EPOCH).unwrap();
     assert_eq!(status.lines[0].station_connection.as_deref(), Some("1@10.0.0.9"));
@@ -420,13 +434,7 @@ fn a_stranger_is_news_once() {
     let mut fleet = Fleet::new();
     site(&mut fleet, 1, json!({}));
     write_all(&mut fleet);
-    let miss = Fetch {
-        name: FILE.into(),
-        taken: None,
-        missing: true,
-        address: [10, 0, 0, 9].into(),
-        time: Timestamp::UNIX_EPOCH,
-    };
+    let miss = fetch(FILE, None);
     fleet.fetched(&key("hq"), &miss);
     assert_eq!(fleet.take_dirty(), [Dirty::SiteStatus(key("hq"))]);
     fleet.fetched(&key("hq"), &miss);

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::api::Stage;
-use crate::provision::firmware::{files_of, problems};
+use crate::provision::firmware::{files_of, problems, sizes};
 
 impl Fleet {
     /// Notes the image that a phone should run.
@@ -62,13 +62,14 @@ impl Fleet {
             })
             .cloned()
             .collect();
+        let parts = staged.iter().map(|image| (image.clone(), sizes(image, &inventory))).collect();
         self.mark(Dirty::SiteStatus(key.clone()));
-        if self.sites.get(key).is_none_or(|site| site.staged == staged) {
+        let Some(site) = self.sites.get_mut(key) else { return };
+        site.parts = parts;
+        if site.staged == staged {
             return;
         }
-        if let Some(site) = self.sites.get_mut(key) {
-            site.staged = staged;
-        }
+        site.staged = staged;
         self.todo_sites.insert(key.clone());
         self.todo_phones.extend(self.by_site.get(key).into_iter().flatten().cloned());
     }

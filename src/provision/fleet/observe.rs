@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::phone::boot;
-use crate::provision::observed::Fetch;
+use crate::provision::upgrade;
 
 impl Fleet {
     /// A pod told what it holds: everything if `complete`, otherwise what changed. False if nothing can be made of it: of a
@@ -84,8 +84,31 @@ impl Fleet {
             })
     }
 
+    /// From now on what phones fetched is only kept: at a start one pod after the other tells all that it remembers.
+    pub fn hold_fetches(&mut self) {
+        self.holding = true;
+    }
+
+    /// Follows what was kept, in the order in which it happened.
+    pub fn release_fetches(&mut self) {
+        self.holding = false;
+        let mut early = std::mem::take(&mut self.early);
+        early.sort_by_key(|(_, fetch)| fetch.time);
+        for (site, fetch) in early {
+            self.fetched(&site, &fetch);
+        }
+    }
+
     /// Somebody fetched a file, or asked for one that is not there.
     pub fn fetched(&mut self, site_key: &Key, fetch: &Fetch) {
+        if self.holding {
+            self.early.push((site_key.clone(), fetch.clone()));
+            return;
+        }
+        self.follow(site_key, fetch);
+        if fetch.end.is_none() {
+            return;
+        }
         let Some(site) = self.sites.get_mut(site_key) else { return };
         if fetch.name.eq_ignore_ascii_case(boot::SIP_DEFAULT) {
             let (Some(digest), Some(plan)) = (fetch.taken, &site.plan) else { return };
@@ -130,6 +153,40 @@ impl Fleet {
         self.mark_phone(&key);
     }
 
+    /// What a request tells of a phone's firmware.
+    fn follow(&mut self, site_key: &Key, fetch: &Fetch) {
+        let mut seen = upgrade::meaning(&fetch.name, fetch.sent, fetch.total, fetch.end.clone());
+        let Some(site) = self.sites.get_mut(site_key) else { return };
+        let mac = Mac::from_file_name(&fetch.name);
+        let holder = mac.and_then(|mac| self.macs.holder(&(site_key.namespace.clone(), mac)));
+        let own = holder.filter(|key| self.phones.get(*key).is_some_and(|phone| phone.home.as_ref() == Some(site_key)));
+        let key = match (mac, own) {
+            (Some(_), Some(key)) => {
+                let key = key.clone();
+                let early = site.callers.heard(&key, fetch.address, fetch.time);
+                if let Some(phone) = self.phones.get_mut(&key) {
+                    early.into_iter().for_each(|(time, seen)| phone.track.follow(seen, time));
+                    if let (Some(digest), true) = (fetch.taken, fetch.name.to_ascii_uppercase().contains("SIP")) {
+                        seen = Some(upgrade::Seen::Own { named: named(site, phone, digest) });
+                    }
+                }
+                key
+            }
+            (Some(_), None) => return,
+            (None, _) => match (site.callers.at(fetch.address).cloned(), seen.take()) {
+                (_, None) => return,
+                (None, Some(seen)) => return site.callers.early(fetch.address, fetch.time, seen),
+                (Some(key), some) => {
+                    seen = some;
+                    key
+                }
+            },
+        };
+        let (Some(phone), Some(seen)) = (self.phones.get_mut(&key), seen) else { return };
+        phone.track.follow(seen, fetch.time);
+        self.mark(Dirty::PhoneStatus(key));
+    }
+
     /// Finds the `SIPDefault.cnf` that a phone took together with its own file.
     fn match_common(&mut self, site: &Key, key: &Key) {
         let (Some(site), Some(phone)) = (self.sites.get(site), self.phones.get_mut(key)) else { return };
@@ -140,4 +197,10 @@ impl Fleet {
             self.mark_phone(key);
         }
     }
+}
+
+/// The image that the configuration names which a phone took, if it is the one that is served now.
+fn named(site: &Site, phone: &Phone, digest: Digest) -> Option<String> {
+    let newest = phone.plan.as_ref().and_then(|plan| plan.files.first()).is_some_and(|file| file.digest == digest);
+    phone.image.clone().filter(|image| newest && site.staged.contains(image))
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::provision::diagnostic::reason;
 use crate::provision::phone;
+use crate::provision::upgrade::Upgrade;
 use crate::provision::{File, site::PhoneBase};
 
 impl Fleet {
@@ -50,6 +51,7 @@ impl Fleet {
                 image: None,
                 tally: Tally::default(),
                 seen,
+                track: Track::new(Upgrade::recover(status.firmware.as_ref())),
                 status: Known { status, version: meta.version },
                 meta,
             };
@@ -242,6 +244,7 @@ impl Fleet {
         let Some(home) = entry.home.take() else { return };
         if let Some(site) = self.sites.get_mut(&home) {
             site.phones.remove(key);
+            site.callers.forget(key);
             site.counts.shift(tally, Tally::default());
             if let Some(address) = entry.seen.address
                 && let Some(set) = site.by_address.get_mut(&address)

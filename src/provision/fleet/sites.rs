@@ -37,6 +37,8 @@ impl Fleet {
             recovered: HashMap::new(),
             pods: BTreeMap::new(),
             images: BTreeMap::new(),
+            parts: BTreeMap::new(),
+            callers: Callers::default(),
             staged: status.firmware.iter().flat_map(|f| f.staged.iter().cloned()).collect(),
             counts: Tally::default(),
             strangers: Strangers::default(),

@@ -41,6 +41,16 @@ impl Fleet {
         self.phone_facts(key).is_some_and(|facts| facts.current && facts.served == Served::Pending)
     }
 
+    /// Whether a phone is taking an image: its status changes often, and need not be written at once.
+    pub fn is_upgrading(&self, key: &Key) -> bool {
+        self.phones.get(key).is_some_and(|phone| phone.track.now().transfer.is_some())
+    }
+
+    /// After how many seconds a phone's status says something else although nothing is heard.
+    pub fn due_in(&self, key: &Key, now: Timestamp) -> Option<i64> {
+        self.phones.get(key)?.track.now().due_in(now)
+    }
+
     /// The generation of a phone's spec.
     pub fn phone_generation(&self, key: &Key) -> Option<i64> {
         self.phones.get(key)?.meta.generation
@@ -94,6 +104,12 @@ impl Fleet {
                 _ => (crate::api::Stage::Unmanaged, "Unmanaged", "the phone belongs to no site".to_owned()),
             },
             common: site.and_then(common_hash),
+            upgrade: phone.track.now(),
+            told: phone.image.as_deref().filter(|image| site.is_some_and(|site| site.staged.contains(*image))),
+            parts: match (site, &phone.image) {
+                (Some(site), Some(image)) => site.parts.get(image).map(Vec::as_slice).unwrap_or_default(),
+                _ => &[],
+            },
             seen: &phone.seen,
             lines: &phone.lines,
         })

@@ -19,7 +19,7 @@ pub struct Wanted<'a> {
 }
 
 /// A phone that took all of an image should be back within so many seconds: the longest that was seen is 55.
-const BACK_WITHIN: i64 = 600;
+pub(super) const BACK_WITHIN: i64 = 600;
 /// Percent are told in steps of this, so that an upgrade costs few writes.
 const STEP: u64 = 20;
 
@@ -34,7 +34,7 @@ pub fn stage(upgrade: &Upgrade, wanted: &Wanted<'_>, now: Timestamp) -> PhoneFir
     };
     let Some(target) = wanted.target else { return with(status, Stage::Unmanaged, None) };
     if let Some(running) = running.filter(|running| running.image == target && upgrade.transfer.is_none()) {
-        return with(status, Stage::Current, Some(running.how.to_owned()));
+        return with(status, Stage::Current, Some(running.how.clone()));
     }
     if wanted.staged.0 == Stage::Pending {
         return with(status, Stage::Pending, Some(wanted.staged.1.to_owned()));

@@ -1,0 +1,197 @@
+//! What phones fetch becomes the stage of their firmware, whichever pod they ask and whoever is replaced meanwhile.
+
+use dialtone::api::{PhoneFirmwareStatus, SipPhoneStatus, Stage};
+use dialtone::provision::firmware::FirmwareFile;
+
+use super::*;
+
+const IMAGE: &str = "P0S3-06-3-00";
+const SIZE: usize = 700_000;
+
+/// A site that wants an image which both of its pods hold.
+fn ready() -> Fleet {
+    let mut fleet = Fleet::new();
+    fleet.set_hash_key(&key("hq"), HashKey::new(b"k"));
+    site(
+        &mut fleet,
+        1,
+        json!({"settings": {"proxy1Address": "10.0.0.1"}, "firmware": {"image": IMAGE, "source": {"configMaps": [{"name": "f"}]}}}),
+    );
+    let file = FirmwareFile::new("P0S3-06-3-00.bin", &vec![7; SIZE]);
+    fleet.take_dirty();
+    fleet.set_firmware(&key("f"), Some([("P0S3-06-3-00.bin".to_owned(), file)].into()));
+    fleet
+}
+
+fn serve(fleet: &mut Fleet) {
+    for _ in 0..3 {
+        write_all(fleet);
+        for pod in ["a", "b"] {
+            let mut held: Vec<(String, Digest)> =
+                fleet.tree(&key("hq")).iter().map(|(name, bytes)| (name.clone(), Digest::of(bytes))).collect();
+            held.push(("P0S3-06-3-00.bin".to_owned(), Digest::of(&vec![7; SIZE])));
+            fleet.pod_holds(&key("hq"), pod, true, held, &[]);
+        }
+    }
+}
+
+fn request(fleet: &Fleet, name: &str, second: i64, address: u8) -> Fetch {
+    let taken = fleet.tree(&key("hq")).get(name).map(|bytes| Digest::of(bytes));
+    Fetch { time: Timestamp::from_second(second).unwrap(), address: [10, 0, 0, address].into(), ..fetch(name, taken) }
+}
+
+fn part(second: i64, address: u8, sent: u64, end: Option<Result<(), String>>) -> Fetch {
+    let taken = matches!(end, Some(Ok(()))).then(|| Digest::of(&vec![7; SIZE]));
+    Fetch {
+        time: Timestamp::from_second(second).unwrap(),
+        address: [10, 0, 0, address].into(),
+        sent,
+        total: SIZE as u64,
+        end,
+        missing: false,
+        ..fetch("P0S3-06-3-00.bin", taken)
+    }
+}
+
+fn firmware(fleet: &mut Fleet, name: &str) -> PhoneFirmwareStatus {
+    let status = fleet.current_status(&key(name), Timestamp::from_second(1_100).unwrap()).unwrap();
+    status.firmware.unwrap()
+}
+
+/// All that a phone with old firmware asks for until it runs the image.
+fn upgrade(fleet: &Fleet, mac: &str, address: u8, from: i64) -> Vec<Fetch> {
+    let own = format!("SIP{mac}.cnf");
+    let small = |name: &str, second: i64| request(fleet, name, from + second, address);
+    vec![
+        small("OS79XX.TXT", 0),
+        small("SIPDefault.cnf", 1),
+        small(&own, 2),
+        part(from + 3, address, 512, None),
+        part(from + 6, address, 400_000, None),
+        part(from + 9, address, SIZE as u64, Some(Ok(()))),
+        small("OS79XX.TXT", 30),
+        small("SIPDefault.cnf", 31),
+        small(&own, 32),
+        small("RINGLIST.DAT", 33),
+    ]
+}
+
+#[test]
+fn a_phone_goes_through_all_stages() {
+    let mut fleet = ready();
+    phone(&mut fleet, "p", 1, 0, plain(MAC, "1"));
+    fleet.take_dirty();
+    assert_eq!(firmware(&mut fleet, "p").stage, Stage::Pending);
+    serve(&mut fleet);
+    assert_eq!(firmware(&mut fleet, "p").stage, Stage::Staged);
+    let mut stages = Vec::new();
+    for one in upgrade(&fleet, MAC, 9, 1_000) {
+        fleet.fetched(&key("hq"), &one);
+        let now = firmware(&mut fleet, "p");
+        stages.push((now.stage, now.percent));
+    }
+    stages.dedup();
+    let expected = [
+        (Stage::Staged, None),
+        (Stage::Offered, None),
+        (Stage::Downloading, Some(0)),
+        (Stage::Downloading, Some(40)),
+        (Stage::Installing, None),
+        (Stage::Current, None),
+    ];
+    assert_eq!(stages, expected);
+    assert_eq!(firmware(&mut fleet, "p").running.as_deref(), Some(IMAGE));
+}
+
+#[test]
+fn two_pods_may_tell_in_any_order_and_phones_are_told_apart_by_their_addresses() {
+    let mut fleet = ready();
+    phone(&mut fleet, "p", 1, 0, plain(MAC, "1"));
+    phone(&mut fleet, "q", 1, 1, plain("000A8A123457", "2"));
+    serve(&mut fleet);
+    let (p, q) = (upgrade(&fleet, MAC, 9, 1_000), upgrade(&fleet, "000A8A123457", 10, 1_002));
+    // Each pod had every other request; one tells a little later than the other.
+    let all: Vec<&Fetch> = p.iter().zip(&q).flat_map(|(p, q)| [p, q]).collect();
+    for pair in all.chunks(4) {
+        for one in pair.iter().rev() {
+            fleet.fetched(&key("hq"), one);
+        }
+    }
+    for name in ["p", "q"] {
+        assert_eq!(firmware(&mut fleet, name).stage, Stage::Current, "{name}");
+    }
+    // Another phone gets the first one's address, and the first one fails from a new one.
+    fleet.fetched(&key("hq"), &request(&fleet, "SIP000A8A123457.cnf", 1_100, 9));
+    fleet.fetched(&key("hq"), &request(&fleet, FILE, 1_101, 11));
+    fleet.fetched(&key("hq"), &part(1_102, 11, 512, None));
+    assert_eq!(firmware(&mut fleet, "p").stage, Stage::Downloading);
+    assert_eq!(firmware(&mut fleet, "q").stage, Stage::Current);
+}
+
+#[test]
+fn a_transfer_that_ends_early_is_a_failure_until_the_phone_tries_again() {
+    let mut fleet = ready();
+    phone(&mut fleet, "p", 1, 0, plain(MAC, "1"));
+    serve(&mut fleet);
+    for one in upgrade(&fleet, MAC, 9, 1_000).into_iter().take(5) {
+        fleet.fetched(&key("hq"), &one);
+    }
+    let why = "it fell silent after 400000 of 700000 bytes of P0S3-06-3-00.bin";
+    fleet.fetched(&key("hq"), &part(1_010, 9, 400_000, Some(Err(why.to_owned()))));
+    let now = firmware(&mut fleet, "p");
+    assert_eq!((now.stage, now.failures, now.message.as_deref()), (Stage::Failed, Some(1), Some(why)));
+    assert_eq!(condition(&mut fleet, "p", "Ready"), "True Ready", "nothing is left to do on our side");
+    fleet.fetched(&key("hq"), &part(1_040, 9, 512, None));
+    assert_eq!(firmware(&mut fleet, "p").stage, Stage::Downloading);
+}
+
+#[test]
+fn a_new_operator_goes_on_where_the_old_one_was() {
+    for cut in 1..10 {
+        let mut before = ready();
+        phone(&mut before, "p", 1, 0, plain(MAC, "1"));
+        serve(&mut before);
+        let all = upgrade(&before, MAC, 9, 1_000);
+        for one in &all[..cut] {
+            before.fetched(&key("hq"), one);
+        }
+        let status: SipPhoneStatus =
+            before.current_status(&key("p"), Timestamp::from_second(1_000 + cut as i64).unwrap()).unwrap();
+        let mut after = ready();
+        let spec: SipPhoneSpec = serde_json::from_value(plain(MAC, "1")).unwrap();
+        after.set_phone(meta("p", 1, 0), spec, status.clone());
+        after.hold_fetches();
+        serve(&mut after);
+        // The pods tell everything again, one after the other.
+        for one in all.iter().step_by(2).chain(all.iter().skip(1).step_by(2)) {
+            after.fetched(&key("hq"), one);
+        }
+        let known = firmware(&mut after, "p");
+        assert_eq!(known.stage, status.firmware.unwrap().stage, "{cut}");
+        after.release_fetches();
+        assert_eq!(firmware(&mut after, "p").stage, Stage::Current, "{cut}");
+    }
+}
+
+#[test]
+fn an_upgrade_costs_few_writes() {
+    let mut fleet = ready();
+    phone(&mut fleet, "p", 1, 0, plain(MAC, "1"));
+    serve(&mut fleet);
+    let (mut written, mut version) = (0, 2);
+    let mut write = |fleet: &mut Fleet| {
+        if let Some((_, status)) = fleet.phone_status(&key("p"), Timestamp::from_second(1_100).unwrap()) {
+            version += 1;
+            written += 1;
+            fleet.note_phone_status(&key("p"), status, version);
+        }
+    };
+    write(&mut fleet);
+    let mut all = upgrade(&fleet, MAC, 9, 1_000);
+    all.splice(3..5, (0..700).map(|n| part(1_003, 9, n * 1_000 + 512, None)));
+    for one in all {
+        fleet.fetched(&key("hq"), &one);
+        write(&mut fleet);
+    }
+    assert!(written <= 12, "{written}");
+}
