@@ -176,6 +176,7 @@ impl Standalone {
 
     /// Takes over what phones fetched.
     fn note_fetches(&mut self) {
+        self.fleet.tick(Timestamp::now());
         let Some(site) = self.site.clone() else { return };
         let (report, _) = self.reporter.report(&self.query);
         self.query = Query {

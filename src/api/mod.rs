@@ -11,8 +11,8 @@ pub use phone::{Line, PhoneFirmware, Proxy, SipPhone, SipPhoneSpec};
 pub use reference::{EXTRA_COUNT, EXTRA_MAX, Extra, ObjectRef, SecretKey, SecretParameters};
 pub use settings::Settings;
 pub use site::{
-    DialPlan, DialRule, DialUser, FileSource, FirmwareSource, PhoneSite, PhoneSiteSpec, PortMode, Ring, ServiceSpec,
-    ServiceType, SiteFirmware, TftpSpec, UnsetParameters,
+    DialPlan, DialRule, DialUser, FileSource, FirmwareSource, PhoneSite, PhoneSiteSpec, PortMode, Ring, Rollout,
+    ServiceSpec, ServiceType, SiteFirmware, TftpSpec, UnsetParameters,
 };
 pub use status::{
     FileCounts, LineStatus, PhoneCounts, PhoneFirmwareStatus, PhoneSiteStatus, SipPhoneStatus, SiteFirmwareStatus,

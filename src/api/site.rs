@@ -106,6 +106,37 @@ pub struct SiteFirmware {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 64, "additionalProperties" = {"type": "string", "pattern": "^[0-9a-fA-F]{64}$", "maxLength": 64}))]
     pub checksums: BTreeMap<String, String>,
+    /// How many phones are told of an image at a time. Default: all at once. With a rollout each phone's own file names its
+    /// image, never SIPDefault.cnf, XMLDefault.cnf.xml or (from 7.0 on) OS79XX.TXT, which all phones share: phones before 7.0
+    /// that go to 7.0 or later need a bootstrap, which cannot be held back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<Rollout>,
+}
+
+/// How many phones are told of an image at a time.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Rollout {
+    /// The most phones that are told of the image and do not run it yet. A phone that fails three times, or tells nothing for
+    /// half an hour, no longer counts until it tries again. Default: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10000))]
+    pub max_updating: Option<i64>,
+    /// Tell no further phone. Phones that were told go on. Default: false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
+}
+
+impl Rollout {
+    /// Whether it holds anything back.
+    pub fn holds_back(&self) -> bool {
+        self.paused || self.max_updating.is_some()
+    }
+
+    /// How many phones may be on their way.
+    pub fn most(&self) -> usize {
+        self.max_updating.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX)
+    }
 }
 
 /// Where firmware files come from.

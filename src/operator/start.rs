@@ -14,6 +14,9 @@ use crate::provision::Key;
 /// How long the pods have at the start to tell what they hold, before statuses are written without them.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How often the fleet is told the time.
+const TICK: Duration = Duration::from_secs(15);
+
 /// Runs until the process is told to end.
 pub async fn run(client: Client, options: Options) -> anyhow::Result<()> {
     let address = options.http;
@@ -51,8 +54,18 @@ async fn start(ctx: Arc<Context>, began: Instant) {
     ctx.ready.store(true, Ordering::Release);
     ctx.tell(|fleet| ctx.enqueue(rest, fleet));
     work::start(&ctx);
+    tokio::spawn(tick(ctx.clone()));
     let (sites, phones) = ctx.ask(|fleet| (fleet.sites().count(), fleet.phones().count()));
     tracing::info!(sites, phones, seconds = began.elapsed().as_secs_f32(), "ready");
+}
+
+/// Tells the time, for what is decided because nothing was heard for long.
+async fn tick(ctx: Arc<Context>) {
+    let mut clock = tokio::time::interval(TICK);
+    loop {
+        clock.tick().await;
+        ctx.tell(|fleet| fleet.tick(jiff::Timestamp::now()));
+    }
 }
 
 /// Statuses speak of what the pods hold: those that run are asked before anything is said.

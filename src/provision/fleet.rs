@@ -6,6 +6,7 @@
 mod firmware;
 mod observe;
 mod phones;
+mod rollout;
 mod sites;
 mod speak;
 
@@ -14,6 +15,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 
 use crate::api::{PhoneSiteSpec, PhoneSiteStatus, SecretKey, SipPhoneSpec, SipPhoneStatus};
 use crate::phone::Mac;
@@ -126,7 +128,12 @@ struct Phone {
     mac: Option<Mac>,
     lines: Vec<LineIdentity>,
     claimed: Vec<LineClaim>,
+    /// The image that it should run.
     image: Option<String>,
+    /// The image that its files name.
+    told: Option<String>,
+    /// When it was told of it; nothing before its files were looked at.
+    told_at: Option<Timestamp>,
     tally: Tally<bool>,
     seen: Seen,
     /// What its requests tell of its firmware.
@@ -188,7 +195,11 @@ pub struct Fleet {
     folder: Inventory,
     todo_sites: BTreeSet<Key>,
     todo_phones: BTreeSet<Key>,
+    /// Sites whose phones may be told of an image.
+    todo_rolls: BTreeSet<Key>,
     todo_tallies: HashSet<Key>,
+    /// The time, as far as anybody told it.
+    clock: Timestamp,
     dirty: BTreeSet<Dirty>,
 }
 
@@ -216,6 +227,8 @@ impl Fleet {
                 self.settle_site(&site);
             } else if let Some(phone) = self.todo_phones.pop_first() {
                 self.settle_phone(&phone);
+            } else if let Some(site) = self.todo_rolls.pop_first() {
+                self.roll(&site);
             } else {
                 break;
             }

@@ -1,7 +1,5 @@
 //! One phone's own files.
 
-use std::collections::BTreeSet;
-
 use crate::api::{SipPhoneSpec, UnsetParameters};
 use crate::phone::image::Image;
 use crate::phone::parameter::{Kind, Place, UNPROVISIONED, check_host};
@@ -55,12 +53,12 @@ pub fn identities(spec: &SipPhoneSpec, base: &PhoneBase) -> Vec<LineIdentity> {
         .collect()
 }
 
-/// Renders a phone. `None` while a Secret is unread or the MAC address cannot be read; errors are among `found`, and then the
+/// Renders a phone that is told of an image. `None` while a Secret is unread or the MAC address cannot be read; errors are among `found`, and then the
 /// plan must not be served.
 pub fn plan(
     spec: &SipPhoneSpec,
     base: &PhoneBase,
-    staged: &BTreeSet<String>,
+    told: Option<&str>,
     secrets: &Secrets<'_>,
     found: &mut Vec<Diagnostic>,
 ) -> Option<PhonePlan> {
@@ -89,8 +87,8 @@ pub fn plan(
     values.take_extra(&spec.extra_parameters, Place::Phone, found);
     values.take_secret_parameters(&spec.secret_parameters, secrets, found);
     let target = target(spec, base);
-    let told = target.filter(|image| staged.contains(*image));
-    take_image(&mut values, image, staged, found);
+    let in_own_file = image.is_some() || base.rollout.is_some();
+    take_image(&mut values, image, told.filter(|_| in_own_file), found);
     lint::phone(spec, &values, base, found);
     if base.unset == UnsetParameters::Reset {
         values.reset(release(target), |p| p.place == Place::Phone);

@@ -47,7 +47,9 @@ pub struct PhoneFacts<'a> {
     pub upgrade: &'a Upgrade,
     /// The image that its files name.
     pub told: Option<&'a str>,
-    /// The files of that image, with their sizes.
+    /// Whether no further phone is told of an image.
+    pub paused: bool,
+    /// The files of the image that it should run, with their sizes.
     pub parts: &'a [(String, u64)],
     /// What was seen of it.
     pub seen: &'a Seen,
@@ -159,8 +161,13 @@ pub fn phone_status(facts: &PhoneFacts<'_>, before: &SipPhoneStatus, now: Timest
 
 /// How far the phone's firmware is, and since when.
 fn firmware(facts: &PhoneFacts<'_>, before: &SipPhoneStatus, now: Timestamp) -> PhoneFirmwareStatus {
-    let wanted =
-        Wanted { target: facts.target, staged: (facts.stage.0, &facts.stage.2), told: facts.told, parts: facts.parts };
+    let wanted = Wanted {
+        target: facts.target,
+        staged: (facts.stage.0, &facts.stage.2),
+        told: facts.told,
+        paused: facts.paused,
+        parts: facts.parts,
+    };
     let mut status = stage(facts.upgrade, &wanted, now);
     let before = before.firmware.as_ref();
     let same = before.filter(|before| before.stage == status.stage && before.target == status.target);

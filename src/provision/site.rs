@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::api::{PhoneSiteSpec, UnsetParameters};
+use crate::api::{PhoneSiteSpec, Rollout, UnsetParameters};
 use crate::phone::dialplan;
 use crate::phone::image::{self, Image, Release};
 use crate::phone::model::MAX_LINES;
@@ -24,6 +24,8 @@ pub struct PhoneBase {
     pub unset: UnsetParameters,
     /// The image that phones should run.
     pub image: Option<String>,
+    /// How phones are held back, if they are.
+    pub rollout: Option<Rollout>,
     /// The SIP server of each line, and its port.
     pub proxies: [Option<(String, String)>; MAX_LINES],
 }
@@ -81,8 +83,10 @@ pub fn plan(
     values.take_settings(&spec.settings, Place::Site, secrets, found);
     values.take_extra(&spec.extra_parameters, Place::Site, found);
     values.take_secret_parameters(&spec.secret_parameters, secrets, found);
-    let told = image.as_deref().filter(|image| staged.contains(*image));
-    take_image(&mut values, image.as_deref(), staged, found);
+    let rollout = firmware_spec.rollout.filter(Rollout::holds_back);
+    // What all phones share names no image that some of them are to wait for.
+    let told = image.as_deref().filter(|image| rollout.is_none() && staged.contains(*image));
+    take_image(&mut values, image.as_deref(), told, found);
     let dial_rules = spec.dial_plan.as_ref().map(|plan| plan.templates.as_slice()).unwrap_or_default();
     lint::site(spec, &values, found);
     if spec.unset_parameters == UnsetParameters::Reset {
@@ -115,7 +119,7 @@ pub fn plan(
         files.push(File::new(boot::XML_DEFAULT, boot::xml_default(image)));
     }
 
-    let base = PhoneBase { unset: spec.unset_parameters, image, proxies: proxies(&values) };
+    let base = PhoneBase { unset: spec.unset_parameters, image, rollout, proxies: proxies(&values) };
     let sources = spec.config_maps().map(str::to_owned).collect();
     let plan = SitePlan { base, files, secret: values.secret, bootstrap, sources, checksums: firmware_spec.checksums };
     (!values.unread).then_some(plan)
@@ -160,14 +164,16 @@ fn common_file(values: &mut Values, firmware: Option<Release>, found: &mut Vec<D
     file
 }
 
-/// Names the image that phones should run, once every pod holds it.
-pub fn take_image(values: &mut Values, image: Option<&str>, staged: &BTreeSet<String>, found: &mut Vec<Diagnostic>) {
-    let Some(image) = image else { return };
+/// Names the image that phones are told of. `image` is the one that an object wants.
+pub fn take_image(values: &mut Values, image: Option<&str>, told: Option<&str>, found: &mut Vec<Diagnostic>) {
+    if image.is_none() && told.is_none() {
+        return;
+    }
     if let Some(field) = values.field("image_version") {
         let message = "is set in firmware.image too: remove one of them";
         found.push(Diagnostic::error(reason::SET_TWICE, field, message));
-    } else if staged.contains(image) {
-        values.set("image_version", image);
+    } else if let Some(told) = told {
+        values.set("image_version", told);
     }
 }
 

@@ -1,5 +1,7 @@
 //! What phones fetch becomes the stage of their firmware, whichever pod they ask and whoever is replaced meanwhile.
 
+use std::sync::LazyLock;
+
 use dialtone::api::{PhoneFirmwareStatus, SipPhoneStatus, Stage};
 use dialtone::provision::firmware::FirmwareFile;
 
@@ -7,6 +9,8 @@ use super::*;
 
 const IMAGE: &str = "P0S3-06-3-00";
 const SIZE: usize = 700_000;
+static IMAGE_DIGEST: LazyLock<Digest> = LazyLock::new(|| Digest::of(&vec![7; SIZE]));
+static IMAGE_FILE: LazyLock<FirmwareFile> = LazyLock::new(|| FirmwareFile::new("P0S3-06-3-00.bin", &vec![7; SIZE]));
 
 /// A site that wants an image which both of its pods hold.
 fn ready() -> Fleet {
@@ -17,9 +21,8 @@ fn ready() -> Fleet {
         1,
         json!({"settings": {"proxy1Address": "10.0.0.1"}, "firmware": {"image": IMAGE, "source": {"configMaps": [{"name": "f"}]}}}),
     );
-    let file = FirmwareFile::new("P0S3-06-3-00.bin", &vec![7; SIZE]);
     fleet.take_dirty();
-    fleet.set_firmware(&key("f"), Some([("P0S3-06-3-00.bin".to_owned(), file)].into()));
+    fleet.set_firmware(&key("f"), Some([("P0S3-06-3-00.bin".to_owned(), IMAGE_FILE.clone())].into()));
     fleet
 }
 
@@ -29,7 +32,7 @@ fn serve(fleet: &mut Fleet) {
         for pod in ["a", "b"] {
             let mut held: Vec<(String, Digest)> =
                 fleet.tree(&key("hq")).iter().map(|(name, bytes)| (name.clone(), Digest::of(bytes))).collect();
-            held.push(("P0S3-06-3-00.bin".to_owned(), Digest::of(&vec![7; SIZE])));
+            held.push(("P0S3-06-3-00.bin".to_owned(), *IMAGE_DIGEST));
             fleet.pod_holds(&key("hq"), pod, true, held, &[]);
         }
     }
@@ -41,7 +44,7 @@ fn request(fleet: &Fleet, name: &str, second: i64, address: u8) -> Fetch {
 }
 
 fn part(second: i64, address: u8, sent: u64, end: Option<Result<(), String>>) -> Fetch {
-    let taken = matches!(end, Some(Ok(()))).then(|| Digest::of(&vec![7; SIZE]));
+    let taken = matches!(end, Some(Ok(()))).then(|| *IMAGE_DIGEST);
     Fetch {
         time: Timestamp::from_second(second).unwrap(),
         address: [10, 0, 0, address].into(),
@@ -194,4 +197,142 @@ fn an_upgrade_costs_few_writes() {
         write(&mut fleet);
     }
     assert!(written <= 12, "{written}");
+}
+
+/// A site whose phones are told of the image a few at a time.
+fn rolling(phones: u8, rollout: Value) -> Fleet {
+    let mut fleet = ready();
+    set_rollout(&mut fleet, 2, rollout);
+    for n in 0..phones {
+        phone(&mut fleet, &format!("p{n}"), 1, 0, plain(&mac(n), &n.to_string()));
+    }
+    serve(&mut fleet);
+    fleet
+}
+
+fn set_rollout(fleet: &mut Fleet, generation: i64, rollout: Value) {
+    let firmware = json!({"image": IMAGE, "source": {"configMaps": [{"name": "f"}]}, "rollout": rollout});
+    site(fleet, generation, json!({"settings": {"proxy1Address": "10.0.0.1"}, "firmware": firmware}));
+    fleet.take_dirty();
+}
+
+fn mac(n: u8) -> String {
+    format!("000A8A1200{n:02X}")
+}
+
+fn stages(fleet: &mut Fleet, phones: u8) -> Vec<Stage> {
+    (0..phones).map(|n| firmware(fleet, &format!("p{n}")).stage).collect()
+}
+
+fn names_image(fleet: &Fleet, n: u8) -> bool {
+    text(fleet, &format!("SIP{}.cnf", mac(n))).unwrap().contains(&format!("image_version: {IMAGE}\n"))
+}
+
+#[test]
+fn a_rollout_tells_some_phones_and_the_others_wait_for_their_turn() {
+    let mut fleet = rolling(5, json!({"maxUpdating": 2}));
+    let common = text(&fleet, "SIPDefault.cnf").unwrap();
+    assert!(!common.contains("image_version"), "what all share names no image: {common}");
+    assert_eq!(stages(&mut fleet, 5), [Stage::Staged, Stage::Staged, Stage::Waiting, Stage::Waiting, Stage::Waiting]);
+    assert!(names_image(&fleet, 1) && !names_image(&fleet, 2));
+    for one in upgrade(&fleet, &mac(0), 10, 1_000) {
+        fleet.fetched(&key("hq"), &one);
+    }
+    serve(&mut fleet);
+    assert_eq!(stages(&mut fleet, 5), [Stage::Current, Stage::Staged, Stage::Staged, Stage::Waiting, Stage::Waiting]);
+    assert!(names_image(&fleet, 0) && names_image(&fleet, 2) && !names_image(&fleet, 3));
+
+    set_rollout(&mut fleet, 3, json!({"maxUpdating": 2, "paused": true}));
+    for one in upgrade(&fleet, &mac(1), 11, 1_000) {
+        fleet.fetched(&key("hq"), &one);
+    }
+    serve(&mut fleet);
+    assert_eq!(stages(&mut fleet, 5), [Stage::Current, Stage::Current, Stage::Staged, Stage::Waiting, Stage::Waiting]);
+    assert_eq!(firmware(&mut fleet, "p3").message.as_deref(), Some("the rollout is paused"));
+    set_rollout(&mut fleet, 4, json!({}));
+    serve(&mut fleet);
+    assert_eq!(stages(&mut fleet, 5)[2..], [Stage::Staged; 3], "without a limit all are told");
+}
+
+#[test]
+fn a_phone_that_fails_or_says_nothing_does_not_keep_others_waiting_for_ever() {
+    let mut fleet = rolling(3, json!({"maxUpdating": 1}));
+    let failed = || Some(Err("it fell silent".to_owned()));
+    fleet.fetched(&key("hq"), &request(&fleet, &format!("SIP{}.cnf", mac(0)), 1_000, 10));
+    for n in 0..3 {
+        assert_eq!(stages(&mut fleet, 3)[1], Stage::Waiting);
+        fleet.fetched(&key("hq"), &part(1_001 + 2 * n, 10, 512, None));
+        fleet.fetched(&key("hq"), &part(1_002 + 2 * n, 10, 1_024, failed()));
+        fleet.take_dirty();
+    }
+    assert_eq!(stages(&mut fleet, 3), [Stage::Failed, Stage::Staged, Stage::Waiting]);
+    fleet.tick(Timestamp::from_second(1_000 + 1_700).unwrap());
+    fleet.take_dirty();
+    assert_eq!(stages(&mut fleet, 3)[2], Stage::Waiting);
+    fleet.tick(Timestamp::from_second(1_000 + 1_900).unwrap());
+    fleet.take_dirty();
+    assert_eq!(stages(&mut fleet, 3), [Stage::Failed, Stage::Staged, Stage::Staged], "the second is not plugged in");
+}
+
+#[test]
+fn a_new_operator_tells_no_further_phone() {
+    let mut before = rolling(4, json!({"maxUpdating": 2}));
+    for one in upgrade(&before, &mac(0), 10, 1_000).iter().take(5) {
+        before.fetched(&key("hq"), one);
+    }
+    serve(&mut before);
+    let (was, tree) = (stages(&mut before, 4), before.tree(&key("hq")));
+    let mut after = ready();
+    set_rollout(&mut after, 2, json!({"maxUpdating": 2}));
+    for n in (0..4).rev() {
+        let name = format!("p{n}");
+        let spec: SipPhoneSpec = serde_json::from_value(plain(&mac(n), &n.to_string())).unwrap();
+        let status = before.current_status(&key(&name), Timestamp::from_second(1_100).unwrap()).unwrap();
+        after.set_phone(meta(&name, 1, 0), spec, status);
+    }
+    for slot in Slot::all() {
+        let content = before.content(&key("hq"), slot);
+        if !content.0.is_empty() {
+            after.recover(&key("hq"), slot, content);
+        }
+    }
+    serve(&mut after);
+    after.finish_recovery();
+    assert_eq!(stages(&mut after, 4), was);
+    assert_eq!(after.tree(&key("hq")), tree);
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 64, ..Default::default() })]
+
+    #[test]
+    fn never_more_phones_on_their_way_than_the_rollout_allows(
+        most in 1i64..4,
+        steps in proptest::collection::vec((0u8..8, 0u8..12), 0..200),
+    ) {
+        let mut fleet = rolling(8, json!({"maxUpdating": most}));
+        let mut at = [0usize; 8];
+        for (second, (n, what)) in steps.into_iter().enumerate() {
+            let time = Timestamp::from_second(1_000 + second as i64).unwrap();
+            let place = n as usize;
+            // A phone that is told nothing asks for no image.
+            let told = names_image(&fleet, n);
+            let next = match (what, told) {
+                (0, true) if at[place] == 4 => part(0, 10 + n, 1_000, Some(Err("it gave up".to_owned()))),
+                (_, true) => upgrade(&fleet, &mac(n), 10 + n, 0)[at[place]].clone(),
+                (_, false) => request(&fleet, ["OS79XX.TXT", "SIPDefault.cnf", "RINGLIST.DAT"][what as usize % 3], 0, 10 + n),
+            };
+            if told {
+                let failed = matches!(next.end, Some(Err(_))) && next.total > 100;
+                at[place] = if failed { 0 } else { (at[place] + 1).min(9) };
+            }
+            fleet.fetched(&key("hq"), &Fetch { time, ..next });
+            fleet.take_dirty();
+            let failures: Vec<i64> = (0..8).map(|n| firmware(&mut fleet, &format!("p{n}")).failures.unwrap_or(0)).collect();
+            let going = stages(&mut fleet, 8).into_iter().zip(failures);
+            let on_their_way = [Stage::Staged, Stage::Offered, Stage::Downloading, Stage::Installing];
+            let going = going.filter(|(stage, failures)| on_their_way.contains(stage) && *failures < 3).count();
+            proptest::prop_assert!(going as i64 <= most, "{:?}", stages(&mut fleet, 8));
+        }
+    }
 }

@@ -98,6 +98,30 @@ pub fn firmware_is_staged_before_phones_are_told() {
     assert_eq!(file(&outcome, "P0S3-06-2-00.bin"), Some(image));
     assert_eq!(outcome.running, "P0S3-06-2-00");
     assert_eq!(file(&outcome, "OS79XX.TXT").as_deref(), Some(&b"P0S30202\n"[..]));
+    wait_for("the phone to be seen with its new image", 20, || {
+        let firmware = get(SPACE, &["sipphone", "one"])["status"]["firmware"].clone();
+        (firmware["stage"] == "Current" && firmware["running"] == "P0S3-06-2-00").then_some(())
+    });
+
+    step("a rollout: one phone at a time is told, the others wait");
+    apply(SPACE, &with.replace("image: P0S3-06-2-00", "image: P0S3-06-2-00, rollout: {maxUpdating: 1}"));
+    let stages =
+        || ["one", "two", "three"].map(|name| get(SPACE, &["sipphone", name])["status"]["firmware"]["stage"].clone());
+    wait_for("the second phone to have its turn", 30, || {
+        let all = stages();
+        (all[0] == "Current"
+            && all.iter().filter(|stage| *stage == "Staged").count() == 1
+            && all.iter().filter(|stage| *stage == "Waiting").count() == 1)
+            .then_some(())
+    });
+    for (name, mac, model) in [("two", "000A8A123457", Cp7940), ("three", "000A8A123458", Cp7960)] {
+        // Whoever has no turn is told nothing; in the end both have had theirs.
+        wait_for(&format!("{name} to have upgraded"), 60, || {
+            boot_as(service(), mac, model, "P0S3-06-3-00");
+            std::thread::sleep(std::time::Duration::from_secs(2));
+            (stages()[if name == "two" { 1 } else { 2 }] == "Current").then_some(())
+        });
+    }
     apply(SPACE, SITE);
     wait_for("firmware to be unmanaged", 60, || {
         let site = get(SPACE, &["phonesite", "hq"]);

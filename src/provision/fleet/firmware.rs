@@ -71,6 +71,7 @@ impl Fleet {
         }
         site.staged = staged;
         self.todo_sites.insert(key.clone());
+        self.todo_rolls.insert(key.clone());
         self.todo_phones.extend(self.by_site.get(key).into_iter().flatten().cloned());
     }
 

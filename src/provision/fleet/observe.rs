@@ -167,7 +167,7 @@ impl Fleet {
                 if let Some(phone) = self.phones.get_mut(&key) {
                     early.into_iter().for_each(|(time, seen)| phone.track.follow(seen, time));
                     if let (Some(digest), true) = (fetch.taken, fetch.name.to_ascii_uppercase().contains("SIP")) {
-                        seen = Some(upgrade::Seen::Own { named: named(site, phone, digest) });
+                        seen = Some(upgrade::Seen::Own { named: named(phone, digest) });
                     }
                 }
                 key
@@ -183,7 +183,16 @@ impl Fleet {
             },
         };
         let (Some(phone), Some(seen)) = (self.phones.get_mut(&key), seen) else { return };
+        let standing = |phone: &Phone| {
+            let now = phone.track.now();
+            (now.running.clone(), now.failures, now.transfer.is_some())
+        };
+        let before = standing(phone);
         phone.track.follow(seen, fetch.time);
+        self.clock = self.clock.max(fetch.time);
+        if standing(phone) != before {
+            self.todo_rolls.insert(site_key.clone());
+        }
         self.mark(Dirty::PhoneStatus(key));
     }
 
@@ -200,7 +209,7 @@ impl Fleet {
 }
 
 /// The image that the configuration names which a phone took, if it is the one that is served now.
-fn named(site: &Site, phone: &Phone, digest: Digest) -> Option<String> {
+fn named(phone: &Phone, digest: Digest) -> Option<String> {
     let newest = phone.plan.as_ref().and_then(|plan| plan.files.first()).is_some_and(|file| file.digest == digest);
-    phone.image.clone().filter(|image| newest && site.staged.contains(image))
+    phone.told.clone().filter(|_| newest)
 }

@@ -49,6 +49,8 @@ impl Fleet {
                 lines: Vec::new(),
                 claimed: Vec::new(),
                 image: None,
+                told: None,
+                told_at: None,
                 tally: Tally::default(),
                 seen,
                 track: Track::new(Upgrade::recover(status.firmware.as_ref())),
@@ -133,6 +135,7 @@ impl Fleet {
             .unwrap_or_default();
         self.claim(key, spec.mac.parse().ok(), phone::identities(&spec, &base));
         self.want_image(key, phone::target(&spec, &base));
+        self.tell(key, &site_key, &base);
         self.render(key, &site_key, &spec, &base);
     }
 
@@ -140,7 +143,8 @@ impl Fleet {
         let Some(site) = self.sites.get(site_key) else { return };
         let mut found = Vec::new();
         let secrets = |secret: &SecretKey| self.secret_value(&key.namespace, secret);
-        let plan = phone::plan(spec, base, &site.staged, &secrets, &mut found);
+        let told = self.phones.get(key).and_then(|entry| entry.told.as_deref());
+        let plan = phone::plan(spec, base, told, &secrets, &mut found);
         self.conflicts(key, &mut found);
         if site.plan.is_none() && !site.unread {
             let why = format!("PhoneSite {} cannot be served: its own conditions say why", site_key.name);

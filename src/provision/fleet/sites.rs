@@ -72,6 +72,7 @@ impl Fleet {
         self.sites.remove(key);
         self.refer_site(key, before);
         self.todo_sites.remove(key);
+        self.todo_rolls.remove(key);
         self.todo_phones.extend(phones);
         self.todo_phones.extend(self.by_site.get(key).into_iter().flatten().cloned());
         self.dirty.retain(|dirty| !matches!(dirty, Dirty::Shard(site, _) | Dirty::Objects(site) | Dirty::Pods(site) | Dirty::SiteStatus(site) if site == key));
@@ -201,6 +202,7 @@ impl Fleet {
         }
         self.mark(Dirty::Objects(key.clone()));
         self.mark(Dirty::SiteStatus(key.clone()));
+        self.todo_rolls.insert(key.clone());
         self.restage(key);
     }
 }

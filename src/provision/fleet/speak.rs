@@ -105,7 +105,8 @@ impl Fleet {
             },
             common: site.and_then(common_hash),
             upgrade: phone.track.now(),
-            told: phone.image.as_deref().filter(|image| site.is_some_and(|site| site.staged.contains(*image))),
+            told: phone.told.as_deref(),
+            paused: site.is_some_and(|site| site.is_paused()),
             parts: match (site, &phone.image) {
                 (Some(site), Some(image)) => site.parts.get(image).map(Vec::as_slice).unwrap_or_default(),
                 _ => &[],

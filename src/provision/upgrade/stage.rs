@@ -14,6 +14,8 @@ pub struct Wanted<'a> {
     pub staged: (Stage, &'a str),
     /// The image that the phone's files name now.
     pub told: Option<&'a str>,
+    /// Whether no further phone is told of an image.
+    pub paused: bool,
     /// The files of the target, with their sizes.
     pub parts: &'a [(String, u64)],
 }
@@ -59,7 +61,8 @@ pub fn stage(upgrade: &Upgrade, wanted: &Wanted<'_>, now: Timestamp) -> PhoneFir
         return with(status, Stage::Downloading, Some(format!("it took {last}; it restarts for the next part")));
     }
     if wanted.told != Some(target) {
-        return with(status, Stage::Waiting, Some("other phones come first".to_owned()));
+        let why = if wanted.paused { "the rollout is paused" } else { "other phones come first" };
+        return with(status, Stage::Waiting, Some(why.to_owned()));
     }
     if upgrade.named.as_deref() == Some(target) {
         return with(status, Stage::Offered, Some("it read a configuration that names the image".to_owned()));

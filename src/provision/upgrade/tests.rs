@@ -37,7 +37,8 @@ impl Phone {
     fn status(&self) -> crate::api::PhoneFirmwareStatus {
         let parts = self.parts();
         let told = self.told.then_some(self.target);
-        let wanted = Wanted { target: Some(self.target), staged: (Stage::Staged, ""), told, parts: &parts };
+        let wanted =
+            Wanted { target: Some(self.target), staged: (Stage::Staged, ""), told, paused: false, parts: &parts };
         stage(&self.upgrade, &wanted, at(self.time))
     }
 
