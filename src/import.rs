@@ -11,8 +11,6 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::ValueEnum;
-
 use crate::phone::Model;
 use tree::Tree;
 
@@ -38,8 +36,8 @@ pub struct Args {
     namespace: Option<String>,
 
     /// The model of phones whose files do not tell it [default: 7960, with a warning]
-    #[arg(long, value_enum)]
-    model: Option<ModelName>,
+    #[arg(long, value_name = "7940|7960")]
+    model: Option<Model>,
 
     /// Move what all phones have in common to the site
     #[arg(long)]
@@ -56,23 +54,6 @@ pub struct Args {
     /// Render the result and compare it with the files, parameter for parameter
     #[arg(long)]
     check: bool,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum ModelName {
-    #[value(name = "7940")]
-    M7940,
-    #[value(name = "7960")]
-    M7960,
-}
-
-impl From<ModelName> for Model {
-    fn from(name: ModelName) -> Model {
-        match name {
-            ModelName::M7940 => Model::Cp7940,
-            ModelName::M7960 => Model::Cp7960,
-        }
-    }
 }
 
 /// Imports once.

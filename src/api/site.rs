@@ -122,7 +122,7 @@ pub struct Rollout {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10000))]
     pub max_updating: Option<i64>,
-    /// Tell no further phone. Phones that were told go on. Default: false.
+    /// Let phones go on that have read of the image, and tell no others. Default: false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub paused: bool,
 }

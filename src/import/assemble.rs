@@ -27,7 +27,7 @@ pub fn manifests(tree: &mut Tree, args: &Args) -> anyhow::Result<String> {
     let mut phones: Vec<(Mac, Model, Draft)> = Vec::new();
     let mut guessed = Vec::new();
     for (mac, config) in tree.phones.clone() {
-        let model = model(tree, mac, &config).or(args.model.map(Model::from)).unwrap_or_else(|| {
+        let model = model(tree, mac, &config).or(args.model).unwrap_or_else(|| {
             guessed.push(config.file.clone());
             Model::Cp7960
         });

@@ -35,6 +35,15 @@ impl Model {
     }
 }
 
+impl std::str::FromStr for Model {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Model, String> {
+        let known = [Model::Cp7940, Model::Cp7960].into_iter().find(|model| model.name() == text);
+        known.ok_or_else(|| format!("{text:?} is neither 7940 nor 7960"))
+    }
+}
+
 impl std::fmt::Display for Model {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())

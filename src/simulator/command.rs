@@ -32,8 +32,8 @@ pub struct Args {
     count: u32,
 
     /// The phone's model
-    #[arg(long, value_enum, default_value_t = ModelName::M7960)]
-    model: ModelName,
+    #[arg(long, value_name = "7940|7960", default_value_t = Model::Cp7960)]
+    model: Model,
 
     /// The image that the phone runs; its version decides in which order files are asked for
     #[arg(long, value_name = "IMAGE", default_value = "P0S3-07-4-00")]
@@ -66,14 +66,6 @@ pub struct Args {
     /// Keep the files that were fetched, in DIR/MAC/
     #[arg(long, value_name = "DIR")]
     save: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum ModelName {
-    #[value(name = "7940")]
-    M7940,
-    #[value(name = "7960")]
-    M7960,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum, PartialEq, Eq)]
@@ -133,10 +125,7 @@ fn options(args: &Args, server: SocketAddr, n: u32) -> anyhow::Result<Options> {
     Ok(Options {
         server,
         mac: args.mac.plus(n),
-        model: match args.model {
-            ModelName::M7940 => Model::Cp7940,
-            ModelName::M7960 => Model::Cp7960,
-        },
+        model: args.model,
         running: args.running.clone(),
         bind: match args.bind {
             Some(IpAddr::V4(ip)) => IpAddr::V4((u32::from(ip).wrapping_add(n)).into()),

@@ -242,12 +242,14 @@ fn a_rollout_tells_some_phones_and_the_others_wait_for_their_turn() {
     assert_eq!(stages(&mut fleet, 5), [Stage::Current, Stage::Staged, Stage::Staged, Stage::Waiting, Stage::Waiting]);
     assert!(names_image(&fleet, 0) && names_image(&fleet, 2) && !names_image(&fleet, 3));
 
+    // Whoever has read of it goes on; the others wait again.
+    let second = upgrade(&fleet, &mac(1), 11, 1_000);
+    second[..3].iter().for_each(|one| fleet.fetched(&key("hq"), one));
     set_rollout(&mut fleet, 3, json!({"maxUpdating": 2, "paused": true}));
-    for one in upgrade(&fleet, &mac(1), 11, 1_000) {
-        fleet.fetched(&key("hq"), &one);
-    }
+    assert!(names_image(&fleet, 1) && !names_image(&fleet, 2));
+    second[3..].iter().for_each(|one| fleet.fetched(&key("hq"), one));
     serve(&mut fleet);
-    assert_eq!(stages(&mut fleet, 5), [Stage::Current, Stage::Current, Stage::Staged, Stage::Waiting, Stage::Waiting]);
+    assert_eq!(stages(&mut fleet, 5), [Stage::Current, Stage::Current, Stage::Waiting, Stage::Waiting, Stage::Waiting]);
     assert_eq!(firmware(&mut fleet, "p3").message.as_deref(), Some("the rollout is paused"));
     set_rollout(&mut fleet, 4, json!({}));
     serve(&mut fleet);

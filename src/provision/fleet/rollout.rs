@@ -27,7 +27,9 @@ enum Way {
     None,
     /// It was not told.
     Waits,
-    /// It was told and does not run it yet.
+    /// It was told and has not read of it.
+    Unread,
+    /// It read of it, or takes it, and does not run it yet.
     Goes,
     /// It was told and keeps nobody waiting any more.
     GivenUp,
@@ -63,12 +65,28 @@ impl Fleet {
         self.todo_rolls.insert(site_key.clone());
     }
 
-    /// Tells further phones of their image, as many as may be on their way.
+    /// Tells further phones of their image, as many as may be on their way. Phones that were told and have not read of it are
+    /// not held to it when fewer may be.
     pub(super) fn roll(&mut self, site_key: &Key) {
         let Some(site) = self.sites.get(site_key) else { return };
         let Some(rollout) = site.rollout().cloned() else { return };
         let ways: Vec<(Key, Way)> = site.phones.iter().map(|key| (key.clone(), self.way(site, key))).collect();
         let mut going = ways.iter().filter(|(_, way)| *way == Way::Goes).count();
+        let room = if rollout.paused { 0 } else { rollout.most().saturating_sub(going) };
+        let mut unread = 0;
+        for (key, way) in &ways {
+            if *way != Way::Unread {
+                continue;
+            }
+            unread += 1;
+            if unread > room
+                && let Some(phone) = self.phones.get_mut(key)
+            {
+                phone.told = None;
+                self.todo_phones.insert(key.clone());
+            }
+        }
+        going += unread.min(room);
         for (key, way) in ways {
             let Some(phone) = self.phones.get_mut(&key) else { continue };
             let has_turn = match way {
@@ -101,7 +119,11 @@ impl Fleet {
         let heard = upgrade.last.max(phone.told_at).unwrap_or(self.clock);
         let silent = self.clock.as_second() - heard.as_second() > SILENCE;
         let failed = upgrade.failures >= FAILURES && upgrade.transfer.is_none();
-        if silent || failed { Way::GivenUp } else { Way::Goes }
+        if silent || failed {
+            return Way::GivenUp;
+        }
+        let unread = upgrade.named.as_ref() != Some(image) && upgrade.transfer.is_none() && upgrade.taken.is_empty();
+        if unread && upgrade.failures == 0 { Way::Unread } else { Way::Goes }
     }
 }
 
