@@ -277,6 +277,24 @@ fn a_phone_that_fails_or_says_nothing_does_not_keep_others_waiting_for_ever() {
 }
 
 #[test]
+fn a_phone_that_read_of_the_image_just_before_the_word_was_taken_back_goes_on() {
+    let mut fleet = rolling(2, json!({}));
+    let all = upgrade(&fleet, &mac(1), 11, 1_000);
+    // Its file is read before it changes, and told of after that.
+    set_rollout(&mut fleet, 3, json!({"maxUpdating": 1}));
+    assert_eq!(stages(&mut fleet, 2), [Stage::Staged, Stage::Waiting]);
+    all[..5].iter().for_each(|one| fleet.fetched(&key("hq"), one));
+    serve(&mut fleet);
+    assert_eq!(stages(&mut fleet, 2), [Stage::Waiting, Stage::Downloading], "one at a time");
+    assert!(names_image(&fleet, 1) && !names_image(&fleet, 0));
+    fleet.fetched(&key("hq"), &all[5]);
+    let back = upgrade(&fleet, &mac(1), 11, 1_000).split_off(6);
+    back.iter().for_each(|one| fleet.fetched(&key("hq"), one));
+    serve(&mut fleet);
+    assert_eq!(stages(&mut fleet, 2), [Stage::Staged, Stage::Current]);
+}
+
+#[test]
 fn a_new_operator_tells_no_further_phone() {
     let mut before = rolling(4, json!({"maxUpdating": 2}));
     for one in upgrade(&before, &mac(0), 10, 1_000).iter().take(5) {

@@ -94,8 +94,8 @@ impl Fleet {
                     going += 1;
                     true
                 }
-                // It runs the image already: that its file says so keeps it there.
-                Way::There => phone.told != phone.image,
+                // It runs the image already, or is about to: that its file says so keeps it there.
+                Way::There | Way::Goes => phone.told != phone.image,
                 _ => false,
             };
             if has_turn {
@@ -113,8 +113,13 @@ impl Fleet {
         if upgrade.running.as_ref().is_some_and(|running| running.image == *image) && upgrade.transfer.is_none() {
             return Way::There;
         }
+        let part =
+            |file: &String| site.parts.get(image).is_some_and(|parts| parts.iter().any(|(part, _)| part == file));
+        let takes =
+            upgrade.transfer.as_ref().is_some_and(|transfer| part(&transfer.file)) || upgrade.taken.iter().any(part);
         if phone.told.as_ref() != Some(image) {
-            return Way::Waits;
+            // It may have read of the image just before the word was taken back.
+            return if takes { Way::Goes } else { Way::Waits };
         }
         let heard = upgrade.last.max(phone.told_at).unwrap_or(self.clock);
         let silent = self.clock.as_second() - heard.as_second() > SILENCE;
@@ -122,8 +127,8 @@ impl Fleet {
         if silent || failed {
             return Way::GivenUp;
         }
-        let unread = upgrade.named.as_ref() != Some(image) && upgrade.transfer.is_none() && upgrade.taken.is_empty();
-        if unread && upgrade.failures == 0 { Way::Unread } else { Way::Goes }
+        let unread = upgrade.named.as_ref() != Some(image) && !takes && upgrade.failures == 0;
+        if unread { Way::Unread } else { Way::Goes }
     }
 }
 
