@@ -294,6 +294,8 @@ impl Fleet {
             match (kind, user) {
                 (Reference::ConfigMap, User::Site(site)) => {
                     self.restage(&site);
+                    // Left alone, the kubelet looks at the pods' volumes once a minute.
+                    self.mark(Dirty::Pods(site.clone()));
                     self.todo_sites.insert(site);
                 }
                 (_, User::Site(site)) => {

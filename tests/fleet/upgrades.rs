@@ -132,6 +132,19 @@ fn two_pods_may_tell_in_any_order_and_phones_are_told_apart_by_their_addresses()
 }
 
 #[test]
+fn pods_are_told_of_firmware_that_changes_under_them() {
+    let mut fleet = ready();
+    phone(&mut fleet, "p", 1, 0, plain(MAC, "1"));
+    serve(&mut fleet);
+    fleet.take_dirty();
+    assert!(fleet.pods_are_current(&key("hq")));
+    let other = FirmwareFile::new("P0S3-06-3-00.bin", b"another build");
+    fleet.set_firmware(&key("f"), Some([("P0S3-06-3-00.bin".to_owned(), other)].into()));
+    assert!(fleet.take_dirty().contains(&Dirty::Pods(key("hq"))), "the kubelet alone takes a minute to look");
+    assert!(!fleet.pods_are_current(&key("hq")));
+}
+
+#[test]
 fn a_transfer_that_ends_early_is_a_failure_until_the_phone_tries_again() {
     let mut fleet = ready();
     phone(&mut fleet, "p", 1, 0, plain(MAC, "1"));

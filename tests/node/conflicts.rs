@@ -1,6 +1,6 @@
 //! Objects that are in each other's way, and firmware that is not there yet.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dialtone::phone::Model::{Cp7940, Cp7960};
 
@@ -92,7 +92,9 @@ pub fn firmware_is_staged_before_phones_are_told() {
     assert!(site.contains("POS3-06-2-00.bin"), "the near miss is named: {site}");
     assert_eq!(told(), None);
     create("P0S3-06-2-00.bin");
+    let began = Instant::now();
     reason("Staged");
+    assert!(began.elapsed() < Duration::from_secs(30), "the pods are told to look: the kubelet alone takes a minute");
     wait_for("phones to be told", 20, || (told().as_deref() == Some("P0S3-06-2-00")).then_some(()));
     let outcome = boot_as(service(), "000A8A123456", Cp7960, "P0S3-06-3-00");
     assert_eq!(file(&outcome, "P0S3-06-2-00.bin"), Some(image));
@@ -123,7 +125,7 @@ pub fn firmware_is_staged_before_phones_are_told() {
         if !done[2] {
             boot_as(service(), "000A8A123458", Cp7960, "P0S3-06-3-00");
         }
-        std::thread::sleep(std::time::Duration::from_secs(4));
+        std::thread::sleep(Duration::from_secs(4));
         (done[1] && done[2]).then_some(())
     });
     apply(SPACE, SITE);
