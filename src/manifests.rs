@@ -218,7 +218,7 @@ impl Manifests {
         let gone_sites: Vec<Key> = fleet.sites().filter(|key| !self.sites.contains_key(*key)).cloned().collect();
         gone_phones.iter().for_each(|key| fleet.remove_phone(key));
         gone_sites.iter().for_each(|key| fleet.remove_site(key));
-        let meta = |key: &Key| Meta { key: key.clone(), generation: None, created: 0, version: 0 };
+        let meta = |key: &Key| Meta { key: key.clone(), generation: None, created: 0, version: 0, resync_at: None };
         for (key, (site, _)) in &self.sites {
             fleet.set_site(meta(key), site.spec.clone(), site.status.clone().unwrap_or_default());
         }

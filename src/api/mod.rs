@@ -3,20 +3,22 @@
 pub mod crd;
 mod phone;
 mod reference;
+mod resync;
 pub mod settings;
 mod site;
 mod status;
 
 pub use phone::{Line, PhoneFirmware, Proxy, SipPhone, SipPhoneSpec};
 pub use reference::{EXTRA_COUNT, EXTRA_MAX, Extra, ObjectRef, SecretKey, SecretParameters};
+pub use resync::{Day, PhoneResync, Resync, ResyncMethod, Window};
 pub use settings::Settings;
 pub use site::{
     DialPlan, DialRule, DialUser, FileSource, FirmwareSource, PhoneSite, PhoneSiteSpec, PortMode, Ring, Rollout,
     ServiceSpec, ServiceType, SiteFirmware, TftpSpec, UnsetParameters,
 };
 pub use status::{
-    FileCounts, LineStatus, PhoneCounts, PhoneFirmwareStatus, PhoneSiteStatus, SipPhoneStatus, SiteFirmwareStatus,
-    Stage, Unclaimed,
+    FileCounts, LineStatus, PhoneCounts, PhoneFirmwareStatus, PhoneSiteStatus, ResyncStatus, SipPhoneStatus,
+    SiteFirmwareStatus, Stage, Unclaimed,
 };
 
 /// The API group of both kinds.

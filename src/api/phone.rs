@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::phone::{Mac, Model, image, parameter, text};
 
-use super::{Extra, ObjectRef, SecretKey, SecretParameters, Settings, SipPhoneStatus, settings};
+use super::{Extra, ObjectRef, PhoneResync, SecretKey, SecretParameters, Settings, SipPhoneStatus, settings};
 
 /// What a phone should be.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -75,6 +75,9 @@ pub struct SipPhoneSpec {
     /// What differs from the site's firmware.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub firmware: Option<PhoneFirmware>,
+    /// What differs from the site's resync.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resync: Option<PhoneResync>,
 }
 
 /// One line appearance: what the Interaction Administrator calls a station.

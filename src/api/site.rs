@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::phone::{dialplan, image, parameter, text};
 
-use super::{Extra, ObjectRef, PhoneSiteStatus, SecretParameters, Settings, settings};
+use super::{Extra, ObjectRef, PhoneSiteStatus, Resync, SecretParameters, Settings, settings};
 
 /// What the phones of a site share.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -67,6 +67,9 @@ pub struct PhoneSiteSpec {
     /// Other files that phones may fetch, such as the rings of ringList.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<FileSource>,
+    /// How running phones are told to fetch a change. Default: not at all; they take it when they restart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resync: Option<Resync>,
     /// The TFTP server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tftp: Option<TftpSpec>,

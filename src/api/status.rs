@@ -38,16 +38,34 @@ pub struct SipPhoneStatus {
     /// The phone's firmware.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub firmware: Option<PhoneFirmwareStatus>,
+    /// When the phone was last told to fetch a change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resync: Option<ResyncStatus>,
     /// Its lines, as they are entered elsewhere.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lines: Vec<LineStatus>,
     /// Accepted: the object is understood and in conflict with no other. Served: every TFTP pod holds the file.
     /// FirmwareStaged: every TFTP pod holds the image's files. InSync: the phone itself fetched the newest file; false while
-    /// it is unplugged. Ready: Accepted, Served and FirmwareStaged; what a GitOps health check should wait for. Reconciling and
-    /// Stalled stand only while they are true: work is under way, or cannot go on until somebody changes an object.
+    /// it is unplugged. Ready: Accepted, Served and FirmwareStaged; what a GitOps health check should wait for. Resynced, where
+    /// spec.resync says how phones are told of changes: there is nothing to tell; otherwise why the phone has not taken the
+    /// change yet. Reconciling and Stalled stand only while they are true: work is under way, or cannot go on until somebody
+    /// changes an object.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_string()]))]
     pub conditions: Vec<Condition>,
+}
+
+/// When a phone was told to fetch a change.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ResyncStatus {
+    /// When it was told last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("type" = "string", "format" = "date-time"))]
+    pub told_at: Option<String>,
+    /// How often it was told in vain since it last fetched what it should.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failures: Option<i64>,
 }
 
 /// A phone's firmware.

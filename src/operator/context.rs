@@ -121,6 +121,8 @@ const SHARD_PACE: Duration = Duration::from_secs(1);
 /// The shortest time between two statuses that only tell progress, of all phones together: a thousand phones that upgrade at
 /// once are told in turn, and each with the newest truth.
 const PROGRESS_PACE: Duration = Duration::from_millis(25);
+/// How long those that are to be told of a change are gathered.
+const RESYNC_PACE: Duration = Duration::from_millis(500);
 /// How long a status waits for a file that is on its way to the pods, so that one write tells the end and not the middle.
 const SETTLING: Duration = Duration::from_millis(1500);
 
@@ -167,7 +169,8 @@ impl Context {
             let pause = match &thing {
                 Dirty::Shard(site, slot) => self.shard_pause(site, *slot),
                 Dirty::PhoneStatus(phone) if fleet.is_upgrading(phone) => self.progress_pause(),
-                Dirty::PhoneStatus(phone) if fleet.is_on_its_way(phone) => SETTLING,
+                Dirty::PhoneStatus(phone) if fleet.is_on_its_way(phone) || fleet.is_to_be_told(phone) => SETTLING,
+                Dirty::Resync(_) => RESYNC_PACE,
                 Dirty::SiteStatus(_) => SETTLING,
                 _ => Duration::ZERO,
             };

@@ -22,6 +22,13 @@ pub struct WriteLabels {
     pub kind: &'static str,
 }
 
+/// How telling a phone to fetch a change ended.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct ResyncLabels {
+    /// `Told`, or the reason why it could not be told.
+    pub result: &'static str,
+}
+
 /// The operator's metrics.
 #[derive(Default)]
 pub struct Metrics {
@@ -29,6 +36,8 @@ pub struct Metrics {
     pub work: Family<WorkLabels, Counter>,
     /// Writes to the API.
     pub writes: Family<WriteLabels, Counter>,
+    /// Phones that were told to fetch a change.
+    pub resyncs: Family<ResyncLabels, Counter>,
     /// Objects that could not be decoded.
     pub undecodable: Counter,
     /// Watches that failed and were begun again.
@@ -51,6 +60,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("dialtone_operator");
         registry.register("work", "Pieces of work done, by kind and result", self.work.clone());
         registry.register("api_writes", "Writes to the Kubernetes API, by kind of object", self.writes.clone());
+        registry.register("resyncs", "Phones told to fetch a change, by result", self.resyncs.clone());
         registry.register("undecodable_objects", "Objects that could not be decoded", self.undecodable.clone());
         registry.register("watch_errors", "Watches that failed and were begun again", self.watch_errors.clone());
         registry.register("report_errors", "Reports of TFTP pods that could not be had", self.report_errors.clone());

@@ -18,6 +18,7 @@ mod pods;
 mod poll;
 mod queue;
 mod read;
+mod resync;
 mod snapshot;
 mod start;
 mod statuses;

@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 
 use super::apply::{DEPLOYMENT, Kind, NETWORK_POLICY, SERVICE, SERVICE_ACCOUNT};
 use super::context::{Context, Pod, SiteIdentity};
-use super::names::{FILES, SITE, not_ours, ours, parse_shard, token};
+use super::names::{FILES, RESYNC_AT, SITE, not_ours, ours, parse_shard, token};
 use super::{build, poll};
 use crate::api::{PhoneSite, SipPhone};
 use crate::provision::digest::HashKey;
@@ -218,6 +218,7 @@ fn meta_of(meta: &ObjectMeta) -> Meta {
         generation: meta.generation,
         created: meta.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second()),
         version: version(meta),
+        resync_at: meta.annotations.as_ref().and_then(|all| all.get(RESYNC_AT)).cloned(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::context::Context;
 use super::metrics::WorkLabels;
 use super::queue::Outcome;
-use super::{apply, files, objects, pods, read, statuses};
+use super::{apply, files, objects, pods, read, resync, statuses};
 use crate::provision::Dirty;
 
 /// How many workers there are. Writes to one site's objects go on side by side; the API server sets the pace beyond that.
@@ -32,12 +32,13 @@ pub fn start(ctx: &Arc<Context>) {
     }
 }
 
-async fn look_at(ctx: &Context, thing: &Dirty) -> Result<Outcome, apply::Error> {
+async fn look_at(ctx: &Arc<Context>, thing: &Dirty) -> Result<Outcome, apply::Error> {
     match thing {
         Dirty::Read(kind, key) => read::read(ctx, *kind, key).await,
         Dirty::Shard(site, slot) => files::write(ctx, site, *slot).await,
         Dirty::Objects(site) => objects::write(ctx, site).await,
         Dirty::Pods(site) => pods::tell(ctx, site).await,
+        Dirty::Resync(site) => Ok(resync::tell(ctx, site)),
         Dirty::SiteStatus(site) => statuses::write_site(ctx, site).await,
         Dirty::PhoneStatus(phone) => statuses::write_phone(ctx, phone).await,
     }
@@ -49,6 +50,7 @@ fn name(thing: &Dirty) -> &'static str {
         Dirty::Shard(..) => "files",
         Dirty::Objects(_) => "objects",
         Dirty::Pods(_) => "pods",
+        Dirty::Resync(_) => "resync",
         Dirty::SiteStatus(_) => "site-status",
         Dirty::PhoneStatus(_) => "phone-status",
     }
@@ -56,7 +58,7 @@ fn name(thing: &Dirty) -> &'static str {
 
 fn describe(thing: &Dirty) -> String {
     match thing {
-        Dirty::Read(_, key) | Dirty::Objects(key) | Dirty::Pods(key) => key.to_string(),
+        Dirty::Read(_, key) | Dirty::Objects(key) | Dirty::Pods(key) | Dirty::Resync(key) => key.to_string(),
         Dirty::SiteStatus(key) | Dirty::PhoneStatus(key) => key.to_string(),
         Dirty::Shard(site, slot) => format!("{site} {}", slot.suffix()),
     }

@@ -10,6 +10,7 @@ pub mod mac;
 pub mod model;
 pub mod parameter;
 pub mod ringlist;
+pub mod syncinfo;
 mod table;
 pub mod text;
 pub mod zone;

@@ -43,6 +43,7 @@ pub const ALL: &[Advice] = &[
     PASSWORD_LONG,
     PLACEHOLDER,
     PROXY_BACKUP,
+    RESYNC_TIME,
     RING_FORMAT,
     RING_MISSING,
     SNTP_OFF,
@@ -214,6 +215,12 @@ pub const PROXY_BACKUP: Advice = Advice {
     code: "ProxyBackup",
     why: "whichever proxy does not answer, all requests go there, and it was seen to keep phones from using a line's own proxy",
     do_this: "leave it unset unless there is a second server for everything",
+};
+/// `ResyncTime`
+pub const RESYNC_TIME: Advice = Advice {
+    code: "ResyncTime",
+    why: "the annotation asks for phones to restart if they have not since then, so it must be a time with a zone",
+    do_this: "write it as in 2026-11-24T05:30:00Z, which `date -u +%FT%TZ` prints",
 };
 /// `RingFormat`
 pub const RING_FORMAT: Advice = Advice {

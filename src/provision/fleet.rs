@@ -6,6 +6,7 @@
 mod firmware;
 mod observe;
 mod phones;
+mod resync;
 mod rollout;
 mod sites;
 mod speak;
@@ -27,6 +28,7 @@ use super::digest::{Digest, HashKey};
 use super::firmware::Inventory;
 use super::observed::{Callers, CommonFetches, Fetch, Seen, Strangers};
 use super::phone::{LineIdentity, PhonePlan};
+use super::resync::Telling;
 use super::shards::{Content, Shards, Slot};
 use super::site::SitePlan;
 use super::upgrade::Track;
@@ -43,6 +45,8 @@ pub struct Meta {
     pub created: i64,
     /// Which version of the object this is; later ones are larger.
     pub version: u64,
+    /// When somebody asked for phones to restart: the annotation `dialtone.dev/resync-at`.
+    pub resync_at: Option<String>,
 }
 
 /// A kind of object that others refer to.
@@ -65,6 +69,8 @@ pub enum Dirty {
     Objects(Key),
     /// A site's pods, which should look at their files.
     Pods(Key),
+    /// A site's phones that are to be told to fetch a change.
+    Resync(Key),
     /// A site's status.
     SiteStatus(Key),
     /// A phone's status.
@@ -105,6 +111,8 @@ struct Site {
     /// The files of each image that phones want, with their sizes.
     parts: BTreeMap<String, Vec<(String, u64)>>,
     callers: Callers,
+    /// Phones that are to be told to fetch a change, now or later.
+    pending: BTreeSet<Key>,
     counts: Tally<i64>,
     strangers: Strangers,
     common: CommonFetches,
@@ -138,6 +146,8 @@ struct Phone {
     seen: Seen,
     /// What its requests tell of its firmware.
     track: Track,
+    /// What is known of telling it to fetch a change.
+    telling: Telling,
     status: Known<SipPhoneStatus>,
 }
 

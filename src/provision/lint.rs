@@ -4,7 +4,7 @@ use crate::api::{DialRule, PhoneSiteSpec, Ring, SipPhoneSpec, UnsetParameters};
 use crate::phone::dialplan::{Matcher, TONES, When};
 use crate::phone::image::{self, Image, Protocol, Release};
 use crate::phone::parameter::Kind;
-use crate::phone::ringlist;
+use crate::phone::{ringlist, syncinfo};
 
 use super::advice::{self, Advice};
 use super::diagnostic::Diagnostic;
@@ -51,6 +51,12 @@ pub fn phone(spec: &SipPhoneSpec, values: &Values, base: &PhoneBase, found: &mut
 fn common(values: &Values, image: Option<&str>, found: &mut Vec<Diagnostic>) {
     if let Some(field) = values.field("image_version") {
         image_name(field, values.given("image_version"), found);
+    }
+    if let (Some(field), Some(syncinfo::MARK)) = (values.field("sync"), values.given("sync")) {
+        found.push(Diagnostic::invalid(
+            field,
+            "is what syncinfo.xml says, so that no phone would ever restart when it is told to: choose another",
+        ));
     }
     if let (Some(field), Some(_)) = (values.field("dyn_tftp_addr"), values.given("dyn_tftp_addr")) {
         tell(found, advice::DYN_TFTP, field, "is set");

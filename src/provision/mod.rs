@@ -13,6 +13,7 @@ mod lint;
 mod observed;
 mod phone;
 mod phone_status;
+pub mod resync;
 mod shards;
 mod site;
 mod site_status;

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::api::{LineStatus, PhoneFirmwareStatus, SipPhoneStatus, Stage};
+use crate::api::{LineStatus, PhoneFirmwareStatus, ResyncStatus, SipPhoneStatus, Stage};
 
 use super::diagnostic::Diagnostic;
 use super::observed::{Seen, seconds};
@@ -57,6 +57,15 @@ pub struct PhoneFacts<'a> {
     pub lines: &'a [LineIdentity],
 }
 
+/// What is known of telling a phone to fetch a change.
+#[derive(Clone, Debug, Default)]
+pub struct ResyncFacts {
+    /// Whether there is nothing to tell, and otherwise why it has not taken the change yet; nothing where nobody wants it told.
+    pub said: Option<(bool, &'static str, String)>,
+    /// When it was told.
+    pub status: Option<ResyncStatus>,
+}
+
 /// How often a status is written only because a phone was seen again.
 const SEEN_EVERY: i64 = 600;
 
@@ -70,28 +79,58 @@ pub fn is_in_sync(facts: &PhoneFacts<'_>) -> bool {
     sync_problem(facts).is_none()
 }
 
-fn sync_problem(facts: &PhoneFacts<'_>) -> Option<(&'static str, &'static str)> {
-    let Some((_, hash)) = &facts.file else {
-        return Some(("NotServed", "there is nothing for the phone to fetch yet"));
-    };
+/// Why a phone does not run what it should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SyncProblem {
+    /// There is no file for it.
+    Nothing,
+    /// It never fetched its file.
+    NeverFetched,
+    /// It fetched an older one.
+    Outdated,
+    /// It fetched an older `SIPDefault.cnf`.
+    CommonOutdated,
+    /// What is served is not the newest.
+    NotServed,
+}
+
+impl SyncProblem {
+    fn said(self) -> (&'static str, &'static str) {
+        match self {
+            SyncProblem::Nothing => ("NotServed", "there is nothing for the phone to fetch yet"),
+            SyncProblem::NeverFetched => ("NeverFetched", "the phone has not fetched its configuration yet"),
+            SyncProblem::Outdated => {
+                ("Outdated", "the phone has fetched an older configuration; it takes the new one when it restarts")
+            }
+            SyncProblem::CommonOutdated => {
+                ("CommonOutdated", "the phone has not fetched the newest SIPDefault.cnf; it takes it when it restarts")
+            }
+            SyncProblem::NotServed => {
+                ("NotServed", "the newest specification is not served; the phone runs the last good one")
+            }
+        }
+    }
+}
+
+/// Why the phone does not run what it should; nothing if it does.
+pub fn sync_problem(facts: &PhoneFacts<'_>) -> Option<SyncProblem> {
+    let Some((_, hash)) = &facts.file else { return Some(SyncProblem::Nothing) };
     match (&facts.seen.fetched, &facts.seen.common, &facts.common) {
-        (None, ..) => Some(("NeverFetched", "the phone has not fetched its configuration yet")),
-        (Some(fetched), ..) if fetched != hash => {
-            Some(("Outdated", "the phone has fetched an older configuration; it takes the new one when it restarts"))
-        }
-        (_, common, Some(wanted)) if common.as_ref() != Some(wanted) => Some((
-            "CommonOutdated",
-            "the phone has not fetched the newest SIPDefault.cnf; it takes it when it restarts",
-        )),
-        _ if !facts.current => {
-            Some(("NotServed", "the newest specification is not served; the phone runs the last good one"))
-        }
+        (None, ..) => Some(SyncProblem::NeverFetched),
+        (Some(fetched), ..) if fetched != hash => Some(SyncProblem::Outdated),
+        (_, common, Some(wanted)) if common.as_ref() != Some(wanted) => Some(SyncProblem::CommonOutdated),
+        _ if !facts.current => Some(SyncProblem::NotServed),
         _ => None,
     }
 }
 
 /// The status; what did not change is as in `before`.
-pub fn phone_status(facts: &PhoneFacts<'_>, before: &SipPhoneStatus, now: Timestamp) -> SipPhoneStatus {
+pub fn phone_status(
+    facts: &PhoneFacts<'_>,
+    resync: ResyncFacts,
+    before: &SipPhoneStatus,
+    now: Timestamp,
+) -> SipPhoneStatus {
     let mut conditions = Conditions::new(&before.conditions, facts.generation, now);
     let (accepted, reason, message) = acceptance(facts.found);
     conditions.set("Accepted", accepted, reason, &message);
@@ -110,9 +149,12 @@ pub fn phone_status(facts: &PhoneFacts<'_>, before: &SipPhoneStatus, now: Timest
     conditions.set("Served", served, served_reason, served_message);
     let (stage, stage_reason, stage_message) = &facts.stage;
     conditions.set("FirmwareStaged", *stage != Stage::Pending, stage_reason, stage_message);
-    match sync_problem(facts) {
+    match sync_problem(facts).map(SyncProblem::said) {
         None => conditions.set("InSync", true, "Fetched", "the phone fetched its newest configuration"),
         Some((reason, message)) => conditions.set("InSync", false, reason, message),
+    }
+    if let Some((holds, reason, message)) = &resync.said {
+        conditions.set("Resynced", *holds, reason, message);
     }
 
     let firmware_pending = *stage == Stage::Pending;
@@ -141,6 +183,7 @@ pub fn phone_status(facts: &PhoneFacts<'_>, before: &SipPhoneStatus, now: Timest
         fetched_common_hash: facts.seen.common.clone(),
         last_seen: last_seen(facts.seen, before),
         firmware: Some(firmware(facts, before, now)),
+        resync: resync.status,
         lines: facts
             .lines
             .iter()

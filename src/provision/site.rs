@@ -7,7 +7,7 @@ use crate::phone::dialplan;
 use crate::phone::image::{self, Image, Release};
 use crate::phone::model::MAX_LINES;
 use crate::phone::parameter::{Parameter, Place, check_file_name, check_host};
-use crate::phone::{boot, ringlist, text};
+use crate::phone::{boot, ringlist, syncinfo, text};
 
 use super::File;
 use super::advice;
@@ -15,6 +15,7 @@ use super::diagnostic::{Diagnostic, reason};
 use super::digest::Digest;
 use super::firmware;
 use super::lint;
+use super::resync::Hours;
 use super::values::{Secrets, Values};
 
 /// What a phone's own file depends on.
@@ -45,6 +46,8 @@ pub struct SitePlan {
     pub sources: Vec<String>,
     /// What firmware files must hash to.
     pub checksums: BTreeMap<String, String>,
+    /// When phones may be told to fetch a change; at any time if nobody says.
+    pub hours: Option<Hours>,
 }
 
 impl SitePlan {
@@ -59,10 +62,11 @@ pub fn release(image: Option<&str>) -> Option<Release> {
     image.and_then(Image::parse).and_then(|image| image.release)
 }
 
-/// Renders a site. `None` while a Secret is unread; errors are among `found`, and then the plan must not be served.
+/// Renders a site; `notifies` if one of its phones is told of changes by SIP NOTIFY. `None` while a Secret is unread; errors are among `found`, and then the plan must not be served.
 pub fn plan(
     spec: &PhoneSiteSpec,
     staged: &BTreeSet<String>,
+    notifies: bool,
     secrets: &Secrets<'_>,
     found: &mut Vec<Diagnostic>,
 ) -> Option<SitePlan> {
@@ -106,6 +110,9 @@ pub fn plan(
     if !spec.ring_list.is_empty() {
         files.push(File::new(ringlist::FILE, ring_list(spec, found)));
     }
+    if notifies {
+        files.push(File::new(syncinfo::FILE, syncinfo::write()));
+    }
     // A phone is told of a loader's era only when its files are there; the 2.2 image is only a stepping stone.
     let bootstrap = firmware_spec.bootstrap.or_else(|| {
         let image = image.as_deref()?;
@@ -121,8 +128,23 @@ pub fn plan(
 
     let base = PhoneBase { unset: spec.unset_parameters, image, rollout, proxies: proxies(&values) };
     let sources = spec.config_maps().map(str::to_owned).collect();
-    let plan = SitePlan { base, files, secret: values.secret, bootstrap, sources, checksums: firmware_spec.checksums };
+    let hours = hours(spec, found);
+    let (secret, checksums) = (values.secret, firmware_spec.checksums);
+    let plan = SitePlan { base, files, secret, bootstrap, sources, checksums, hours };
     (!values.unread).then_some(plan)
+}
+
+/// When phones may be told to fetch a change.
+fn hours(spec: &PhoneSiteSpec, found: &mut Vec<Diagnostic>) -> Option<Hours> {
+    let window = spec.resync.as_ref()?.window.as_ref()?;
+    let usual = spec.settings.0.get("timeZone").and_then(serde_json::Value::as_str);
+    match Hours::new(window, usual) {
+        Ok(hours) => Some(hours),
+        Err((field, problem)) => {
+            found.push(Diagnostic::invalid(format!("spec.resync.window.{field}"), problem));
+            None
+        }
+    }
 }
 
 /// The proxies of all lines: where a line has none of its own, the phone takes that of line 1.

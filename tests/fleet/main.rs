@@ -5,6 +5,7 @@ mod advice;
 mod properties;
 #[path = "../support/reader.rs"]
 mod reader;
+mod resync;
 mod upgrades;
 
 use std::collections::BTreeMap;
@@ -21,7 +22,7 @@ fn key(name: &str) -> Key {
 }
 
 fn meta(name: &str, generation: i64, created: i64) -> Meta {
-    Meta { key: key(name), generation: Some(generation), created, version: generation as u64 }
+    Meta { key: key(name), generation: Some(generation), created, version: generation as u64, resync_at: None }
 }
 
 fn site(fleet: &mut Fleet, generation: i64, spec: Value) {

@@ -52,6 +52,9 @@ impl Fleet {
         if news || !changed.is_empty() {
             self.mark(Dirty::SiteStatus(site.clone()));
             self.mark(Dirty::Pods(site.clone()));
+            if self.sites.get(site).is_some_and(|entry| !entry.pending.is_empty()) {
+                self.mark(Dirty::Resync(site.clone()));
+            }
             self.restage(site);
         }
         true

@@ -12,16 +12,19 @@ impl Fleet {
         let key = meta.key.clone();
         let site = key.sibling(&spec.site_ref.name);
         let mut before = BTreeSet::new();
+        let mut resync_changed = spec.resync.is_some() || meta.resync_at.is_some();
         if let Some(entry) = self.phones.get_mut(&key) {
             if meta.version >= entry.status.version {
                 entry.status = Known { status, version: meta.version };
             }
-            let changed = entry.meta.generation != meta.generation || *entry.spec != spec;
+            let asked = entry.meta.resync_at != meta.resync_at;
+            let changed = entry.meta.generation != meta.generation || *entry.spec != spec || asked;
             let created = entry.meta.created;
             entry.meta = Meta { created, ..meta };
             if !changed {
                 return;
             }
+            resync_changed = asked || entry.spec.resync != spec.resync;
             before = references(&key, &entry.spec);
             let old_site = key.sibling(&entry.spec.site_ref.name);
             entry.spec = Arc::new(spec);
@@ -53,6 +56,7 @@ impl Fleet {
                 told_at: None,
                 tally: Tally::default(),
                 seen,
+                telling: Telling::recover(status.resync.as_ref()),
                 track: Track::new(Upgrade::recover(status.firmware.as_ref())),
                 status: Known { status, version: meta.version },
                 meta,
@@ -61,6 +65,10 @@ impl Fleet {
         }
         let now = self.phones.get(&key).map(|entry| references(&key, &entry.spec)).unwrap_or_default();
         self.refer(Reference::Secret, &User::Phone(key.clone()), &before, &now);
+        if resync_changed {
+            // The site serves syncinfo.xml for those that are told by NOTIFY.
+            self.todo_sites.insert(site.clone());
+        }
         self.by_site.entry(site).or_default().insert(key.clone());
         self.todo_phones.insert(key);
     }
@@ -70,6 +78,9 @@ impl Fleet {
         let Some(entry) = self.phones.get(key) else { return };
         let before = references(key, &entry.spec);
         let site = key.sibling(&entry.spec.site_ref.name);
+        if entry.spec.resync.is_some() || entry.meta.resync_at.is_some() {
+            self.todo_sites.insert(site.clone());
+        }
         self.unplace(key);
         self.claim(key, None, Vec::new());
         self.want_image(key, None);
@@ -146,6 +157,7 @@ impl Fleet {
         let told = self.phones.get(key).and_then(|entry| entry.told.as_deref());
         let plan = phone::plan(spec, base, told, &secrets, &mut found);
         self.conflicts(key, &mut found);
+        self.phones.get(key).into_iter().for_each(|entry| resync::check_request(&entry.meta, &mut found));
         if site.plan.is_none() && !site.unread {
             let why = format!("PhoneSite {} cannot be served: its own conditions say why", site_key.name);
             found.push(Diagnostic::error(reason::SITE_INVALID, "spec.siteRef.name", why));
@@ -249,6 +261,7 @@ impl Fleet {
         if let Some(site) = self.sites.get_mut(&home) {
             site.phones.remove(key);
             site.callers.forget(key);
+            site.pending.remove(key);
             site.counts.shift(tally, Tally::default());
             if let Some(address) = entry.seen.address
                 && let Some(set) = site.by_address.get_mut(&address)

@@ -14,13 +14,17 @@ impl Fleet {
             if meta.version >= entry.status.version {
                 entry.status = Known { status, version: meta.version };
             }
-            let changed = entry.meta.generation != meta.generation || *entry.spec != spec;
+            let retell = entry.meta.resync_at != meta.resync_at || entry.spec.resync != spec.resync;
+            let changed = entry.meta.generation != meta.generation || *entry.spec != spec || retell;
             entry.meta = meta;
             if changed {
                 let before = references(&entry.spec);
                 entry.spec = Arc::new(spec);
                 self.refer_site(&key, before);
-                self.todo_sites.insert(key);
+                self.todo_sites.insert(key.clone());
+            }
+            if retell {
+                self.mark_all(&key);
             }
             return;
         }
@@ -39,6 +43,7 @@ impl Fleet {
             images: BTreeMap::new(),
             parts: BTreeMap::new(),
             callers: Callers::default(),
+            pending: BTreeSet::new(),
             staged: status.firmware.iter().flat_map(|f| f.staged.iter().cloned()).collect(),
             counts: Tally::default(),
             strangers: Strangers::default(),
@@ -75,7 +80,7 @@ impl Fleet {
         self.todo_rolls.remove(key);
         self.todo_phones.extend(phones);
         self.todo_phones.extend(self.by_site.get(key).into_iter().flatten().cloned());
-        self.dirty.retain(|dirty| !matches!(dirty, Dirty::Shard(site, _) | Dirty::Objects(site) | Dirty::Pods(site) | Dirty::SiteStatus(site) if site == key));
+        self.dirty.retain(|dirty| !matches!(dirty, Dirty::Shard(site, _) | Dirty::Objects(site) | Dirty::Pods(site) | Dirty::Resync(site) | Dirty::SiteStatus(site) if site == key));
     }
 
     /// What the operator wrote as a site's status, and the version of the object that has it.
@@ -143,7 +148,7 @@ impl Fleet {
         let Some(entry) = self.sites.get(key) else { return };
         let mut found = Vec::new();
         let secrets = |secret: &SecretKey| self.secret_value(&key.namespace, secret);
-        let plan = site::plan(&entry.spec, &entry.staged, &secrets, &mut found);
+        let plan = site::plan(&entry.spec, &entry.staged, self.notifies(key), &secrets, &mut found);
         if let Some(plan) = &plan
             && entry.spec.config_maps().next().is_some()
             && let Some(inventory) = self.inventory(key, plan)
@@ -153,6 +158,7 @@ impl Fleet {
         } else if plan.is_some() && entry.spec.config_maps().next().is_none() {
             lint::files(&entry.spec.ring_list, &[], &self.folder, &mut found);
         }
+        resync::check_request(&entry.meta, &mut found);
         let broken = found.iter().any(Diagnostic::is_error);
         let before = entry.plan.clone();
         let unread = plan.is_none() && !broken;
@@ -233,7 +239,7 @@ fn recovered_plan(entry: &Site, next: Option<&SitePlan>) -> Option<SitePlan> {
     let base = next.map(|plan| plan.base.clone()).unwrap_or_default();
     let sources =
         next.map(|plan| plan.sources.clone()).unwrap_or_else(|| references(&entry.spec).1.into_iter().collect());
-    Some(SitePlan { base, files, secret, bootstrap: None, sources, checksums: BTreeMap::new() })
+    Some(SitePlan { base, files, secret, bootstrap: None, sources, checksums: BTreeMap::new(), hours: None })
 }
 
 /// Common files that are still in the object of the other kind when the operator starts.

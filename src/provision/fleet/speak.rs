@@ -15,7 +15,7 @@ impl Fleet {
         self.settle();
         let facts = self.phone_facts(key)?;
         let before = &self.phones.get(key)?.status.status;
-        let after = phone_status(&facts, before, now);
+        let after = phone_status(&facts, self.resync_facts(key, &facts, now), before, now);
         (after != *before).then(|| (before.clone(), after))
     }
 
@@ -32,7 +32,8 @@ impl Fleet {
     pub fn current_status(&mut self, phone: &Key, now: Timestamp) -> Option<SipPhoneStatus> {
         self.settle();
         let facts = self.phone_facts(phone)?;
-        Some(phone_status(&facts, &self.phones.get(phone)?.status.status, now))
+        let resync = self.resync_facts(phone, &facts, now);
+        Some(phone_status(&facts, resync, &self.phones.get(phone)?.status.status, now))
     }
 
     /// Whether a phone's newest file is on its way to the pods: soon there is more to say.
@@ -74,9 +75,10 @@ impl Fleet {
             site.counts.shift(before, tally);
             self.mark(Dirty::SiteStatus(home));
         }
+        self.settle_resync(key);
     }
 
-    fn phone_facts(&self, key: &Key) -> Option<PhoneFacts<'_>> {
+    pub(super) fn phone_facts(&self, key: &Key) -> Option<PhoneFacts<'_>> {
         let phone = self.phones.get(key).filter(|phone| !phone.unread)?;
         let site = phone.home.as_ref().and_then(|home| self.sites.get(home));
         let hash_key = site.and_then(|site| site.hash_key.as_ref());
@@ -116,7 +118,7 @@ impl Fleet {
         })
     }
 
-    fn served(&self, site: &Site, files: &[crate::provision::File]) -> Served {
+    pub(super) fn served(&self, site: &Site, files: &[crate::provision::File]) -> Served {
         if self.offline {
             return Served::Everywhere;
         }

@@ -1,0 +1,153 @@
+//! A NOTIFY for check-sync and the answer to it, as RFC 3261 and RFC 3265 have them, and the transaction between them
+//! without a socket or a clock in it.
+//!
+//! The crates for SIP bring a stack of transports, dialogs and timers; one request without a dialog needs none of it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// RFC 3261's T1: how long an answer may be on its way.
+const T1: Duration = Duration::from_millis(500);
+/// T2: the longest pause between two tries.
+const T2: Duration = Duration::from_secs(4);
+/// When the transaction is given up: 64 times T1.
+pub const LIMIT: Duration = T1.saturating_mul(64);
+
+/// A NOTIFY for check-sync.
+pub struct Notify {
+    branch: String,
+    call_id: String,
+    bytes: Vec<u8>,
+}
+
+impl Notify {
+    /// A request from one address to another, for the line of that name; `unique` tells it apart from all others.
+    pub fn new(from: SocketAddr, to: SocketAddr, line: Option<&str>, unique: &str) -> Notify {
+        let branch = format!("z9hG4bK{unique}");
+        let call_id = format!("{unique}@{}", from.ip());
+        let user = line.map(|line| format!("{}@", escape(line))).unwrap_or_default();
+        let text = format!(
+            "NOTIFY sip:{user}{to} SIP/2.0\r\n\
+             Via: SIP/2.0/UDP {from};branch={branch};rport\r\n\
+             Max-Forwards: 70\r\n\
+             From: <sip:dialtone@{from}>;tag={unique}\r\n\
+             To: <sip:{user}{to}>\r\n\
+             Call-ID: {call_id}\r\n\
+             CSeq: 1 NOTIFY\r\n\
+             Contact: <sip:dialtone@{from}>\r\n\
+             Event: check-sync\r\n\
+             Subscription-State: terminated\r\n\
+             User-Agent: dialtone\r\n\
+             Content-Length: 0\r\n\
+             \r\n"
+        );
+        Notify { branch, call_id, bytes: text.into_bytes() }
+    }
+
+    /// What is sent.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The status and its words, if a datagram answers this request.
+    pub fn answered(&self, datagram: &[u8]) -> Option<(u16, String)> {
+        let text = String::from_utf8_lossy(datagram);
+        let mut lines = text.split("\r\n").flat_map(|line| line.split('\n'));
+        let mut first = lines.next()?.splitn(3, ' ');
+        if !first.next()?.eq_ignore_ascii_case("SIP/2.0") {
+            return None;
+        }
+        let status = first.next()?.parse().ok().filter(|status| (100..700).contains(status))?;
+        let words = first.next().unwrap_or_default().trim().to_owned();
+        let (mut branch, mut call_id, mut sequence) = (false, false, false);
+        for line in lines.take_while(|line| !line.is_empty()) {
+            let Some((name, value)) = line.split_once(':') else { continue };
+            let value = value.trim();
+            match name.trim().to_ascii_lowercase().as_str() {
+                "via" | "v" => {
+                    branch |= value.split([';', ',']).any(|part| part.trim() == format!("branch={}", self.branch))
+                }
+                "call-id" | "i" => call_id = value == self.call_id,
+                "cseq" => sequence = value.split_whitespace().eq(["1", "NOTIFY"]),
+                _ => {}
+            }
+        }
+        (branch && call_id && sequence).then_some((status, words))
+    }
+}
+
+/// A user part as a URI holds it: RFC 3261's unreserved and user-unreserved characters stand for themselves.
+fn escape(user: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&byte);
+    user.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
+/// When the request is sent again, after it was sent so often: RFC 3261's timer E. A provisional answer makes it patient.
+pub fn pause(sent: u32, provisional: bool) -> Duration {
+    if provisional { T2 } else { T1.saturating_mul(1 << sent.saturating_sub(1).min(8)).min(T2) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn notify() -> Notify {
+        Notify::new("10.0.0.1:5070".parse().unwrap(), "10.0.0.9:5060".parse().unwrap(), Some("71 01"), "abc")
+    }
+
+    fn answer(status: &str, cseq: &str) -> String {
+        format!(
+            "SIP/2.0 {status}\r\nv: SIP/2.0/UDP 10.0.0.1:5070;received=10.0.0.1;branch=z9hG4bKabc;rport=5070\r\nFrom: <sip:dialtone@10.0.0.1:5070>;tag=abc\r\nTo: <sip:71%2001@10.0.0.9:5060>;tag=1\r\nCall-ID: abc@10.0.0.1\r\nCSeq: {cseq}\r\nContent-Length: 0\r\n\r\n"
+        )
+    }
+
+    #[test]
+    fn the_request_is_complete_and_its_lines_end_as_they_should() {
+        let text = String::from_utf8(notify().bytes).unwrap();
+        assert!(text.starts_with(
+            "NOTIFY sip:71%2001@10.0.0.9:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.1:5070;branch=z9hG4bKabc"
+        ));
+        for header in
+            ["From:", "To:", "Call-ID:", "CSeq: 1 NOTIFY", "Max-Forwards:", "Event: check-sync", "Content-Length: 0"]
+        {
+            assert!(text.contains(&format!("\r\n{header}")), "{header}");
+        }
+        assert!(text.ends_with("\r\n\r\n") && !text.replace("\r\n", "").contains(['\r', '\n']));
+    }
+
+    #[test]
+    fn only_an_answer_to_this_request_counts() {
+        let notify = notify();
+        assert_eq!(notify.answered(answer("200 OK", "1 NOTIFY").as_bytes()), Some((200, "OK".into())));
+        assert_eq!(notify.answered(answer("489 Bad Event", "1 NOTIFY").as_bytes()), Some((489, "Bad Event".into())));
+        assert_eq!(notify.answered(answer("200 OK", "2 NOTIFY").as_bytes()), None);
+        assert_eq!(notify.answered(answer("200 OK", "1 NOTIFY").replace("Kabc", "Kabd").as_bytes()), None);
+        assert_eq!(notify.answered(answer("200 OK", "1 NOTIFY").replace("abc@", "x@").as_bytes()), None);
+        assert_eq!(notify.answered(b"OPTIONS sip:a@b SIP/2.0\r\n\r\n"), None);
+    }
+
+    #[test]
+    fn it_is_sent_again_as_the_rfc_says() {
+        let (mut at, mut sent, mut times) = (Duration::ZERO, 0, Vec::new());
+        while at < LIMIT {
+            times.push(at.as_millis());
+            sent += 1;
+            at += pause(sent, false);
+        }
+        assert_eq!(times, [0, 500, 1500, 3500, 7500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500]);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_arrives_makes_it_stumble(datagram in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = notify().answered(&datagram);
+        }
+
+        #[test]
+        fn no_name_ends_a_line(line in "\\PC{0,40}") {
+            let text = String::from_utf8(Notify::new("1.1.1.1:1".parse().unwrap(), "2.2.2.2:2".parse().unwrap(), Some(&line), "u").bytes).unwrap();
+            prop_assert_eq!(text.split("\r\n").count(), 14);
+        }
+    }
+}
