@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::api::{GROUP, PhoneSite, SecretKey, SipPhone};
+use crate::api::{GROUP, PhoneSite, RESYNC_AT, SecretKey, SipPhone};
 use crate::provision::firmware::{FirmwareFile, Inventory};
 use crate::provision::{Dirty, Fleet, Key, Meta, Reference};
 
@@ -218,12 +219,18 @@ impl Manifests {
         let gone_sites: Vec<Key> = fleet.sites().filter(|key| !self.sites.contains_key(*key)).cloned().collect();
         gone_phones.iter().for_each(|key| fleet.remove_phone(key));
         gone_sites.iter().for_each(|key| fleet.remove_site(key));
-        let meta = |key: &Key| Meta { key: key.clone(), generation: None, created: 0, version: 0, resync_at: None };
+        let meta = |key: &Key, meta: &ObjectMeta| Meta {
+            key: key.clone(),
+            generation: None,
+            created: 0,
+            version: 0,
+            resync_at: meta.annotations.as_ref().and_then(|all| all.get(RESYNC_AT)).cloned(),
+        };
         for (key, (site, _)) in &self.sites {
-            fleet.set_site(meta(key), site.spec.clone(), site.status.clone().unwrap_or_default());
+            fleet.set_site(meta(key, &site.metadata), site.spec.clone(), site.status.clone().unwrap_or_default());
         }
         for (key, (phone, _)) in &self.phones {
-            fleet.set_phone(meta(key), phone.spec.clone(), phone.status.clone().unwrap_or_default());
+            fleet.set_phone(meta(key, &phone.metadata), phone.spec.clone(), phone.status.clone().unwrap_or_default());
         }
         for (key, data) in &self.secrets {
             if fleet.refers_to(Reference::Secret, key) {
@@ -274,7 +281,7 @@ pub fn inventory(data: &BTreeMap<String, bytes::Bytes>) -> Inventory {
     data.iter().map(|(name, bytes)| (name.clone(), FirmwareFile::new(name, bytes))).collect()
 }
 
-fn key(meta: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta) -> anyhow::Result<Key> {
+fn key(meta: &ObjectMeta) -> anyhow::Result<Key> {
     let name = meta.name.clone().context("metadata.name is missing")?;
     let namespace = meta.namespace.clone().unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
     // Both become folders: nothing that the API server would refuse may come that far.

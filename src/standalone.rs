@@ -15,8 +15,10 @@ use tokio::sync::mpsc;
 
 use crate::api::PhoneFirmwareStatus;
 use crate::manifests::{Manifests, inventory};
+use crate::provision::resync::Problem;
 use crate::provision::{Fetch, Fleet, Key};
 use crate::render;
+use crate::resync;
 use crate::tftp::library::{Change, Library, Snapshot};
 use crate::tftp::metrics::Metrics;
 use crate::tftp::reporter::Reporter;
@@ -59,6 +61,8 @@ struct Standalone {
     site: Option<Key>,
     query: Query,
     shown: String,
+    /// What came of telling phones to fetch a change.
+    told: mpsc::UnboundedSender<(Key, Result<(), Problem>)>,
 }
 
 /// Look again this often, in case a change was not noticed.
@@ -84,6 +88,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         watcher.watch(path, RecursiveMode::Recursive).with_context(|| format!("cannot watch {}", path.display()))?;
     }
     let mut news = reporter.subscribe();
+    let (told, mut answers) = mpsc::unbounded_channel();
     let mut shell = Standalone {
         args,
         fleet: Fleet::offline(),
@@ -94,6 +99,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         site: None,
         query: Query::default(),
         shown: String::new(),
+        told,
     };
     shell.load().context("the manifests cannot be served")?;
     let server = Server::start(&config, library, reporter, Arc::new(Metrics::default()))?;
@@ -109,8 +115,10 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             }
             _ = poll.tick() => shell.reload(),
             _ = news.changed() => shell.note_fetches(),
+            Some((phone, result)) = answers.recv() => shell.fleet.note_resync(&phone, result),
             _ = tokio::signal::ctrl_c() => break,
         }
+        shell.resync();
         shell.show();
     }
     tokio::task::spawn_blocking(move || server.stop(Duration::from_secs(5))).await?;
@@ -187,6 +195,23 @@ impl Standalone {
         };
         for record in &report.journal.records {
             self.fleet.fetched(&site, &Fetch::from(record));
+        }
+    }
+
+    /// Tells those phones to fetch a change whose turn it is.
+    fn resync(&mut self) {
+        let Some(site) = self.site.clone() else { return };
+        let (orders, _) = self.fleet.resync_orders(&site, Timestamp::now());
+        for order in orders {
+            let told = self.told.clone();
+            tokio::spawn(async move {
+                let result = resync::tell(&order).await;
+                if let Err(problem) = &result {
+                    eprintln!("{}: {}", order.phone.name, problem.message);
+                }
+                // Nobody listens any more only when the program ends.
+                let _ = told.send((order.phone, result));
+            });
         }
     }
 

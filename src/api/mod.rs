@@ -18,8 +18,11 @@ pub use site::{
 };
 pub use status::{
     FileCounts, LineStatus, PhoneCounts, PhoneFirmwareStatus, PhoneSiteStatus, ResyncStatus, SipPhoneStatus,
-    SiteFirmwareStatus, Stage, Unclaimed,
+    SiteFirmwareStatus, Stage, StageCount, Unclaimed,
 };
 
 /// The API group of both kinds.
 pub const GROUP: &str = "dialtone.dev";
+/// The annotation of a phone, or of a site for all of its phones, with which somebody asks for a restart: those are told that
+/// have not fetched their files since that time. It stands outside spec, so that what is in git does not undo it.
+pub const RESYNC_AT: &str = "dialtone.dev/resync-at";

@@ -213,6 +213,19 @@ pub struct SiteFirmwareStatus {
     /// What OS79XX.TXT names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bootstrap: Option<String>,
+    /// How many phones are at each stage of their upgrade; phones that should run no image in particular are not counted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["stage".to_string()]))]
+    pub stages: Vec<StageCount>,
+}
+
+/// How many phones are at a stage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+pub struct StageCount {
+    /// The stage.
+    pub stage: Stage,
+    /// How many phones.
+    pub phones: i64,
 }
 
 /// What is served.

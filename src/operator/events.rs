@@ -7,7 +7,7 @@ use kube::runtime::events::{Event, EventType};
 
 use super::apply::limited;
 use super::context::Context;
-use crate::api::GROUP;
+use crate::api::{GROUP, PhoneFirmwareStatus, Stage};
 use crate::provision::Key;
 
 /// One thing to say.
@@ -21,12 +21,15 @@ pub struct News {
     pub note: String,
 }
 
+/// Why a phone is not told, where somebody can do something about it.
+const RESYNC_PROBLEMS: [&str; 6] = ["NoAnswer", "NotBack", "NotSent", "Refused", "LoginFailed", "TelnetOff"];
+
 /// What changed in a way that a person should notice. The recorder takes events of one reason for repeats of each other,
 /// so every kind of news has a reason of its own.
 pub fn news(before: &[Condition], after: &[Condition]) -> Vec<News> {
     let find = |conditions: &[Condition], kind: &str| conditions.iter().find(|c| c.type_ == kind).cloned();
     let mut all = Vec::new();
-    for kind in ["Accepted", "FirmwareStaged", "InSync", "Suspended"] {
+    for kind in ["Accepted", "FirmwareStaged", "InSync", "Resynced", "Suspended"] {
         let (was, is) = (find(before, kind), find(after, kind));
         let same = |a: &Option<Condition>, b: &Option<Condition>| {
             a.as_ref().map(|c| (&c.status, &c.reason, &c.message))
@@ -49,12 +52,36 @@ pub fn news(before: &[Condition], after: &[Condition]) -> Vec<News> {
             "Accepted" if failed(&was) => all.push(news(false)),
             "FirmwareStaged" if is.status == "False" && is.reason != "Pending" => all.push(news(true)),
             "FirmwareStaged" if is.reason == "Staged" => all.push(news(false)),
+            "Resynced" if is.reason == "Told" => all.push(news(false)),
+            "Resynced" if RESYNC_PROBLEMS.contains(&is.reason.as_str()) => all.push(news(true)),
             "InSync" if is.status == "True" => all.push(news(false)),
             "Suspended" => all.push(news(false)),
             _ => {}
         }
     }
     all
+}
+
+/// What a person should notice of a phone's firmware. One upgrade makes two of them: that it began, and how it ended.
+pub fn firmware_news(before: Option<&PhoneFirmwareStatus>, after: Option<&PhoneFirmwareStatus>) -> Option<News> {
+    let after = after?;
+    let target = after.target.as_deref()?;
+    let was = before.map(|before| before.stage).unwrap_or_default();
+    let failures = |status: Option<&PhoneFirmwareStatus>| status.and_then(|status| status.failures).unwrap_or(0);
+    let how = after.message.as_deref().unwrap_or_default();
+    let news = |warning, reason: &str, note| Some(News { warning, reason: reason.to_owned(), note });
+    match after.stage {
+        Stage::Downloading if !matches!(was, Stage::Downloading | Stage::Failed) => {
+            news(false, "UpgradeStarted", format!("the phone takes {target}"))
+        }
+        Stage::Current if before.and_then(|before| before.running.as_deref()) != Some(target) => {
+            news(false, "Upgraded", format!("the phone runs {target}: {how}"))
+        }
+        Stage::Failed if was != Stage::Failed || failures(before) < failures(Some(after)) => {
+            news(true, "UpgradeFailed", format!("the phone does not run {target}: {how}"))
+        }
+        _ => None,
+    }
 }
 
 /// Publishes events. They are a courtesy: one that cannot be written is logged and forgotten.
@@ -95,6 +122,31 @@ mod tests {
             last_transition_time: time,
             observed_generation: None,
         }
+    }
+
+    #[test]
+    fn an_upgrade_makes_two_events_and_each_failure_one() {
+        let status = |stage, running: Option<&str>, failures| PhoneFirmwareStatus {
+            target: Some("P0S3-07-4-00".into()),
+            running: running.map(str::to_owned),
+            stage,
+            failures,
+            ..PhoneFirmwareStatus::default()
+        };
+        let story = [
+            status(Stage::Staged, Some("P0S3-06-3-00"), None),
+            status(Stage::Offered, Some("P0S3-06-3-00"), None),
+            status(Stage::Downloading, Some("P0S3-06-3-00"), None),
+            status(Stage::Failed, Some("P0S3-06-3-00"), Some(1)),
+            status(Stage::Failed, Some("P0S3-06-3-00"), Some(2)),
+            status(Stage::Downloading, Some("P0S3-06-3-00"), Some(2)),
+            status(Stage::Installing, Some("P0S3-06-3-00"), None),
+            status(Stage::Current, Some("P0S3-07-4-00"), None),
+            status(Stage::Current, Some("P0S3-07-4-00"), None),
+        ];
+        let told: Vec<String> =
+            story.windows(2).filter_map(|two| firmware_news(Some(&two[0]), Some(&two[1]))).map(|n| n.reason).collect();
+        assert_eq!(told, ["UpgradeStarted", "UpgradeFailed", "UpgradeFailed", "Upgraded"]);
     }
 
     #[test]

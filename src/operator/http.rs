@@ -39,7 +39,8 @@ async fn metrics(State(ctx): State<Arc<Context>>) -> impl IntoResponse {
     let (waiting, _, failing) = ctx.queue.depth();
     ctx.metrics.waiting.set(waiting as i64);
     ctx.metrics.failing.set(failing as i64);
-    let (sites, phones) = ctx.ask(|fleet| (fleet.sites().count(), fleet.phones().count()));
+    let (sites, phones, stages) = ctx.ask(|fleet| (fleet.sites().count(), fleet.phones().count(), fleet.stages()));
+    ctx.metrics.count_stages(stages);
     ctx.metrics.sites.set(sites as i64);
     ctx.metrics.phones.set(phones as i64);
     match ctx.metrics.text() {

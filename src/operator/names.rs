@@ -14,8 +14,6 @@ pub const SITE: &str = "dialtone.dev/site";
 pub const ROLE: &str = "dialtone.dev/role";
 /// The annotation of pods that makes the kubelet look at their files at once.
 pub const FILES: &str = "dialtone.dev/files";
-/// The annotation with which somebody asks for phones to restart.
-pub const RESYNC_AT: &str = "dialtone.dev/resync-at";
 /// The annotation with the digest of what was applied, so that a field that was taken away is noticed.
 pub const APPLIED: &str = "dialtone.dev/applied";
 

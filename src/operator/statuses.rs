@@ -30,7 +30,14 @@ pub async fn write_phone(ctx: &Context, key: &Key) -> Result<Outcome, Error> {
     let version = watch::version(&written.metadata);
     ctx.tell(|fleet| fleet.note_phone_status(key, written.status.unwrap_or_default(), version));
     if let Some(uid) = written.metadata.uid {
-        let news = events::news(&before.conditions, &after.conditions);
+        let mut news = events::news(&before.conditions, &after.conditions);
+        let upgrade = events::firmware_news(before.firmware.as_ref(), after.firmware.as_ref());
+        if upgrade.as_ref().is_some_and(|news| news.reason == "Upgraded")
+            && let Some(seconds) = ctx.ask(|fleet| fleet.upgrade_lasted(key))
+        {
+            ctx.metrics.upgrades.observe(seconds as f64);
+        }
+        news.extend(upgrade);
         events::publish(ctx, "SipPhone", key, &uid, news).await;
     }
     Ok(outcome)

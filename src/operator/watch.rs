@@ -21,9 +21,9 @@ use tokio::sync::mpsc;
 
 use super::apply::{DEPLOYMENT, Kind, NETWORK_POLICY, SERVICE, SERVICE_ACCOUNT};
 use super::context::{Context, Pod, SiteIdentity};
-use super::names::{FILES, RESYNC_AT, SITE, not_ours, ours, parse_shard, token};
+use super::names::{FILES, SITE, not_ours, ours, parse_shard, token};
 use super::{build, poll};
-use crate::api::{PhoneSite, SipPhone};
+use crate::api::{PhoneSite, RESYNC_AT, SipPhone};
 use crate::provision::digest::HashKey;
 use crate::provision::{Content, Dirty, Key, Meta, Reference, Slot};
 

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use crate::api::{PhoneSiteSpec, PhoneSiteStatus, SecretKey, SipPhoneSpec, SipPhoneStatus};
+use crate::api::{PhoneSiteSpec, PhoneSiteStatus, SecretKey, SipPhoneSpec, SipPhoneStatus, Stage};
 use crate::phone::Mac;
 
 use super::Key;
@@ -114,6 +114,8 @@ struct Site {
     /// Phones that are to be told to fetch a change, now or later.
     pending: BTreeSet<Key>,
     counts: Tally<i64>,
+    /// How many phones are at each stage of their firmware.
+    stages: BTreeMap<Stage, i64>,
     strangers: Strangers,
     common: CommonFetches,
     hash_key: Option<HashKey>,
@@ -143,6 +145,8 @@ struct Phone {
     /// When it was told of it; nothing before its files were looked at.
     told_at: Option<Timestamp>,
     tally: Tally<bool>,
+    /// The stage of its firmware, as it was counted last.
+    stage: Option<Stage>,
     seen: Seen,
     /// What its requests tell of its firmware.
     track: Track,

@@ -202,8 +202,8 @@ pub fn phone_status(
     }
 }
 
-/// How far the phone's firmware is, and since when.
-fn firmware(facts: &PhoneFacts<'_>, before: &SipPhoneStatus, now: Timestamp) -> PhoneFirmwareStatus {
+/// How far the phone's firmware is.
+pub fn firmware_stage(facts: &PhoneFacts<'_>, now: Timestamp) -> PhoneFirmwareStatus {
     let wanted = Wanted {
         target: facts.target,
         staged: (facts.stage.0, &facts.stage.2),
@@ -211,7 +211,12 @@ fn firmware(facts: &PhoneFacts<'_>, before: &SipPhoneStatus, now: Timestamp) -> 
         paused: facts.paused,
         parts: facts.parts,
     };
-    let mut status = stage(facts.upgrade, &wanted, now);
+    stage(facts.upgrade, &wanted, now)
+}
+
+/// The same, and since when.
+fn firmware(facts: &PhoneFacts<'_>, before: &SipPhoneStatus, now: Timestamp) -> PhoneFirmwareStatus {
+    let mut status = firmware_stage(facts, now);
     let before = before.firmware.as_ref();
     let same = before.filter(|before| before.stage == status.stage && before.target == status.target);
     status.since = match same.and_then(|before| before.since.clone()) {

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::api::{FileCounts, PhoneCounts, PhoneSiteStatus, SiteFirmwareStatus, Stage, Unclaimed};
+use crate::api::{FileCounts, PhoneCounts, PhoneSiteStatus, SiteFirmwareStatus, Stage, StageCount, Unclaimed};
 
 use super::diagnostic::Diagnostic;
 use super::phone_status::Served;
@@ -36,6 +36,8 @@ pub struct SiteFacts<'a> {
     pub stage: (Stage, &'static str, String),
     /// The images that every pod holds.
     pub staged: Vec<String>,
+    /// How many phones are at each stage.
+    pub stages: Vec<StageCount>,
     /// What `OS79XX.TXT` names.
     pub bootstrap: Option<&'a str>,
     /// The hash of `SIPDefault.cnf`.
@@ -92,6 +94,8 @@ pub fn site_status(facts: SiteFacts<'_>, before: &PhoneSiteStatus, now: Timestam
         target: facts.target.map(str::to_owned),
         staged: facts.staged,
         bootstrap: facts.bootstrap.map(str::to_owned),
+        // Where no image is wanted there is nothing to count.
+        stages: facts.stages.into_iter().filter(|count| count.stage != Stage::Unmanaged).collect(),
     };
     // Server-side apply makes a null of an object whose fields are all taken away, which the schema refuses: no empty object
     // is ever applied.

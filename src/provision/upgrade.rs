@@ -91,6 +91,10 @@ pub struct Upgrade {
     pub failure: Option<String>,
     /// When it last told anything.
     pub last: Option<Timestamp>,
+    /// When it began to take the first part.
+    began: Option<Timestamp>,
+    /// How many seconds its last upgrade took, from the first part until it was seen to run the image.
+    pub lasted: Option<i64>,
     boot: Option<Boot>,
 }
 
@@ -214,10 +218,12 @@ impl Upgrade {
         match end {
             None => {
                 self.failure = None;
+                self.began.get_or_insert(time);
                 self.transfer = Some(Transfer { file: file.to_owned(), sent, total });
             }
             Some(Ok(())) => {
                 self.failure = None;
+                self.began.get_or_insert(time);
                 self.transfer = None;
                 self.taken.insert(file.to_owned());
                 if is_application(file) {
@@ -264,6 +270,9 @@ impl Upgrade {
         self.took_all = None;
         self.failures = 0;
         self.failure = None;
+        if let (Some(began), Some(now)) = (self.began.take(), self.last) {
+            self.lasted = Some(now.as_second() - began.as_second());
+        }
         self.running = Some(Running { image, how: how.to_owned() });
     }
 }

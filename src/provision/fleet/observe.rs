@@ -196,7 +196,7 @@ impl Fleet {
         if standing(phone) != before {
             self.todo_rolls.insert(site_key.clone());
         }
-        self.mark(Dirty::PhoneStatus(key));
+        self.mark_phone(&key);
     }
 
     /// Finds the `SIPDefault.cnf` that a phone took together with its own file.

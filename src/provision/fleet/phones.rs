@@ -55,6 +55,7 @@ impl Fleet {
                 told: None,
                 told_at: None,
                 tally: Tally::default(),
+                stage: None,
                 seen,
                 telling: Telling::recover(status.resync.as_ref()),
                 track: Track::new(Upgrade::recover(status.firmware.as_ref())),
@@ -255,6 +256,7 @@ impl Fleet {
     }
 
     fn leave_home(&mut self, key: &Key) {
+        self.count_stage(key, None);
         let Some(entry) = self.phones.get_mut(key) else { return };
         let tally = std::mem::take(&mut entry.tally);
         let Some(home) = entry.home.take() else { return };

@@ -46,6 +46,7 @@ impl Fleet {
             pending: BTreeSet::new(),
             staged: status.firmware.iter().flat_map(|f| f.staged.iter().cloned()).collect(),
             counts: Tally::default(),
+            stages: BTreeMap::new(),
             strangers: Strangers::default(),
             common: CommonFetches::default(),
             hash_key: None,

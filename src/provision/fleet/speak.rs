@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::*;
-use crate::api::{FileCounts, PhoneCounts};
-use crate::provision::phone_status::{PhoneFacts, Served, is_in_sync, is_ready, phone_status};
+use crate::api::{FileCounts, PhoneCounts, StageCount};
+use crate::provision::phone_status::{PhoneFacts, Served, firmware_stage, is_in_sync, is_ready, phone_status};
 use crate::provision::site_status::{SiteFacts, site_status};
 use crate::provision::status::acceptance;
 
@@ -14,9 +14,39 @@ impl Fleet {
     pub fn phone_status(&mut self, key: &Key, now: Timestamp) -> Option<(SipPhoneStatus, SipPhoneStatus)> {
         self.settle();
         let facts = self.phone_facts(key)?;
-        let before = &self.phones.get(key)?.status.status;
-        let after = phone_status(&facts, self.resync_facts(key, &facts, now), before, now);
-        (after != *before).then(|| (before.clone(), after))
+        let before = self.phones.get(key)?.status.status.clone();
+        let after = phone_status(&facts, self.resync_facts(key, &facts, now), &before, now);
+        self.count_stage(key, after.firmware.as_ref().map(|firmware| firmware.stage));
+        (after != before).then_some((before, after))
+    }
+
+    /// Notes the stage of a phone's firmware, for the site's counts.
+    pub(super) fn count_stage(&mut self, key: &Key, stage: Option<Stage>) {
+        let Some(phone) = self.phones.get_mut(key) else { return };
+        let Some(home) = phone.home.clone() else { return };
+        let before = std::mem::replace(&mut phone.stage, stage);
+        let Some(site) = self.sites.get_mut(&home).filter(|_| before != stage) else { return };
+        for (stage, by) in [(before, -1), (stage, 1)] {
+            if let Some(stage) = stage {
+                *site.stages.entry(stage).or_insert(0) += by;
+            }
+        }
+        site.stages.retain(|_, count| *count > 0);
+        self.mark(Dirty::SiteStatus(home));
+    }
+
+    /// How many phones of each site are at each stage of their firmware.
+    pub fn stages(&mut self) -> Vec<(Key, Stage, i64)> {
+        self.settle();
+        let counts = |(key, site): (&Key, &Site)| {
+            site.stages.iter().map(|(stage, count)| (key.clone(), *stage, *count)).collect::<Vec<_>>()
+        };
+        self.sites.iter().flat_map(counts).collect()
+    }
+
+    /// How many seconds a phone's last upgrade took.
+    pub fn upgrade_lasted(&self, key: &Key) -> Option<i64> {
+        self.phones.get(key)?.track.now().lasted
     }
 
     /// A site's status, if it differs from the one that the API server holds.
@@ -66,6 +96,8 @@ impl Fleet {
             in_sync: is_in_sync(&facts),
             placed: facts.file.is_some(),
         };
+        let stage = firmware_stage(&facts, self.clock).stage;
+        self.count_stage(key, Some(stage));
         let Some(phone) = self.phones.get_mut(key) else { return };
         let before = std::mem::replace(&mut phone.tally, tally);
         if before != tally
@@ -158,6 +190,7 @@ impl Fleet {
             target,
             stage: self.stage_of(key, site, target),
             staged: site.staged.iter().cloned().collect(),
+            stages: site.stages.iter().map(|(stage, phones)| StageCount { stage: *stage, phones: *phones }).collect(),
             bootstrap: plan.and_then(|plan| plan.bootstrap.as_deref()),
             common: common_hash(site),
             unclaimed: site.strangers.list(),
