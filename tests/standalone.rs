@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use dialtone::phone::Model;
 use dialtone::simulator::{Options, Outcome, Patience, boot};
 
 struct Running(Child);
@@ -20,15 +19,10 @@ impl Drop for Running {
 
 async fn phone(server: SocketAddr) -> Outcome {
     boot(Options {
-        server,
-        mac: "000A8A123456".parse().unwrap(),
-        model: Model::Cp7960,
         running: "P0S3-06-3-00".into(),
         bind: [127, 0, 0, 1].into(),
-        upgrade: true,
-        wait: Duration::ZERO,
-        poll: Duration::from_secs(31),
         patience: Patience { first: Duration::from_millis(200), ..Patience::default() },
+        ..Options::new(server, "000A8A123456".parse().unwrap())
     })
     .await
 }

@@ -1,14 +1,18 @@
 //! The order in which a phone asks for its files.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
-use super::client::{self, Failure, Patience};
-use super::flash::Flash;
-use crate::phone::image::Image;
+use super::client::{self, ANY, Failure, Patience, Request};
+use super::display::Display;
+use super::flash::Memory;
+use super::images::{Load, uses_loader};
+use super::misfortune::Misfortune;
+use super::outcome::{FetchResult, Fetched, Outcome};
 use crate::phone::{Mac, Model};
 
 /// What a phone is started with.
@@ -20,7 +24,7 @@ pub struct Options {
     pub mac: Mac,
     /// Its model.
     pub model: Model,
-    /// The image that it runs.
+    /// The image that it runs, unless it remembers another.
     pub running: String,
     /// Its own address; unspecified for the system's choice.
     pub bind: IpAddr,
@@ -32,116 +36,178 @@ pub struct Options {
     pub poll: Duration,
     /// How patient its TFTP client is.
     pub patience: Patience,
+    /// How long a restart takes; the real phone takes 27 to 55 s.
+    pub reboot: Duration,
+    /// What goes wrong while it takes an image, and how often it tries in spite of it.
+    pub misfortune: Option<(Misfortune, u32)>,
+    /// Where it keeps what outlives the process.
+    pub memory: Option<PathBuf>,
 }
 
-/// How a request for a file ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum FetchResult {
-    /// It came.
-    Fetched,
-    /// There is no such file.
-    NotFound,
-    /// The server refused, in these words.
-    Refused(String),
-    /// The server said nothing.
-    Silent,
-    /// The network failed.
-    Failed(String),
+impl Options {
+    /// A 7960 with a 7.4 image that restarts at once.
+    pub fn new(server: SocketAddr, mac: Mac) -> Options {
+        Options {
+            server,
+            mac,
+            model: Model::Cp7960,
+            running: "P0S3-07-4-00".to_owned(),
+            bind: ANY,
+            upgrade: true,
+            wait: Duration::ZERO,
+            poll: Duration::from_secs(31),
+            patience: Patience::default(),
+            reboot: Duration::ZERO,
+            misfortune: None,
+            memory: None,
+        }
+    }
 }
 
-/// One file that was asked for.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Fetched {
-    /// Its name.
-    pub file: String,
-    /// How it ended.
-    pub result: FetchResult,
-    /// How many bytes came.
-    pub bytes: usize,
-    /// How long it took, in milliseconds.
-    pub millis: f64,
-    /// How often something had to be asked again.
-    pub repeats: u32,
-    /// The bytes.
-    #[serde(skip)]
-    pub content: Vec<u8>,
+/// How one boot ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The phone has its configuration.
+    Up,
+    /// It has none.
+    Unprovisioned,
+    /// It restarts, with another image or for another try.
+    Restarts,
+    /// It is gone.
+    Vanished,
 }
 
-/// How a boot went.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Outcome {
-    /// The phone.
-    pub mac: String,
-    /// Whether it has what it needs.
-    pub booted: bool,
-    /// What it asked for, in order.
-    pub files: Vec<Fetched>,
-    /// The image that it runs now.
-    pub running: String,
-    /// Its lines, as `name@proxy`.
-    pub lines: Vec<String>,
-    /// What its display says.
-    pub label: String,
-    /// What it needed and did not get, and what a real phone would trip over.
-    pub problems: Vec<String>,
-    /// How long all of it took, in milliseconds.
-    pub millis: f64,
-    /// Its memory.
-    #[serde(skip)]
-    pub flash: Flash,
-}
-
-struct Phone {
-    options: Options,
-    files: Vec<Fetched>,
-    problems: Vec<String>,
-    running: String,
-    flash: Flash,
+/// A phone.
+pub struct Phone {
+    pub(super) options: Options,
+    pub(super) memory: Memory,
+    pub(super) display: Arc<Display>,
+    pub(super) restarts: u32,
+    /// Whether it has its configuration.
+    pub(super) is_up: bool,
+    pub(super) files: Vec<Fetched>,
+    pub(super) problems: Vec<String>,
+    pub(super) before: Vec<String>,
+    pub(super) failures: u32,
+    pub(super) began: Instant,
 }
 
 /// After so many changes of image the phone is taken to go round in circles.
 const MOST_UPGRADES: usize = 4;
+/// How many requests are remembered: those of the last boots.
+const MOST_FILES: usize = 200;
 
-/// Boots a phone.
+/// Boots a phone, with as many restarts as it takes.
 pub async fn boot(options: Options) -> Outcome {
-    let began = Instant::now();
-    let running = options.running.clone();
-    let mut phone = Phone { options, files: Vec::new(), problems: Vec::new(), running, flash: Flash::default() };
-    let mut provisioned = false;
-    for round in 0.. {
-        let before = phone.running.clone();
-        provisioned = if uses_loader(&before) { phone.later_order().await } else { phone.legacy_order().await };
-        if phone.running == before {
-            break;
-        }
-        if round >= MOST_UPGRADES {
-            phone
-                .problems
-                .push(format!("the phone goes round in circles between images; it runs {} now", phone.running));
-            provisioned = false;
-            break;
-        }
-    }
-    if provisioned {
-        phone.extras().await;
-    }
-    phone.finish(provisioned, began.elapsed())
-}
-
-fn uses_loader(image: &str) -> bool {
-    Image::parse(image).is_some_and(|image| image.uses_loader())
+    let mut phone = Phone::new(options);
+    let ended = phone.start().await;
+    phone.outcome(ended)
 }
 
 impl Phone {
+    /// A phone that is switched off.
+    pub fn new(options: Options) -> Phone {
+        let (mut memory, mut problems) = (Memory::new(&options.running), Vec::new());
+        match options.memory.as_deref().map(Memory::read) {
+            Some(Ok(Some(kept))) => memory = kept,
+            Some(Err(error)) => problems.push(format!("what it kept cannot be read: {error}")),
+            _ => {}
+        }
+        let display = Arc::new(Display::default());
+        display.runs(&memory.running);
+        Phone {
+            options,
+            memory,
+            display,
+            restarts: 0,
+            is_up: false,
+            files: Vec::new(),
+            problems,
+            before: Vec::new(),
+            failures: 0,
+            began: Instant::now(),
+        }
+    }
+
+    /// What it does at this moment, for whoever watches.
+    pub fn display(&self) -> Arc<Display> {
+        self.display.clone()
+    }
+
+    /// Its Ethernet address.
+    pub fn name(&self) -> String {
+        self.options.mac.to_string()
+    }
+
+    /// Switches it on, and lets it restart until it is up.
+    pub async fn start(&mut self) -> Ended {
+        let changes = self.before.len();
+        loop {
+            let ended = self.boot_once().await;
+            if let Some(path) = &self.options.memory
+                && let Err(error) = self.memory.write(path)
+            {
+                self.problems.push(format!("{}: {error}", path.display()));
+            }
+            if ended != Ended::Restarts {
+                return ended;
+            }
+            if self.before.len() > changes + MOST_UPGRADES {
+                let running = &self.memory.running;
+                self.problems.push(format!("the phone goes round in circles between images; it runs {running} now"));
+                return Ended::Unprovisioned;
+            }
+            self.restart().await;
+        }
+    }
+
+    /// It is off for as long as a restart takes.
+    pub(super) async fn restart(&mut self) {
+        self.restarts += 1;
+        self.display.restarts();
+        self.display.says("restarts");
+        sleep(self.options.reboot).await;
+    }
+
+    async fn boot_once(&mut self) -> Ended {
+        self.display.says("boots");
+        self.is_up = false;
+        let excess = self.files.len().saturating_sub(MOST_FILES);
+        self.files.drain(..excess);
+        let later = uses_loader(&self.memory.running);
+        let ended = if later { self.later_order().await } else { self.legacy_order().await };
+        if ended == Ended::Up {
+            self.extras().await;
+            self.is_up = true;
+        }
+        self.display.says(match ended {
+            Ended::Up => "is up",
+            Ended::Unprovisioned => "has no configuration",
+            Ended::Restarts => "restarts",
+            Ended::Vanished => "is gone",
+        });
+        ended
+    }
+
+    /// Something that a real phone would trip over.
+    pub(super) fn problem(&mut self, problem: String) {
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
+    }
+
     /// Asks for a file.
-    async fn fetch(&mut self, name: &str) -> Option<Vec<u8>> {
+    pub(super) async fn fetch(&mut self, name: &str) -> Option<Vec<u8>> {
+        self.ask(name).await.ok()
+    }
+
+    pub(super) async fn ask(&mut self, name: &str) -> Result<Vec<u8>, Failure> {
         let began = Instant::now();
-        let Options { bind, server, patience, .. } = self.options;
-        let (result, repeats) = client::fetch(bind, server, name, patience).await;
-        let (content, result) = match result {
+        let Options { bind, server, patience, misfortune, .. } = self.options;
+        let mishap = misfortune.filter(|(_, tries)| self.failures < *tries).and_then(|(what, _)| what.strikes(name));
+        let request = Request { bind, server, name, patience, mishap, display: &self.display };
+        let (answer, repeats) = client::fetch(&request).await;
+        let (content, result) = match answer.clone() {
             Ok(content) => (content, FetchResult::Fetched),
             Err(Failure::NotFound) => (Vec::new(), FetchResult::NotFound),
             Err(Failure::Refused(code, words)) => (Vec::new(), FetchResult::Refused(format!("{code} {words}"))),
@@ -154,16 +220,16 @@ impl Phone {
                 self.problems.push(format!("{name}: {error}"));
                 (Vec::new(), FetchResult::Failed(error))
             }
+            Err(Failure::GaveUp(_) | Failure::Vanished) => (Vec::new(), FetchResult::GaveUp),
         };
-        let came = (result == FetchResult::Fetched).then(|| content.clone());
         let millis = began.elapsed().as_secs_f64() * 1000.0;
         self.files.push(Fetched { file: name.to_owned(), result, bytes: content.len(), millis, repeats, content });
-        came
+        answer
     }
 
     /// The application note's order: OS79XX.TXT, the image that it names if another protocol runs, the two configuration
     /// files, and the image that they name.
-    async fn legacy_order(&mut self) -> bool {
+    async fn legacy_order(&mut self) -> Ended {
         if let Some(file) = self.fetch("OS79XX.TXT").await {
             let text: String = file.iter().map(|byte| char::from(*byte)).collect();
             let name = text.trim_end_matches(['\r', '\n']).to_owned();
@@ -174,20 +240,19 @@ impl Phone {
                 );
             }
             // The first four characters tell the protocol: if they are those of the running image, nothing is loaded.
-            if !name.is_empty() && name.get(..4) != self.running.get(..4) && self.load_legacy(&name).await {
-                return false;
+            if !name.is_empty() && name.get(..4) != self.memory.running.get(..4) {
+                match self.load_legacy(&name).await {
+                    Load::Whole | Load::Part | Load::Again => return Ended::Restarts,
+                    Load::Vanished => return Ended::Vanished,
+                    Load::Not => {}
+                }
             }
         }
-        let provisioned = self.configuration().await;
-        let wanted = self.flash.get("image_version").unwrap_or(&self.running).to_owned();
-        if provisioned && wanted != self.running {
-            self.load_image(&wanted).await;
-        }
-        provisioned
+        self.application().await
     }
 
     /// The order of loaders from 7.0 on.
-    async fn later_order(&mut self) -> bool {
+    async fn later_order(&mut self) -> Ended {
         let mac = self.options.mac;
         self.fetch(&format!("CTLSEP{mac}.tlv")).await;
         let mut wanted = self.fetch(&format!("SEP{mac}.cnf.xml")).await.and_then(|xml| self.load_information(&xml));
@@ -197,35 +262,50 @@ impl Phone {
             wanted = self.fetch("XMLDefault.cnf.xml").await.and_then(|xml| self.load_information(&xml));
         }
         if let Some(wanted) = wanted {
-            if wanted != self.running {
-                if self.load_image(&wanted).await {
-                    return false;
-                }
-            } else {
+            if wanted == self.memory.running {
                 self.fetch(&format!("{wanted}.loads")).await;
+            } else {
+                match self.load_image(&wanted).await {
+                    Load::Part | Load::Again => return Ended::Restarts,
+                    Load::Vanished => return Ended::Vanished,
+                    // The loader starts an application of its own era directly; an older one starts by itself.
+                    Load::Whole if !uses_loader(&wanted) => return Ended::Restarts,
+                    Load::Whole | Load::Not => {}
+                }
             }
         }
-        let provisioned = self.configuration().await;
-        let wanted = self.flash.get("image_version").unwrap_or(&self.running).to_owned();
-        if provisioned && wanted != self.running {
-            self.load_image(&wanted).await;
+        self.application().await
+    }
+
+    /// The application: its configuration, and the image that that names.
+    async fn application(&mut self) -> Ended {
+        if !self.configuration().await {
+            return Ended::Unprovisioned;
         }
-        provisioned
+        let wanted = self.memory.flash.get("image_version").unwrap_or(&self.memory.running).to_owned();
+        if wanted == self.memory.running {
+            return Ended::Up;
+        }
+        match self.load_image(&wanted).await {
+            Load::Whole | Load::Part | Load::Again => Ended::Restarts,
+            Load::Vanished => Ended::Vanished,
+            Load::Not => Ended::Up,
+        }
     }
 
     /// The phone-common and the phone-specific file. A phone without the second asks for it again and again.
     async fn configuration(&mut self) -> bool {
         if let Some(file) = self.fetch("SIPDefault.cnf").await {
-            self.flash.load(&file);
+            self.memory.flash.load(&file);
         }
-        let name = format!("{}SIP{}.cnf", self.flash.get("tftp_cfg_dir").unwrap_or_default(), self.options.mac);
+        let name = format!("{}SIP{}.cnf", self.memory.flash.get("tftp_cfg_dir").unwrap_or_default(), self.options.mac);
         let deadline = Instant::now() + self.options.wait;
         loop {
             if let Some(file) = self.fetch(&name).await {
                 if !file.ends_with(b"\n") {
                     self.problems.push(format!("{name}: the last line has no end"));
                 }
-                self.flash.load(&file);
+                self.memory.flash.load(&file);
                 return true;
             }
             if Instant::now() + self.options.poll > deadline {
@@ -239,90 +319,8 @@ impl Phone {
     /// What a provisioned phone asks for last, both at once.
     async fn extras(&mut self) {
         self.fetch("RINGLIST.DAT").await;
-        if let Some(template) = self.flash.get("dial_template").map(str::to_owned) {
+        if let Some(template) = self.memory.flash.get("dial_template").map(str::to_owned) {
             self.fetch(&format!("{template}.xml")).await;
-        }
-    }
-
-    async fn load_legacy(&mut self, name: &str) -> bool {
-        if !self.options.upgrade {
-            return false;
-        }
-        let loaded = self.fetch(&format!("{name}.bin")).await.is_some();
-        if loaded {
-            name.clone_into(&mut self.running);
-        } else {
-            self.problems.push(format!("{name}.bin is not there: the phone goes on with {}", self.running));
-        }
-        loaded
-    }
-
-    /// Fetches an image and starts it; whether it did.
-    async fn load_image(&mut self, name: &str) -> bool {
-        if !self.options.upgrade {
-            return false;
-        }
-        if !uses_loader(name) {
-            return self.load_legacy(name).await;
-        }
-        let Some(loads) = self.fetch(&format!("{name}.loads")).await else {
-            self.problems.push(format!("{name}.loads is not there: the phone goes on with {}", self.running));
-            return false;
-        };
-        let text: String = loads.iter().map(|byte| char::from(*byte)).collect();
-        let parts: Vec<String> = text
-            .split(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c)))
-            .filter(|part| part.ends_with(".sbn") || part.ends_with(".sb2"))
-            .map(str::to_owned)
-            .collect();
-        for part in parts {
-            if self.fetch(&part).await.is_none() {
-                self.problems.push(format!("{part} is not there: the phone goes on with {}", self.running));
-                return false;
-            }
-        }
-        name.clone_into(&mut self.running);
-        true
-    }
-
-    /// The image that an XML file names for this model.
-    fn load_information(&mut self, xml: &[u8]) -> Option<String> {
-        let text: String = xml.iter().map(|byte| char::from(*byte)).collect();
-        let number = if self.options.model == Model::Cp7940 { '8' } else { '7' };
-        let tags = [format!("<loadInformation{number} "), "<loadInformation ".to_owned()];
-        let at = tags.iter().find_map(|tag| text.find(tag.as_str()))?;
-        let inside = text[at..].split_once('>')?.1;
-        let name = inside.split_once('<')?.0.trim();
-        if name.is_empty() {
-            self.problems.push("an XML file names no image: the display says \"Protocol Application Invalid\"".into());
-            return None;
-        }
-        Some(name.to_owned())
-    }
-
-    fn finish(mut self, provisioned: bool, took: Duration) -> Outcome {
-        let lines: Vec<String> = (1..=self.options.model.lines())
-            .filter_map(|n| {
-                let name = self.flash.get(&format!("line{n}_name"))?;
-                let own = self.flash.get(&format!("proxy{n}_address"));
-                let proxy = own.or_else(|| self.flash.get("proxy1_address")).unwrap_or_default();
-                Some(format!("{name}@{proxy}"))
-            })
-            .collect();
-        if provisioned && lines.is_empty() {
-            self.problems.push("no line has a name: the phone cannot call".into());
-        }
-        let silent = self.files.iter().any(|f| matches!(f.result, FetchResult::Silent | FetchResult::Failed(_)));
-        Outcome {
-            mac: self.options.mac.to_string(),
-            booted: provisioned && !silent,
-            files: self.files,
-            running: self.running,
-            lines,
-            label: self.flash.get("phone_label").unwrap_or_default().to_owned(),
-            problems: self.problems,
-            millis: took.as_secs_f64() * 1000.0,
-            flash: self.flash,
         }
     }
 }

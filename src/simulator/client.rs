@@ -6,6 +6,9 @@ use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, timeout_at};
 
+use super::display::Display;
+use super::misfortune::Mishap;
+
 /// How long the phone waits, as seen with firmware 8.12: again after 1 s, then every 4 s, 4 tries on a port, 3 ports.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
@@ -36,20 +39,35 @@ pub enum Failure {
     Silent,
     /// The network says no.
     Network(String),
+    /// The phone itself gave up after so many bytes.
+    GaveUp(usize),
+    /// The phone is switched off.
+    Vanished,
 }
 
 const BLOCK: usize = 512;
 
+/// A file to be fetched.
+pub struct Request<'a> {
+    /// The phone's own address.
+    pub bind: IpAddr,
+    /// The server.
+    pub server: SocketAddr,
+    /// The file.
+    pub name: &'a str,
+    /// How patient the phone is.
+    pub patience: Patience,
+    /// What goes wrong.
+    pub mishap: Option<Mishap>,
+    /// Where the phone shows how far it is.
+    pub display: &'a Display,
+}
+
 /// Fetches a file; and how often something had to be asked again.
-pub async fn fetch(
-    bind: IpAddr,
-    server: SocketAddr,
-    name: &str,
-    patience: Patience,
-) -> (Result<Vec<u8>, Failure>, u32) {
+pub async fn fetch(request: &Request<'_>) -> (Result<Vec<u8>, Failure>, u32) {
     let mut repeats = 0;
-    for _ in 0..patience.rounds {
-        let result = round(bind, server, name, patience, &mut repeats).await;
+    for _ in 0..request.patience.rounds {
+        let result = round(request, &mut repeats).await;
         if result != Err(Failure::Silent) {
             return (result, repeats);
         }
@@ -57,13 +75,8 @@ pub async fn fetch(
     (Err(Failure::Silent), repeats)
 }
 
-async fn round(
-    bind: IpAddr,
-    server: SocketAddr,
-    name: &str,
-    patience: Patience,
-    repeats: &mut u32,
-) -> Result<Vec<u8>, Failure> {
+async fn round(request: &Request<'_>, repeats: &mut u32) -> Result<Vec<u8>, Failure> {
+    let Request { bind, server, name, patience, mishap, display } = *request;
     let network = |error: std::io::Error| Failure::Network(error.to_string());
     let socket = UdpSocket::bind((bind, 0)).await.map_err(network)?;
     let request = [b"\0\x01", name.as_bytes(), b"\0octet\0"].concat();
@@ -100,6 +113,15 @@ async fn round(
                 3 if word(2) == block.wrapping_add(1) => {
                     peer = Some(from);
                     to = from;
+                    match mishap {
+                        Some(Mishap::GiveUp(byte)) if file.len() + len - 4 > byte => {
+                            socket.send_to(b"\0\x05\0\0gave up\0", to).await.map_err(network)?;
+                            return Err(Failure::GaveUp(file.len()));
+                        }
+                        Some(Mishap::Vanish(byte)) if file.len() + len - 4 > byte => return Err(Failure::Vanished),
+                        _ => {}
+                    }
+                    display.takes(name, file.len());
                     block = block.wrapping_add(1);
                     file.extend_from_slice(&datagram[4..len]);
                     last = [[0, 4], block.to_be_bytes()].concat();

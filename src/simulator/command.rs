@@ -9,14 +9,19 @@ use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use futures::stream::{self, StreamExt as _};
 
-use super::boot::{Options, Outcome, boot};
+use super::boot::{Options, Phone, boot};
 use super::client::{ANY, Patience};
+use super::misfortune::Misfortune;
+use super::outcome::Outcome;
 use super::report;
+use super::stay::{Stay, stay};
+use super::watch::{FRAME, Watch};
 use crate::phone::{Mac, Model};
 
 /// Boot like a real phone, to try a site without hardware
 ///
-/// Exit status: 0 if every phone booted, 1 if one did not.
+/// One boot, unless --stay or --upgrade says otherwise. Exit status: 0 if every phone booted, and with --upgrade runs another
+/// image than in the beginning; 1 if one did not.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     /// The TFTP server: an address or a name, with a port if it is not 69
@@ -44,8 +49,64 @@ pub struct Args {
     bind: Option<IpAddr>,
 
     /// Do not load another image, whatever the files say
-    #[arg(long)]
+    #[arg(long, conflicts_with = "upgrade")]
     no_upgrade: bool,
+
+    /// Restart every 10 s (see --again) until the phone runs another image than in the beginning, and show how far it is
+    #[arg(long)]
+    upgrade: bool,
+
+    /// With --upgrade: how many seconds to pause between restarts
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
+    again: f64,
+
+    /// Stay on after the boot: hear SIP NOTIFY (check-sync) and telnet (reset), until Ctrl-C or --for
+    #[arg(long)]
+    stay: bool,
+
+    /// With --stay or --upgrade: switch the phone off after so many seconds
+    #[arg(long = "for", value_name = "SECONDS")]
+    seconds: Option<f64>,
+
+    /// How many seconds a restart takes; the real phone takes 27 to 55
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
+    reboot: f64,
+
+    /// How many seconds the phone is idle before it restarts because of a NOTIFY
+    #[arg(long, value_name = "SECONDS", default_value_t = 20.0)]
+    idle: f64,
+
+    /// The SIP port, instead of the configuration's; with --count and without --bind they count up from it
+    #[arg(long, value_name = "PORT")]
+    sip_port: Option<u16>,
+
+    /// The telnet port, instead of 23; with --count and without --bind they count up from it
+    #[arg(long, value_name = "PORT")]
+    telnet_port: Option<u16>,
+
+    /// Keep each phone's memory (parameters and image) in DIR, and boot it as it was left
+    #[arg(long, value_name = "DIR")]
+    flash: Option<PathBuf>,
+
+    /// Give up at this byte of each file of an image, restart, and try again, --tries times
+    #[arg(long, value_name = "BYTE", group = "misfortune")]
+    fail_at: Option<usize>,
+
+    /// Fall silent for ever at this byte of the first file of an image
+    #[arg(long, value_name = "BYTE", group = "misfortune")]
+    vanish_at: Option<usize>,
+
+    /// Never get past the loader's part of an image, --tries times
+    #[arg(long = "loop", group = "misfortune")]
+    loops: bool,
+
+    /// How often a phone tries in spite of --fail-at or --loop, before it goes on with the image that it has
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    tries: u32,
+
+    /// With --count: which phones --fail-at, --vanish-at and --loop strike, counted from 0 [default: all]
+    #[arg(long, value_name = "N,N", value_delimiter = ',', requires = "misfortune")]
+    only: Vec<u32>,
 
     /// If the phone's configuration is not there, go on asking for so many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
@@ -76,15 +137,25 @@ enum Format {
     Json,
 }
 
+/// As long as nobody says otherwise: a year.
+const FOREVER: Duration = Duration::from_secs(366 * 86_400);
+
 /// How many phones boot at one moment.
 const AT_ONCE: usize = 256;
 
 /// Boots the phones and says how it went.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let server = resolve(&args.server).await?;
+    if let Some(folder) = &args.flash {
+        std::fs::create_dir_all(folder).with_context(|| format!("--flash: cannot make {}", folder.display()))?;
+    }
     let all: Vec<Options> = (0..args.count).map(|n| options(&args, server, n)).collect::<anyhow::Result<_>>()?;
     let began = Instant::now();
-    let outcomes: Vec<Outcome> = stream::iter(all).map(boot).buffered(AT_ONCE).collect().await;
+    let outcomes: Vec<Outcome> = if args.stay || args.upgrade {
+        live(&args, all).await
+    } else {
+        stream::iter(all).map(boot).buffered(AT_ONCE).collect().await
+    };
     let seconds = began.elapsed().as_secs_f64();
     if let Some(folder) = &args.save {
         for outcome in &outcomes {
@@ -100,8 +171,48 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Format::Text if outcomes.len() == 1 => print!("{}", report::one(&outcomes[0])),
         Format::Text => print!("{}", report::many(&outcomes, seconds)),
     }
-    let all_booted = outcomes.iter().all(|outcome| outcome.booted);
+    let all_booted = outcomes.iter().all(|outcome| outcome.booted && (!args.upgrade || !outcome.before.is_empty()));
     Ok(if all_booted { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Lets phones live until they are switched off, and shows what they do.
+async fn live(args: &Args, all: Vec<Options>) -> Vec<Outcome> {
+    let until = Instant::now() + args.seconds.map_or(FOREVER, Duration::from_secs_f64);
+    let phones: Vec<Phone> = all.into_iter().map(Phone::new).collect();
+    let shown = phones.iter().map(|phone| (phone.name(), phone.display())).collect();
+    let (off, _) = tokio::sync::broadcast::channel::<()>(1);
+    let lives: Vec<_> = (0..)
+        .zip(phones)
+        .map(|(n, phone)| {
+            let port =
+                |port: Option<u16>| port.map(|port| if args.bind.is_some() { port } else { port.wrapping_add(n) });
+            let life = Stay {
+                idle: Duration::from_secs_f64(args.idle),
+                sip_port: port(args.sip_port),
+                telnet_port: port(args.telnet_port),
+                until: until.into(),
+                upgrade: args.upgrade.then(|| Duration::from_secs_f64(args.again)),
+            };
+            let off = off.subscribe();
+            async move { stay(phone, &life, off).await }
+        })
+        .collect();
+    let mut watch = Watch::new(shown);
+    let mut frame = tokio::time::interval(FRAME);
+    let mut lives = std::pin::pin!(futures::future::join_all(lives));
+    let mut asked = std::pin::pin!(tokio::signal::ctrl_c());
+    let mut ends = false;
+    loop {
+        tokio::select! {
+            outcomes = &mut lives => return outcomes,
+            _ = &mut asked, if !ends => {
+                ends = true;
+                // Phones that are through do not hear it.
+                let _ = off.send(());
+            }
+            _ = frame.tick() => watch.show(),
+        }
+    }
 }
 
 async fn resolve(server: &str) -> anyhow::Result<SocketAddr> {
@@ -121,10 +232,21 @@ fn options(args: &Args, server: SocketAddr, n: u32) -> anyhow::Result<Options> {
     if !(args.hurry > 0.0 && args.wait >= 0.0 && args.poll > 0.0) {
         bail!("--hurry and --poll must be above 0, and --wait not below it");
     }
+    let times = [args.again, args.idle, args.reboot, args.seconds.unwrap_or(0.0)];
+    if !times.iter().all(|seconds| (0.0..1e9).contains(seconds)) {
+        bail!("--again, --idle, --reboot and --for must not be below 0");
+    }
+    let misfortune = match (args.fail_at, args.vanish_at) {
+        (Some(byte), _) => Some(Misfortune::FailAt(byte)),
+        (_, Some(byte)) => Some(Misfortune::VanishAt(byte)),
+        _ => args.loops.then_some(Misfortune::Loop),
+    };
+    let struck = args.only.is_empty() || args.only.contains(&n);
+    let mac = args.mac.plus(n);
     let usual = Patience::default();
     Ok(Options {
         server,
-        mac: args.mac.plus(n),
+        mac,
         model: args.model,
         running: args.running.clone(),
         bind: match args.bind {
@@ -139,6 +261,9 @@ fn options(args: &Args, server: SocketAddr, n: u32) -> anyhow::Result<Options> {
         wait: Duration::from_secs_f64(args.wait),
         poll: Duration::from_secs_f64(args.poll),
         patience: Patience { first: usual.first.div_f64(args.hurry), next: usual.next.div_f64(args.hurry), ..usual },
+        reboot: Duration::from_secs_f64(args.reboot),
+        misfortune: misfortune.filter(|_| struck).map(|misfortune| (misfortune, args.tries)),
+        memory: args.flash.as_ref().map(|folder| folder.join(format!("{mac}.json"))),
     })
 }
 

@@ -2,11 +2,16 @@
 //! A value that no file names stays as it last was.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
 
 use crate::phone::cnf;
+use crate::phone::image::Image;
 
 /// The parameters in the phone's memory.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flash(BTreeMap<String, String>);
 
 impl Flash {
@@ -26,6 +31,45 @@ impl Flash {
     }
 }
 
+/// All that outlives a restart.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    /// The image that the phone runs.
+    pub running: String,
+    /// The loader's part of an image that it has, if it has one.
+    pub loader: Option<String>,
+    /// Its parameters.
+    pub flash: Flash,
+}
+
+impl Memory {
+    /// The memory of a phone of which nothing is known but its image.
+    pub fn new(running: &str) -> Memory {
+        let loader = Image::parse(running).filter(Image::uses_loader).and_then(|image| image.loader());
+        Memory {
+            running: running.to_owned(),
+            loader: loader.map(|loader| format!("{loader}.sbn")),
+            flash: Flash::default(),
+        }
+    }
+
+    /// Reads what a phone kept; nothing if it kept nothing yet.
+    pub fn read(path: &Path) -> io::Result<Option<Memory>> {
+        match std::fs::read(path) {
+            Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Keeps it: all of it, or what was there before.
+    pub fn write(&self, path: &Path) -> io::Result<()> {
+        let next = path.with_extension("new");
+        std::fs::write(&next, serde_json::to_vec_pretty(self)?)?;
+        std::fs::rename(next, path)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -36,5 +80,16 @@ mod tests {
         flash.load(b"a: 1\nb: 2\n");
         flash.load(b"a: \"\"\nc: UNPROVISIONED\n");
         assert_eq!((flash.get("a"), flash.get("b"), flash.get("c")), (None, Some("2"), None));
+    }
+
+    #[test]
+    fn memory_outlives_the_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("000A8A123456.json");
+        assert_eq!(Memory::read(&path).unwrap(), None);
+        let mut memory = Memory::new("P0S3-8-12-00");
+        memory.flash.load(b"sync: 1\n");
+        memory.write(&path).unwrap();
+        assert_eq!(Memory::read(&path).unwrap(), Some(memory));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::boot::{FetchResult, Outcome};
+use super::outcome::{FetchResult, Outcome};
 
 /// One phone, for people.
 pub fn one(outcome: &Outcome) -> String {
@@ -15,6 +15,7 @@ pub fn one(outcome: &Outcome) -> String {
             FetchResult::Refused(words) => format!("refused: {words}"),
             FetchResult::Silent => "no answer".to_owned(),
             FetchResult::Failed(error) => format!("failed: {error}"),
+            FetchResult::GaveUp => "given up".to_owned(),
         };
         let repeats = if file.repeats > 0 { format!("  asked {} times again", file.repeats) } else { String::new() };
         let _ = writeln!(text, "  {:width$}  {result:>15}  {:>8.1} ms{repeats}", file.file, file.millis);

@@ -1,7 +1,7 @@
 //! What the parts of the story share: the manifests, phones that boot, and a look at what was written.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -70,17 +70,7 @@ pub fn boot_phone(server: SocketAddr, mac: &str, model: dialtone::phone::Model) 
 }
 
 pub fn boot_as(server: SocketAddr, mac: &str, model: dialtone::phone::Model, running: &str) -> Outcome {
-    let options = Options {
-        server,
-        mac: mac.parse().unwrap(),
-        model,
-        running: running.to_owned(),
-        bind: IpAddr::from([0, 0, 0, 0]),
-        upgrade: true,
-        wait: Duration::ZERO,
-        poll: Duration::from_secs(31),
-        patience: dialtone::simulator::Patience::default(),
-    };
+    let options = Options { model, running: running.to_owned(), ..Options::new(server, mac.parse().unwrap()) };
     tokio::runtime::Runtime::new().unwrap().block_on(boot(options))
 }
 

@@ -1,12 +1,13 @@
 //! The simulated phone asks as the real one does, in both orders, and follows what it is told.
 #![allow(clippy::unwrap_used)] // A test that cannot go on should stop.
 
+mod life;
+
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use dialtone::phone::Model;
 use dialtone::simulator::{FetchResult, Options, Outcome, Patience, boot};
 use dialtone::tftp::library::{Library, Snapshot};
 use dialtone::tftp::reporter::Reporter;
@@ -29,15 +30,11 @@ fn options(server: SocketAddr, running: &str) -> Options {
     let patience =
         Patience { first: Duration::from_millis(50), next: Duration::from_millis(100), ..Patience::default() };
     Options {
-        server,
-        mac: "000E84C060A6".parse().unwrap(),
-        model: Model::Cp7960,
         running: running.to_owned(),
         bind: [127, 0, 0, 1].into(),
-        upgrade: true,
-        wait: Duration::ZERO,
         poll: Duration::from_millis(100),
         patience,
+        ..Options::new(server, "000E84C060A6".parse().unwrap())
     }
 }
 

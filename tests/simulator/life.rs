@@ -1,0 +1,216 @@
+//! A phone that stays on: restarts, what it remembers, what it obeys, and what can go wrong with it.
+
+use std::io::{Read as _, Write as _};
+use std::net::{IpAddr, TcpStream};
+
+use dialtone::simulator::{Doing, Misfortune, Phone, Stay, stay};
+use tokio::sync::broadcast;
+use tokio::task::JoinHandle;
+
+use super::*;
+
+const LOADS: (&str, &str) =
+    ("P0S3-8-12-00.loads", "\u{1}sig\nP0S3-8-12-00.loads\nP003-8-12-00.sbn\nP0S3-8-12-00.sb2\nLA_VERSION=PAS30830\n");
+const PARTS: [(&str, &str); 2] = [("P003-8-12-00.sbn", "loader"), ("P0S3-8-12-00.sb2", "application")];
+const XML: (&str, &str) = (
+    "SEP000E84C060A6.cnf.xml",
+    "<device>\n<loadInformation model=\"IP Phone 7960\">P0S3-8-12-00</loadInformation>\n</device>\n",
+);
+
+/// A phone that is on, at an address of its own.
+struct On {
+    address: IpAddr,
+    shown: Arc<dialtone::simulator::Display>,
+    off: broadcast::Sender<()>,
+    life: JoinHandle<Outcome>,
+}
+
+fn on(options: Options, last: u8, idle: u64) -> On {
+    let address = IpAddr::from([127, 0, 0, last]);
+    let phone = Phone::new(Options { bind: address, ..options });
+    let life = Stay {
+        idle: Duration::from_millis(idle),
+        sip_port: None,
+        telnet_port: Some(2323),
+        until: tokio::time::Instant::now() + Duration::from_secs(30),
+        upgrade: None,
+    };
+    let (off, hears) = broadcast::channel(1);
+    On { address, shown: phone.display(), off, life: tokio::spawn(async move { stay(phone, &life, hears).await }) }
+}
+
+impl On {
+    async fn until(&self, what: &str, right: impl Fn(&Doing) -> bool) -> Doing {
+        let began = Instant::now();
+        loop {
+            let now = self.shown.now();
+            if right(&now) {
+                return now;
+            }
+            assert!(began.elapsed() < Duration::from_secs(10), "{what}: {now:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn end(self) -> Outcome {
+        let _ = self.off.send(());
+        self.life.await.unwrap()
+    }
+
+    /// Sends a NOTIFY; the status of the answer.
+    fn notify(&self, user: &str, event: &str, branch: &str) -> String {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let from = socket.local_addr().unwrap();
+        let request = format!(
+            "NOTIFY sip:{user}@{0}:5060 SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bK{branch};rport\r\nFrom: <sip:t@{from}>;tag=1\r\nTo: <sip:{user}@{0}>\r\nCall-ID: {branch}\r\nCSeq: 1 NOTIFY\r\nEvent: {event}\r\nContent-Length: 0\r\n\r\n",
+            self.address
+        );
+        socket.send_to(request.as_bytes(), (self.address, 5060)).unwrap();
+        let mut answer = [0; 2000];
+        let len = socket.recv(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer[8..len.min(11)]).into_owned()
+    }
+}
+
+fn sync(mark: &str) -> String {
+    format!("<SYNCINFO>\n<IMAGE VERSION=\"*\" SYNC=\"{mark}\"/>\n</SYNCINFO>\n")
+}
+
+#[tokio::test]
+async fn a_later_image_takes_a_restart_between_its_parts_and_the_application_starts_directly() {
+    let (server, _) = serve(&[COMMON, OWN, XML, LOADS, PARTS[0], PARTS[1]]);
+    let outcome = boot(options(server.addresses()[0], "P0S3-07-4-00")).await;
+    assert_eq!((outcome.running.as_str(), outcome.restarts), ("P0S3-8-12-00", 1), "{outcome:?}");
+    assert_eq!(
+        asked(&outcome),
+        [
+            "CTLSEP000E84C060A6.tlv",
+            "SEP000E84C060A6.cnf.xml",
+            "P0S3-8-12-00.loads",
+            "P003-8-12-00.sbn",
+            "CTLSEP000E84C060A6.tlv",
+            "SEP000E84C060A6.cnf.xml",
+            "P0S3-8-12-00.loads",
+            "P0S3-8-12-00.sb2",
+            "SIPDefault.cnf",
+            "./SIP000E84C060A6.cnf",
+            "RINGLIST.DAT",
+            "dialplan.xml"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn memory_outlives_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = Some(folder.path().join("phone.json"));
+    let (server, library) = serve(&[COMMON, OWN, XML, LOADS, PARTS[0], PARTS[1]]);
+    let address = server.addresses()[0];
+    boot(Options { memory: memory.clone(), ..options(address, "P0S3-07-4-00") }).await;
+    put(&library, &[("SIP000E84C060A6.cnf", "phone_label: Later\n")]);
+    let outcome = boot(Options { memory, ..options(address, "P0S3-07-4-00") }).await;
+    assert_eq!(outcome.running, "P0S3-8-12-00", "it runs what it ran");
+    assert_eq!((outcome.lines, outcome.label), (vec!["7101@10.0.0.1".to_owned()], "Later".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notify_restarts_it_if_the_marks_differ_and_after_it_has_been_idle() {
+    let same = sync("1");
+    let (server, library) = serve(&[COMMON, OWN, ("syncinfo.xml", &same)]);
+    let phone = on(options(server.addresses()[0], "P0S3-06-3-00"), 81, 300);
+    phone.until("up", |now| now.what == "is up").await;
+    assert_eq!(phone.notify("7102", "check-sync", "a"), "404");
+    assert_eq!(phone.notify("7101", "message-summary", "b"), "489");
+    assert_eq!(phone.notify("7101", "check-sync", "c"), "200");
+    phone.until("waiting", |now| now.what.contains("idle")).await;
+    phone.until("up again", |now| now.what == "is up").await;
+    assert_eq!(phone.shown.now().restarts, 0, "the marks are the same");
+
+    put(&library, &[COMMON, OWN, ("syncinfo.xml", &sync("other"))]);
+    let told = Instant::now();
+    assert_eq!(phone.notify("7101", "check-sync", "d"), "200");
+    assert_eq!(phone.notify("7101", "check-sync", "d"), "200", "sent again");
+    phone.until("a restart", |now| now.restarts == 1 && now.what == "is up").await;
+    assert!(told.elapsed() >= Duration::from_millis(300), "{:?}", told.elapsed());
+    let outcome = phone.end().await;
+    assert_eq!((outcome.restarts, outcome.booted), (1, true));
+    let order: Vec<&str> = asked(&outcome).into_iter().filter(|name| !name.starts_with("OS79")).collect();
+    assert_eq!(order[4..6], ["syncinfo.xml", "dialplan.xml"], "{order:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn telnet_lets_in_who_knows_the_password_and_resets_if_the_level_allows_it() {
+    let common = |level: u8| format!("{}telnet_level: {level}\nphone_password: \"secret\"\n", COMMON.1);
+    let (server, library) = serve(&[("SIPDefault.cnf", &common(1)), OWN]);
+    let phone = on(options(server.addresses()[0], "P0S3-06-3-00"), 82, 300);
+    phone.until("up", |now| now.what == "is up").await;
+    let talk = |words: &[&str]| {
+        let mut stream = TcpStream::connect((phone.address, 2323)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(700))).unwrap();
+        words.iter().for_each(|word| stream.write_all(format!("{word}\r\n").as_bytes()).unwrap());
+        let mut said = Vec::new();
+        let _ = stream.read_to_end(&mut said);
+        String::from_utf8_lossy(&said).into_owned()
+    };
+    assert!(talk(&["wrong", "wrong", "wrong"]).contains("Invalid password"));
+    assert!(talk(&["secret", "reset", "exit"]).contains("not allowed"));
+    assert_eq!(phone.shown.now().restarts, 0);
+    put(&library, &[("SIPDefault.cnf", &common(2)), OWN, ("syncinfo.xml", &sync("x"))]);
+    assert_eq!(phone.notify("7101", "check-sync", "e"), "200");
+    phone.until("a restart", |now| now.restarts == 1 && now.what == "is up").await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    talk(&["secret", "reset"]);
+    phone.until("another restart", |now| now.restarts == 2 && now.what == "is up").await;
+    assert!(phone.end().await.booted);
+}
+
+#[tokio::test]
+async fn what_goes_wrong_goes_wrong_as_told() {
+    let image = "x".repeat(20_000);
+    let own = ("SIP000E84C060A6.cnf", "line1_name: 7101\nimage_version: P0S3-06-3-00\n");
+    let files = [("OS79XX.TXT", "P0S30202\n"), COMMON, own, ("P0S3-06-3-00.bin", image.as_str())];
+    let (server, _) = serve(&[&files[..], &[XML, LOADS, PARTS[0], PARTS[1]]].concat());
+    let address = server.addresses()[0];
+    let unlucky = |misfortune| Options { misfortune: Some((misfortune, 2)), ..options(address, "P0S30202") };
+    let outcome = boot(unlucky(Misfortune::FailAt(10_000))).await;
+    assert_eq!((outcome.failures, outcome.restarts, outcome.running.as_str()), (2, 1, "P0S30202"), "{outcome:?}");
+    assert!(outcome.booted, "it goes on with what it has");
+    assert!(outcome.problems[0].contains("gave up after 9728 bytes"), "{:?}", outcome.problems);
+
+    let outcome = boot(unlucky(Misfortune::VanishAt(10_000))).await;
+    assert!(outcome.vanished && !outcome.booted);
+    assert_eq!(asked(&outcome).last(), Some(&"P0S3-06-3-00.bin"));
+
+    let (server, _) = serve(&[COMMON, OWN, XML, LOADS, PARTS[0], PARTS[1]]);
+    let misfortune = Some((Misfortune::Loop, 2));
+    let looping = Options { misfortune, ..options(server.addresses()[0], "P0S3-07-4-00") };
+    let outcome = boot(looping).await;
+    let tries = asked(&outcome).into_iter().filter(|name| *name == "P003-8-12-00.sbn").count();
+    assert_eq!((tries, outcome.failures, outcome.running.as_str()), (2, 2, "P0S3-07-4-00"), "{outcome:?}");
+}
+
+#[test]
+fn the_command_shows_an_upgrade_line_by_line_where_there_is_no_terminal() {
+    let own = "line1_name: 7101\nimage_version: P0S3-06-3-00\n";
+    let second = ("SIP000E84C060A7.cnf", own);
+    let files = [COMMON, ("SIP000E84C060A6.cnf", own), second, ("P0S3-06-3-00.bin", "image")];
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let _inside = runtime.enter();
+    let (server, _) = serve(&files);
+    let run = |more: &[&str]| {
+        std::process::Command::new(env!("CARGO_BIN_EXE_dialtone"))
+            .args(["phone", "--server", &server.addresses()[0].to_string(), "--mac", "000E84C060A6", "--count", "2"])
+            .args(["--running", "P0S30202", "--upgrade", "--bind", "127.0.0.90"])
+            .args(more)
+            .output()
+            .unwrap()
+    };
+    let output = run(&["--for", "20"]);
+    let shown = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{shown}");
+    assert!(shown.contains("000E84C060A7  P0S3-06-3-00"), "{shown}");
+    assert!(String::from_utf8(output.stdout).unwrap().starts_with("2 of 2 phones booted"));
+    let output = run(&["--fail-at", "2", "--only", "1", "--tries", "9999", "--for", "2", "--reboot", "0.2"]);
+    assert_eq!(output.status.code(), Some(1), "the second does not get there");
+}
