@@ -8,7 +8,7 @@ pub mod operator;
 pub mod phone;
 pub mod provision;
 pub mod render;
-mod resync;
+pub mod resync;
 pub mod simulator;
 pub mod standalone;
 pub mod tftp;

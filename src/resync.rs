@@ -4,6 +4,9 @@ mod notify;
 mod sip;
 mod telnet;
 
+pub use notify::notify;
+pub use telnet::reset;
+
 use crate::provision::resync::{Order, Problem, Way};
 
 /// Tells one phone; why it could not be told.

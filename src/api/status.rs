@@ -105,6 +105,10 @@ pub struct PhoneFirmwareStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("type" = "string", "format" = "date-time"))]
     pub since: Option<String>,
+    /// The last request that this speaks of, by its time; later ones that changed nothing are not noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("type" = "string", "format" = "date-time"))]
+    pub observed: Option<String>,
 }
 
 /// How far a phone's firmware is.

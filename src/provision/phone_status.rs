@@ -223,6 +223,11 @@ fn firmware(facts: &PhoneFacts<'_>, before: &SipPhoneStatus, now: Timestamp) -> 
         Some(since) => Some(since),
         None => (status.stage != Stage::Unmanaged).then(|| seconds(now)),
     };
+    status.observed = before.and_then(|before| before.observed.clone());
+    if before != Some(&status) && (before.is_some() || status.stage != Stage::Unmanaged) {
+        // A new operator hears again what pods remember, and passes over what is told here already.
+        status.observed = facts.upgrade.last.map(|last| last.to_string());
+    }
     status
 }
 

@@ -103,11 +103,15 @@ pub struct Telling {
 }
 
 impl Telling {
-    /// What a status said before a restart.
-    pub fn recover(status: Option<&ResyncStatus>) -> Telling {
+    /// What a status said before a restart; `needed` if there was something to tell.
+    pub fn recover(status: Option<&ResyncStatus>, needed: bool) -> Telling {
         let at: Option<Timestamp> = status.and_then(|s| s.told_at.as_deref()).and_then(|at| at.parse().ok());
         let failures = status.and_then(|s| s.failures).and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
-        Telling { at, tries: failures + u32::from(at.is_some()), ..Telling::default() }
+        let mut telling = Telling { at, tries: failures + u32::from(at.is_some()), ..Telling::default() };
+        if !needed {
+            telling.rest();
+        }
+        telling
     }
 
     /// Whether a phone that should fetch this may be told; `seen` is when it fetched its file last.
@@ -142,7 +146,8 @@ impl Telling {
     /// There is nothing to tell any more.
     pub fn rest(&mut self) {
         self.tries = 0;
-        self.content = None;
+        // Whatever comes next is new.
+        self.content = Some(String::new());
         self.problem = None;
     }
 
@@ -219,11 +224,22 @@ mod tests {
     }
 
     #[test]
+    fn the_next_change_is_told_at_once_when_the_last_one_was_taken() {
+        let mut telling = Telling::default();
+        telling.begin("a", at(100));
+        telling.end(Ok(()));
+        telling.rest();
+        assert_eq!(telling.turn("b", Some(at(120)), at(121)), Turn::Now);
+        let told = telling.status(false);
+        assert_eq!(Telling::recover(told.as_ref(), false).turn("b", Some(at(120)), at(121)), Turn::Now);
+    }
+
+    #[test]
     fn a_restart_of_the_operator_tells_nobody_twice() {
         let mut before = Telling::default();
         before.begin("a", at(1_000));
         before.end(Ok(()));
-        let mut after = Telling::recover(before.status(true).as_ref());
+        let mut after = Telling::recover(before.status(true).as_ref(), true);
         assert_eq!(after.turn("a", None, at(1_100)), Turn::OnItsWay(at(1_180)));
         assert_eq!(after.turn("a", None, at(1_200)), Turn::Later(at(1_300)));
         after.begin("a", at(1_300));

@@ -131,7 +131,7 @@ impl Upgrade {
         let mut upgrade = Upgrade {
             running: status.running.clone().map(|image| Running { image, how }),
             failures: status.failures.and_then(|failures| u32::try_from(failures).ok()).unwrap_or(0),
-            last: since,
+            last: status.observed.as_deref().and_then(|observed| observed.parse().ok()).or(since),
             ..Upgrade::default()
         };
         let target = status.target.clone().unwrap_or_default();
@@ -155,8 +155,12 @@ impl Upgrade {
 
     /// After how many seconds there is something else to say although nothing is heard.
     pub fn due_in(&self, now: Timestamp) -> Option<i64> {
-        let waited = now.as_second() - self.took_all?.as_second();
-        (waited <= stage::BACK_WITHIN).then_some(stage::BACK_WITHIN + 1 - waited)
+        let (since, most) = match (&self.transfer, self.took_all) {
+            (Some(_), _) => (self.last?, stage::STALE),
+            (None, took_all) => (took_all?, stage::BACK_WITHIN),
+        };
+        let waited = now.as_second() - since.as_second();
+        (waited <= most).then_some(most + 1 - waited)
     }
 
     /// Follows one request.
@@ -286,12 +290,14 @@ pub struct Track {
     now: Upgrade,
     before: Upgrade,
     recent: VecDeque<(Timestamp, Seen)>,
+    /// What a new operator hears again.
+    again: Upgrade,
 }
 
 impl Track {
     /// Begins with what a status said.
     pub fn new(known: Upgrade) -> Track {
-        Track { now: known.clone(), before: known, recent: VecDeque::new() }
+        Track { now: known.clone(), before: known, ..Track::default() }
     }
 
     /// What is known.
@@ -301,6 +307,13 @@ impl Track {
 
     /// Follows one request. One that is told late is put where it belongs; one that is told much later is passed over.
     pub fn follow(&mut self, seen: Seen, time: Timestamp) {
+        if self.recent.is_empty() && self.before.last.is_some_and(|last| time <= last) {
+            // A status tells of what it led to; only how the boot began is not in there.
+            self.again.follow(&seen, time);
+            self.before.boot = self.again.boot.clone();
+            self.now.boot = self.again.boot.clone();
+            return;
+        }
         let newest = self.recent.back().map(|(at, _)| *at).or(self.before.last);
         match newest {
             Some(newest) if newest.as_second() - time.as_second() > LATE => return,

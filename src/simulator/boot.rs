@@ -89,6 +89,8 @@ pub struct Phone {
     pub(super) problems: Vec<String>,
     pub(super) before: Vec<String>,
     pub(super) failures: u32,
+    /// Whether it takes no image any more until somebody restarts it.
+    pub(super) has_had_enough: bool,
     pub(super) began: Instant,
 }
 
@@ -125,6 +127,7 @@ impl Phone {
             problems,
             before: Vec::new(),
             failures: 0,
+            has_had_enough: false,
             began: Instant::now(),
         }
     }

@@ -74,6 +74,9 @@ impl Phone {
 
     /// Takes a file of an image.
     async fn take(&mut self, file: &str) -> Load {
+        if self.has_had_enough {
+            return Load::Not;
+        }
         match self.ask(file).await {
             Ok(_) => Load::Whole,
             Err(Failure::Vanished) => Load::Vanished,
@@ -82,8 +85,9 @@ impl Phone {
                 self.display.failed();
                 self.problems.push(format!("{file}: the phone gave up after {bytes} bytes"));
                 let tries = self.options.misfortune.map_or(0, |(_, tries)| tries);
-                // In the end it has had enough, and goes on with what it has.
-                if self.failures < tries { Load::Again } else { Load::Not }
+                // In the end it has had enough, and goes on with what it has until somebody restarts it.
+                self.has_had_enough = self.failures >= tries;
+                if self.has_had_enough { Load::Not } else { Load::Again }
             }
             Err(_) => {
                 self.problems.push(format!("{file} is not there: the phone goes on with {}", self.memory.running));

@@ -58,7 +58,10 @@ async fn live(phone: &mut Phone, stay: &Stay) -> Ended {
             return ended;
         }
         match attend(phone, stay).await {
-            Next::Restart => phone.restart().await,
+            Next::Restart => {
+                phone.has_had_enough = false;
+                phone.restart().await;
+            }
             Next::Off => return ended,
         }
     }

@@ -87,6 +87,8 @@ fn exactly_the_phone_that_changed_is_told_where_it_is_and_by_its_line() {
     assert_eq!(condition(&mut fleet, "p1", "InSync"), "True Fetched");
     let status = fleet.current_status(&key("p1"), at(1_061)).unwrap();
     assert_eq!(status.resync.unwrap().told_at.as_deref(), Some("1970-01-01T00:16:50Z"));
+    edit(&mut fleet, 1, 3, "Newer");
+    assert_eq!(told(&fleet.resync_orders(&key("hq"), at(1_070)).0), ["p1"], "the next change is told at once");
 }
 
 #[test]

@@ -190,6 +190,50 @@ fn a_new_operator_goes_on_where_the_old_one_was() {
 }
 
 #[test]
+fn a_phone_that_says_nothing_more_has_failed_although_no_pod_says_so() {
+    let mut fleet = ready();
+    phone(&mut fleet, "p", 1, 0, plain(MAC, "1"));
+    serve(&mut fleet);
+    upgrade(&fleet, MAC, 9, 1_000).into_iter().take(3).for_each(|one| fleet.fetched(&key("hq"), &one));
+    fleet.fetched(&key("hq"), &part(1_005, 9, 280_000, None));
+    let at = |seconds| Timestamp::from_second(seconds).unwrap();
+    assert_eq!(fleet.current_status(&key("p"), at(1_125)).unwrap().firmware.unwrap().stage, Stage::Downloading);
+    assert_eq!(fleet.due_in(&key("p"), at(1_100)), Some(26), "it is looked at again by then");
+    let now = fleet.current_status(&key("p"), at(1_126)).unwrap().firmware.unwrap();
+    let why = "it fell silent after 280000 of 700000 bytes of P0S3-06-3-00.bin";
+    assert_eq!((now.stage, now.message.as_deref()), (Stage::Failed, Some(why)));
+}
+
+#[test]
+fn a_new_operator_counts_no_failure_twice_and_takes_no_old_start_for_a_new_one() {
+    let mut before = ready();
+    phone(&mut before, "p", 1, 0, plain(MAC, "1"));
+    serve(&mut before);
+    let all: Vec<Fetch> = upgrade(&before, MAC, 9, 1_000).into_iter().take(4).collect();
+    let gave_up = |millis: i64| Fetch {
+        time: Timestamp::from_millisecond(1_000_000 + millis).unwrap(),
+        ..part(1_000, 9, 400_000, Some(Err("it gave up".to_owned())))
+    };
+    let told = [all, vec![gave_up(4_200), gave_up(4_700)]].concat();
+    for (heard, failures) in [(4, None), (5, Some(1)), (6, Some(2))] {
+        let mut first = ready();
+        phone(&mut first, "p", 1, 0, plain(MAC, "1"));
+        serve(&mut first);
+        told[..heard].iter().for_each(|one| first.fetched(&key("hq"), one));
+        let status = first.current_status(&key("p"), Timestamp::from_second(1_006).unwrap()).unwrap();
+        assert_eq!(status.firmware.as_ref().unwrap().failures, failures);
+        let mut second = ready();
+        let spec: SipPhoneSpec = serde_json::from_value(plain(MAC, "1")).unwrap();
+        second.set_phone(meta("p", 1, 0), spec, status);
+        second.hold_fetches();
+        serve(&mut second);
+        told.iter().for_each(|one| second.fetched(&key("hq"), one));
+        second.release_fetches();
+        assert_eq!(firmware(&mut second, "p").failures, Some(2), "after {heard}");
+    }
+}
+
+#[test]
 fn an_upgrade_costs_few_writes() {
     let mut fleet = ready();
     phone(&mut fleet, "p", 1, 0, plain(MAC, "1"));

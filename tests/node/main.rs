@@ -10,6 +10,7 @@ mod scale;
 mod stage;
 #[path = "../support/mod.rs"]
 mod support;
+mod upgrade;
 
 #[test]
 fn a_site_from_helm_install_to_its_end() {
@@ -19,6 +20,7 @@ fn a_site_from_helm_install_to_its_end() {
     booting::a_secret_is_rotated();
     conflicts::conflicts_disturb_nobody();
     conflicts::firmware_is_staged_before_phones_are_told();
+    upgrade::a_building_upgrades_by_itself();
     scale::many_phones_come_and_go();
     scale::nothing_is_written_when_nothing_changes();
     failures::phones_boot_whatever_is_down();

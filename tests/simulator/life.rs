@@ -165,6 +165,25 @@ async fn telnet_lets_in_who_knows_the_password_and_resets_if_the_level_allows_it
     assert!(phone.end().await.booted);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_operator_says_is_what_the_phone_understands() {
+    let common = format!("{}telnet_level: 2\nphone_password: \"secret\"\n", COMMON.1);
+    let (server, _) = serve(&[("SIPDefault.cnf", &common), OWN, ("syncinfo.xml", &sync("x"))]);
+    let phone = on(options(server.addresses()[0], "P0S3-06-3-00"), 83, 100);
+    phone.until("up", |now| now.what == "is up").await;
+    let sip = SocketAddr::new(phone.address, 5060);
+    let refused = dialtone::resync::notify(sip, Some("7102")).await.unwrap_err();
+    assert_eq!((refused.reason, refused.message.contains("404 Not Found")), ("Refused", true), "{refused:?}");
+    dialtone::resync::notify(sip, Some("7101")).await.unwrap();
+    phone.until("a restart", |now| now.restarts == 1 && now.what == "is up").await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let telnet = SocketAddr::new(phone.address, 2323);
+    assert_eq!(dialtone::resync::reset(telnet, "wrong").await.unwrap_err().reason, "LoginFailed");
+    dialtone::resync::reset(telnet, "secret").await.unwrap();
+    phone.until("another restart", |now| now.restarts == 2 && now.what == "is up").await;
+    assert!(phone.end().await.booted);
+}
+
 #[tokio::test]
 async fn what_goes_wrong_goes_wrong_as_told() {
     let image = "x".repeat(20_000);

@@ -57,7 +57,7 @@ impl Fleet {
                 tally: Tally::default(),
                 stage: None,
                 seen,
-                telling: Telling::recover(status.resync.as_ref()),
+                telling: Telling::recover(status.resync.as_ref(), is_to_be_told(&status)),
                 track: Track::new(Upgrade::recover(status.firmware.as_ref())),
                 status: Known { status, version: meta.version },
                 meta,
@@ -338,6 +338,11 @@ impl Tally<i64> {
         self.in_sync += i64::from(to.in_sync) - i64::from(from.in_sync);
         self.placed += i64::from(to.placed) - i64::from(from.placed);
     }
+}
+
+/// Whether a status says that there is something to tell the phone.
+fn is_to_be_told(status: &SipPhoneStatus) -> bool {
+    status.conditions.iter().any(|condition| condition.type_ == "Resynced" && condition.status == "False")
 }
 
 /// The Secrets that a phone refers to.

@@ -22,6 +22,9 @@ pub struct Wanted<'a> {
 
 /// A phone that took all of an image should be back within so many seconds: the longest that was seen is 55.
 pub(super) const BACK_WITHIN: i64 = 600;
+/// A phone that takes a file says something at least this often, in seconds; the pod that served it may be gone with all that
+/// it knew.
+pub(super) const STALE: i64 = 120;
 /// Percent are told in steps of this, so that an upgrade costs few writes.
 const STEP: u64 = 20;
 
@@ -42,6 +45,11 @@ pub fn stage(upgrade: &Upgrade, wanted: &Wanted<'_>, now: Timestamp) -> PhoneFir
         return with(status, Stage::Pending, Some(wanted.staged.1.to_owned()));
     }
     if let Some(transfer) = upgrade.transfer.as_ref().filter(|transfer| is_part(wanted, &transfer.file)) {
+        if upgrade.last.is_some_and(|last| now.as_second() - last.as_second() > STALE) {
+            let why =
+                format!("it fell silent after {} of {} bytes of {}", transfer.sent, transfer.total, transfer.file);
+            return with(status, Stage::Failed, Some(why));
+        }
         progress(&mut status, upgrade, wanted, Some((&transfer.file, transfer.sent)));
         return with(status, Stage::Downloading, None);
     }
