@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod diff;
+pub mod fetch;
 pub mod import;
 mod manifests;
 pub mod operator;

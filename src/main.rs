@@ -33,6 +33,8 @@ enum Command {
     Diff(dialtone::diff::Args),
     Import(dialtone::import::Args),
     Phone(dialtone::simulator::Args),
+    Fetch(dialtone::fetch::Args),
+    Copy(dialtone::fetch::CopyArgs),
     /// Print the CustomResourceDefinitions
     Crds,
 }
@@ -50,6 +52,8 @@ async fn main() -> ExitCode {
         Command::Diff(args) => dialtone::diff::run(args).await,
         Command::Import(args) => dialtone::import::run(&args),
         Command::Phone(args) => dialtone::simulator::run(args).await,
+        Command::Fetch(args) => dialtone::fetch::run(args).await.map(success),
+        Command::Copy(args) => dialtone::fetch::copy(&args).map(success),
         Command::Crds => print_crds().map(success),
     };
     result.unwrap_or_else(|error| {

@@ -6,6 +6,7 @@ mod reference;
 mod resync;
 pub mod settings;
 mod site;
+mod source;
 mod status;
 
 pub use phone::{Line, PhoneFirmware, Proxy, SipPhone, SipPhoneSpec};
@@ -13,9 +14,10 @@ pub use reference::{EXTRA_COUNT, EXTRA_MAX, Extra, ObjectRef, SecretKey, SecretP
 pub use resync::{Day, PhoneResync, Resync, ResyncMethod, Window};
 pub use settings::Settings;
 pub use site::{
-    DialPlan, DialRule, DialUser, FileSource, FirmwareSource, PhoneSite, PhoneSiteSpec, PortMode, Ring, Rollout,
-    ServiceSpec, ServiceType, SiteFirmware, TftpSpec, UnsetParameters,
+    DialPlan, DialRule, DialUser, FileSource, PhoneSite, PhoneSiteSpec, PortMode, Ring, Rollout, ServiceSpec,
+    ServiceType, SiteFirmware, TftpSpec, UnsetParameters,
 };
+pub use source::{FirmwareSource, ImageSource, PullPolicy, UrlSource, VolumeSource};
 pub use status::{
     FileCounts, LineStatus, PhoneCounts, PhoneFirmwareStatus, PhoneSiteStatus, ResyncStatus, SipPhoneStatus,
     SiteFirmwareStatus, Stage, StageCount, Unclaimed,

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::phone::{dialplan, image, parameter, text};
 
-use super::{Extra, ObjectRef, PhoneSiteStatus, Resync, SecretParameters, Settings, settings};
+use super::{Extra, FirmwareSource, ObjectRef, PhoneSiteStatus, Resync, SecretParameters, Settings, settings};
 
 /// What the phones of a site share.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -140,18 +140,6 @@ impl Rollout {
     pub fn most(&self) -> usize {
         self.max_updating.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX)
     }
-}
-
-/// Where firmware files come from.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct FirmwareSource {
-    /// ConfigMaps in the same namespace whose binaryData holds the files, each under its exact name, such as
-    /// P0S3-07-4-00.sb2. A ConfigMap holds at most 1 MiB: give large files one each.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16))]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".to_string()]))]
-    pub config_maps: Vec<ObjectRef>,
 }
 
 /// Where other files come from.

@@ -1,5 +1,7 @@
 //! What a site's objects should be: pure.
 
+mod firmware;
+
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -23,7 +25,7 @@ pub fn objects(site: &Key, uid: &str, spec: &PhoneSiteSpec, options: &Options) -
     let tftp = spec.tftp.clone().unwrap_or_default();
     let mut all = vec![
         (SERVICE_ACCOUNT, json!({"metadata": metadata(site, uid, SERVER), "automountServiceAccountToken": false})),
-        (NETWORK_POLICY, network_policy(site, uid, options, tftp.host_network)),
+        (NETWORK_POLICY, network_policy(site, uid, spec, options, tftp.host_network)),
     ];
     if !tftp.host_network {
         all.push((SERVICE, service(site, uid, spec)));
@@ -144,7 +146,7 @@ fn service(site: &Key, uid: &str, spec: &PhoneSiteSpec) -> Value {
     json!({"metadata": metadata, "spec": service})
 }
 
-fn network_policy(site: &Key, uid: &str, options: &Options, host_network: bool) -> Value {
+fn network_policy(site: &Key, uid: &str, spec: &PhoneSiteSpec, options: &Options, host_network: bool) -> Value {
     let mut report = json!({"ports": [{"port": REPORT_PORT, "protocol": "TCP"}]});
     if let Some(namespace) = &options.own_namespace {
         report["from"] = json!([{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}]);
@@ -158,10 +160,10 @@ fn network_policy(site: &Key, uid: &str, options: &Options, host_network: bool) 
         "metadata": metadata(site, uid, SERVER),
         "spec": {
             "podSelector": {"matchLabels": selector(site)},
-            // Answers to phones belong to what phones began; the pods have nothing to begin themselves.
+            // Answers to phones belong to what phones began; the pods begin nothing themselves but to fetch firmware.
             "policyTypes": ["Ingress", "Egress"],
             "ingress": [tftp, report],
-            "egress": [],
+            "egress": firmware::egress(spec),
         },
     })
 }
@@ -276,6 +278,9 @@ fn pod_template(site: &Key, spec: &PhoneSiteSpec, options: &Options) -> Value {
         pod["securityContext"] = json!({"seccompProfile": {"type": "RuntimeDefault"}});
         pod["containers"][0]["securityContext"]["runAsUser"] = 0.into();
     }
+    if let Some(source) = spec.firmware.as_ref().and_then(|firmware| firmware.source.as_ref()) {
+        firmware::add(&mut pod, source, options);
+    }
     if !options.image_pull_secrets.is_empty() {
         let secrets: Vec<Value> = options.image_pull_secrets.iter().map(|name| json!({"name": name})).collect();
         pod["imagePullSecrets"] = secrets.into();
@@ -318,13 +323,14 @@ mod tests {
     use super::*;
     use crate::api::TftpSpec;
 
-    fn options() -> Options {
+    pub fn options() -> Options {
         Options {
             image: "dialtone:test".into(),
             image_pull_policy: None,
             image_pull_secrets: Vec::new(),
             namespaces: Vec::new(),
             own_namespace: Some("dialtone".into()),
+            image_volumes: true,
             http: ([0, 0, 0, 0], 0).into(),
         }
     }

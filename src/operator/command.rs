@@ -32,6 +32,11 @@ pub struct Args {
     #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE")]
     own_namespace: Option<String>,
 
+    /// Whether the cluster mounts images as volumes, for spec.firmware.source.image: true or false; if not, an init container
+    /// copies their files [default: from Kubernetes 1.35 on]
+    #[arg(long, env = "DIALTONE_IMAGE_VOLUMES", value_name = "BOOL")]
+    image_volumes: Option<bool>,
+
     /// Serve /livez, /readyz and /metrics here
     #[arg(long, default_value = "0.0.0.0:8080", value_name = "ADDR:PORT")]
     http: SocketAddr,
@@ -54,13 +59,32 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     // worker all that time.
     config.default_retry = false;
     let client = Client::try_from(config)?;
+    let image_volumes = match args.image_volumes {
+        Some(known) => known,
+        None => mounts_images(&client).await,
+    };
     let options = Options {
         image: args.image,
         image_pull_policy: args.image_pull_policy,
         image_pull_secrets: args.image_pull_secrets.into_iter().filter(|name| !name.is_empty()).collect(),
         namespaces: args.namespaces.into_iter().filter(|name| !name.is_empty()).collect(),
         own_namespace: args.own_namespace,
+        image_volumes,
         http: args.http,
     };
     start::run(client, options).await
+}
+
+/// Whether the API server is of a version that mounts images as volumes unless it was told not to.
+async fn mounts_images(client: &Client) -> bool {
+    match client.apiserver_version().await {
+        Ok(version) => {
+            let number = |text: &str| text.trim_end_matches('+').parse::<u32>().unwrap_or(0);
+            (number(&version.major), number(&version.minor)) >= (1, 35)
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the API server does not tell its version: files of images are copied, not mounted");
+            false
+        }
+    }
 }

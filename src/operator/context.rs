@@ -31,6 +31,8 @@ pub struct Options {
     pub namespaces: Vec<String>,
     /// The operator's own namespace.
     pub own_namespace: Option<String>,
+    /// Whether the cluster mounts images as volumes.
+    pub image_volumes: bool,
     /// Where probes and metrics are served.
     pub http: SocketAddr,
 }

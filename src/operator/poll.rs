@@ -13,6 +13,7 @@ use hyper_util::rt::TokioExecutor;
 use super::build::REPORT_PORT;
 use super::context::Context;
 use crate::provision::digest::Digest;
+use crate::provision::firmware::FirmwareFile;
 use crate::provision::{Fetch, Key};
 use crate::tftp::wire::{Query, REPORT_PATH, Report};
 
@@ -106,17 +107,22 @@ async fn report(ctx: &Context, http: &Http, site: &Key, host: &str, query: &Quer
 
 /// Tells the fleet what a pod told; whether the fleet could make anything of it.
 fn take(ctx: &Context, site: &Key, pod: &Key, report: Report) -> bool {
-    let held: Vec<(String, Digest)> = report
-        .holdings
-        .held
-        .into_iter()
-        .filter_map(|file| Some((file.name, Digest::from_hex(&file.digest)?)))
-        .collect();
+    let (mut held, mut firmware) = (Vec::new(), Vec::new());
+    for file in report.holdings.held {
+        let Some(digest) = Digest::from_hex(&file.digest) else { continue };
+        let size = usize::try_from(file.size).unwrap_or(usize::MAX);
+        firmware.push((file.name.clone(), FirmwareFile { digest, size, first: file.first, parts: file.parts }));
+        held.push((file.name, digest));
+    }
     let fetches: Vec<Fetch> = report.journal.records.iter().map(Fetch::from).collect();
     let taken = ctx.tell(|fleet| {
         // A report may cross the news that the pod is gone; taken later, it would never be taken back. And right after a start
         // it may be faster than the news of its site.
         let known = ctx.shared().pods.contains_key(pod);
+        if known {
+            let (complete, gone) = (report.holdings.complete, &report.holdings.gone);
+            fleet.pod_firmware(site, &pod.name, complete, firmware, gone, &report.problems);
+        }
         let taken = known && fleet.pod_holds(site, &pod.name, report.holdings.complete, held, &report.holdings.gone);
         if taken {
             fetches.iter().for_each(|fetch| fleet.fetched(site, fetch));

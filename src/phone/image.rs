@@ -119,6 +119,38 @@ pub fn did_you_mean(name: &str) -> Option<String> {
     Image::parse(&mended).is_some().then_some(mended)
 }
 
+/// The files that a `.loads` file names; none for any other file. It is a signed header of binary fields and then one name a line.
+pub fn parts(name: &str, bytes: &[u8]) -> Vec<String> {
+    if !name.ends_with(".loads") {
+        return Vec::new();
+    }
+    bytes
+        .split(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')))
+        .filter_map(|word| std::str::from_utf8(word).ok())
+        .filter(|word| {
+            [".sbn", ".sb2", ".bin"].iter().any(|suffix| word.len() > suffix.len() + 3 && word.ends_with(suffix))
+        })
+        .map(str::to_owned)
+        .collect()
+}
+
+/// A file's first bytes, which tell formats apart.
+pub fn first(bytes: &[u8]) -> [u8; 4] {
+    let mut first = [0; 4];
+    first.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+    first
+}
+
+/// Why a file that begins like this is no firmware; nothing if it may be.
+pub fn implausible(first: [u8; 4]) -> Option<&'static str> {
+    match &first.map(|byte| byte.to_ascii_lowercase()) {
+        b"<!do" | b"<htm" | b"<hea" | b"<?xm" => Some("is a web page, not firmware: was it an error that was saved?"),
+        b"pk\x03\x04" => Some("is a ZIP archive: unpack it"),
+        [0x1f, 0x8b, ..] => Some("is a gzip archive: unpack it"),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -22,27 +22,17 @@ pub struct FirmwareFile {
 impl FirmwareFile {
     /// Looks at a file's bytes.
     pub fn new(name: &str, bytes: &[u8]) -> FirmwareFile {
-        let parts = if name.ends_with(".loads") { parts_of(bytes) } else { Vec::new() };
-        let mut first = [0; 4];
-        first.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
-        FirmwareFile { digest: Digest::of(bytes), size: bytes.len(), first, parts }
+        FirmwareFile {
+            digest: Digest::of(bytes),
+            size: bytes.len(),
+            first: image::first(bytes),
+            parts: image::parts(name, bytes),
+        }
     }
 }
 
 /// The files of a source, by name.
 pub type Inventory = BTreeMap<String, FirmwareFile>;
-
-/// A `.loads` file is a signed header of binary fields and then one name a line.
-fn parts_of(loads: &[u8]) -> Vec<String> {
-    loads
-        .split(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')))
-        .filter_map(|word| std::str::from_utf8(word).ok())
-        .filter(|word| {
-            [".sbn", ".sb2", ".bin"].iter().any(|suffix| word.len() > suffix.len() + 3 && word.ends_with(suffix))
-        })
-        .map(str::to_owned)
-        .collect()
-}
 
 /// The files that phones need for an image.
 pub fn files_of(name: &str, inventory: &Inventory) -> Vec<String> {
@@ -75,6 +65,9 @@ pub fn problems(name: &str, inventory: &Inventory, checksums: &BTreeMap<String, 
                 None => format!("{file} is missing"),
             }),
             Some(found) if found.size == 0 => problems.push(format!("{file} is empty")),
+            Some(found) if image::implausible(found.first).is_some() => {
+                problems.push(format!("{file} {}", image::implausible(found.first).unwrap_or_default()));
+            }
             Some(found) => match checksums.get(&file) {
                 Some(expected) if Digest::from_hex(expected) != Some(found.digest) => {
                     problems.push(format!("{file} has the SHA-256 {}, not {expected} as in checksums", found.digest));
@@ -86,9 +79,12 @@ pub fn problems(name: &str, inventory: &Inventory, checksums: &BTreeMap<String, 
     problems
 }
 
-/// A file whose name differs only by case or by the letter O for a zero.
+/// A file whose name differs only by case, by the letter O for a zero, or by a zero too many or too few, as in 8-6 and 08-6.
 fn near_miss<'a>(file: &str, inventory: &'a Inventory) -> Option<&'a str> {
-    let same = |name: &str| name.to_ascii_uppercase().replace('O', "0");
+    let same = |name: &str| {
+        let upper = name.to_ascii_uppercase().replace('O', "0");
+        upper.split('-').map(|part| part.trim_start_matches('0').to_owned()).collect::<Vec<_>>()
+    };
     inventory.keys().map(String::as_str).find(|name| same(name) == same(file))
 }
 
@@ -129,6 +125,14 @@ mod tests {
             problems("P0S3-06-3-00", &held, &BTreeMap::new()),
             ["P0S3-06-3-00.bin is missing; there is POS3-06-3-00.bin: rename the key"]
         );
+        let held = inventory(&[("P0S3-8-6-00.bin", b"x"), ("P0S30202.bin", b"<!DOCTYPE html>")]);
+        assert!(problems("P0S3-08-6-00", &held, &BTreeMap::new())[0].contains("P0S3-08-6-00.loads is missing"));
+        assert_eq!(near_miss("P0S3-08-6-00.bin", &held), Some("P0S3-8-6-00.bin"));
+        assert_eq!(
+            problems("P0S30202", &held, &BTreeMap::new()),
+            ["P0S30202.bin is a web page, not firmware: was it an error that was saved?"]
+        );
+        let held = inventory(&[("P0S30202.bin", b"y")]);
         let checksums = BTreeMap::from([("P0S30202.bin".to_owned(), "0".repeat(64))]);
         assert!(problems("P0S30202", &held, &checksums)[0].contains("as in checksums"));
     }

@@ -104,6 +104,9 @@ struct Site {
     /// What the objects held when the operator started, until each phone was looked at.
     recovered: HashMap<String, Vec<(Slot, Bytes)>>,
     pods: BTreeMap<String, HashMap<String, Digest>>,
+    /// Firmware files that pods have from elsewhere than ConfigMaps, and what they say of files that are not there.
+    outside: BTreeMap<String, Inventory>,
+    problems: BTreeMap<String, Vec<String>>,
     /// How many phones want each image.
     images: BTreeMap<String, usize>,
     /// The images that every pod holds whole.

@@ -46,6 +46,8 @@ pub struct SitePlan {
     pub sources: Vec<String>,
     /// What firmware files must hash to.
     pub checksums: BTreeMap<String, String>,
+    /// Whether some firmware files can be seen in the pods only.
+    pub outside: bool,
     /// When phones may be told to fetch a change; at any time if nobody says.
     pub hours: Option<Hours>,
 }
@@ -129,8 +131,23 @@ pub fn plan(
     let base = PhoneBase { unset: spec.unset_parameters, image, rollout, proxies: proxies(&values) };
     let sources = spec.config_maps().map(str::to_owned).collect();
     let hours = hours(spec, found);
-    let (secret, checksums) = (values.secret, firmware_spec.checksums);
-    let plan = SitePlan { base, files, secret, bootstrap, sources, checksums, hours };
+    let source = firmware_spec.source.unwrap_or_default();
+    let outside = source.is_outside();
+    let (secret, mut checksums) = (values.secret, firmware_spec.checksums);
+    for (i, one) in source.urls.iter().enumerate() {
+        let (path, file) = (format!("spec.firmware.source.urls[{i}]"), one.file_name());
+        if let Err(problem) = check_file_name(file) {
+            found.push(Diagnostic::invalid(format!("{path}.file"), problem));
+        }
+        match checksums.insert(file.to_owned(), one.sha256.clone()) {
+            Some(before) if !before.eq_ignore_ascii_case(&one.sha256) => {
+                let what = format!("is another one than that of {file} elsewhere in spec.firmware");
+                found.push(Diagnostic::invalid(format!("{path}.sha256"), what));
+            }
+            _ => {}
+        }
+    }
+    let plan = SitePlan { base, files, secret, bootstrap, sources, checksums, outside, hours };
     (!values.unread).then_some(plan)
 }
 

@@ -17,6 +17,7 @@ pub mod tree;
 pub mod wire;
 mod worker;
 
-pub use command::{Args, run};
+pub use command::{Args, run, told_to_end};
 pub use port_mode::PortMode;
 pub use server::{Config, Server};
+pub use tree::PROBLEMS;

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::library::{Change, Library};
 use super::wire::{Held, Holdings, Journal, Outcome, Query, Record, Report};
+use crate::phone::image;
 
 /// How many transfers are remembered.
 const TRANSFERS: usize = 16_384;
@@ -144,7 +145,13 @@ impl Reporter {
 }
 
 fn held(file: &super::library::File) -> Held {
-    Held { name: file.name.to_string(), size: file.bytes.len() as u64, digest: hex::encode(file.digest) }
+    Held {
+        name: file.name.to_string(),
+        size: file.bytes.len() as u64,
+        digest: hex::encode(file.digest),
+        first: image::first(&file.bytes),
+        parts: image::parts(&file.name, &file.bytes),
+    }
 }
 
 fn journal(state: &State, cursor: u64) -> Journal {

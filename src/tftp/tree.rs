@@ -26,6 +26,11 @@ const POLL: Duration = Duration::from_secs(5);
 /// Read anew this soon when a file changed under the reader's hands.
 const RETRIES: usize = 5;
 
+/// The file in a folder with what is wrong with others; it is not served, as all whose names begin with two dots.
+pub const PROBLEMS: &str = "..problems";
+/// How many of its lines are read.
+const MOST_PROBLEMS: usize = 32;
+
 /// The folders and what was read from them.
 pub struct Tree {
     roots: Vec<PathBuf>,
@@ -64,6 +69,7 @@ impl Tree {
         let mut seen = BTreeMap::new();
         let mut total = 0;
         for root in &self.roots {
+            reading.problems.extend(problems_of(root));
             for _ in 0..RETRIES {
                 let base = data_folder(root);
                 let mut walk = Walk { before: &self.seen, seen: &mut seen, total: &mut total, most: self.most };
@@ -150,6 +156,12 @@ impl Walk<'_> {
         self.seen.insert(path.to_owned(), seen);
         Ok(bytes)
     }
+}
+
+/// What whoever fills a folder has to say about files that are not there yet, a line each: `NAME: why`.
+fn problems_of(root: &Path) -> Vec<String> {
+    let text = fs::read_to_string(root.join(PROBLEMS)).unwrap_or_default();
+    text.lines().take(MOST_PROBLEMS).map(|line| line.chars().take(300).collect()).collect()
 }
 
 /// Where a volume's files really are at this moment.

@@ -64,6 +64,12 @@ pub struct Held {
     pub size: u64,
     /// The SHA-256 of its bytes in hexadecimal digits.
     pub digest: String,
+    /// Its first bytes, which tell formats apart.
+    #[serde(default)]
+    pub first: [u8; 4],
+    /// For a `.loads` file: the files that it names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<String>,
 }
 
 /// What was asked of a server since the last report.

@@ -6,6 +6,7 @@ mod properties;
 #[path = "../support/reader.rs"]
 mod reader;
 mod resync;
+mod sources;
 mod upgrades;
 
 use std::collections::BTreeMap;

@@ -7,6 +7,7 @@ mod booting;
 mod conflicts;
 mod failures;
 mod scale;
+mod sources;
 mod stage;
 #[path = "../support/mod.rs"]
 mod support;
@@ -20,6 +21,7 @@ fn a_site_from_helm_install_to_its_end() {
     booting::a_secret_is_rotated();
     conflicts::conflicts_disturb_nobody();
     conflicts::firmware_is_staged_before_phones_are_told();
+    sources::firmware_comes_from_volumes_images_and_the_web();
     upgrade::a_building_upgrades_by_itself();
     scale::many_phones_come_and_go();
     scale::nothing_is_written_when_nothing_changes();

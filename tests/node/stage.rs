@@ -1,7 +1,7 @@
 //! What the parts of the story share: the manifests, phones that boot, and a look at what was written.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -182,4 +182,18 @@ pub fn settle() {
         last = now;
         quiet.then_some(())
     });
+}
+
+/// The link between this machine and the node, and what `ip` says of it.
+pub fn link() -> (String, String) {
+    let device = format!("dt-{}", std::env::var("DIALTONE_NODE").unwrap());
+    let shown = run("ip", &["-4", "-o", "addr", "show", "dev", &device]);
+    (device, shown)
+}
+
+/// This machine's address, where pods can reach it.
+pub fn own_address() -> Ipv4Addr {
+    let (_, shown) = link();
+    let mut words = shown.split_whitespace();
+    words.find_map(|word| word.split_once('/').and_then(|(ip, _)| ip.parse().ok())).unwrap()
 }

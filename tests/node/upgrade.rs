@@ -63,11 +63,8 @@ fn manifest(n: usize, label: &str) -> String {
 
 /// An address for each phone beside this machine's own, where pods can reach it.
 fn addresses() -> Vec<Ipv4Addr> {
-    let device = format!("dt-{}", std::env::var("DIALTONE_NODE").unwrap());
-    let shown = run("ip", &["-4", "-o", "addr", "show", "dev", &device]);
-    let own: Ipv4Addr =
-        shown.split_whitespace().find_map(|word| word.split_once('/').and_then(|(ip, _)| ip.parse().ok())).unwrap();
-    let [a, b, c, _] = own.octets();
+    let (device, shown) = link();
+    let [a, b, c, _] = own_address().octets();
     let all: Vec<Ipv4Addr> = (0..PHONES).map(|n| Ipv4Addr::new(a, b, c, 101 + n as u8)).collect();
     for address in all.iter().filter(|address| !shown.contains(&format!("{address}/"))) {
         run("ip", &["addr", "add", &format!("{address}/32"), "dev", &device]);

@@ -43,7 +43,19 @@ impl Fleet {
                 all.extend(inventory.iter().map(|(name, file)| (name.clone(), file.clone())));
             }
         }
+        if plan.outside {
+            let seen = self.sites.get(site).into_iter().flat_map(|site| site.outside.values().flatten());
+            for (name, file) in seen {
+                all.entry(name.clone()).or_insert_with(|| file.clone());
+            }
+        }
         Some(all)
+    }
+
+    /// Whether a firmware file comes from a ConfigMap.
+    pub(super) fn is_mapped(&self, site: &Key, plan: &SitePlan, name: &str) -> bool {
+        let maps = plan.sources.iter().filter_map(|map| self.firmware.get(&site.sibling(map))?.as_ref());
+        maps.into_iter().any(|map| map.contains_key(name))
     }
 
     /// Looks again which images are staged; if that changed, the site and its phones are looked at again.
@@ -105,9 +117,9 @@ impl Fleet {
         let Some(plan) = &site.plan else {
             return (Stage::Pending, "Pending", format!("{image} is not staged yet"));
         };
-        if plan.sources.is_empty() && self.folder.is_empty() {
+        if plan.sources.is_empty() && !plan.outside && self.folder.is_empty() {
             let message = format!(
-                "{image} is wanted and there is no source for it: name ConfigMaps in the site's spec.firmware.source.configMaps; phones are not told of it until then"
+                "{image} is wanted and there is no source for it: name one in the site's spec.firmware.source; phones are not told of it until then"
             );
             return (Stage::Pending, "NoSource", message);
         }
@@ -128,6 +140,16 @@ impl Fleet {
             return (Stage::Pending, "Pending", format!("{image} is not staged yet"));
         };
         let problems = problems(image, &inventory, &plan.checksums);
+        let files = files_of(image, &inventory);
+        let about = |said: &&String| files.iter().any(|file| said.starts_with(&format!("{file}: ")));
+        let told: BTreeSet<&String> = site.problems.values().flatten().filter(about).collect();
+        if !told.is_empty() {
+            let told: Vec<&str> = told.into_iter().map(String::as_str).collect();
+            return (Stage::Pending, "FetchFailed", format!("{image} is not whole: {}", told.join("; ")));
+        }
+        if plan.outside && site.outside.is_empty() && !problems.is_empty() {
+            return (Stage::Pending, "Pending", format!("no TFTP pod has told yet which files of {image} it has"));
+        }
         if problems.is_empty() {
             (Stage::Pending, "Pending", format!("not every TFTP pod holds {image} yet"))
         } else {

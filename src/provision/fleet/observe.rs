@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::phone::boot;
+use crate::provision::firmware::FirmwareFile;
 use crate::provision::upgrade;
 
 impl Fleet {
@@ -60,9 +61,34 @@ impl Fleet {
         true
     }
 
+    /// A pod told of its firmware files, before it tells what it holds; and what is wrong with files that it has not.
+    pub fn pod_firmware(
+        &mut self,
+        site: &Key,
+        pod: &str,
+        complete: bool,
+        files: Vec<(String, FirmwareFile)>,
+        gone: &[String],
+        problems: &[String],
+    ) {
+        let Some(entry) = self.sites.get_mut(site) else { return };
+        let known = entry.outside.entry(pod.to_owned()).or_default();
+        if complete {
+            known.clear();
+        }
+        gone.iter().for_each(|name| drop(known.remove(name)));
+        known.extend(files.into_iter().filter(|(name, _)| is_firmware(name)));
+        let before = entry.problems.insert(pod.to_owned(), problems.to_vec()).unwrap_or_default();
+        if before != problems {
+            self.mark_all(site);
+        }
+    }
+
     /// A pod does not answer any more.
     pub fn pod_gone(&mut self, site: &Key, pod: &str) {
         let Some(entry) = self.sites.get_mut(site) else { return };
+        entry.outside.remove(pod);
+        entry.problems.remove(pod);
         if entry.pods.remove(pod).is_some() {
             self.mark_all(site);
             self.restage(site);
@@ -77,11 +103,13 @@ impl Fleet {
         let Some(firmware) = self.inventory(key, plan) else { return true };
         let common: HashSet<&String> = plan.files.iter().map(|file| &file.name).collect();
         let own = |name: &String| common.contains(name) || site.by_file.contains_key(name);
-        let firmware: Vec<_> = firmware.iter().filter(|(name, _)| !own(name)).collect();
+        let mapped = |name: &String| !plan.outside || self.is_mapped(key, plan, name);
+        let firmware: Vec<_> = firmware.iter().filter(|(name, _)| !own(name) && mapped(name)).collect();
         let wanted = common.len() + site.by_file.len() + firmware.len();
         site.counts.served == site.counts.placed
             && site.pods.values().all(|held| {
-                held.len() == wanted
+                // What comes from elsewhere is none of the kubelet's business.
+                (held.len() == wanted || plan.outside)
                     && plan.files.iter().all(|file| held.get(&file.name) == Some(&file.digest))
                     && firmware.iter().all(|(name, file)| held.get(*name) == Some(&file.digest))
             })
@@ -209,6 +237,10 @@ impl Fleet {
             self.mark_phone(key);
         }
     }
+}
+
+fn is_firmware(name: &str) -> bool {
+    [".bin", ".sbn", ".sb2", ".loads"].iter().any(|suffix| name.ends_with(suffix))
 }
 
 /// The image that the configuration names which a phone took, if it is the one that is served now.

@@ -40,6 +40,8 @@ impl Fleet {
             shards: Shards::default(),
             recovered: HashMap::new(),
             pods: BTreeMap::new(),
+            outside: BTreeMap::new(),
+            problems: BTreeMap::new(),
             images: BTreeMap::new(),
             parts: BTreeMap::new(),
             callers: Callers::default(),
@@ -240,7 +242,16 @@ fn recovered_plan(entry: &Site, next: Option<&SitePlan>) -> Option<SitePlan> {
     let base = next.map(|plan| plan.base.clone()).unwrap_or_default();
     let sources =
         next.map(|plan| plan.sources.clone()).unwrap_or_else(|| references(&entry.spec).1.into_iter().collect());
-    Some(SitePlan { base, files, secret, bootstrap: None, sources, checksums: BTreeMap::new(), hours: None })
+    Some(SitePlan {
+        base,
+        files,
+        secret,
+        bootstrap: None,
+        sources,
+        checksums: BTreeMap::new(),
+        outside: false,
+        hours: None,
+    })
 }
 
 /// Common files that are still in the object of the other kind when the operator starts.

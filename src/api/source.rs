@@ -1,0 +1,106 @@
+//! Where firmware files come from.
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::ObjectRef;
+use crate::phone::parameter;
+
+/// Where firmware files come from: any mix of these. Of files with one name, that of configMaps is served, then that of urls,
+/// of image, and of persistentVolumeClaim.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FirmwareSource {
+    /// ConfigMaps in the same namespace whose binaryData holds the files, each under its exact name, such as
+    /// P0S3-07-4-00.sb2. A ConfigMap holds at most 1 MiB: give large files one each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".to_string()]))]
+    pub config_maps: Vec<ObjectRef>,
+    /// Files from the web. Every TFTP pod fetches them by itself, and again whenever it is made anew; it serves phones
+    /// meanwhile, and goes on trying if a server does not answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["url".to_string()]))]
+    pub urls: Vec<UrlSource>,
+    /// An OCI image that holds the files. From Kubernetes 1.35 on it is mounted; before that an init container copies them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageSource>,
+    /// A volume that holds the files; it is mounted read-only. All TFTP pods must be able to mount it: ReadOnlyMany or
+    /// ReadWriteMany, or one node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub persistent_volume_claim: Option<VolumeSource>,
+}
+
+impl FirmwareSource {
+    /// Whether some files can be seen in the pods only.
+    pub fn is_outside(&self) -> bool {
+        !self.urls.is_empty() || self.image.is_some() || self.persistent_volume_claim.is_some()
+    }
+}
+
+/// One file from the web.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = ("has(self.file) || self.url.matches('/[A-Za-z0-9._-]+$')", "url: its last part is no file name: set file to the name that phones ask for, such as P0S3-07-4-00.sb2"))]
+pub struct UrlSource {
+    /// Where it is: http or https. Certificates are checked against Mozilla's list. Redirects are followed.
+    #[schemars(length(min = 8, max = 1024), regex(pattern = "^https?://[!-~]+$"))]
+    pub url: String,
+    /// The SHA-256 that it must have, as 64 hexadecimal digits.
+    #[schemars(length(min = 64, max = 64), regex(pattern = "^[0-9a-fA-F]{64}$"))]
+    pub sha256: String,
+    /// The name that phones ask for. Default: the last part of the URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = parameter::FILE_NAME_PATTERN))]
+    pub file: Option<String>,
+}
+
+impl UrlSource {
+    /// The name that phones ask for.
+    pub fn file_name(&self) -> &str {
+        self.file.as_deref().unwrap_or_else(|| self.url.rsplit('/').next().unwrap_or_default())
+    }
+}
+
+/// An OCI image with files.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageSource {
+    /// The image. Example: registry.example.com/phones/firmware:8.12.
+    #[schemars(length(min = 1, max = 1024), regex(pattern = "^[!-~]+$"))]
+    pub reference: String,
+    /// The folder in it. Default: /.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
+    #[x_kube(validation = ("self.startsWith('/') && !self.contains('..')", "path: must begin with / and have no .."))]
+    pub path: Option<String>,
+    /// When nodes pull it. Default: Always for the tag latest, otherwise IfNotPresent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_policy: Option<PullPolicy>,
+}
+
+/// When nodes pull an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PullPolicy {
+    /// For each pod.
+    Always,
+    /// Once.
+    IfNotPresent,
+    /// Not at all.
+    Never,
+}
+
+/// A volume with files.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VolumeSource {
+    /// The PersistentVolumeClaim, in the same namespace.
+    #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"))]
+    pub claim_name: String,
+    /// The folder in it. Default: its root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
+    #[x_kube(validation = ("!self.startsWith('/') && !self.contains('..')", "subPath: must not begin with / nor have .."))]
+    pub sub_path: Option<String>,
+}

@@ -1,0 +1,122 @@
+//! Firmware from the web: fetched, checked, tried again, and what is wrong said, against a real HTTP server.
+#![allow(clippy::unwrap_used)] // A test that cannot go on should stop.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::get;
+use sha2::{Digest as _, Sha256};
+
+const IMAGE: &[u8] = b"an image";
+
+fn sum(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+/// A web server; how often its flaky page was asked for.
+async fn web() -> (String, Arc<AtomicU32>) {
+    let asked = Arc::new(AtomicU32::new(0));
+    let count = asked.clone();
+    let flaky = move || {
+        let n = count.fetch_add(1, Ordering::SeqCst);
+        async move { if n == 0 { (StatusCode::SERVICE_UNAVAILABLE, &b"later"[..]) } else { (StatusCode::OK, IMAGE) } }
+    };
+    let routes = Router::new()
+        .route("/good.bin", get(|| async { IMAGE }))
+        .route("/moved.bin", get(|| async { axum::response::Redirect::permanent("/good.bin") }))
+        .route("/page.bin", get(|| async { "<!DOCTYPE html>" }))
+        .route("/flaky.bin", get(flaky));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
+    (format!("http://{address}"), asked)
+}
+
+fn fetch(folder: &Path, more: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_dialtone"))
+        .args(["fetch", "--once", "--to", folder.to_str().unwrap(), "--file"])
+        .args(more)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+async fn until(what: &str, right: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !right() {
+        assert!(began.elapsed() < Duration::from_secs(20), "{what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_fetched_is_right_whole_and_fetched_once() {
+    let (url, _) = web().await;
+    let folder = tempfile::tempdir().unwrap();
+    let (good, moved) = (format!("{url}/good.bin"), format!("{url}/moved.bin"));
+    let args = ["P0S30202.bin", &sum(IMAGE), &good, "P0S3-06-3-00.bin", &sum(IMAGE).to_uppercase(), &moved];
+    assert!(fetch(folder.path(), &args).wait().unwrap().success());
+    for file in ["P0S30202.bin", "P0S3-06-3-00.bin"] {
+        assert_eq!(std::fs::read(folder.path().join(file)).unwrap(), IMAGE, "{file}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "nothing else is left");
+    // Nobody is asked for what is there.
+    let args = ["P0S30202.bin", &sum(IMAGE), "http://127.0.0.1:1/nobody"];
+    assert!(fetch(folder.path(), &args).wait().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_fetched_is_said_and_tried_again_and_holds_up_nothing_else() {
+    let (url, asked) = web().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = |part: &str| format!("{url}/{part}.bin");
+    let (page, gone, flaky, good) = (path("page"), path("gone"), path("flaky"), path("good"));
+    let sum = sum(IMAGE);
+    let args = ["a.bin", &sum, &page, "b.bin", &sum, &gone, "c.bin", &sum, &flaky, "d.bin", &sum, &good];
+    let mut child = fetch(folder.path(), &args);
+    let problems = || std::fs::read_to_string(folder.path().join("..problems")).unwrap_or_default();
+    until("what is wrong to be said", || problems().lines().count() == 3).await;
+    let said = problems();
+    assert!(said.contains("a.bin: ") && said.contains(&format!("not {sum}, in 15 bytes")), "{said}");
+    assert!(said.contains(&format!("b.bin: {gone}: http status: 404")), "{said}");
+    assert!(folder.path().join("d.bin").exists() && !folder.path().join("a.bin").exists());
+    until("the second try", || folder.path().join("c.bin").exists()).await;
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    until("what is still wrong", || problems().lines().count() == 2).await;
+    assert!(child.try_wait().unwrap().is_none(), "it goes on trying");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn it_ends_when_it_is_told_to_although_nothing_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = fetch(folder.path(), &["a.bin", &sum(b"x"), "http://127.0.0.1:1/nobody"]);
+    std::thread::sleep(Duration::from_millis(300));
+    let began = Instant::now();
+    Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+}
+
+#[test]
+fn an_image_copies_its_own_files() {
+    let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    std::fs::write(from.path().join("P0S30202.bin"), IMAGE).unwrap();
+    std::fs::create_dir(from.path().join("etc")).unwrap();
+    let copy = |from: &Path, to: &Path| {
+        Command::new(env!("CARGO_BIN_EXE_dialtone")).arg("copy").args([from, to]).output().unwrap()
+    };
+    assert!(copy(from.path(), to.path()).status.success());
+    assert_eq!(std::fs::read(to.path().join("P0S30202.bin")).unwrap(), IMAGE);
+    let itself = to.path().join("dialtone");
+    assert!(copy(Path::new("/proc/self/exe"), &itself).status.success());
+    assert!(Command::new(itself).arg("--version").output().unwrap().status.success(), "it runs");
+    let output = copy(Path::new("/nonexistent"), to.path());
+    assert!(String::from_utf8(output.stderr).unwrap().contains("cannot read /nonexistent"));
+}
