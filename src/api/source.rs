@@ -24,7 +24,8 @@ pub struct FirmwareSource {
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["url".to_string()]))]
     pub urls: Vec<UrlSource>,
-    /// An OCI image that holds the files. From Kubernetes 1.35 on it is mounted; before that an init container copies them.
+    /// An OCI image that holds the files. It is mounted where all nodes can mount images (Kubernetes 1.35 with containerd 2.1 or
+    /// CRI-O 1.33); otherwise an init container copies them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<ImageSource>,
     /// A volume that holds the files; it is mounted read-only. All TFTP pods must be able to mount it: ReadOnlyMany or

@@ -6,7 +6,7 @@ use kube::Client;
 use kube::config::{Config, KubeConfigOptions};
 
 use super::context::Options;
-use super::start;
+use super::{image_volumes, start};
 
 /// Run the controller in, or against, a cluster
 #[derive(clap::Args, Clone, Debug)]
@@ -33,7 +33,7 @@ pub struct Args {
     own_namespace: Option<String>,
 
     /// Whether the cluster mounts images as volumes, for spec.firmware.source.image: true or false; if not, an init container
-    /// copies their files [default: from Kubernetes 1.35 on]
+    /// copies their files [default: true if all nodes are known to]
     #[arg(long, env = "DIALTONE_IMAGE_VOLUMES", value_name = "BOOL")]
     image_volumes: Option<bool>,
 
@@ -61,7 +61,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let client = Client::try_from(config)?;
     let image_volumes = match args.image_volumes {
         Some(known) => known,
-        None => mounts_images(&client).await,
+        None => image_volumes::known(&client).await,
     };
     let options = Options {
         image: args.image,
@@ -73,18 +73,4 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         http: args.http,
     };
     start::run(client, options).await
-}
-
-/// Whether the API server is of a version that mounts images as volumes unless it was told not to.
-async fn mounts_images(client: &Client) -> bool {
-    match client.apiserver_version().await {
-        Ok(version) => {
-            let number = |text: &str| text.trim_end_matches('+').parse::<u32>().unwrap_or(0);
-            (number(&version.major), number(&version.minor)) >= (1, 35)
-        }
-        Err(error) => {
-            tracing::warn!(%error, "the API server does not tell its version: files of images are copied, not mounted");
-            false
-        }
-    }
 }

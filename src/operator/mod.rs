@@ -11,6 +11,7 @@ mod context;
 mod events;
 mod files;
 mod http;
+mod image_volumes;
 mod metrics;
 mod names;
 mod objects;
