@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use crate::api::PhoneFirmwareStatus;
 use crate::manifests::{Manifests, inventory};
 use crate::provision::resync::Problem;
-use crate::provision::{Fetch, Fleet, Key};
+use crate::provision::{Dirty, Fetch, Fleet, Key};
 use crate::render;
 use crate::resync;
 use crate::tftp::library::{Change, Library, Snapshot};
@@ -150,20 +150,26 @@ impl Standalone {
             render::complain(&manifests, &self.fleet);
         }
         self.manifests = manifests;
+        let first = self.site.replace(site).is_none();
+        if self.publish() && !first {
+            render::complain(&self.manifests, &self.fleet);
+        }
+        Ok(())
+    }
+
+    /// Serves what the fleet says; whether that is anything new.
+    fn publish(&mut self) -> bool {
+        let Some(site) = &self.site else { return false };
         let mut files = self.firmware.clone();
-        files.extend(render::tree(&self.manifests, &self.fleet, &site));
-        self.site = Some(site);
+        files.extend(render::tree(&self.manifests, &self.fleet, site));
         let before = self.library.now();
         let after = Snapshot::new(files, &before);
         let change = Change::between(&before, &after);
         if !change.is_empty() {
             self.library.swap(after);
             self.reporter.note_change(&change, Vec::new());
-            if before.files().next().is_some() {
-                render::complain(&self.manifests, &self.fleet);
-            }
         }
-        Ok(())
+        !change.is_empty()
     }
 
     fn choose_site(&self) -> anyhow::Result<Key> {
@@ -195,6 +201,10 @@ impl Standalone {
         };
         for record in &report.journal.records {
             self.fleet.fetched(&site, &Fetch::from(record));
+        }
+        // What one phone fetched may be another one's turn in a rollout: its file says so before it is told to fetch it.
+        if self.fleet.take_dirty().iter().any(|dirty| matches!(dirty, Dirty::Shard(..))) {
+            self.publish();
         }
     }
 

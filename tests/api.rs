@@ -62,7 +62,13 @@ fn bad_manifests_are_refused_with_their_reasons() {
 #[test]
 fn good_manifests_are_accepted_and_people_find_their_way() {
     install();
-    for file in ["examples/seed.yaml", "examples/rings.yaml", "examples/site.yaml", "examples/phones.yaml"] {
+    for file in [
+        "examples/seed.yaml",
+        "examples/rings.yaml",
+        "examples/site.yaml",
+        "examples/phones.yaml",
+        "examples/firmware/sources.yaml",
+    ] {
         kube(&["apply", "--validate=strict", "--warnings-as-errors", "-f", file]);
     }
     for (i, mac) in ["000a8a00aa01", "00:0A:8a:00:aa:02", "00-0a-8a-00-aa-03", "000a.8A00.aa04"].iter().enumerate() {

@@ -3,7 +3,8 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use dialtone::simulator::{Options, Outcome, Patience, boot};
@@ -39,26 +40,20 @@ async fn until(server: SocketAddr, what: &str, right: impl Fn(&Outcome) -> bool)
     }
 }
 
-#[tokio::test]
-async fn manifests_are_served_watched_and_what_phones_fetch_is_shown() {
-    let folder = tempfile::tempdir().unwrap();
-    let manifest = folder.path().join("site.yaml");
-    let seed = std::fs::read_to_string("examples/seed.yaml").unwrap();
-    std::fs::write(&manifest, &seed).unwrap();
-    let firmware = folder.path().join("firmware");
-    std::fs::create_dir(&firmware).unwrap();
+/// Starts it; where it serves, and what it shows.
+fn serve(manifest: &Path, firmware: &Path) -> (SocketAddr, Running, ChildStdout) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_dialtone"))
         .args(["standalone", "--listen", "127.0.0.1:0", "-f"])
-        .arg(&manifest)
+        .arg(manifest)
         .arg("--firmware")
-        .arg(&firmware)
+        .arg(firmware)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
     let shown = child.stdout.take().unwrap();
-    let _running = Running(child);
+    let running = Running(child);
     let server: SocketAddr = loop {
         let line = said.next().unwrap().unwrap();
         if let Some(rest) = line.strip_prefix("serving on ") {
@@ -67,6 +62,18 @@ async fn manifests_are_served_watched_and_what_phones_fetch_is_shown() {
     };
     // What it says must be read, or it stops for want of room.
     std::thread::spawn(move || said.for_each(drop));
+    (server, running, shown)
+}
+
+#[tokio::test]
+async fn manifests_are_served_watched_and_what_phones_fetch_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = folder.path().join("site.yaml");
+    let seed = std::fs::read_to_string("examples/seed.yaml").unwrap();
+    std::fs::write(&manifest, &seed).unwrap();
+    let firmware = folder.path().join("firmware");
+    std::fs::create_dir(&firmware).unwrap();
+    let (server, _running, shown) = serve(&manifest, &firmware);
     let table = std::thread::spawn(move || {
         BufReader::new(shown)
             .lines()
@@ -92,4 +99,45 @@ async fn manifests_are_served_watched_and_what_phones_fetch_is_shown() {
     let with = seed.replace("spec:\n  settings:", "spec:\n  firmware: {image: P0S3-06-2-00}\n  settings:");
     std::fs::write(&manifest, with).unwrap();
     until(server, "the image", |outcome| outcome.running == "P0S3-06-2-00").await;
+}
+
+#[test]
+fn a_rollout_and_a_change_reach_phones_that_stay_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (manifest, firmware) = (folder.path().join("site.yaml"), folder.path().join("firmware"));
+    let site = |firmware: &str| {
+        format!(
+            "apiVersion: dialtone.dev/v1alpha1\nkind: PhoneSite\nmetadata: {{name: hq}}\nspec:\n  settings: {{proxy1Address: 10.0.0.1}}\n  resync: {{method: Notify}}\n{firmware}"
+        )
+    };
+    let phones: String = (0..4)
+        .map(|n| format!("---\napiVersion: dialtone.dev/v1alpha1\nkind: SipPhone\nmetadata: {{name: p{n}}}\nspec: {{siteRef: {{name: hq}}, mac: 000A8A15000{n}, model: \"7960\", lines: [{{name: \"710{n}\"}}]}}\n"))
+        .collect();
+    std::fs::create_dir(&firmware).unwrap();
+    std::fs::write(firmware.join("P0S3-06-3-00.bin"), vec![7; 100_000]).unwrap();
+    std::fs::write(&manifest, site("") + &phones).unwrap();
+    let (server, _running, shown) = serve(&manifest, &firmware);
+    let rows = std::thread::spawn(move || {
+        BufReader::new(shown)
+            .lines()
+            .map_while(Result::ok)
+            .find(|line| line.contains("p3 ") && line.contains("Current"))
+    });
+    let mut staying = Command::new(env!("CARGO_BIN_EXE_dialtone"))
+        .args(["phone", "--server", &server.to_string(), "--mac", "000A8A150000", "--count", "4", "--stay"])
+        .args(["--bind", "127.0.0.70", "--running", "P0S3-05-3-00", "--idle", "0.2", "--for", "60", "-o", "json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+    std::fs::write(&manifest, site("  firmware: {image: P0S3-06-3-00, rollout: {maxUpdating: 1}}\n") + &phones)
+        .unwrap();
+    let row = rows.join().unwrap().unwrap_or_default();
+    assert!(row.contains("Current P0S3-06-3-00"), "{row}");
+    Command::new("kill").args(["-INT", &staying.id().to_string()]).status().unwrap();
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut staying.stdout.take().unwrap(), &mut text).unwrap();
+    assert!(staying.wait().unwrap().success());
+    assert_eq!(text.lines().filter(|line| line.contains("\"running\":\"P0S3-06-3-00\"")).count(), 4, "{text}");
 }
