@@ -232,8 +232,12 @@ fn a_phone_that_was_never_seen_or_takes_an_image_is_left_alone() {
     };
     fleet.fetched(&key("hq"), &part);
     edit(&mut fleet, 0, 2, "New");
-    assert_eq!(fleet.resync_orders(&key("hq"), at(1_012)).0, []);
+    let (orders, again) = fleet.resync_orders(&key("hq"), at(1_012));
+    assert_eq!(orders, []);
     assert_eq!(said(&mut fleet, 0, 1_012), "False Upgrading");
+    // A transfer that stands still keeps nobody from being told.
+    let stale = 1_012 + again.expect("asked again once the transfer is given up");
+    assert_eq!(told(&fleet.resync_orders(&key("hq"), at(stale)).0), ["p0"]);
 }
 
 #[test]

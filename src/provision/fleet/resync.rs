@@ -55,8 +55,10 @@ impl Fleet {
                 Turn::Now => match site.hours() {
                     Some(hours) if !requested && !hours.contains(now) => later(hours.next(now)),
                     _ => {
-                        if let Ok(way) = way(site, phone, method) {
+                        if let Ok(way) = way(site, phone, method, now) {
                             ready.push((key.clone(), content, way));
+                        } else if let Some(seconds) = phone.track.now().due_in(now) {
+                            later(Timestamp::from_second(now.as_second() + seconds).unwrap_or(now));
                         }
                     }
                 },
@@ -170,7 +172,7 @@ impl Fleet {
                 });
             }
         };
-        let (reason, message) = match (way(site, phone, how), phone.telling.turn(&content, phone.seen.time, now)) {
+        let (reason, message) = match (way(site, phone, how, now), phone.telling.turn(&content, phone.seen.time, now)) {
             (_, Turn::OnItsWay(_)) => ("Told", told(how).to_owned()),
             (Err(problem), _) => (problem.reason, problem.message),
             (_, Turn::Later(then)) => {
@@ -239,15 +241,14 @@ const fn told(how: ResyncMethod) -> &'static str {
 }
 
 /// Where and how a phone is told; why it cannot be, and what to do.
-fn way(site: &Site, phone: &Phone, how: ResyncMethod) -> Result<(IpAddr, Way), Problem> {
+fn way(site: &Site, phone: &Phone, how: ResyncMethod, now: Timestamp) -> Result<(IpAddr, Way), Problem> {
     let Some(address) = phone.seen.address else {
         return Err(Problem::new(
             "NoAddress",
             "the phone was never seen: plug it in, and it fetches everything by itself",
         ));
     };
-    let upgrade = phone.track.now();
-    if upgrade.transfer.is_some() || upgrade.took_all.is_some() {
+    if phone.track.now().due_in(now).is_some() {
         return Err(Problem::new("Upgrading", "the phone is taking an image and restarts by itself"));
     }
     let files =
