@@ -330,7 +330,7 @@ mod tests {
             image_pull_secrets: Vec::new(),
             namespaces: Vec::new(),
             own_namespace: Some("dialtone".into()),
-            image_volumes: true,
+            image_volumes: true.into(),
             http: ([0, 0, 0, 0], 0).into(),
         }
     }

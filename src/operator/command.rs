@@ -1,12 +1,13 @@
 //! `dialtone operator`.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use kube::Client;
 use kube::config::{Config, KubeConfigOptions};
 
 use super::context::Options;
-use super::{image_volumes, start};
+use super::start;
 
 /// Run the controller in, or against, a cluster
 #[derive(clap::Args, Clone, Debug)]
@@ -46,6 +47,13 @@ pub struct Args {
     context: Option<String>,
 }
 
+/// How long a connection to the API server may take to come about. A Service's first packets are lost while a node has not yet
+/// learnt where they go, and only a new connection finds the way.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// How long the API server may be silent. Watches hear a bookmark every minute; whoever says nothing for so long is gone.
+const SILENCE: Duration = Duration::from_secs(180);
+
 /// Runs until it is told to end.
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let mut config = match &args.context {
@@ -58,18 +66,17 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     // Failures go back to the queue, which waits for each object by itself; a client that retries for minutes would hold a
     // worker all that time.
     config.default_retry = false;
+    config.connect_timeout = Some(CONNECT);
+    config.read_timeout = Some(SILENCE);
+    config.reset_reader_on_write = true;
     let client = Client::try_from(config)?;
-    let image_volumes = match args.image_volumes {
-        Some(known) => known,
-        None => image_volumes::known(&client).await,
-    };
     let options = Options {
         image: args.image,
         image_pull_policy: args.image_pull_policy,
         image_pull_secrets: args.image_pull_secrets.into_iter().filter(|name| !name.is_empty()).collect(),
         namespaces: args.namespaces.into_iter().filter(|name| !name.is_empty()).collect(),
         own_namespace: args.own_namespace,
-        image_volumes,
+        image_volumes: args.image_volumes.map(Into::into).unwrap_or_default(),
         http: args.http,
     };
     start::run(client, options).await

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use kube::Client;
@@ -31,8 +31,8 @@ pub struct Options {
     pub namespaces: Vec<String>,
     /// The operator's own namespace.
     pub own_namespace: Option<String>,
-    /// Whether the cluster mounts images as volumes.
-    pub image_volumes: bool,
+    /// Whether the cluster mounts images as volumes; known before anything is written.
+    pub image_volumes: OnceLock<bool>,
     /// Where probes and metrics are served.
     pub http: SocketAddr,
 }

@@ -1,39 +1,47 @@
 //! Whether a cluster mounts images as volumes: its API server from 1.35 on, and the container runtimes of all of its nodes.
 
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::Node;
 use kube::api::ListParams;
 use kube::{Api, Client};
+
+use super::apply::{Error, limited};
 
 /// The first version of the API server in which they are on by default.
 const SERVER: (u32, u32) = (1, 35);
 /// The first versions of container runtimes that know them.
 const RUNTIMES: [(&str, (u32, u32)); 2] = [("containerd", (2, 1)), ("cri-o", (1, 33))];
 
-/// Asks the cluster. An operator that may not see nodes does not know, and then it does not.
+/// How long until a cluster that did not answer is asked again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Asks the cluster, until it answers. An operator that may not see nodes does not know, and then it does not.
 pub async fn known(client: &Client) -> bool {
-    let server = match client.apiserver_version().await {
-        Ok(version) => version.git_version,
-        Err(error) => {
-            tracing::warn!(%error, "the API server does not tell its version");
-            return false;
+    loop {
+        match ask(client).await {
+            Ok(known) => return known,
+            Err(Error::Api(kube::Error::Api(status))) if (400..429).contains(&status.code) => {
+                tracing::debug!(error = status.message, "whether images can be mounted cannot be seen");
+                return false;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the API server does not tell whether images can be mounted; it is asked again");
+                tokio::time::sleep(AGAIN).await;
+            }
         }
-    };
+    }
+}
+
+async fn ask(client: &Client) -> Result<bool, Error> {
+    let server = limited(client.apiserver_version()).await?.git_version;
     if version(&server).is_none_or(|version| version < SERVER) {
-        return false;
+        return Ok(false);
     }
-    let nodes: Api<Node> = Api::all(client.clone());
-    match nodes.list(&ListParams::default()).await {
-        Ok(nodes) => {
-            let runtime = |node: &Node| {
-                node.status.as_ref()?.node_info.as_ref().map(|info| info.container_runtime_version.clone())
-            };
-            !nodes.items.is_empty() && nodes.items.iter().all(|node| runtime(node).is_some_and(|name| knows(&name)))
-        }
-        Err(error) => {
-            tracing::debug!(%error, "nodes cannot be seen");
-            false
-        }
-    }
+    let nodes = limited(Api::<Node>::all(client.clone()).list(&ListParams::default())).await?.items;
+    let runtime =
+        |node: &Node| node.status.as_ref()?.node_info.as_ref().map(|info| info.container_runtime_version.clone());
+    Ok(!nodes.is_empty() && nodes.iter().all(|node| runtime(node).is_some_and(|name| knows(&name))))
 }
 
 /// Whether a container runtime, such as `containerd://2.1.3`, knows image volumes.

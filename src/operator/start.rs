@@ -8,7 +8,7 @@ use kube::Client;
 use tokio::time::{Instant, sleep};
 
 use super::context::{Context, Options};
-use super::{http, read, watch, work};
+use super::{http, image_volumes, read, watch, work};
 use crate::provision::Key;
 
 /// How long the pods have at the start to tell what they hold, before statuses are written without them.
@@ -39,7 +39,14 @@ async fn start(ctx: Arc<Context>, began: Instant) {
     ctx.ask(|fleet| fleet.hold_fetches());
     let mut told = watch::start(&ctx);
     // The channel ends when every watch has let go of its end.
-    while told.recv().await.is_some() {}
+    let all_told = async { while told.recv().await.is_some() {} };
+    let images = async {
+        if ctx.options.image_volumes.get().is_none() {
+            let known = image_volumes::known(&ctx.client).await;
+            ctx.options.image_volumes.get_or_init(|| known);
+        }
+    };
+    tokio::join!(all_told, images);
 
     let recovered = std::mem::take(&mut ctx.shared().recovered);
     ctx.ask(|fleet| {

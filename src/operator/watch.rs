@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
@@ -14,6 +15,7 @@ use kube::Resource;
 use kube::api::{Api, DynamicObject};
 use kube::core::{DeserializeGuard, NamespaceResourceScope, PartialObjectMeta};
 use kube::runtime::WatchStreamExt as _;
+use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{self, Event, watcher};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -123,7 +125,29 @@ where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
 {
     let kind = K::kind(&()).into_owned();
-    follow_stream(ctx, kind, watcher(api, config).default_backoff().boxed(), came, went, told);
+    follow_stream(ctx, kind, watcher(api, config).backoff(Pauses::default()).boxed(), came, went, told);
+}
+
+/// The longest pause before a watch that failed is begun again. There are a dozen of them, which is no burden on an API server
+/// that comes back, and phones wait for what they would tell.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// The pauses that are usual for watches, up to the longest.
+#[derive(Default)]
+struct Pauses(watcher::DefaultBackoff);
+
+impl Iterator for Pauses {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        self.0.next().map(|pause| pause.min(LONGEST_PAUSE))
+    }
+}
+
+impl Backoff for Pauses {
+    fn reset(&mut self) {
+        self.0.reset();
+    }
 }
 
 type Came<K> = fn(&Arc<Context>, K);
@@ -136,7 +160,7 @@ fn follow_live(ctx: &Arc<Context>, kind: Kind, namespace: Option<&str>, config: 
         Some(namespace) => Api::namespaced_with(ctx.client.clone(), namespace, &resource),
         None => Api::all_with(ctx.client.clone(), &resource),
     };
-    let stream = watcher(api, config).default_backoff().boxed();
+    let stream = watcher(api, config).backoff(Pauses::default()).boxed();
     let came = move |ctx: &Arc<Context>, object: DynamicObject| live_came(ctx, kind, &object);
     let went = move |ctx: &Arc<Context>, gone: Gone| live_went(ctx, kind, &gone);
     follow_stream(ctx, kind.kind.to_owned(), stream, came, went, told);
@@ -363,7 +387,7 @@ fn pod_came(ctx: &Arc<Context>, pod: CorePod) {
     let before = ctx.shared().pods.insert(key.clone(), now.clone());
     if before.as_ref().is_none_or(|before| before.ip != now.ip) {
         poll::start(ctx, &site, &key, &now.ip);
-        ctx.queue.add(Dirty::Objects(site), std::time::Duration::ZERO);
+        ctx.queue.add(Dirty::Objects(site), Duration::ZERO);
     }
 }
 
@@ -384,7 +408,7 @@ fn lose_pod(ctx: &Arc<Context>, site: &Key, key: &Key) {
 /// Somebody's Secret or ConfigMap changed: if the fleet refers to it, it is read.
 fn reference(ctx: &Context, kind: Reference, key: Key) {
     if ctx.ready.load(Ordering::Acquire) && ctx.ask(|fleet| fleet.refers_to(kind, &key)) {
-        ctx.queue.add(Dirty::Read(kind, key), std::time::Duration::ZERO);
+        ctx.queue.add(Dirty::Read(kind, key), Duration::ZERO);
     }
 }
 
@@ -397,7 +421,7 @@ fn live_came(ctx: &Arc<Context>, kind: Kind, object: &DynamicObject) {
         metadata.remove("managedFields");
     }
     if note_live(ctx, kind.kind, key_of(&object.metadata), value) && ctx.ready.load(Ordering::Acquire) {
-        ctx.queue.add(Dirty::Objects(site), std::time::Duration::ZERO);
+        ctx.queue.add(Dirty::Objects(site), Duration::ZERO);
     }
 }
 
@@ -417,6 +441,6 @@ pub fn note_live(ctx: &Context, kind: &'static str, key: Key, value: Value) -> b
 fn live_went(ctx: &Arc<Context>, kind: Kind, gone: &Gone) {
     ctx.shared().live.remove(&(kind.kind, gone.key.clone()));
     if let Some(site) = gone.site() {
-        ctx.queue.add(Dirty::Objects(site), std::time::Duration::ZERO);
+        ctx.queue.add(Dirty::Objects(site), Duration::ZERO);
     }
 }

@@ -28,7 +28,7 @@ pub fn add(pod: &mut Value, source: &FirmwareSource, options: &Options) {
     }
     if let Some(image) = &source.image {
         let folder = image.path.as_deref().unwrap_or("/").trim_matches('/');
-        if options.image_volumes {
+        if options.image_volumes.get() == Some(&true) {
             let mut volume = json!({"reference": image.reference});
             if let Some(policy) = image.pull_policy {
                 volume["pullPolicy"] = format!("{policy:?}").into();
@@ -139,7 +139,7 @@ mod tests {
     fn pod(source: &Value, image_volumes: bool) -> Value {
         let mut pod = json!({"containers": [{"args": ["tftp"], "volumeMounts": []}], "volumes": []});
         let source = serde_json::from_value(source.clone()).unwrap();
-        add(&mut pod, &source, &Options { image_volumes, ..super::super::tests::options() });
+        add(&mut pod, &source, &Options { image_volumes: image_volumes.into(), ..super::super::tests::options() });
         pod
     }
 

@@ -1,0 +1,94 @@
+//! `dialtone operator` while nobody answers: it lives, says that it is not ready, tries again soon, and ends when it is told to.
+#![allow(clippy::unwrap_used)] // A test that cannot go on should stop.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts it against an API server at some address, with its own HTTP at another.
+fn start(api: SocketAddr, http: SocketAddr) -> Running {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config");
+    let text = format!(
+        "{{apiVersion: v1, kind: Config, current-context: x, contexts: [{{name: x, context: {{cluster: x, user: x}}}}], \
+         clusters: [{{name: x, cluster: {{server: \"http://{api}\"}}}}], users: [{{name: x, user: {{token: x}}}}]}}"
+    );
+    std::fs::write(&config, text).unwrap();
+    let child = Command::new(env!("CARGO_BIN_EXE_dialtone"))
+        .args(["operator", "--image=x", "--http", &http.to_string()])
+        .env("KUBECONFIG", &config)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let running = Running(child);
+    // It has read the file once it listens, and the folder may go.
+    wait("it to listen", || TcpStream::connect(http).is_ok());
+    running
+}
+
+fn wait(what: &str, mut right: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !right() {
+        assert!(began.elapsed() < Duration::from_secs(5), "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The status of an answer.
+fn ask(http: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(http).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.lines().next().unwrap_or_default().to_owned()
+}
+
+fn free() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+#[test]
+fn probes_and_the_end_do_not_wait_for_an_api_server_that_says_nothing() {
+    // Connections come about, and nothing is ever answered: so does a Service whose packets are lost look to a client.
+    let api = TcpListener::bind("127.0.0.1:0").unwrap();
+    let http = free();
+    let mut running = start(api.local_addr().unwrap(), http);
+    assert!(ask(http, "/livez").contains("200"));
+    assert!(ask(http, "/readyz").contains("503"));
+    kill(Pid::from_raw(running.0.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+    wait("it to end", || running.0.try_wait().unwrap().is_some());
+    assert!(running.0.wait().unwrap().success(), "the signal was heard, not suffered");
+}
+
+#[test]
+fn an_api_server_that_refuses_is_asked_again_and_again() {
+    let api = free();
+    let http = free();
+    let mut running = start(api, http);
+    std::thread::sleep(Duration::from_secs(3));
+    assert!(running.0.try_wait().unwrap().is_none(), "it does not give up");
+    assert!(ask(http, "/livez").contains("200"));
+    // It is there at last, and hears of all kinds that are watched within one pause.
+    let server = TcpListener::bind(api).unwrap();
+    server.set_nonblocking(true).unwrap();
+    let mut asked = Vec::new();
+    wait("everything to be asked for again", || {
+        asked.extend(server.accept().map(|(stream, _)| stream));
+        asked.len() >= 11
+    });
+}
