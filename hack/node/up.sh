@@ -122,16 +122,8 @@ launch kube-controller-manager "${inside[@]}" "$bin/kube-controller-manager" --k
 wait_for 30 "the default service account" "${kubectl[@]}" get serviceaccount default
 
 if [[ $full ]]; then
-  say "starting scheduler, kube-proxy, containerd and kubelet"
+  say "starting scheduler, containerd, kubelet and kube-proxy"
   launch kube-scheduler "${inside[@]}" "$bin/kube-scheduler" --kubeconfig="$STATE/pki/scheduler" --leader-elect=false --secure-port=0
-  cat >"$STATE/proxy.yaml" <<EOF
-apiVersion: kubeproxy.config.k8s.io/v1alpha1
-kind: KubeProxyConfiguration
-mode: nftables
-clientConnection: {kubeconfig: $STATE/pki/proxy}
-conntrack: {maxPerCore: 0, min: 0, tcpCloseWaitTimeout: 0s, tcpEstablishedTimeout: 0s}
-EOF
-  launch kube-proxy "${inside[@]}" "$bin/kube-proxy" --config="$STATE/proxy.yaml" --hostname-override="$NAME"
 
   mkdir -p "$STATE"/{cni,containerd,kubelet}
   cat >"$STATE/cni/10-bridge.conflist" <<EOF
@@ -179,8 +171,21 @@ maxPods: 60
 EOF
   launch kubelet "${inside[@]}" "$bin/kubelet" --config="$STATE/kubelet.yaml" --kubeconfig="$STATE/pki/kubelet" \
     --root-dir="$STATE/kubelet" --cert-dir="$STATE/kubelet/pki" --hostname-override="$NAME" --node-ip="$NODE_IP"
+  wait_for 90 "the node to appear (see $STATE/log/kubelet.log)" "${kubectl[@]}" get node "$NAME"
+  # kube-proxy looks for the address of its node after 1, 3, 7, 15 and 31 s, and has no rules until then: not before there is one.
+  cat >"$STATE/proxy.yaml" <<EOF
+apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+mode: nftables
+clientConnection: {kubeconfig: $STATE/pki/proxy}
+conntrack: {maxPerCore: 0, min: 0, tcpCloseWaitTimeout: 0s, tcpEstablishedTimeout: 0s}
+EOF
+  launch kube-proxy "${inside[@]}" "$bin/kube-proxy" --config="$STATE/proxy.yaml" --hostname-override="$NAME"
   "${kubectl[@]}" create clusterrolebinding kube-proxy --clusterrole=system:node-proxier --user=system:kube-proxy >/dev/null
   wait_for 90 "the node to be Ready (see $STATE/log/kubelet.log)" "${kubectl[@]}" wait --for=condition=Ready "node/$NAME" --timeout=5s
+  # A node counts as Ready before pods on it can reach the API server.
+  # shellcheck disable=SC2016 # expanded inside
+  wait_for 60 "kube-proxy (see $STATE/log/kube-proxy.log)" "${inside[@]}" timeout 2 bash -c 'exec 3<>"/dev/tcp/$0/443"' "${SERVICE_NET%.0/24}.1"
 fi
 touch "$STATE/ready"
 say "ready after $(elapsed "$began")"

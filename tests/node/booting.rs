@@ -26,7 +26,7 @@ pub fn install() {
             "image.tag=dev,image.pullPolicy=Never",
             "--wait",
             "--timeout",
-            "90s",
+            "3m",
         ],
     );
 }

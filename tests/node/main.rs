@@ -15,6 +15,7 @@ mod upgrade;
 
 #[test]
 fn a_site_from_helm_install_to_its_end() {
+    support::explain_panics();
     booting::install();
     booting::three_phones_boot_and_get_what_render_says();
     booting::an_edit_is_served_at_once_and_costs_little();

@@ -2,7 +2,9 @@
 #![allow(dead_code)] // Each test uses its own part.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -55,29 +57,49 @@ pub fn wait_for<T>(what: &str, seconds: u64, mut ask: impl FnMut() -> Option<T>)
         if let Some(answer) = ask() {
             return (answer, began.elapsed());
         }
-        if began.elapsed() >= Duration::from_secs(seconds) {
-            tell_what_there_is();
-            panic!("gave up after {seconds} s waiting for {what}");
-        }
+        assert!(began.elapsed() < Duration::from_secs(seconds), "gave up after {seconds} s waiting for {what}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
 
-/// What a person would look at next, for the log of a run that failed.
+/// Whatever stops a test, a run's log shows what a person would look at next.
+pub fn explain_panics() {
+    let before = std::panic::take_hook();
+    let told = AtomicBool::new(false);
+    std::panic::set_hook(Box::new(move |info| {
+        before(info);
+        // Only once: a panic while it is told would tell it again.
+        if !told.swap(true, Ordering::AcqRel) {
+            tell_what_there_is();
+        }
+    }));
+}
+
+/// Objects, what happened to them, and the last words of every program.
 fn tell_what_there_is() {
+    let conditions = "jsonpath={range .items[*]}{.kind} {.metadata.name}:{range .status.conditions[*]} {.type}={.status} \
+                      {.reason} {.message};{end}{'\\n'}{end}";
     for args in [
-        &["get", "phonesites,pods", "-A", "-o", "wide"] as &[&str],
-        &[
-            "get",
-            "phonesites",
-            "-A",
-            "-o",
-            "jsonpath={range .items[*].status.conditions[*]}{.type}: {.reason}: {.message}{'\\n'}{end}",
-        ],
-        &["logs", "-n", "dialtone", "deployment/dialtone", "--tail=40"],
-        &["logs", "-n", "phones", "-l", "dialtone.dev/site=hq", "--prefix", "--tail=10"],
+        &["get", "nodes,phonesites,sipphones,deployments,services,pods", "-A", "-o", "wide"] as &[&str],
+        &["get", "nodes,phonesites,sipphones,pods", "-A", "-o", conditions],
+        &["describe", "pods", "-n", "dialtone"],
+        &["get", "events", "-A", "--sort-by=.metadata.creationTimestamp"],
+        &["logs", "-n", "dialtone", "-l", "app.kubernetes.io/name=dialtone-operator", "--prefix", "--tail=60"],
+        &["logs", "-n", "dialtone", "-l", "app.kubernetes.io/name=dialtone-operator", "--prefix", "--tail=60", "-p"],
+        &["logs", "-n", "phones", "-l", "dialtone.dev/site", "--all-containers", "--prefix", "--tail=10"],
     ] {
-        let output = kubectl(args, None);
-        eprintln!("kubectl {}\n{}", args.join(" "), String::from_utf8_lossy(&output.stdout));
+        let output = kubectl(&[args, &["--request-timeout=10s"]].concat(), None);
+        let (out, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        eprintln!("\n== kubectl {}\n{}{error}", args.join(" "), last_lines(&out, 120));
     }
+    let logs = std::env::var_os("KUBECONFIG").map(|file| Path::new(&file).with_file_name("log"));
+    for entry in logs.into_iter().filter_map(|folder| folder.read_dir().ok()).flatten().flatten() {
+        let text = std::fs::read(entry.path()).unwrap_or_default();
+        eprintln!("\n== {}\n{}", entry.path().display(), last_lines(&String::from_utf8_lossy(&text), 25));
+    }
+}
+
+fn last_lines(text: &str, most: usize) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(most)..].iter().map(|line| format!("{line}\n")).collect()
 }
