@@ -35,6 +35,15 @@ node() {
   KUBECONFIG_FILE=$STATE/kubeconfig
 }
 
+# plugins: the folder with the network plugins that pods need
+plugins() {
+  local dir
+  for dir in /usr/lib/cni /opt/cni/bin /usr/libexec/cni; do
+    [[ -x $dir/bridge && -x $dir/host-local && -x $dir/loopback ]] && { printf '%s' "$dir"; return; }
+  done
+  return 0
+}
+
 # launch NAME COMMAND…: in the background, with its output in a log and its process id in a file
 launch() {
   local what=$1

@@ -7,12 +7,13 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 missing=()
-need() { command -v "$1" >/dev/null || [[ -x /usr/sbin/$1 || -x /usr/lib/cni/$1 ]] || missing+=("$2"); }
+need() { command -v "$1" >/dev/null || [[ -x /usr/sbin/$1 ]] || missing+=("$2"); }
 need openssl openssl
 if [[ ${1:-} != --control-plane ]]; then
   need containerd containerd
   need runc runc
-  need bridge containernetworking-plugins
+  # By their folder: iproute2 has a program named bridge, too.
+  [[ $(plugins) ]] || missing+=(containernetworking-plugins)
   need nft nftables
   need conntrack conntrack
   need ip iproute2
@@ -22,6 +23,5 @@ fi
 command -v apt-get >/dev/null || die "install these by the means of your distribution: ${missing[*]}"
 say "installing ${missing[*]}"
 apt=(apt-get install -y -qq --no-install-recommends "${missing[@]}")
-DEBIAN_FRONTEND=noninteractive "${apt[@]}" >/dev/null 2>&1 && exit 0
-apt-get update -qq >/dev/null
-DEBIAN_FRONTEND=noninteractive "${apt[@]}" >/dev/null
+export DEBIAN_FRONTEND=noninteractive
+"${apt[@]}" >/dev/null 2>&1 || { apt-get update -qq >/dev/null && "${apt[@]}" >/dev/null; }

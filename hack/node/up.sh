@@ -28,6 +28,8 @@ fi
 only=()
 [[ $full ]] || only=(--control-plane)
 "$NODE_SCRIPTS/packages.sh" "${only[@]}"
+cni=$(plugins)
+[[ ! $full || $cni ]] || die "the network plugins bridge, host-local and loopback are in none of the usual folders"
 bin=$("$NODE_SCRIPTS/build.sh" "${only[@]}")
 "$NODE_SCRIPTS/down.sh" --name "$NAME" >/dev/null 2>&1 || true
 mkdir -p "$STATE"/{run,log,pki,etcd}
@@ -143,7 +145,7 @@ state = "$STATE/containerd/state"
   restrict_oom_score_adj = true
   disable_apparmor = true
   [plugins."io.containerd.grpc.v1.cri".cni]
-    bin_dir = "/usr/lib/cni"
+    bin_dir = "$cni"
     conf_dir = "$STATE/cni"
   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
     runtime_type = "io.containerd.runc.v2"
@@ -172,7 +174,7 @@ EOF
   launch kubelet "${inside[@]}" "$bin/kubelet" --config="$STATE/kubelet.yaml" --kubeconfig="$STATE/pki/kubelet" \
     --root-dir="$STATE/kubelet" --cert-dir="$STATE/kubelet/pki" --hostname-override="$NAME" --node-ip="$NODE_IP"
   wait_for 90 "the node to appear (see $STATE/log/kubelet.log)" "${kubectl[@]}" get node "$NAME"
-  # kube-proxy looks for the address of its node after 1, 3, 7, 15 and 31 s, and has no rules until then: not before there is one.
+  # Only now: kube-proxy waits for its node, has no rules meanwhile, and ends if the node comes after more than 30 s.
   cat >"$STATE/proxy.yaml" <<EOF
 apiVersion: kubeproxy.config.k8s.io/v1alpha1
 kind: KubeProxyConfiguration
