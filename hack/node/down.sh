@@ -39,8 +39,7 @@ awk -v state="$STATE/" 'index($5, state) == 1 { print $5 }' /proc/self/mountinfo
 done
 ip link del "dt-$NAME" 2>/dev/null
 ip netns del "$NETNS" 2>/dev/null
-for cgroup in /sys/fs/cgroup/*/kubepods /sys/fs/cgroup/kubepods; do
-  # Shared by all nodes of the machine: what is in use cannot be removed, and is not.
+for cgroup in $(cgroups); do
   [[ -d $cgroup ]] && find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null
 done
 rm -rf -- "$STATE"

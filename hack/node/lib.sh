@@ -33,6 +33,18 @@ node() {
   NETNS=dialtone-$NAME
   HOST_IP=10.253.$n.1 NODE_IP=10.253.$n.2 POD_NET=10.254.$n.0/24 SERVICE_NET=10.255.$n.0/24
   KUBECONFIG_FILE=$STATE/kubeconfig
+  # Of the node's own: a kubelet ends every process in a pod's group that it does not know.
+  CGROUP=dialtone-$NAME
+}
+
+# cgroups: the node's control groups, one for each hierarchy of the machine
+cgroups() {
+  if [[ -f /sys/fs/cgroup/cgroup.controllers ]]; then
+    printf '%s\n' "/sys/fs/cgroup/$CGROUP"
+  else
+    local hierarchy
+    for hierarchy in /sys/fs/cgroup/*/; do printf '%s\n' "$hierarchy$CGROUP"; done
+  fi
 }
 
 # plugins: the folder with the network plugins that pods need

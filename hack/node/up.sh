@@ -155,6 +155,13 @@ EOF
   wait_for 30 "containerd" "${ctr[@]}" version
   "$NODE_SCRIPTS/image.sh" "$bin/pause" dialtone.dev/pause:1 "$STATE/pause.tar" /pause
   "${ctr[@]}" images import "$STATE/pause.tar" >/dev/null
+  for cgroup in $(cgroups); do
+    mkdir -p "$cgroup"
+    # In the first version of control groups nothing runs in a group that has not been told where.
+    for set in cpuset.cpus cpuset.mems; do
+      [[ ! -e $cgroup/$set || $(stat -fc %T "$cgroup") == cgroup2fs ]] || cat "${cgroup%/*}/$set" >"$cgroup/$set"
+    done
+  done
   cat >"$STATE/kubelet.yaml" <<EOF
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
@@ -162,6 +169,7 @@ kind: KubeletConfiguration
 authentication: {anonymous: {enabled: true}, webhook: {enabled: false}}
 authorization: {mode: AlwaysAllow}
 cgroupDriver: cgroupfs
+cgroupRoot: /$CGROUP
 failCgroupV1: false
 failSwapOn: false
 localStorageCapacityIsolation: false
