@@ -226,6 +226,10 @@ fn a_wrong_port_is_told_and_the_transfer_goes_on() {
     let stranger = Client::new(from);
     stranger.ack(1, from);
     assert_eq!(stranger.receive().0[..4], [0, 5, 0, 5]);
+    // One error is not answered with another: what comes next is the answer to the acknowledgement.
+    stranger.socket.send_to(b"\0\x05\0\x05unknown\0", from).unwrap();
+    stranger.socket.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    assert!(stranger.socket.recv(&mut [0; 600]).is_err(), "two servers would tell each other for ever");
     client.ack(1, from);
     assert_eq!(client.receive().0.len(), 4 + 88);
 }

@@ -208,8 +208,10 @@ impl Worker {
     fn handle_own(&mut self, place: usize, received: Received, datagram: &[u8]) {
         let Some(transfer) = self.transfers.get(place).and_then(Option::as_ref) else { return };
         if transfer.peer != received.peer {
-            // RFC 1350: whoever uses a wrong port is told, and the transfer goes on.
-            if let Some(socket) = &transfer.socket {
+            // RFC 1350: whoever uses a wrong port is told, and the transfer goes on. An error is never answered with an error:
+            // two servers would tell each other for ever.
+            let is_error = matches!(Packet::parse(datagram), Packet::Error(_));
+            if let Some(socket) = transfer.socket.as_ref().filter(|_| !is_error) {
                 let mut bytes = Vec::new();
                 packet::error(&mut bytes, ErrorCode::UnknownTid, "unknown transfer ID");
                 socket.send(&[Outgoing { peer: received.peer, local: None, bytes }], &mut self.headers);
