@@ -5,6 +5,7 @@ pub mod diff;
 pub mod fetch;
 pub mod import;
 mod manifests;
+mod near;
 pub mod operator;
 pub mod phone;
 pub mod provision;

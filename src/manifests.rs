@@ -10,7 +10,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::api::{GROUP, PhoneSite, RESYNC_AT, SecretKey, SipPhone};
+use crate::api::{GROUP, PhoneSite, RESYNC_AT, SecretKey, SipPhone, crd};
+use crate::near::near;
 use crate::provision::firmware::{FirmwareFile, Inventory};
 use crate::provision::{Dirty, Fleet, Key, Meta, Reference};
 
@@ -71,7 +72,10 @@ impl Manifests {
     fn take(&mut self, file: &str, text: &str) {
         match serde_saphyr::from_multiple::<Value>(text) {
             Ok(documents) => documents.into_iter().for_each(|document| self.document(file, document)),
-            Err(error) => self.errors.push(format!("{file}: not YAML: {error}")),
+            Err(error) => {
+                let said = error.to_string();
+                self.errors.push(format!("{file}: not YAML: {}", said.trim_start_matches("error: ")));
+            }
         }
     }
 
@@ -90,6 +94,9 @@ impl Manifests {
         let result = match (version.as_str(), kind.as_str()) {
             (v, "PhoneSite") if v == format!("{GROUP}/v1alpha1") => self.site(file, document),
             (v, "SipPhone") if v == format!("{GROUP}/v1alpha1") => self.phone(file, document),
+            (v, kind) if v.split('/').next() == Some(GROUP) && !["PhoneSite", "SipPhone"].contains(&kind) => {
+                Err(anyhow::anyhow!("{kind:?} is no kind of {GROUP}: these are PhoneSite and SipPhone"))
+            }
             (v, "PhoneSite" | "SipPhone") => {
                 Err(anyhow::anyhow!("{kind} of apiVersion {v:?}: it must be {GROUP}/v1alpha1"))
             }
@@ -296,21 +303,48 @@ fn key(meta: &ObjectMeta) -> anyhow::Result<Key> {
 
 /// A document as its type, with the field's path in every error; fields that the type does not have are errors too.
 fn typed<T: DeserializeOwned>(document: Value) -> anyhow::Result<T> {
-    let who = format!(
-        "{} {}",
-        document["kind"].as_str().unwrap_or("object"),
-        document["metadata"]["name"].as_str().unwrap_or("without a name")
-    );
+    let kind = document["kind"].as_str().unwrap_or("object").to_owned();
+    let who = format!("{kind} {}", document["metadata"]["name"].as_str().unwrap_or("without a name"));
     let mut unknown = Vec::new();
     let object: T = {
         let mut note = |path: serde_ignored::Path<'_>| unknown.push(path.to_string());
         let ignored = serde_ignored::Deserializer::new(document, &mut note);
-        serde_path_to_error::deserialize(ignored)
-            .map_err(|error| anyhow::anyhow!("{who}: {}: {}", error.path(), error.inner()))?
+        serde_path_to_error::deserialize(ignored).map_err(|error| {
+            let path = error.path().to_string();
+            let place = if path == "." { String::new() } else { format!("{path}: ") };
+            let said = error.inner().to_string();
+            let number =
+                said.starts_with("invalid type: integer") && said.contains("expected") && said.contains("string");
+            anyhow::anyhow!("{who}: {place}{said}{}", if number { ": put it in quotes" } else { "" })
+        })?
     };
     unknown.retain(|path| path.starts_with("spec"));
-    if !unknown.is_empty() {
-        bail!("{who}: there is no field {}: correct its name or remove it", unknown.join(", ").replace(".?.", "."));
+    if unknown.is_empty() {
+        return Ok(object);
     }
-    Ok(object)
+    let slips = unknown.iter().map(|path| path.replace(".?.", ".")).map(|path| {
+        let is_place = |part: &str| part.parse::<usize>().is_ok();
+        let shown = path.split('.').map(|part| if is_place(part) { format!("[{part}]") } else { format!(".{part}") });
+        let shown: String = shown.collect();
+        let shown = shown.trim_start_matches('.');
+        match meant(&kind, &path) {
+            Some(meant) => format!("there is no field {shown}: did you mean {meant}?"),
+            None => format!("there is no field {shown}: correct its name or remove it"),
+        }
+    });
+    bail!("{who}: {}", slips.collect::<Vec<_>>().join("; "));
+}
+
+/// The field that somebody may have meant: one that stands at the same place in the kind's schema.
+fn meant(kind: &str, path: &str) -> Option<String> {
+    let crd = crd::all().into_iter().find(|crd| crd.spec.names.kind == kind)?;
+    let crd = serde_json::to_value(crd).ok()?;
+    let mut parts: Vec<&str> = path.split('.').collect();
+    let slip = parts.pop()?;
+    let mut schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+    for part in parts {
+        // A number is the place in a list.
+        schema = if part.parse::<usize>().is_ok() { &schema["items"] } else { &schema["properties"][part] };
+    }
+    near(slip, schema["properties"].as_object()?.keys().map(String::as_str)).map(str::to_owned)
 }

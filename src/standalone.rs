@@ -23,7 +23,7 @@ use crate::tftp::library::{Change, Library, Snapshot};
 use crate::tftp::metrics::Metrics;
 use crate::tftp::reporter::Reporter;
 use crate::tftp::wire::Query;
-use crate::tftp::{Config, PortMode, Server};
+use crate::tftp::{Config, PortMode, Server, told_to_end};
 
 /// Serve manifests without a cluster: watch them, serve their files over TFTP, show who fetched what
 ///
@@ -106,6 +106,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     eprintln!("serving on {} (UDP)", server.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
     shell.show();
     let mut poll = tokio::time::interval(POLL);
+    let mut end = std::pin::pin!(told_to_end());
     loop {
         tokio::select! {
             Some(()) = changes.recv() => {
@@ -116,7 +117,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             _ = poll.tick() => shell.reload(),
             _ = news.changed() => shell.note_fetches(),
             Some((phone, result)) = answers.recv() => shell.fleet.note_resync(&phone, result),
-            _ = tokio::signal::ctrl_c() => break,
+            () = &mut end => break,
         }
         shell.resync();
         shell.show();

@@ -57,7 +57,18 @@ fn what_is_wrong_is_said_with_file_object_and_field_and_nothing_is_written() {
         ("{siteRef: {name: hq}, mac: 000A8A12345, model: \"7960\"}", "spec.mac: \"000A8A12345\" is not a MAC address"),
         ("{siteRef: {name: hq}, mac: 000A8A123456, model: \"7970\"}", "spec.model"),
         ("{siteRef: {name: other}, mac: 000A8A123456, model: \"7960\"}", "PhoneSite other does not exist"),
-        ("{siteRef: {name: hq}, mac: 000A8A123456, model: \"7960\", labell: x}", "there is no field spec.labell"),
+        (
+            "{siteRef: {name: hq}, mac: 000A8A123456, model: \"7960\", labell: x}",
+            "there is no field spec.labell: did you mean label?",
+        ),
+        (
+            "{siteRef: {name: hq}, mac: 000A8A123456, model: \"7960\", lines: [{name: a, colour: b, dispalyName: c}]}",
+            "spec.lines[0].dispalyName: did you mean displayName?",
+        ),
+        (
+            "{siteRef: {name: hq}, mac: 000A8A123456, model: 7960}",
+            "spec.model: invalid type: integer `7960`, expected string or map: put it in quotes",
+        ),
         (
             "{siteRef: {name: hq}, mac: 000A8A123456, model: \"7960\", label: twelve chars}",
             "spec.label: has 12 characters; the phone keeps at most 11",
@@ -69,7 +80,7 @@ fn what_is_wrong_is_said_with_file_object_and_field_and_nothing_is_written() {
         ("{siteRef: {name: hq}, mac: 000A8A123456, model: \"7960\", lines: [{name: a b}]}", "must not contain blanks"),
         (
             "{siteRef: {name: hq}, mac: 000A8A123456, model: \"7960\", settings: {telnetlevel: Enabled}}",
-            "there is no such setting",
+            "spec.settings.telnetlevel: there is no such setting; did you mean telnetLevel?",
         ),
         (
             "{siteRef: {name: hq}, mac: 000A8A123456, model: \"7960\", settings: {startMediaPort: 16348}}",
@@ -90,6 +101,38 @@ fn what_is_wrong_is_said_with_file_object_and_field_and_nothing_is_written() {
         assert!(said(&output).contains(expected) && said(&output).contains("stdin"), "{spec}\n{}", said(&output));
         assert!(std::fs::read_dir(out.path()).unwrap().next().is_none(), "{spec}");
     }
+}
+
+#[test]
+fn what_cannot_be_read_is_said_in_words() {
+    let site = |with: &str, instead: &str| SITE.replace(with, instead);
+    for (text, expected) in [
+        ("a: b\n c: [1\n".to_owned(), "error: stdin: not YAML: line 2 column 3"),
+        (
+            site("PhoneSite", "PhonSite"),
+            "stdin: \"PhonSite\" is no kind of dialtone.dev: these are PhoneSite and SipPhone",
+        ),
+        (site("v1alpha1", "v1"), "PhoneSite of apiVersion \"dialtone.dev/v1\": it must be dialtone.dev/v1alpha1"),
+        (site("spec:", "spek:"), "PhoneSite hq: missing field `spec`"),
+        (site("{name: hq}", "{}"), "metadata.name is missing"),
+        (SITE.repeat(2), "PhoneSite default/hq stands in stdin too"),
+        (String::new(), "there is no PhoneSite among the inputs"),
+        ("apiVersion: v1\nkind: Service\nmetadata: {name: x}\n".to_owned(), "there is no PhoneSite among the inputs"),
+    ] {
+        let out = tempfile::tempdir().unwrap();
+        let output = render(&["-f", "-"], &text, out.path());
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(said(&output).contains(expected), "{text}\n{}", said(&output));
+    }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let output = render(&["-f", "-"], SITE, file.path());
+    assert!(
+        said(&output).contains("cannot write to") && said(&output).contains("Not a directory"),
+        "{}",
+        said(&output)
+    );
+    let output = render(&["-f", "nowhere.yaml"], "", file.path());
+    assert!(said(&output).contains("cannot read nowhere.yaml: No such file"), "{}", said(&output));
 }
 
 #[test]

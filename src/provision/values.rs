@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::api::{EXTRA_MAX, Extra, SecretKey, SecretParameters, Settings};
+use crate::near::near;
 use crate::phone::image::Release;
 use crate::phone::parameter::{Kind, Parameter, Place, UNPROVISIONED, Unset};
 use crate::phone::{cnf, find, find_field, parameters, text, zone};
@@ -90,10 +91,13 @@ impl Values {
         for (field, value) in &settings.0 {
             let path = format!("spec.settings.{field}");
             let Some(parameter) = find_field(field).filter(|p| p.place != Place::Elsewhere) else {
-                found.push(Diagnostic::invalid(
-                    path,
-                    "there is no such setting; a parameter that dialtone does not know goes to extraParameters",
-                ));
+                let known = parameters().iter().filter(|p| [Place::Either, from].contains(&p.place));
+                let message = match near(field, known.map(|p| p.field.as_str())) {
+                    Some(meant) => format!("there is no such setting; did you mean {meant}?"),
+                    None => "there is no such setting; a parameter that dialtone does not know goes to extraParameters"
+                        .to_owned(),
+                };
+                found.push(Diagnostic::invalid(path, message));
                 continue;
             };
             if let Some(problem) = misplaced(parameter, value, from) {

@@ -69,7 +69,13 @@ impl Server {
             let mut own = Vec::new();
             for address in &mut addresses {
                 let named = |error: io::Error| {
-                    io::Error::new(error.kind(), format!("cannot listen on {address} (UDP): {error}"))
+                    let advice = match error.kind() {
+                        io::ErrorKind::PermissionDenied => ": ports below 1024 are for root, or choose another port",
+                        io::ErrorKind::AddrInUse => ": another server has this port; end it, or choose another port",
+                        io::ErrorKind::AddrNotAvailable => ": this machine does not have this address",
+                        _ => "",
+                    };
+                    io::Error::new(error.kind(), format!("cannot listen on {address} (UDP): {error}{advice}"))
                 };
                 let socket = Udp::bind(*address).map_err(named)?;
                 // A port that the system chose for the first worker is that of all.
