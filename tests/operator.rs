@@ -92,3 +92,28 @@ fn an_api_server_that_refuses_is_asked_again_and_again() {
         asked.len() >= 11
     });
 }
+
+#[test]
+fn a_busy_api_server_is_not_asked_again_behind_the_operator_s_back() {
+    // A client that retries by itself would hold a worker for minutes, and ask eight times in the first second.
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let api = server.local_addr().unwrap();
+    server.set_nonblocking(true).unwrap();
+    let _running = start(api, free());
+    let mut asked = 0;
+    let mut first = None;
+    while first.is_none_or(|first: Instant| first.elapsed() < Duration::from_millis(700)) {
+        let Ok((mut stream, _)) = server.accept() else {
+            std::thread::sleep(Duration::from_millis(5));
+            continue;
+        };
+        first.get_or_insert_with(Instant::now);
+        stream.set_nonblocking(false).unwrap();
+        let mut request = [0; 4096];
+        if stream.read(&mut request).is_ok_and(|len| len > 0) {
+            asked += 1;
+        }
+        stream.write_all(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
+    }
+    assert!((1..=14).contains(&asked), "each of the twelve is asked for once: {asked}");
+}
