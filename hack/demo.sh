@@ -7,6 +7,8 @@ began=$SECONDS
 say() { printf '\n== %s\n' "$*"; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
+dialtone=$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/debug/dialtone
+dialtone=${dialtone#"$PWD/"}
 context=${CONTEXT:-} image=${IMAGE:-}
 if [[ -n $context ]]; then
   [[ -n $image ]] || die "with CONTEXT, say IMAGE=…: an image of this project that the cluster can pull (hack/image.sh makes one)"
@@ -54,7 +56,7 @@ for _ in $(seq 50); do
   sleep 0.2
 done
 [[ -n $address ]] || die "the site has no address yet: kubectl describe phonesite branch -n phones"
-boot() { target/debug/dialtone phone --server "$address" --mac "$1" --model "$2"; }
+boot() { "$dialtone" phone --server "$address" --mac "$1" --model "$2"; }
 boot 000A8A007101 7960
 boot 000A8A007102 7940 >/dev/null
 boot 000A8A007103 7940 >/dev/null
@@ -76,7 +78,7 @@ cat <<EOF
   kubectl describe sipphone front-desk -n phones
   kubectl patch sipphone lobby -n phones --type=merge -p '{"spec":{"label":"Foyer"}}'
   kubectl get sipphones -n phones -w                      # in another terminal, then:
-  target/debug/dialtone phone --server $address --mac 000A8A007103 --model 7940
+  $dialtone phone --server $address --mac 000A8A007103 --model 7940
   kubectl explain phonesite.spec.settings
 EOF
 [[ -n $context ]] || echo "  make node-down NODE=demo                                # when you have seen enough"
