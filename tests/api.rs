@@ -158,6 +158,56 @@ fn the_chart_is_sound() {
 }
 
 #[test]
+fn the_operator_may_do_what_it_does_and_nothing_else() {
+    install();
+    kube(&["create", "namespace", "rights"]);
+    let chart = Command::new("helm")
+        .args(["template", "rights", "charts/dialtone", "-n", "rights", "--show-only", "templates/rbac.yaml"])
+        .output()
+        .unwrap();
+    let output = kubectl(&["apply", "-f", "-"], Some(&String::from_utf8_lossy(&chart.stdout)));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let asks = |verb: &str, resource: &str| {
+        let who = "--as=system:serviceaccount:rights:rights";
+        let (resource, part) = resource.split_once('/').unwrap_or((resource, ""));
+        let part = format!("--subresource={part}");
+        let output = kubectl(&["auth", "can-i", verb, resource, &part, who, "-n", SPACE], None);
+        String::from_utf8_lossy(&output.stdout).trim() == "yes"
+    };
+    let verbs = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"];
+    for (resource, may) in [
+        ("phonesites.dialtone.dev", "list watch"),
+        ("sipphones.dialtone.dev", "list watch"),
+        ("sipphones.dialtone.dev/status", "patch"),
+        ("phonesites.dialtone.dev/status", "patch"),
+        ("sipphones.dialtone.dev/finalizers", ""),
+        ("phonesites.dialtone.dev/finalizers", "update"),
+        ("configmaps", "get list watch create patch delete"),
+        ("secrets", "get list watch create patch delete"),
+        ("services", "get list watch create patch delete"),
+        ("serviceaccounts", "get list watch create patch"),
+        ("serviceaccounts/token", ""),
+        ("deployments.apps", "get list watch create patch"),
+        ("networkpolicies.networking.k8s.io", "get list watch create patch"),
+        ("pods", "list watch patch"),
+        ("pods/exec", ""),
+        ("pods/log", ""),
+        ("events.events.k8s.io", "create patch"),
+        ("nodes", "list"),
+        ("namespaces", ""),
+        ("daemonsets.apps", ""),
+        ("roles.rbac.authorization.k8s.io", ""),
+        ("clusterrolebindings.rbac.authorization.k8s.io", ""),
+        ("customresourcedefinitions.apiextensions.k8s.io", ""),
+    ] {
+        let allowed: Vec<&str> = verbs.into_iter().filter(|verb| asks(verb, resource)).collect();
+        assert_eq!(allowed.join(" "), may, "{resource}");
+    }
+    kube(&["delete", "clusterrole,clusterrolebinding", "rights"]);
+    kube(&["delete", "namespace", "rights", "--wait=false"]);
+}
+
+#[test]
 fn what_is_imported_is_accepted_and_a_change_is_seen_before_it_is_applied() {
     install();
     let space = "imported";

@@ -34,7 +34,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 # What people write.
 - apiGroups: [dialtone.dev]
   resources: [phonesites, sipphones]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 # What the operator says of it, and nothing else.
 - apiGroups: [dialtone.dev]
   resources: [phonesites/status, sipphones/status]
@@ -47,20 +47,24 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [""]
   resources: [configmaps, secrets]
   verbs: [get, list, watch, create, patch, delete]
-# The TFTP server of each site.
+# The TFTP server of each site. What goes with its site the garbage collector deletes; only a Service goes earlier, when a site
+# begins to use the nodes' own network.
 - apiGroups: [""]
-  resources: [services, serviceaccounts]
+  resources: [services]
   verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [serviceaccounts]
+  verbs: [get, list, watch, create, patch]
 - apiGroups: [apps]
   resources: [deployments]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [get, list, watch, create, patch]
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [get, list, watch, create, patch]
 # The pods' addresses, to ask them what they served; their annotation, so that the kubelet looks at changed files at once.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch, patch]
+  verbs: [list, watch, patch]
 # What a person should notice.
 - apiGroups: [events.k8s.io]
   resources: [events]
