@@ -30,6 +30,10 @@ unit: ## tests that need no cluster
 cluster: ## tests against a real API server and, as root on Linux, a real node
 	hack/test-cluster.sh
 
+.PHONY: bench
+bench: ## how fast and small it is, beside the alternatives; ONLY=core,storm,operator,wire for parts
+	hack/bench.sh $(if $(ONLY),--only $(ONLY))
+
 .PHONY: crds
 crds: ## write the CustomResourceDefinitions anew
 	cargo run --quiet -- crds >crds/dialtone.dev.yaml

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::metrics::Metrics;
 use super::names::MANAGER;
+use super::pace::Pace;
 use super::queue::Queue;
 use crate::provision::digest::HashKey;
 use crate::provision::{Content, Dirty, Fleet, Key, Slot};
@@ -114,12 +115,10 @@ pub struct Shared {
     pub bumps: HashMap<Key, Bump>,
     /// When the last status that only tells progress has its turn.
     pub progress: Option<Instant>,
-    /// When an object with files was written last.
-    pub written: HashMap<(Key, Slot), Instant>,
+    /// When objects with files are written.
+    pub paces: HashMap<(Key, Slot), Pace>,
 }
 
-/// The shortest time between two writes of one object with files: what changes meanwhile goes into one write.
-const SHARD_PACE: Duration = Duration::from_secs(1);
 /// The shortest time between two statuses that only tell progress, of all phones together: a thousand phones that upgrade at
 /// once are told in turn, and each with the newest truth.
 const PROGRESS_PACE: Duration = Duration::from_millis(25);
@@ -190,7 +189,14 @@ impl Context {
     }
 
     fn shard_pause(&self, site: &Key, slot: Slot) -> Duration {
-        let written = self.shared().written.get(&(site.clone(), slot)).copied();
-        written.map_or(Duration::ZERO, |at| SHARD_PACE.saturating_sub(at.elapsed()))
+        self.shared().paces.entry((site.clone(), slot)).or_default().changed(Instant::now())
+    }
+
+    /// How long a phone's status still waits for its file, which is on its way to the pods.
+    pub fn settling(&self, phone: &Key) -> Option<Duration> {
+        let place = self.ask(|fleet| fleet.is_on_its_way(phone).then(|| fleet.slot_of(phone)).flatten())?;
+        let shared = self.shared();
+        let under_way = shared.paces.get(&place).is_some_and(|pace| pace.is_under_way(Instant::now(), SETTLING));
+        under_way.then_some(SETTLING / 3)
     }
 }

@@ -12,17 +12,35 @@ use crate::provision::{Key, Slot};
 
 /// Writes one, if it differs from what it should hold.
 pub async fn write(ctx: &Context, site: &Key, slot: Slot) -> Result<Outcome, Error> {
+    let place = (site.clone(), slot);
+    {
+        let mut shared = ctx.shared();
+        let pace = shared.paces.entry(place.clone()).or_default();
+        let pause = pace.pause(Instant::now());
+        if !pause.is_zero() {
+            return Ok(Outcome::Again(pause));
+        }
+        pace.begin();
+    }
+    let wrote = write_now(ctx, site, slot).await;
+    let done = matches!(wrote, Ok(true));
+    ctx.shared().paces.entry(place).or_default().end(Instant::now(), done);
+    wrote.map(|_| Outcome::Done)
+}
+
+/// Whether anything was written.
+async fn write_now(ctx: &Context, site: &Key, slot: Slot) -> Result<bool, Error> {
     let (content, stored, suspended) =
         ctx.ask(|fleet| (fleet.content(site, slot), fleet.stored(site, slot), fleet.is_suspended(site)));
-    let Some(identity) = ctx.shared().sites.get(site).cloned() else { return Ok(Outcome::Done) };
+    let Some(identity) = ctx.shared().sites.get(site).cloned() else { return Ok(false) };
     if suspended {
-        return Ok(Outcome::Done);
+        return Ok(false);
     }
     let wanted = (!content.0.is_empty()).then(|| content.digest());
     if wanted == stored {
         // Whoever waits for this object to be written need not wait any longer.
         ctx.tell(|fleet| fleet.note_stored(site, slot, stored));
-        return Ok(Outcome::Done);
+        return Ok(false);
     }
     let kind = if slot.secret() { SECRET } else { CONFIG_MAP };
     let key = site.sibling(shard(&site.name, slot));
@@ -44,9 +62,8 @@ pub async fn write(ctx: &Context, site: &Key, slot: Slot) -> Result<Outcome, Err
         note_problem(ctx, site, &error);
         return Err(error);
     }
-    ctx.shared().written.insert((site.clone(), slot), Instant::now());
     ctx.tell(|fleet| fleet.note_stored(site, slot, wanted));
-    Ok(Outcome::Done)
+    Ok(true)
 }
 
 /// Lets the site's status say what only a person can mend.

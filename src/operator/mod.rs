@@ -15,6 +15,7 @@ mod image_volumes;
 mod metrics;
 mod names;
 mod objects;
+mod pace;
 mod pods;
 mod poll;
 mod queue;

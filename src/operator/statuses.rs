@@ -20,6 +20,10 @@ use crate::provision::Key;
 
 /// Writes a phone's status.
 pub async fn write_phone(ctx: &Context, key: &Key) -> Result<Outcome, Error> {
+    if let Some(pause) = ctx.settling(key) {
+        // One write tells the end of the story.
+        return Ok(Outcome::Again(pause));
+    }
     let now = Timestamp::now();
     let due = ctx.ask(|fleet| fleet.due_in(key, now)).and_then(|seconds| u64::try_from(seconds).ok());
     let outcome = due.map_or(Outcome::Done, |seconds| Outcome::Again(Duration::from_secs(seconds)));

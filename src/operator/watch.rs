@@ -288,6 +288,7 @@ fn site_went(ctx: &Arc<Context>, gone: Gone) {
     shared.tokens.remove(&gone.key);
     shared.bumps.remove(&gone.key);
     shared.hash_keys.remove(&gone.key);
+    shared.paces.retain(|(site, _), _| *site != gone.key);
     drop(shared);
     ctx.tell(|fleet| fleet.remove_site(&gone.key));
 }

@@ -410,6 +410,12 @@ impl Fleet {
         Some((phone.home.clone()?, phone.plan.as_ref()?.files.first()?.name.clone()))
     }
 
+    /// The object that a phone's files are in.
+    pub fn slot_of(&self, phone: &Key) -> Option<(Key, Slot)> {
+        let phone = self.phones.get(phone)?;
+        Some((phone.home.clone()?, phone.slot?))
+    }
+
     /// The ConfigMaps with a site's firmware.
     pub fn firmware_sources(&self, site: &Key) -> Vec<Key> {
         let plan = self.sites.get(site).and_then(|entry| entry.plan.as_ref());

@@ -1,0 +1,263 @@
+//! The operator on a real API server: how fast, how large, and how little it writes.
+
+mod audit;
+mod cluster;
+mod node;
+mod process;
+mod wire;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use kube::api::ListParams;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::Args;
+use crate::process::{Running, cpu_seconds, peak_memory, resident_memory};
+use crate::table::{Run, number};
+use audit::{Audit, Write, by_kind, count, most_of_one_map};
+use cluster::Cluster;
+use node::Node;
+
+const SITES: usize = 20;
+/// How many edits follow one another as fast as they reach a ConfigMap.
+const EDITS: usize = 200;
+/// How many edits are made one by one, each until nothing is written any more.
+const SINGLE_EDITS: usize = 5;
+/// How long nothing is done, to see that nothing is written.
+const IDLE: Duration = Duration::from_secs(20);
+
+/// What was measured with so many phones.
+#[derive(Debug)]
+struct Measured {
+    phones: usize,
+    filled: Duration,
+    cpu: f64,
+    writes: Vec<Write>,
+    edits: Vec<Duration>,
+    edit_cpu: f64,
+    single_edits: Vec<Write>,
+    idle: usize,
+    resident: f64,
+    peak: f64,
+    restart: Duration,
+    restart_resident: f64,
+    restart_writes: usize,
+}
+
+/// Measures on a control plane, where no pod runs.
+pub fn run(args: &Args, run: &mut Run) -> anyhow::Result<()> {
+    let node = Node::control_plane()?;
+    tokio::runtime::Runtime::new()?.block_on(on_a_control_plane(args, run, &node.kubeconfig))
+}
+
+/// Measures on a node, to the byte on the wire.
+pub fn run_wire(args: &Args, run: &mut Run) -> anyhow::Result<()> {
+    let image = args.image.as_deref().context("--image is needed: the tarball that hack/image.sh makes")?;
+    let node = Node::whole(image)?;
+    tokio::runtime::Runtime::new()?.block_on(wire::run(args, run, &node.kubeconfig))
+}
+
+async fn on_a_control_plane(args: &Args, run: &mut Run, kubeconfig: &Path) -> anyhow::Result<()> {
+    let cluster = Cluster::connect(kubeconfig).await?;
+    let operator = process::kubeconfig(kubeconfig)?;
+    let mut audit = Audit::of(kubeconfig);
+    let mut all = Vec::new();
+    let mut bare = Vec::new();
+    for phones in [100, 1_000, 10_000] {
+        let largest = phones == 10_000;
+        let namespace = format!("n{phones}");
+        if largest {
+            bare.push(fill_barely(&cluster, "bare-before", phones).await?);
+        }
+        all.push(measure(args, &cluster, &operator, &mut audit, &namespace, phones).await?);
+        if largest {
+            bare.push(fill_barely(&cluster, "bare-after", phones).await?);
+        }
+    }
+    report(run, &all, &bare);
+    Ok(())
+}
+
+/// The same work without an operator, with the status that it wrote to a phone before.
+async fn fill_barely(cluster: &Cluster, namespace: &str, phones: usize) -> anyhow::Result<f64> {
+    let sample = cluster.phones("n1000").list(&ListParams::default().limit(1)).await?;
+    let status = sample.items.first().and_then(|phone| phone.status.clone()).context("no phone to copy a status of")?;
+    let mut status = serde_json::to_value(status)?;
+    // It speaks of phones that are new.
+    status["observedGeneration"] = 1.into();
+    cluster.namespace(namespace).await?;
+    Ok(cluster.fill_barely(namespace, SITES, phones, &status).await?.as_secs_f64())
+}
+
+async fn measure(
+    args: &Args,
+    cluster: &Cluster,
+    kubeconfig: &Path,
+    audit: &mut Audit,
+    namespace: &str,
+    phones: usize,
+) -> anyhow::Result<Measured> {
+    cluster.namespace(namespace).await?;
+    let before = audit.writes()?.len();
+    let (operator, _) = process::start(args, kubeconfig, namespace).await?;
+    let filled = cluster.fill(namespace, SITES, phones).await?;
+    let cpu = cpu_seconds(operator.id())?;
+    audit.quiet().await?;
+    cluster.compare(namespace, &cluster::rendered_hashes(args, phones)?).await?;
+    let writes = audit.since(before)?;
+
+    let edit_cpu = cpu_seconds(operator.id())?;
+    let edits = edit(cluster, namespace, phones).await?;
+    audit.quiet().await?;
+    let edit_cpu = (cpu_seconds(operator.id())? - edit_cpu) / EDITS as f64;
+    let single_edits = edit_singly(cluster, audit, namespace, phones).await?;
+
+    let before = audit.writes()?.len();
+    tokio::time::sleep(IDLE).await;
+    let idle = audit.since(before)?.len();
+    let (resident, peak) = (resident_memory(operator.id())?, peak_memory(operator.id())?);
+
+    end(operator)?;
+    let before = audit.writes()?.len();
+    let (operator, restart) = process::start(args, kubeconfig, namespace).await?;
+    tokio::time::sleep(IDLE).await;
+    let restart_writes = audit.since(before)?.len();
+    let restart_resident = resident_memory(operator.id())?;
+    end(operator)?;
+    Ok(Measured {
+        phones,
+        filled,
+        cpu,
+        writes,
+        edits,
+        edit_cpu,
+        single_edits,
+        idle,
+        resident,
+        peak,
+        restart,
+        restart_resident,
+        restart_writes,
+    })
+}
+
+/// Edits one phone after the other; how long each took to reach a ConfigMap.
+async fn edit(cluster: &Cluster, namespace: &str, phones: usize) -> anyhow::Result<Vec<Duration>> {
+    let mut changes = cluster.map_changes(namespace).await?;
+    let mut all = Vec::new();
+    for edit in 0..EDITS {
+        while changes.try_recv().is_ok() {}
+        let began = Instant::now();
+        // A prime number of phones further each time: over all sites and shards.
+        cluster.relabel(namespace, edit * 7_919 % phones, &format!("Edit {edit}")).await?;
+        let at = tokio::time::timeout(Duration::from_secs(30), changes.recv()).await;
+        all.push(at.context("an edit reached no ConfigMap within 30 s")?.context("the watch ended")? - began);
+    }
+    all.sort();
+    Ok(all)
+}
+
+/// Edits phones, each after all that followed from the one before; what was written in all.
+async fn edit_singly(
+    cluster: &Cluster,
+    audit: &mut Audit,
+    namespace: &str,
+    phones: usize,
+) -> anyhow::Result<Vec<Write>> {
+    let before = audit.quiet().await?;
+    for edit in 0..SINGLE_EDITS {
+        cluster.relabel(namespace, edit * 7_919 % phones, &format!("Single {edit}")).await?;
+        audit.quiet().await?;
+    }
+    audit.since(before)
+}
+
+/// Ends the operator as a cluster does.
+fn end(operator: Running) -> anyhow::Result<()> {
+    kill(Pid::from_raw(i32::try_from(operator.id())?), Signal::SIGTERM)?;
+    operator.wait(Duration::from_secs(20))
+}
+
+fn percentile(sorted: &[Duration], percent: usize) -> f64 {
+    let at = sorted.len().saturating_sub(1) * percent / 100;
+    sorted.get(at).map_or(f64::NAN, |time| time.as_secs_f64() * 1000.0)
+}
+
+fn report(run: &mut Run, all: &[Measured], bare: &[f64]) {
+    let mebibytes = |bytes: f64| bytes / f64::from(1 << 20);
+    let mut rows = vec![vec!["phones, in 20 sites".to_owned()]];
+    rows[0].extend(all.iter().map(|one| number(one.phones as f64)));
+    let mut row = |run: &mut Run, what: &str, unit: &'static str, value: &dyn Fn(&Measured) -> f64| {
+        let mut cells = vec![format!("{what}, {unit}")];
+        for one in all {
+            run.figure(format!("{what}, {} phones", number(one.phones as f64)), "operator", value(one), unit);
+            cells.push(number(value(one)));
+        }
+        rows.push(cells);
+    };
+    row(run, "first create to all statuses right", "s", &|one| one.filled.as_secs_f64());
+    row(run, "processor time for it", "s", &|one| one.cpu);
+    row(run, "status writes for each phone", "writes", &|one| {
+        count(&one.writes, "sipphones/status") as f64 / one.phones as f64
+    });
+    row(run, "writes of the busiest ConfigMap", "writes", &|one| most_of_one_map(&one.writes) as f64);
+    row(run, "edit to ConfigMap, p50", "ms", &|one| percentile(&one.edits, 50));
+    row(run, "edit to ConfigMap, p99", "ms", &|one| percentile(&one.edits, 99));
+    row(run, "processor time for an edit", "ms", &|one| one.edit_cpu * 1000.0);
+    let per_edit =
+        |resource: &'static str| move |one: &Measured| count(&one.single_edits, resource) as f64 / SINGLE_EDITS as f64;
+    row(run, "ConfigMaps written for an edit", "writes", &per_edit("configmaps"));
+    row(run, "statuses written for an edit", "writes", &|one| {
+        per_edit("sipphones/status")(one) + per_edit("phonesites/status")(one)
+    });
+    row(run, "written in 20 idle seconds", "writes", &|one| one.idle as f64);
+    row(run, "memory", "MiB", &|one| mebibytes(one.resident));
+    row(run, "memory at most", "MiB", &|one| mebibytes(one.peak));
+    row(run, "restart to ready", "s", &|one| one.restart.as_secs_f64());
+    row(run, "memory after a restart", "MiB", &|one| mebibytes(one.restart_resident));
+    row(run, "written after a restart", "writes", &|one| one.restart_writes as f64);
+    run.table("The operator on a control plane", &rows);
+
+    let (Some(small), Some(large)) = (all.first(), all.last()) else { return };
+    let kinds = by_kind(&large.writes);
+    let mut rows = vec![["written at first, 10,000 phones", "writes"].map(str::to_owned).to_vec()];
+    for (kind, writes) in kinds {
+        run.figure(format!("first run, 10,000 phones: {kind}"), "operator", writes as f64, "writes");
+        rows.push(vec![kind, number(writes as f64)]);
+    }
+    run.table("What the operator writes", &rows);
+
+    let bare = bare.iter().sum::<f64>() / bare.len() as f64;
+    run.figure("10,000 creates and status writes", "bare client", bare, "s");
+    run.say(format!("\nA bare client that makes the same creates and status writes takes {} s.", number(bare)));
+    let slope = (large.resident - small.resident) / (large.phones - small.phones) as f64;
+    run.figure("memory for each phone", "operator", slope, "bytes");
+    run.say(format!("Each phone takes {} KiB of the operator's memory.", number(slope / 1024.0)));
+
+    run.at_least(
+        "first create to all statuses right, of the bare client's speed",
+        bare / large.filled.as_secs_f64(),
+        0.8,
+        "",
+    );
+    let statuses = count(&large.writes, "sipphones/status") as f64 / large.phones as f64;
+    run.at_most("status writes for each phone at first", statuses, 1.1, "");
+    run.at_most("writes of the busiest ConfigMap at first", most_of_one_map(&large.writes) as f64, 3.0, "");
+    run.at_most("edit to ConfigMap, p99, 10,000 phones", percentile(&large.edits, 99), 250.0, "ms");
+    run.at_most("ConfigMaps written for an edit", per_edit("configmaps")(large), 1.0, "");
+    let statuses = per_edit("sipphones/status")(large) + per_edit("phonesites/status")(large);
+    run.at_most("statuses written for an edit", statuses, 3.0, "");
+    run.at_most("written when idle", large.idle as f64, 0.0, "");
+    run.at_most("written after a restart", large.restart_writes as f64, 0.0, "");
+    run.at_most("restart to ready, 10,000 phones", large.restart.as_secs_f64(), 5.0, "s");
+    run.at_most("memory, 10,000 phones", mebibytes(large.resident.max(large.restart_resident)), 120.0, "MiB");
+    run.at_most(
+        "processor time for an edit, 10,000 phones, of that with 100",
+        large.edit_cpu / small.edit_cpu,
+        1.5,
+        "",
+    );
+}
