@@ -70,7 +70,16 @@ impl Manifests {
     }
 
     fn take(&mut self, file: &str, text: &str) {
-        match serde_saphyr::from_multiple::<Value>(text) {
+        // These are files of whoever calls, not of a stranger: ten thousand phones may stand in one. Aliases stay bounded.
+        let options = serde_saphyr::options! {
+            budget: serde_saphyr::budget! {
+                max_documents: usize::MAX,
+                max_nodes: usize::MAX,
+                max_events: usize::MAX,
+                max_total_scalar_bytes: usize::MAX,
+            },
+        };
+        match serde_saphyr::from_multiple_with_options::<Value>(text, options) {
             Ok(documents) => documents.into_iter().for_each(|document| self.document(file, document)),
             Err(error) => {
                 let said = error.to_string();

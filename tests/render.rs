@@ -183,3 +183,19 @@ fn a_dialled_number_is_followed_through_the_dial_plan() {
     assert!(inside.contains("2 s after the last key") && inside.contains("to        sip.example.com:5060"), "{inside}");
     assert!(inside.contains("default/hq: 7101\n  rule      none: the site has no dial plan"), "{inside}");
 }
+
+#[test]
+fn ten_thousand_phones_may_stand_in_one_file() {
+    let out = tempfile::tempdir().unwrap();
+    let many: String = (0..10_000)
+        .map(|n| {
+            let spec = format!(
+                "{{siteRef: {{name: hq}}, mac: \"000A8A{n:06X}\", model: \"7960\", lines: [{{name: \"{n}\"}}]}}"
+            );
+            format!("---\napiVersion: dialtone.dev/v1alpha1\nkind: SipPhone\nmetadata: {{name: p{n}}}\nspec: {spec}\n")
+        })
+        .collect();
+    let output = render(&["-f", "-"], &format!("{SITE}{many}"), out.path());
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(out.path().join("default/hq/SIP000A8A00270F.cnf").exists());
+}

@@ -14,6 +14,7 @@ mod server;
 pub mod session;
 mod socket;
 pub mod tree;
+mod wheel;
 pub mod wire;
 mod worker;
 

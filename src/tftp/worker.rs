@@ -1,8 +1,7 @@
 //! A worker: one thread with its own sockets, transfers and timers. Workers share nothing but the files, because the kernel
 //! gives all datagrams of one client to one worker.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -20,6 +19,7 @@ use super::port_mode::PortMode;
 use super::reporter::Reporter;
 use super::session::{End, Millis, Session, Step};
 use super::socket::{Inbox, Outgoing, OutgoingHeaders, Received, Udp};
+use super::wheel::Wheel;
 use super::wire::{Outcome, Record};
 
 /// What all workers of a server share.
@@ -90,8 +90,8 @@ pub struct Worker {
     transfers: Vec<Option<Transfer>>,
     free: Vec<usize>,
     by_peer: HashMap<(SocketAddr, usize), usize, rustc_hash::FxBuildHasher>,
-    /// One entry for each transfer: when to look at it, where it is, its number.
-    timers: BinaryHeap<Reverse<(Millis, usize, u64)>>,
+    /// When to look at each transfer.
+    timers: Wheel,
     /// Transfers whose client has not answered yet, oldest first: they make room when there is none.
     unanswered: VecDeque<(usize, u64)>,
     numbers: u64,
@@ -115,7 +115,7 @@ impl Worker {
             transfers: Vec::new(),
             free: Vec::new(),
             by_peer: HashMap::default(),
-            timers: BinaryHeap::new(),
+            timers: Wheel::new(0),
             unanswered: VecDeque::new(),
             numbers: 0,
             outbox: Vec::new(),
@@ -152,9 +152,8 @@ impl Worker {
 
     /// How long to sleep: until the next timer.
     fn pause(&self) -> EpollTimeout {
-        let next = self.timers.peek().map(|Reverse((at, ..))| Duration::from_millis(at.saturating_sub(self.now())));
-        let pause = next.unwrap_or(NAP).min(NAP);
-        EpollTimeout::try_from(pause).unwrap_or(EpollTimeout::ZERO)
+        let pause = self.timers.quiet(self.now(), NAP.as_millis() as Millis);
+        EpollTimeout::try_from(Duration::from_millis(pause)).unwrap_or(EpollTimeout::ZERO)
     }
 
     /// Takes what came in on a socket: a listener, or that of one transfer.
@@ -300,7 +299,7 @@ impl Worker {
             }
         }
         self.by_peer.insert((transfer.peer, transfer.listener), place);
-        self.timers.push(Reverse((transfer.session.deadline(), place, transfer.number)));
+        self.timers.set(place, transfer.session.deadline());
         self.unanswered.push_back((place, transfer.number));
         if self.unanswered.len() > 2 * self.common.max_sessions {
             let transfers = &self.transfers;
@@ -393,19 +392,12 @@ impl Worker {
     /// Looks at the transfers whose time is up.
     fn ring(&mut self) {
         let now = self.now();
-        while let Some(Reverse((at, place, number))) = self.timers.peek().copied() {
-            if at > now {
-                break;
-            }
-            self.timers.pop();
+        while let Some(place) = self.timers.due(now) {
             let Some(transfer) = self.transfers.get_mut(place).and_then(Option::as_mut) else { continue };
-            if transfer.number != number {
-                continue;
-            }
             let step = transfer.session.timer(now);
             self.follow(place, step);
             if let Some(transfer) = self.transfers.get(place).and_then(Option::as_ref) {
-                self.timers.push(Reverse((transfer.session.deadline().max(now + 1), place, number)));
+                self.timers.set(place, transfer.session.deadline().max(now + 1));
             }
         }
         self.flush();
@@ -414,6 +406,7 @@ impl Worker {
     fn end(&mut self, place: usize, end: End) {
         let Some(transfer) = self.transfers.get_mut(place).and_then(Option::take) else { return };
         self.free.push(place);
+        self.timers.unset(place);
         self.by_peer.remove(&(transfer.peer, transfer.listener));
         if let Some(socket) = &transfer.socket {
             let _ = self.epoll.delete(socket);
@@ -430,7 +423,8 @@ impl Worker {
         metrics.retransmissions.inc_by(transfer.session.retransmissions);
         let now = self.now();
         let millis = now - transfer.began;
-        tracing::info!(peer = %transfer.peer, file = %transfer.file.name, millis, "{}", match end {
+        // Not more than a debug line: a building that boots would spend more on its log than on its files.
+        tracing::debug!(peer = %transfer.peer, file = %transfer.file.name, millis, "{}", match end {
             End::Complete => "served",
             End::Aborted => "given up by the client",
             End::TimedOut => "the client fell silent",
