@@ -41,8 +41,7 @@ impl Pace {
     /// How long the write still waits for more.
     pub fn pause(&self, now: Instant) -> Duration {
         let Some((first, last)) = self.waiting else { return Duration::ZERO };
-        let fresh = self.written.is_none_or(|written| first.saturating_duration_since(written) > QUIET);
-        if fresh {
+        if self.is_edit() {
             return Duration::ZERO;
         }
         let moment = MOMENT.saturating_mul(4_u32.saturating_pow(self.streak.saturating_sub(PATIENT)));
@@ -51,15 +50,20 @@ impl Pace {
 
     /// All changes so far are looked at; what comes from now on is for the next write.
     pub fn begin(&mut self) {
+        self.streak = if self.is_edit() { 0 } else { self.streak + 1 };
         (self.waiting, self.writing) = (None, true);
+    }
+
+    /// Whether what waits began after a quiet time.
+    fn is_edit(&self) -> bool {
+        let began = |written: Instant| self.waiting.map(|(first, _)| first.saturating_duration_since(written));
+        self.written.is_none_or(|written| began(written).is_some_and(|pause| pause > QUIET))
     }
 
     /// They were written, or there was nothing to write.
     pub fn end(&mut self, now: Instant, wrote: bool) {
         self.writing = false;
         if wrote {
-            let soon = self.written.is_some_and(|written| now.saturating_duration_since(written) <= QUIET);
-            self.streak = if soon { self.streak + 1 } else { 0 };
             self.written = Some(now);
         }
     }

@@ -38,7 +38,7 @@ impl From<&Record> for Fetch {
     fn from(record: &Record) -> Fetch {
         let complete = record.outcome == Outcome::Complete;
         Fetch {
-            name: record.file.clone().unwrap_or_else(|| record.asked.clone()),
+            name: record.file.as_deref().unwrap_or(&record.asked).to_owned(),
             taken: record.digest.as_deref().filter(|_| complete).and_then(Digest::from_hex),
             missing: record.outcome == Outcome::NotFound,
             address: record.peer.ip().to_canonical(),

@@ -1,6 +1,5 @@
 //! The files that are served: in memory, all swapped at once, each with its digest.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -15,14 +14,24 @@ pub struct File {
     pub name: Arc<str>,
     /// Its bytes.
     pub bytes: Bytes,
-    /// Their SHA-256.
-    pub digest: [u8; 32],
+    /// Their SHA-256, in hexadecimal digits: it is told more often than it is computed.
+    pub digest: Arc<str>,
+}
+
+impl File {
+    fn new(name: Arc<str>, bytes: Bytes) -> File {
+        let digest = hex::encode(Sha256::digest(&bytes)).into();
+        File { name, bytes, digest }
+    }
 }
 
 /// All files at one moment.
 #[derive(Debug, Default)]
 pub struct Snapshot {
-    files: BTreeMap<Arc<str>, Arc<File>>,
+    /// By name.
+    files: Vec<Arc<File>>,
+    /// Names as they are.
+    exact: FxHashMap<Arc<str>, Arc<File>>,
     /// Names in lower case, for those who write them otherwise; the first in byte order wins.
     folded: FxHashMap<String, Arc<File>>,
 }
@@ -32,14 +41,13 @@ impl Snapshot {
     pub fn new(files: impl IntoIterator<Item = (String, Bytes)>, before: &Snapshot) -> Snapshot {
         let mut snapshot = Snapshot::default();
         for (name, bytes) in files {
-            let known = before.files.get(name.as_str()).filter(|known| known.bytes == bytes);
-            let file = known.cloned().unwrap_or_else(|| {
-                let digest = Sha256::digest(&bytes).into();
-                Arc::new(File { name: name.into(), bytes, digest })
-            });
-            snapshot.files.insert(file.name.clone(), file);
+            let known = before.exact.get(name.as_str()).filter(|known| known.bytes == bytes);
+            let file = known.cloned().unwrap_or_else(|| Arc::new(File::new(name.into(), bytes)));
+            snapshot.exact.insert(file.name.clone(), file);
         }
-        for file in snapshot.files.values() {
+        snapshot.files = snapshot.exact.values().cloned().collect();
+        snapshot.files.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        for file in &snapshot.files {
             snapshot.folded.entry(file.name.to_ascii_lowercase()).or_insert_with(|| file.clone());
         }
         snapshot
@@ -51,7 +59,7 @@ impl Snapshot {
     pub fn find(&self, asked: &[u8]) -> Option<&Arc<File>> {
         let asked = std::str::from_utf8(asked).ok()?;
         let plain = !asked.contains(['/', '\\']);
-        if plain && let Some(file) = self.files.get(asked) {
+        if plain && let Some(file) = self.exact.get(asked) {
             return Some(file);
         }
         let mut parts: Vec<&str> = Vec::new();
@@ -63,19 +71,19 @@ impl Snapshot {
             }
         }
         let name = parts.join("/");
-        let find = |name: &str| self.files.get(name).or_else(|| self.folded.get(&name.to_ascii_lowercase()));
+        let find = |name: &str| self.exact.get(name).or_else(|| self.folded.get(&name.to_ascii_lowercase()));
         find(&name)
             .or_else(|| parts.split_last().filter(|(_, folders)| !folders.is_empty()).and_then(|(base, _)| find(base)))
     }
 
     /// All files, by name.
     pub fn files(&self) -> impl Iterator<Item = &Arc<File>> {
-        self.files.values()
+        self.files.iter()
     }
 
     /// How many bytes all files have.
     pub fn size(&self) -> u64 {
-        self.files.values().map(|file| file.bytes.len() as u64).sum()
+        self.files.iter().map(|file| file.bytes.len() as u64).sum()
     }
 }
 
@@ -91,11 +99,9 @@ pub struct Change {
 impl Change {
     /// What is different in `after`.
     pub fn between(before: &Snapshot, after: &Snapshot) -> Change {
-        let differs = |file: &&Arc<File>| before.files.get(&file.name).is_none_or(|old| old.digest != file.digest);
-        Change {
-            held: after.files.values().filter(differs).cloned().collect(),
-            gone: before.files.keys().filter(|name| !after.files.contains_key(*name)).cloned().collect(),
-        }
+        let differs = |file: &&Arc<File>| before.exact.get(&file.name).is_none_or(|old| old.digest != file.digest);
+        let gone = before.files.iter().map(|file| &file.name).filter(|name| !after.exact.contains_key(*name));
+        Change { held: after.files.iter().filter(differs).cloned().collect(), gone: gone.cloned().collect() }
     }
 
     /// Whether nothing changed.

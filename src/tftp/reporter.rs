@@ -148,7 +148,7 @@ fn held(file: &super::library::File) -> Held {
     Held {
         name: file.name.to_string(),
         size: file.bytes.len() as u64,
-        digest: hex::encode(file.digest),
+        digest: file.digest.to_string(),
         first: image::first(&file.bytes),
         parts: image::parts(&file.name, &file.bytes),
     }

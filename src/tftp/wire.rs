@@ -4,6 +4,7 @@
 //! as soon as there is. A server that was restarted has another `instance`, and then everything is told anew.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -96,10 +97,10 @@ pub struct Record {
     pub asked: String,
     /// The file, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub file: Option<String>,
+    pub file: Option<Arc<str>>,
     /// The SHA-256 of the file's bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub digest: Option<String>,
+    pub digest: Option<Arc<str>>,
     /// The file's size in bytes.
     #[serde(default)]
     pub size: u64,
