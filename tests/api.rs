@@ -253,3 +253,23 @@ fn what_is_imported_is_accepted_and_a_change_is_seen_before_it_is_applied() {
     let (said, code) = diff(manifests.rsplit_once("---\napiVersion: dialtone.dev").unwrap().0);
     assert!(code == 1 && said.contains("no longer served"), "{said}");
 }
+
+#[test]
+fn an_object_with_files_may_be_as_full_as_the_operator_makes_it_and_not_much_fuller() {
+    // The operator puts no phone into an object of 800 KiB, of which base64 takes a quarter; the limit is 1 MiB.
+    let object = |kind: &str, name: &str, bytes: usize| {
+        let file = "line1_name: 7101\n".repeat(1 + 1000 / 17);
+        let files: serde_json::Map<String, Value> =
+            (0..bytes / file.len()).map(|n| (format!("SIP{n:012X}.cnf"), Value::from(file.clone()))).collect();
+        let field = if kind == "Secret" { "stringData" } else { "data" };
+        json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": name}, field: files}).to_string()
+    };
+    for kind in ["ConfigMap", "Secret"] {
+        let made = kubectl(&["create", "-f", "-"], Some(&object(kind, "full", 800 << 10)));
+        assert!(made.status.success(), "{kind}: {}", String::from_utf8_lossy(&made.stderr));
+        kube(&["delete", &kind.to_lowercase(), "full"]);
+        let refused = kubectl(&["create", "-f", "-"], Some(&object(kind, "over", 1_100_000)));
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && said.contains("Too long"), "{kind}: {said}");
+    }
+}

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // A test that cannot go on should stop.
 
 mod advice;
+mod edges;
 mod properties;
 #[path = "../support/reader.rs"]
 mod reader;
