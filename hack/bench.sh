@@ -26,7 +26,7 @@ others() { # the other servers, as their makers ship them
     rm -rf "$out/others/deb" && mkdir -p "$out/others/deb"
     (cd "$out/others/deb" && apt-get download -qq "${packages[@]}" && for deb in *.deb; do dpkg-deb -x "$deb" root; done)
     for program in in.tftpd atftpd dnsmasq; do
-      install -m 0755 "$(find "$out/others/deb/root" -type f -name "$program" -perm -u+x | head -n 1)" "$bin/$program"
+      install -m 0755 "$out/others/deb/root/usr/sbin/$program" "$bin/$program"
     done
   fi
   if [[ ! -x $bin/tftpd ]]; then

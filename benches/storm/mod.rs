@@ -67,7 +67,8 @@ pub struct Tree {
 
 /// Renders the phones' files with dialtone itself, and lays the image and what names it beside them.
 fn tree(args: &Args) -> anyhow::Result<Tree> {
-    let root = phones::render(args, phones::MOST)?.join("default/bench");
+    // Some servers want to be told of it from the root on.
+    let root = phones::render(args, phones::MOST)?.join("default/bench").canonicalize()?;
     std::fs::write(root.join("OS79XX.TXT"), "P0S3-07-5-00\r\n")?;
     std::fs::write(root.join(IMAGE), vec![0x5a; IMAGE_SIZE])?;
     let sizes = std::fs::read_dir(&root)?.flatten().filter_map(|entry| entry.metadata().ok()).map(|meta| meta.len());

@@ -7,7 +7,7 @@ use std::net::SocketAddrV4;
 use std::os::fd::AsRawFd as _;
 use std::path::Path;
 
-use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, sendmmsg};
+use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, sendmmsg, setsockopt, sockopt};
 use socket2::{Domain, Socket, Type};
 
 const BATCH: usize = 64;
@@ -23,7 +23,7 @@ pub fn run(listen: SocketAddrV4, root: &Path) -> anyhow::Result<()> {
         files.push(std::fs::read(entry.path())?);
     }
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
-    let _ = socket.set_recv_buffer_size(4 << 20);
+    let _ = setsockopt(&socket, sockopt::RcvBufForce, &(16 << 20));
     socket.bind(&listen.into())?;
     let fd = socket.as_raw_fd();
 

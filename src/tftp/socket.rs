@@ -3,6 +3,7 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::time::Duration;
 
 use nix::cmsg_space;
 use nix::errno::Errno;
@@ -17,8 +18,10 @@ use socket2::{Domain, Protocol, Socket, Type};
 pub const BATCH: usize = 64;
 /// The longest datagram that is looked at: requests are short, acknowledgements shorter.
 const LONGEST: usize = 1024;
-/// How many bytes the kernel may keep for us when many phones ask at once.
-const RECEIVE_BUFFER: usize = 4 << 20;
+/// How many bytes the kernel may keep for us when many phones ask at once: a small datagram takes almost 1 KiB of them.
+const RECEIVE_BUFFER: usize = 16 << 20;
+/// How long a listener waits at most for the first datagram, where it waits.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// A socket that many workers may share the port of.
 pub struct Udp {
@@ -81,8 +84,11 @@ impl Udp {
             SocketAddr::V4(_) => setsockopt(fd, sockopt::Ipv4PacketInfo, &true),
             SocketAddr::V6(_) => setsockopt(fd, sockopt::Ipv6RecvPacketInfo, &true),
         };
-        // What the kernel may not give is not worth failing for.
-        let _ = udp.socket.set_recv_buffer_size(RECEIVE_BUFFER);
+        // What the kernel may not give is not worth failing for. Beyond the system's own bound it gives to the privileged only.
+        if setsockopt(fd, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
+            let _ = udp.socket.set_recv_buffer_size(RECEIVE_BUFFER);
+        }
+        udp.socket.set_read_timeout(Some(PATIENCE))?;
         Ok(Udp { tells_address: result.is_ok(), ..udp })
     }
 
@@ -100,7 +106,6 @@ impl Udp {
         if shared {
             socket.set_reuse_port(true)?;
         }
-        socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
         Ok(Udp { socket, tells_address: false })
     }
@@ -110,9 +115,18 @@ impl Udp {
         self.socket.local_addr()?.as_socket().ok_or_else(|| io::Error::other("not an Internet socket"))
     }
 
-    /// Takes what has come in; whether there may be more. An inbox belongs to one listener: the kernel notes in its headers
-    /// how long addresses and control messages are.
+    /// Waits a moment for the first datagram, and takes what has come in by then; whether there may be more.
+    pub fn wait(&self, inbox: &mut Inbox) -> bool {
+        self.take(inbox, MsgFlags::MSG_WAITFORONE)
+    }
+
+    /// Takes what has come in; whether there may be more.
     pub fn receive(&self, inbox: &mut Inbox) -> bool {
+        self.take(inbox, MsgFlags::MSG_DONTWAIT)
+    }
+
+    /// An inbox belongs to one listener: the kernel notes in its headers how long addresses and control messages are.
+    fn take(&self, inbox: &mut Inbox, flags: MsgFlags) -> bool {
         inbox.received.clear();
         if !self.tells_address {
             inbox.headers = incoming_headers();
@@ -120,7 +134,7 @@ impl Udp {
         let mut slices: Vec<[IoSliceMut<'_>; 1]> =
             inbox.buffers.iter_mut().map(|buffer| [IoSliceMut::new(&mut buffer[..])]).collect();
         let fd = self.socket.as_raw_fd();
-        let results = match recvmmsg(fd, &mut inbox.headers, slices.iter_mut(), MsgFlags::MSG_DONTWAIT, None) {
+        let results = match recvmmsg(fd, &mut inbox.headers, slices.iter_mut(), flags, None) {
             Ok(results) => results,
             // Nothing there, or the answer of a host that one of our datagrams could not reach: neither is ours to mend.
             Err(_) => return false,

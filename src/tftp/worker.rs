@@ -133,6 +133,8 @@ impl Worker {
         // One for each listener, and one for the ports of transfers.
         let mut inboxes: Vec<Inbox> = (0..=self.listeners.len()).map(|_| Inbox::new()).collect();
         let mut events = [EpollEvent::empty(); 64];
+        // With one socket there is nothing to choose from: one call waits and takes.
+        let alone = self.listeners.len() == 1 && self.common.port_mode == PortMode::Single;
         loop {
             if self.common.ending.load(Ordering::Acquire) {
                 let late = deadline().is_some_and(|deadline| Instant::now() >= deadline);
@@ -140,11 +142,15 @@ impl Worker {
                     return;
                 }
             }
-            let ready = self.epoll.wait(&mut events, self.pause()).unwrap_or(0);
-            for event in &events[..ready] {
-                let source = event.data() as usize;
-                let inbox = source.min(self.listeners.len());
-                self.read(source, &mut inboxes[inbox]);
+            if alone {
+                self.read(0, &mut inboxes[0], Udp::wait);
+            } else {
+                let ready = self.epoll.wait(&mut events, self.pause()).unwrap_or(0);
+                for event in &events[..ready] {
+                    let source = event.data() as usize;
+                    let inbox = source.min(self.listeners.len());
+                    self.read(source, &mut inboxes[inbox], Udp::receive);
+                }
             }
             self.ring();
         }
@@ -157,14 +163,15 @@ impl Worker {
     }
 
     /// Takes what came in on a socket: a listener, or that of one transfer.
-    fn read(&mut self, source: usize, inbox: &mut Inbox) {
-        for _ in 0..TURNS {
+    fn read(&mut self, source: usize, inbox: &mut Inbox, first: fn(&Udp, &mut Inbox) -> bool) {
+        for turn in 0..TURNS {
+            let receive = if turn == 0 { first } else { Udp::receive };
             let own = source.checked_sub(self.listeners.len());
             let more = match own {
-                None => self.listeners[source].receive(inbox),
+                None => receive(&self.listeners[source], inbox),
                 Some(place) => {
                     let socket = self.transfers.get(place).and_then(|t| t.as_ref()?.socket.as_ref());
-                    socket.is_some_and(|socket| socket.receive(inbox))
+                    socket.is_some_and(|socket| receive(socket, inbox))
                 }
             };
             for (received, datagram) in inbox.datagrams() {
