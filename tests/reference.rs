@@ -4,7 +4,8 @@
 
 use std::fmt::Write as _;
 
-use dialtone::phone::parameter::{Kind, Parameter, Place, Unset};
+use dialtone::phone::image::Release;
+use dialtone::phone::parameter::{Group, Kind, Parameter, Place, Source, Unset};
 use dialtone::phone::parameters;
 use dialtone::provision::advice::{self, Advice};
 use dialtone::provision::diagnostic;
@@ -66,50 +67,63 @@ fn the_reference_is_what_the_schema_says() {
 fn the_parameters_are_those_of_the_table() {
     let mut text = String::from(
         "# Parameters\n\nEvery parameter of `SIPDefault.cnf` and `SIP<MAC>.cnf` that dialtone knows, by the phone's own name, made from its table by \
-         `make docs`.\n\nWhere: `site` and `phone` are the objects whose `settings` have the field; others have a field of their own. Reset: what \
-         `unsetParameters: Reset` writes when nobody set it. A question mark: seen in working files, but in no manual for this phone.\n",
+         `make docs`.\n\nWhere: the objects that have the field. Reset: what `unsetParameters: Reset` writes when nobody set it, which is the \
+         documented default. Since: the first firmware that knows it; `?` where no source says so, with the best guess. Source: who says what stands \
+         here, and so how sure it is: `note` is Cisco's application note for these phones, `guide` an administrator guide for SIP firmware 2.0 to 8.0 or \
+         the comments in Cisco's own sample files, `use` working files and other programs that write them, and no manual for this phone: try it on one \
+         phone first.\n",
     );
-    let mut group = None;
-    for parameter in parameters() {
-        if group != Some(parameter.group) {
-            group = Some(parameter.group);
-            let title = parameter.group.title();
-            writeln!(text, "\n## {title}\n\n| parameter | field | where | values | reset | since | |\n|---|---|---|---|---|---|---|").unwrap();
-        }
-        let place = match parameter.place {
-            Place::Either => "site, phone",
-            Place::Site => "site",
-            Place::Phone => "phone",
-            Place::Elsewhere => "",
-        };
-        let field = match parameter.name.as_str() {
-            _ if parameter.place != Place::Elsewhere => format!("settings.{}", parameter.field),
-            "image_version" => "firmware.image".to_owned(),
-            "phone_label" => "label".to_owned(),
-            "tftp_cfg_dir" => String::new(),
-            name => format!(
-                "lines[{}]",
-                name.trim_start_matches("line").split('_').next().unwrap().parse::<u8>().unwrap() - 1
-            ),
-        };
-        let reset = match parameter.unset {
-            Unset::Write("") => "empty".to_owned(),
-            Unset::Write(value) => format!("`{value}`"),
-            Unset::Leave => "nothing".to_owned(),
-        };
-        let doubt = if parameter.documented { "" } else { " ?" };
+    let mut groups: Vec<Group> = parameters().iter().map(|parameter| parameter.group).collect();
+    groups.sort();
+    groups.dedup();
+    for group in groups {
+        let title = group.title();
         writeln!(
             text,
-            "| `{}` | {} | {place} | {} | {reset} | {} | {}{doubt} |",
-            parameter.name,
-            if field.is_empty() { field } else { format!("`{field}`") },
-            values(parameter),
-            parameter.since,
-            parameter.about.replace('|', "\\|"),
+            "\n## {title}\n\n| parameter | field | where | values | reset | since | source | |\n|---|---|---|---|---|---|---|---|"
         )
         .unwrap();
+        for parameter in parameters().iter().filter(|parameter| parameter.group == group) {
+            writeln!(text, "{}", parameter_row(parameter)).unwrap();
+        }
     }
     check("docs/parameters.md", &text);
+}
+
+fn parameter_row(parameter: &Parameter) -> String {
+    let (field, place) = match (parameter.name.as_str(), parameter.place) {
+        (_, Place::Either) => (format!("settings.{}", parameter.field), "site, phone"),
+        (_, Place::Site) => (format!("settings.{}", parameter.field), "site"),
+        (_, Place::Phone) => (format!("settings.{}", parameter.field), "phone"),
+        ("image_version", _) => ("firmware.image".to_owned(), "site, phone"),
+        ("phone_label", _) => ("label".to_owned(), "phone"),
+        ("tftp_cfg_dir", _) => ("none".to_owned(), ""),
+        (name, _) => {
+            let n: u8 = name.trim_start_matches("line").split('_').next().unwrap().parse().unwrap();
+            (format!("lines[{}]", n - 1), "phone")
+        }
+    };
+    let reset = match parameter.unset {
+        Unset::Write("") => "empty".to_owned(),
+        Unset::Write(value) => format!("`{value}`"),
+        Unset::Leave => "nothing".to_owned(),
+    };
+    let since = match (parameter.since_sure, parameter.since) {
+        (true, since) => since.to_string(),
+        (false, Release::FIRST) => "?".to_owned(),
+        (false, since) => format!("{since}?"),
+    };
+    let source = match parameter.source {
+        Source::Note => "note",
+        Source::Guide => "guide",
+        Source::Use => "use",
+    };
+    format!(
+        "| `{}` | `{field}` | {place} | {} | {reset} | {since} | {source} | {} |",
+        parameter.name,
+        values(parameter),
+        parameter.about.replace('|', "\\|"),
+    )
 }
 
 fn values(parameter: &Parameter) -> String {
@@ -127,7 +141,7 @@ fn values(parameter: &Parameter) -> String {
         Kind::Host => "host name or IPv4 address".to_owned(),
         Kind::Ipv4 => "IPv4 address".to_owned(),
         Kind::TimeOfDay => "hh:mm".to_owned(),
-        Kind::Zone => "abbreviation".to_owned(),
+        Kind::Zone => "name of the tz database, or abbreviation".to_owned(),
         Kind::Url => "http:// URL".to_owned(),
         Kind::FileName => "file name".to_owned(),
         Kind::Secret { max } => format!("≤ {max} characters, from a Secret"),

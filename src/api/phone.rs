@@ -114,7 +114,8 @@ pub struct Line {
     /// settings.proxyNAddress and settings.proxyNPort.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy: Option<Proxy>,
-    /// The user part of the Contact header. Written as lineN_contact. At most 127 characters. Default: empty.
+    /// The URL in the Contact header. Written as lineN_contact. At most 127 characters. Default: empty. Seen in working files,
+    /// but not in a manual for this phone: try it on one phone first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 127), regex(pattern = text::PATTERN))]
     pub contact: Option<String>,

@@ -130,6 +130,17 @@ pub enum Unset {
     Leave,
 }
 
+/// Who says what is known of a parameter, and so how sure it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Cisco's application note for these phones.
+    Note,
+    /// An administrator guide for SIP firmware 2.0 to 8.0, or the comments in Cisco's own sample files.
+    Guide,
+    /// Files in use and other programs that write them; no manual for this phone confirms it.
+    Use,
+}
+
 /// One row of the table of parameters.
 #[derive(Clone, Debug)]
 pub struct Parameter {
@@ -149,8 +160,10 @@ pub struct Parameter {
     pub phone_only_words: &'static [&'static str],
     /// The first firmware that knows it.
     pub since: Release,
-    /// Whether name, values and default are documented; where not, the description says so.
-    pub documented: bool,
+    /// Whether a source names that firmware; otherwise it is the best guess.
+    pub since_sure: bool,
+    /// Where name, values and default come from.
+    pub source: Source,
     /// What it is for.
     pub about: String,
 }
@@ -167,7 +180,8 @@ impl Parameter {
             place: Place::Either,
             phone_only_words: &[],
             since: Release::FIRST,
-            documented: true,
+            since_sure: true,
+            source: Source::Guide,
             about: about.to_owned(),
         }
     }
@@ -229,9 +243,10 @@ impl Parameter {
             let _ = write!(text, " {} only on a SipPhone.", self.phone_only_words.join(" and "));
         }
         if self.since > Release::FIRST {
-            let _ = write!(text, " Since firmware {}.", self.since);
+            let about = if self.since_sure { "" } else { "about " };
+            let _ = write!(text, " Since {about}firmware {}.", self.since);
         }
-        if !self.documented {
+        if self.source == Source::Use {
             text.push_str(" Seen in working files, but not in a manual for this phone: try it on one phone first.");
         }
         text
@@ -317,6 +332,14 @@ impl Parameter {
         };
         self.value_of(&spelled)
     }
+}
+
+/// Whether a parameter by its name holds what nobody should read, known to the table or not.
+pub fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let inside = ["password", "passwd", "passphrase", "secret", "credential", "token"];
+    let whole = ["pw", "pwd", "pass", "pin", "psk", "key", "community"];
+    inside.iter().any(|word| name.contains(word)) || name.split(['_', '.', '-']).any(|part| whole.contains(&part))
 }
 
 fn field_name(name: &str, kind: Kind) -> String {

@@ -35,7 +35,7 @@ pub fn find_field(field: &str) -> Option<&'static Parameter> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::phone::parameter::{Kind, Place, UNPROVISIONED, Unset};
+    use crate::phone::parameter::{Kind, Place, Source, UNPROVISIONED, Unset};
 
     #[test]
     fn names_and_fields_are_unique_and_lower_case() {
@@ -74,8 +74,22 @@ mod tests {
             dtmf_inband dtmf_outofband dtmf_avt_payload dtmf_db_level line1_name Line1_displayname line6_name \
             line6_displayname phone_label";
         for name in note.split_whitespace() {
-            assert!(find(name).is_some(), "{name}");
+            assert_eq!(find(name).unwrap().source, Source::Note, "{name}");
         }
+    }
+
+    #[test]
+    fn what_no_manual_confirms_says_so() {
+        for name in
+            "auto_answer cfwd_url domain_name date_format local_cfwd_enable network_media_type network_port2_type \
+            speed_line1 speed_label5 transfer_onhook_enabled timer_register_delta call_manager1_addr line1_contact"
+                .split_whitespace()
+        {
+            let parameter = find(name).unwrap();
+            assert!(parameter.describe().contains("not in a manual for this phone"), "{name}");
+            assert!(!parameter.since_sure, "{name}");
+        }
+        assert!(find("call_waiting").unwrap().describe().contains("Since about firmware 3.0."));
     }
 
     #[test]

@@ -1,10 +1,13 @@
-//! The rows. Sources: Cisco's application note for these phones, the administrator guides for SIP firmware 2.0 to 8.0, the
-//! comments of Cisco's own sample files, and files in use. What no manual for this phone confirms is marked `.unconfirmed()`.
+//! The rows. Sources: the administrator guides for SIP firmware 2.0 to 8.0 and the comments of Cisco's own sample files,
+//! unless a row says otherwise: `.noted()` is described in Cisco's application note for these phones, `.unconfirmed()` in no
+//! manual for this phone.
+
+mod lines;
 
 use super::words::*;
 use crate::phone::image::Release;
 use crate::phone::model::MAX_LINES;
-use crate::phone::parameter::{Group, Kind, Parameter, Place, UNPROVISIONED, Unset};
+use crate::phone::parameter::{Group, Kind, Parameter, Place, Source, UNPROVISIONED, Unset};
 
 const URI: Kind = Kind::Text { max: 127 };
 
@@ -36,8 +39,19 @@ impl Parameter {
         self
     }
 
+    fn noted(mut self) -> Self {
+        self.source = Source::Note;
+        self
+    }
+
     fn unconfirmed(mut self) -> Self {
-        self.documented = false;
+        self.source = Source::Use;
+        self.since_unsure()
+    }
+
+    /// No source says in which firmware it came; what `since` says is the best guess.
+    fn since_unsure(mut self) -> Self {
+        self.since_sure = false;
         self
     }
 
@@ -49,14 +63,27 @@ impl Parameter {
 
 /// All rows, in the order in which they are written.
 pub(super) fn all() -> Vec<Parameter> {
-    [firmware(), proxies(), sip(), media(), time(), nat(), access(), services(), calls(), network(), phone(), lines()]
-        .concat()
+    [
+        firmware(),
+        proxies(),
+        sip(),
+        media(),
+        time(),
+        nat(),
+        access(),
+        services(),
+        calls(),
+        network(),
+        lines::phone(),
+        lines::lines(),
+    ]
+    .concat()
 }
 
 fn firmware() -> Vec<Parameter> {
     use Group::{Firmware, Provisioning};
     vec![
-        row("image_version", Firmware, Kind::FileName, "", "The firmware image that the phone should run.")
+        row("image_version", Firmware, Kind::FileName, "", "The firmware image that the phone should run.").noted()
             .place(Place::Elsewhere)
             .never_reset(),
         row("tftp_cfg_dir", Provisioning, Kind::Text { max: 64 }, "", "A prefix to the names of phone-specific files. Always written empty: dialtone serves all files from one folder.")
@@ -65,7 +92,7 @@ fn firmware() -> Vec<Parameter> {
         row("sync", Provisioning, Kind::Text { max: 32 }, "1", "A mark that a phone compares with syncinfo.xml when it is told to check its files.")
             .place(Place::Site)
             .since(2, 0),
-        row("dial_template", Provisioning, Kind::FileName, "dialplan", "The dial plan's file; the phone appends .xml. The site's dialPlan is served under this name.")
+        row("dial_template", Provisioning, Kind::FileName, "dialplan", "The dial plan's file; the phone appends .xml. The site's dialPlan is served under this name.").noted()
             .place(Place::Site)
             .since(2, 0),
     ]
@@ -75,11 +102,12 @@ fn proxies() -> Vec<Parameter> {
     use Group::Proxies;
     let mut rows = Vec::new();
     for n in 1..=MAX_LINES {
+        let since = |row: Parameter| if n == 1 { row } else { row.since_unsure() };
         rows.push(
-            row(&format!("proxy{n}_address"), Proxies, Kind::Host, "", &format!("The SIP server of line {n}; a phone can have its own in lines[].proxy. It stands in the host part of To and From, and is where requests go unless outboundProxy is set."))
-                .place(Place::Site),
+            since(row(&format!("proxy{n}_address"), Proxies, Kind::Host, "", &format!("The SIP server of line {n}; a phone can have its own in lines[].proxy. It stands in the host part of To and From, and is where requests go unless outboundProxy is set.")).noted()
+                .place(Place::Site)),
         );
-        rows.push(
+        rows.push(since(
             row(
                 &format!("proxy{n}_port"),
                 Proxies,
@@ -88,14 +116,14 @@ fn proxies() -> Vec<Parameter> {
                 &format!("The port of the SIP server of line {n}; a phone can have its own in lines[].proxy."),
             )
             .place(Place::Site),
-        );
+        ));
     }
     rows.extend([
-        row("outbound_proxy", Proxies, Kind::Host, "", "Where all requests go, whatever the dial plan and the lines' proxies say. Leave it unset unless a proxy stands before the SIP server.").since(2, 2),
+        row("outbound_proxy", Proxies, Kind::Host, "", "Where all requests go, whatever the dial plan and the lines' proxies say. Leave it unset unless a proxy stands before the SIP server.").noted().since(2, 2),
         row("outbound_proxy_port", Proxies, PORT, "5060", "The port of outboundProxy.").since(2, 2),
-        row("proxy_backup", Proxies, Kind::Host, "", "Where requests go when no proxy answers, whichever proxy that was. The phone puts it in the host part of From.").since(2, 1),
+        row("proxy_backup", Proxies, Kind::Host, "", "Where requests go when no proxy answers, whichever proxy that was. The phone puts it in the host part of From.").noted().since(2, 1),
         row("proxy_backup_port", Proxies, PORT, "5060", "The port of proxyBackup.").since(2, 1),
-        row("proxy_emergency", Proxies, Kind::Host, "", "Where numbers go that the dial plan routes as Emergency. The phone puts it in the host part of To and From.").since(2, 1),
+        row("proxy_emergency", Proxies, Kind::Host, "", "Where numbers go that the dial plan routes as Emergency. The phone puts it in the host part of To and From.").noted().since(2, 1),
         row("proxy_emergency_port", Proxies, PORT, "5060", "The port of proxyEmergency.").since(2, 1),
     ]);
     for n in 1..=MAX_LINES {
@@ -172,27 +200,32 @@ fn sip() -> Vec<Parameter> {
 fn media() -> Vec<Parameter> {
     use Group::{Dtmf, Media};
     vec![
-        row("preferred_codec", Media, Kind::Words(CODECS), "g711ulaw", "The codec that the phone offers first."),
+        row("preferred_codec", Media, Kind::Words(CODECS), "g711ulaw", "The codec that the phone offers first.")
+            .noted(),
         row("enable_vad", Media, Kind::Switch, "0", "Voice activity detection: send nothing while nobody speaks.")
+            .noted()
             .since(2, 1),
-        row("tos_media", Media, Kind::Words(TOS), "5", "The IP precedence of voice packets."),
+        row("tos_media", Media, Kind::Words(TOS), "5", "The IP precedence of voice packets.").noted(),
         row(
             "dtmf_inband",
             Dtmf,
             Kind::Switch,
             "1",
             "Whether keys pressed in a call are sent as tones in the voice stream.",
-        ),
+        )
+        .noted(),
         row(
             "dtmf_outofband",
             Dtmf,
             Kind::Words(OUT_OF_BAND),
             "avt",
             "Whether keys pressed in a call are sent as AVT tone events.",
-        ),
+        )
+        .noted(),
         row("dtmf_avt_payload", Dtmf, number(96, 127, ""), "101", "The RTP payload type of AVT tone events.")
+            .noted()
             .since(2, 0),
-        row("dtmf_db_level", Dtmf, Kind::Words(DB_LEVELS), "3", "How loud tones are."),
+        row("dtmf_db_level", Dtmf, Kind::Words(DB_LEVELS), "3", "How loud tones are.").noted(),
     ]
 }
 
@@ -283,6 +316,7 @@ fn access() -> Vec<Parameter> {
     use Group::Access;
     vec![
         row("telnet_level", Access, Kind::Words(TELNET), "0", "Whether and how far telnet gets into the phone.")
+            .noted()
             .since(3, 1),
         row(
             "phone_password",
@@ -306,13 +340,14 @@ fn access() -> Vec<Parameter> {
 fn services() -> Vec<Parameter> {
     use Group::Services;
     vec![
-        row("services_url", Services, Kind::Url, "", "What the Services button opens.").since(4, 0),
+        row("services_url", Services, Kind::Url, "", "What the Services button opens.").noted().since(4, 0),
         row("directory_url", Services, Kind::Url, "", "What the Directories button adds.").since(4, 0),
         row("logo_url", Services, Kind::Url, "", "A Windows bitmap of 256 colours, 90 by 56 pixels, for the display.")
+            .noted()
             .since(4, 0),
         row("http_proxy_addr", Services, Kind::Host, "", "The HTTP proxy.").since(4, 0),
         row("http_proxy_port", Services, PORT, "80", "The HTTP proxy's port.").since(4, 0),
-        row("messages_uri", Services, URI, "", "What the Messages button calls.").since(2, 0),
+        row("messages_uri", Services, URI, "", "What the Messages button calls.").noted().since(2, 0),
         row(
             "language",
             Services,
@@ -328,6 +363,9 @@ fn calls() -> Vec<Parameter> {
     use Group::Calls;
     vec![
         row("call_waiting", Calls, Kind::Words(LOCKABLE), "1", "Whether a second call may come in on a busy line.")
+            .noted()
+            .since(3, 0)
+            .since_unsure()
             .locked_on_phones_only(),
         row(
             "dnd_control",
@@ -336,6 +374,7 @@ fn calls() -> Vec<Parameter> {
             "0",
             "Do Not Disturb. AlwaysOn makes a phone that can only call out.",
         )
+        .noted()
         .since(2, 0)
         .locked_on_phones_only(),
         row(
@@ -365,7 +404,7 @@ fn calls() -> Vec<Parameter> {
         )
         .since(4, 4)
         .locked_on_phones_only(),
-        row("autocomplete", Calls, Kind::Switch, "1", "Whether numbers are completed while dialling.").unconfirmed(),
+        row("autocomplete", Calls, Kind::Switch, "1", "Whether numbers are completed while dialling.").since_unsure(),
         row("cnf_join_enable", Calls, Kind::Switch, "1", "Whether a conference goes on when its host leaves.")
             .since(3, 0),
         row(
@@ -420,58 +459,4 @@ fn network() -> Vec<Parameter> {
         row("network_port2_type", Network, Kind::Words(PORT2_TYPES), "Hub/Switch", "What is plugged into the PC port.")
             .unconfirmed(),
     ]
-}
-
-fn phone() -> Vec<Parameter> {
-    use Group::{Lines, SpeedDials};
-    let mut rows = vec![
-        row("phone_label", Lines, Kind::Text { max: 11 }, "", "The text in the upper right corner of the display.")
-            .place(Place::Elsewhere)
-            .since(2, 0),
-    ];
-    for n in 1..=MAX_LINES {
-        rows.push(
-            row(&format!("speed_line{n}"), SpeedDials, URI, "", &format!("The number or URI of speed dial key {n}."))
-                .place(Place::Phone)
-                .since(7, 0)
-                .unconfirmed(),
-        );
-        rows.push(
-            row(
-                &format!("speed_label{n}"),
-                SpeedDials,
-                Kind::Text { max: 31 },
-                "",
-                &format!("The label of speed dial key {n}."),
-            )
-            .place(Place::Phone)
-            .since(7, 0)
-            .unconfirmed(),
-        );
-    }
-    rows
-}
-
-fn lines() -> Vec<Parameter> {
-    use Group::Lines;
-    let mut rows = Vec::new();
-    for n in 1..=MAX_LINES {
-        let line = |what: &str, kind, unset, about: &str| {
-            row(&format!("line{n}_{what}"), Lines, kind, unset, about).place(Place::Elsewhere)
-        };
-        rows.extend([
-            line("name", Kind::Text { max: 127 }, "", "The user part of the line's SIP address."),
-            line("shortname", Kind::Text { max: 31 }, "", "The label beside the line's key. Unset: the display name."),
-            line(
-                "displayname",
-                Kind::Text { max: 31 },
-                "",
-                "The display name in the From header. Unset: the line's name.",
-            ),
-            line("authname", Kind::Text { max: 128 }, UNPROVISIONED, "The user name for authentication."),
-            line("password", Kind::Secret { max: 31 }, UNPROVISIONED, "The password for authentication."),
-            line("contact", Kind::Text { max: 127 }, "", "The user part of the Contact header."),
-        ]);
-    }
-    rows
 }

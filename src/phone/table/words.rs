@@ -82,6 +82,7 @@ pub(super) const DATE_FORMATS: &[Word] = &[
     ("Y/D/M", "Y/D/M", ""),
     ("Y-M-D", "Y-M-D", ""),
     ("YY-M-D", "YY-M-D", ""),
+    ("D-M-YY", "D-M-YY", "seen in use only"),
 ];
 pub(super) const CODECS: &[Word] = &[
     ("g711ulaw", "g711ulaw", ""),
