@@ -11,7 +11,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::phone::Model;
+use crate::phone::{Mac, Model, boot, ringlist};
 use tree::Tree;
 
 /// Turn an existing TFTP root into manifests on stdout
@@ -60,7 +60,8 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     check_site_name(&args.site)?;
     let mut tree = Tree::read(&args.root)?;
-    if tree.common.is_none() && tree.phones.is_empty() {
+    let others = ["dialplan.xml", ringlist::FILE].iter().any(|name| tree.find(name).is_some());
+    if tree.common.is_none() && tree.phones.is_empty() && !others {
         tree.notes.sort();
         tree.notes.iter().for_each(|note| eprintln!("warning: {note}"));
         anyhow::bail!(
@@ -112,7 +113,8 @@ fn check_site_name(name: &str) -> anyhow::Result<()> {
 fn elsewhere(tree: &Tree) -> String {
     let inner = tree.files.keys().find_map(|name| {
         let (folder, base) = name.rsplit_once('/')?;
-        base.eq_ignore_ascii_case(crate::phone::boot::SIP_DEFAULT).then_some(folder)
+        let phone = base.to_ascii_uppercase().starts_with("SIP") && Mac::from_file_name(base).is_some();
+        (phone || base.eq_ignore_ascii_case(boot::SIP_DEFAULT)).then_some(folder)
     });
     inner.map(|folder| format!("; did you mean its folder {folder}?")).unwrap_or_default()
 }

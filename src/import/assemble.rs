@@ -12,6 +12,7 @@ use super::files::{self, Files};
 use super::hoist;
 use super::tree::{Config, Note, Tree};
 use crate::api::{GROUP, PhoneSiteSpec, SipPhoneSpec};
+use crate::phone::image::Image;
 use crate::phone::parameter::{Place, check_file_name};
 use crate::phone::{Mac, Model};
 
@@ -163,8 +164,7 @@ fn site_objects(
     text: &mut String,
 ) -> anyhow::Result<()> {
     secret(args, &secret_name(&args.site), &site, text)?;
-    let maps = |kind: &str, files: BTreeMap<String, Vec<u8>>| -> Vec<(String, Value)> {
-        let parts = files::pack(files);
+    let maps = |kind: &str, parts: Vec<BTreeMap<String, Vec<u8>>>| -> Vec<(String, Value)> {
         let number = |i: usize| if i == 0 { String::new() } else { format!("-{}", i + 1) };
         let named = |(i, files)| (format!("{}-{kind}{}", args.site, number(i)), files);
         parts
@@ -182,7 +182,7 @@ fn site_objects(
             draft.settings.insert(IMAGE.to_owned(), image.into());
         }
     }
-    let firmware_maps = maps("firmware", firmware);
+    let firmware_maps = maps("firmware", files::pack(firmware, files::MAP_SIZE));
     if !firmware_maps.is_empty() {
         let names: Vec<Value> = firmware_maps.iter().map(|(name, _)| json!({"name": name})).collect();
         spec.entry("firmware").or_insert_with(|| json!({}))["source"] = json!({"configMaps": names});
@@ -190,7 +190,17 @@ fn site_objects(
     if let Some(image) = site.settings.remove(IMAGE) {
         spec.entry("firmware").or_insert_with(|| json!({}))["image"] = image;
     }
-    let other_maps = maps("files", files.others);
+    let mut others = files.others;
+    if let Some(image) = spec.get("firmware").and_then(|firmware| firmware["image"].as_str()) {
+        // dialtone writes what loaders read itself.
+        let uses_loader = Image::parse(image).is_some_and(|image| image.uses_loader());
+        others.retain(|name, _| !uses_loader || !name.to_ascii_lowercase().ends_with(".cnf.xml"));
+    }
+    let mut parts = files::pack(others.clone(), files::SMALL_MAP_SIZE);
+    if parts.len() > FILE_MAPS {
+        parts = files::pack(others, files::MAP_SIZE);
+    }
+    let other_maps = maps("files", parts);
     if !other_maps.is_empty() {
         let names: Vec<Value> = other_maps.iter().map(|(name, _)| json!({"name": name})).collect();
         spec.insert("files".to_owned(), json!({"configMaps": names}));
@@ -202,6 +212,9 @@ fn site_objects(
     parameters(&mut spec, site, &secret_name(&args.site));
     document::<PhoneSiteSpec>(args, "PhoneSite", &args.site, spec, text)
 }
+
+/// The most ConfigMaps that a site takes files from.
+const FILE_MAPS: usize = 16;
 
 /// Where an image that dialtone is to manage waits until it is known where it goes; no setting has such a name.
 const IMAGE: &str = "firmware.image";

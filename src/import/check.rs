@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Args;
-use super::tree::{Config, Tree, is_secret};
+use super::tree::{Config, Tree};
 use crate::manifests::Manifests;
+use crate::phone::parameter::is_secret;
 use crate::phone::{boot, cnf, find};
 use crate::provision::Fleet;
 

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::tree::{Config, Note, is_secret};
+use super::tree::{Config, Note};
 use crate::api::{EXTRA_COUNT, EXTRA_MAX};
 use crate::phone::image::Image;
-use crate::phone::parameter::{Kind, Parameter, Place, UNPROVISIONED, check_host};
+use crate::phone::parameter::{Kind, Parameter, Place, UNPROVISIONED, check_host, is_secret};
 use crate::phone::{Model, find, text};
 
 /// How to convert.

@@ -8,11 +8,14 @@ use super::tree::{Note, Tree};
 use crate::phone::dialplan::{self, Rule, check_attribute};
 use crate::phone::image::{Image, NAME_MAX};
 use crate::phone::parameter::{check_file_name, check_host};
-use crate::phone::{Mac, boot, ringlist, text};
+use crate::phone::{Mac, boot, ringlist, syncinfo, text};
 use crate::provision::firmware::{FirmwareFile, Inventory, problems};
 
-/// How many bytes one ConfigMap is given; the API server refuses more than 1 MiB.
-const MAP_SIZE: usize = 1_000_000;
+/// How many bytes one ConfigMap can hold; the API server refuses more than 1 MiB.
+pub const MAP_SIZE: usize = 1_000_000;
+/// How many bytes one ConfigMap is given where files are small: `kubectl apply` keeps a copy of the object in an annotation,
+/// in base64, and the API server refuses annotations of more than 256 KiB.
+pub const SMALL_MAP_SIZE: usize = 180_000;
 
 /// The fields of a site and the files that go with it.
 #[derive(Debug, Default)]
@@ -34,11 +37,15 @@ pub fn take(tree: &mut Tree, templates: &[String], firmware: bool) -> Files {
     }
     ring_list(tree, &mut files);
     bootstrap(tree, &mut files);
-    for name in [boot::XML_DEFAULT, "syncinfo.xml"] {
-        if let Some((_, bytes)) = tree.take(name) {
+    for name in [boot::XML_DEFAULT, syncinfo::FILE] {
+        if let Some((file, bytes)) = tree.take(name) {
+            if bytes.iter().filter(|byte| **byte == b'"').count() % 2 == 1 {
+                tree.notes.push(Note::file(&file, "has a quote that is not closed; it is served as it is"));
+            }
             keep(tree, &mut files, name, bytes);
         }
     }
+    loaders(tree, &mut files);
     images(tree, &mut files, firmware);
     leftovers(tree);
     files
@@ -152,6 +159,21 @@ fn bootstrap(tree: &mut Tree, files: &mut Files) {
     files.spec.insert("firmware".to_owned(), json!({"bootstrap": name}));
 }
 
+/// What loaders ask for by a phone's address: served as it is, for phones that dialtone does not tell of an image.
+fn loaders(tree: &mut Tree, files: &mut Files) {
+    let asked = |name: &&String| {
+        !name.contains('/') && !name.to_ascii_uppercase().starts_with("SIP") && Mac::from_file_name(name).is_some()
+    };
+    for name in tree.files.keys().filter(asked).cloned().collect::<Vec<_>>() {
+        let Some(bytes) = tree.files.get(&name).cloned().flatten() else { continue };
+        tree.explain(&name);
+        if bytes.is_empty() && name.to_ascii_lowercase().ends_with(".xml") {
+            tree.notes.push(Note::file(&name, "is empty, and phones then say \"Protocol Application Invalid\""));
+        }
+        keep(tree, files, &name, bytes);
+    }
+}
+
 fn is_firmware(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     !name.contains('/') && [".bin", ".sbn", ".sb2", ".loads"].iter().any(|suffix| lower.ends_with(suffix))
@@ -189,8 +211,6 @@ fn leftovers(tree: &mut Tree) {
         let base = name.rsplit('/').next().unwrap_or(&name).to_ascii_lowercase();
         let why = if name.contains('/') {
             "phones do not look into this folder; import it by itself if it is another site's"
-        } else if Mac::from_file_name(&name).is_some() {
-            "dialtone writes it itself once firmware.image is set and staged"
         } else if base.starts_with("sip") && base.contains(".cnf") {
             "no phone asks for this name: SIP, twelve digits in upper case, .cnf"
         } else {
@@ -200,12 +220,12 @@ fn leftovers(tree: &mut Tree) {
     }
 }
 
-/// Parts files into as few ConfigMaps as hold them.
-pub fn pack(files: BTreeMap<String, Vec<u8>>) -> Vec<BTreeMap<String, Vec<u8>>> {
+/// Parts files into as few ConfigMaps as hold them, with so many bytes in each unless one file alone has more.
+pub fn pack(files: BTreeMap<String, Vec<u8>>, most: usize) -> Vec<BTreeMap<String, Vec<u8>>> {
     let mut maps: Vec<(usize, BTreeMap<String, Vec<u8>>)> = Vec::new();
     for (name, bytes) in files {
         let size = name.len() + bytes.len();
-        match maps.iter_mut().find(|(held, _)| held + size <= MAP_SIZE) {
+        match maps.iter_mut().find(|(held, _)| held + size <= most) {
             Some((held, map)) => {
                 *held += size;
                 map.insert(name, bytes);

@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use crate::phone::cnf::{self, Reading};
+use crate::phone::parameter::is_secret;
 use crate::phone::{Mac, boot};
 
 /// Larger files are no configuration; they are known by their names only.
@@ -70,7 +71,9 @@ impl Config {
         let mut values: BTreeMap<String, (String, String, usize)> = BTreeMap::new();
         for entry in entries {
             if looks_like_utf8(&entry.value) {
-                let why = format!("{} is written in UTF-8 and phones show {:?}: correct it", entry.name, entry.value);
+                let shown =
+                    if is_secret(&entry.name) { "other letters".to_owned() } else { format!("{:?}", entry.value) };
+                let why = format!("{} is written in UTF-8 and phones show {shown}: correct it", entry.name);
                 notes.push(Note::line(file, entry.line, why));
             }
             let key = entry.name.to_ascii_lowercase();
@@ -89,12 +92,6 @@ impl Config {
     pub fn get(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(|(_, value, _)| value.as_str())
     }
-}
-
-/// Whether a parameter holds what nobody should read, known to the table or not.
-pub fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    ["password", "passwd", "secret"].iter().any(|word| name.contains(word))
 }
 
 /// Whether ISO 8859-1 text is really UTF-8 that was read a byte at a time.
@@ -145,7 +142,16 @@ impl Tree {
             };
             let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
             if meta.is_dir() {
-                if depth > 0 && !is_link {
+                if is_link {
+                    let why =
+                        "not used: is a link to a folder, which is not followed; import what it points to by itself";
+                    self.notes.push(Note::file(&shown, why));
+                } else if depth == 0 {
+                    self.notes.push(Note::file(&shown, "not used: is too many folders deep"));
+                } else {
+                    if Mac::from_file_name(&shown).is_some() || shown.eq_ignore_ascii_case(boot::SIP_DEFAULT) {
+                        self.notes.push(Note::file(&shown, "not used: is a folder, where phones want a file"));
+                    }
                     self.folder(&entry.path(), &format!("{shown}/"), depth - 1)?;
                 }
                 continue;

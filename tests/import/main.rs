@@ -3,6 +3,7 @@
 
 mod corpus;
 mod generated;
+mod odd;
 #[path = "../support/reader.rs"]
 mod reader;
 

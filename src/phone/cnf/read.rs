@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::phone::parameter::is_secret;
 use crate::phone::text;
 
 /// The longest name of a parameter.
@@ -60,7 +61,8 @@ pub fn read(file: &[u8]) -> Reading {
         match entry(line) {
             Ok((name, value, rest)) => {
                 if let Some(rest) = rest {
-                    let why = format!("{rest:?} after the closing quote is passed over");
+                    let rest = if is_secret(name) { "what stands".to_owned() } else { format!("{rest:?}") };
+                    let why = format!("{rest} after the closing quote is passed over");
                     reading.problems.push(Problem { line: number, used: true, why });
                 }
                 reading.entries.push(Entry { line: number, name: name.to_owned(), value: value.to_owned() });
@@ -76,7 +78,9 @@ fn entry(line: &str) -> Result<(&str, &str, Option<&str>), String> {
     let Some((name, rest)) = line.split_once(':') else {
         return Err(match line.split_once('=') {
             Some((name, value)) => {
-                format!("has '=' where the phone wants ':'; write \"{}: {}\"", name.trim(), value.trim())
+                // What was meant is shown, but neither a password nor what would move the cursor of a terminal.
+                let (name, value) = (name.trim(), if is_secret(name.trim()) { "…" } else { value.trim() });
+                format!("has '=' where the phone wants ':'; write {:?}", format!("{name}: {value}"))
             }
             None => "has no ':' between a name and a value".to_owned(),
         });
@@ -188,6 +192,8 @@ mod tests {
         let lines: Vec<usize> = reading.problems.iter().map(|problem| problem.line).collect();
         assert_eq!(lines, [1, 2, 3, 4, 5, 6, 7, 8]);
         assert!(reading.problems[1].why.contains("proxy1_port: 5060"));
+        let said = read(b"line1_password=hunter2\nline2_password: \"a\" hunter3\nx\x1b[2J=1").problems;
+        assert!(said.len() == 3 && said.iter().all(|one| !one.why.contains("hunter") && !one.why.contains('\x1b')));
         let reading = read(b"a: \"x\" y");
         assert_eq!((reading.entries[0].value.as_str(), reading.problems[0].used), ("x", true));
     }

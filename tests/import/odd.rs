@@ -1,0 +1,125 @@
+//! What lies in a TFTP root besides plain configuration: folders, links, loaders' files, things that nobody should read.
+
+use super::*;
+
+fn import(files: Files<'_>) -> (String, String) {
+    let root = tempfile::tempdir().unwrap();
+    write(root.path(), files);
+    let output = round_trip(root.path(), &[]);
+    (text(&output.stderr), text(&output.stdout))
+}
+
+#[test]
+fn no_line_that_cannot_be_used_shows_a_password() {
+    let (said, manifests) = import(&[(
+        "SIP000A8A123456.cnf",
+        "line1_name: 1\nline1_password=hunter2\nline2_password: \"a\" hunter3\nline3_password: \"hünter4\"\n\
+         sip_passphrase: hunter5\nadmin_pin: 4711\nauth_key: hunter6\nsnmp_community: hunter7\nspinning: 1\n"
+            .as_bytes(),
+    )]);
+    assert!(!said.contains("hunter") && !said.contains("nter4"), "{said}");
+    let (_, phone) = manifests.split_once("kind: SipPhone").unwrap();
+    assert!(!phone.contains("hunter") && !phone.contains("4711") && phone.contains("spinning: \"1\""), "{phone}");
+    for line in ["2: not used: has '='", "3: what stands after the closing quote"] {
+        assert!(said.contains(&format!("SIP000A8A123456.cnf:{line}")), "{line}\n{said}");
+    }
+}
+
+#[test]
+fn what_loaders_ask_for_is_served_as_it_is() {
+    let root = tempfile::tempdir().unwrap();
+    let files: Files<'_> = &[
+        ("SIP000A8A123456.cnf", b"line1_name: 7101\n"),
+        ("SEP000A8A123456.cnf.xml", b"<device><loadInformation>P0S3-8-12-00</loadInformation></device>"),
+        ("SEP000A8A999999.cnf.xml", b""),
+        ("CTLSEP000A8A123456.tlv", b" "),
+        ("XMLDefault.cnf.xml", b"<Default/>"),
+        ("syncinfo.xml", b"<IMAGE VERSION=\"P0S3-8-12-00 SYNC=\"1\"/>"),
+    ];
+    write(root.path(), files);
+    let output = round_trip(root.path(), &[]);
+    let (said, manifests) = (text(&output.stderr), text(&output.stdout));
+    assert!(said.contains("SEP000A8A999999.cnf.xml: is empty"), "{said}");
+    assert!(said.contains("syncinfo.xml: has a quote that is not closed"), "{said}");
+    let out = tempfile::tempdir().unwrap();
+    let rendered = dialtone(&["render", "-f", "-", "-o", out.path().to_str().unwrap()], &manifests);
+    assert!(rendered.status.success(), "{}", text(&rendered.stderr));
+    for (name, bytes) in files.iter().skip(1) {
+        assert_eq!(&std::fs::read(out.path().join("default/hq").join(name)).unwrap(), bytes, "{name}");
+    }
+}
+
+#[test]
+fn loaders_files_give_way_to_an_image_that_dialtone_manages() {
+    let root = tempfile::tempdir().unwrap();
+    write(
+        root.path(),
+        &[
+            ("SIPDefault.cnf", &b"image_version: P0S3-8-12-00\n"[..]),
+            ("SIP000A8A123456.cnf", b"line1_name: 7101\n"),
+            ("SEP000A8A123456.cnf.xml", b"<device/>"),
+            ("XMLDefault.cnf.xml", b"<Default/>"),
+            ("P0S3-8-12-00.loads", b"P0S3-8-12-00.loads\nP003-8-12-00.sbn\nP0S3-8-12-00.sb2\n"),
+            ("P0S3-8-12-00.sb2", b"2"),
+            ("P003-8-12-00.sbn", b"3"),
+            ("P003-8-12-00.bin", b"4"),
+        ],
+    );
+    let output = round_trip(root.path(), &["--firmware"]);
+    let out = tempfile::tempdir().unwrap();
+    let rendered = dialtone(&["render", "-f", "-", "-o", out.path().to_str().unwrap()], &text(&output.stdout));
+    assert!(!text(&rendered.stderr).contains("FileShadowed"), "{}", text(&rendered.stderr));
+    let loader = std::fs::read(out.path().join("default/hq/SEP000A8A123456.cnf.xml")).unwrap();
+    assert!(text(&loader).contains("P0S3-8-12-00"));
+}
+
+#[cfg(unix)]
+#[test]
+fn folders_and_links_in_the_way_are_told() {
+    let root = tempfile::tempdir().unwrap();
+    write(root.path(), &[("SIP000A8A123456.cnf", "line1_name: 1\n"), ("SIP000A8A123457.cnf/x", "")]);
+    std::fs::create_dir(root.path().join("SIPDefault.cnf")).unwrap();
+    std::os::unix::fs::symlink(".", root.path().join("loop")).unwrap();
+    std::os::unix::fs::symlink("nowhere", root.path().join("dangling")).unwrap();
+    let output = dialtone(&["import", root.path().to_str().unwrap(), "--site", "hq"], "");
+    let said = text(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    for expected in [
+        "SIPDefault.cnf: not used: is a folder",
+        "SIP000A8A123457.cnf: not used: is a folder",
+        "loop: not used: is a link",
+        "dangling: ",
+    ] {
+        assert!(said.contains(&format!("warning: {expected}")), "{expected}\n{said}");
+    }
+}
+
+#[test]
+fn a_dial_plan_or_rings_alone_are_something_to_import() {
+    let (_, manifests) = import(&[("dialplan.xml", b"<DIALTEMPLATE><TEMPLATE MATCH=\"911\"/></DIALTEMPLATE>")]);
+    assert!(manifests.contains("match: \"911\"") || manifests.contains("match: '911'"), "{manifests}");
+    let root = tempfile::tempdir().unwrap();
+    write(root.path(), &[("phones/SIP000A8A123456.cnf", "line1_name: 1\n")]);
+    let output = dialtone(&["import", root.path().to_str().unwrap(), "--site", "hq"], "");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("did you mean its folder phones?"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn config_maps_fit_into_what_kubectl_apply_keeps_of_them() {
+    let root = tempfile::tempdir().unwrap();
+    let list: String = (0..40).map(|n| format!("Ring {n}\tring{n}.raw\n")).collect();
+    let mut files =
+        vec![("RINGLIST.DAT".to_owned(), list.into_bytes()), ("SIPDefault.cnf".to_owned(), b"sync: 1\n".to_vec())];
+    files.extend((0..40).map(|n| (format!("ring{n}.raw"), vec![0xff; 16_080])));
+    write(root.path(), &files);
+    let manifests = text(&round_trip(root.path(), &[]).stdout);
+    let maps: Vec<&str> = manifests.split("---\n").filter(|one| one.contains("kind: ConfigMap")).collect();
+    assert_eq!(maps.len(), 4);
+    // The API server refuses annotations of more than 256 KiB, and kubectl keeps the whole object in one.
+    assert!(
+        maps.iter().all(|map| map.len() < 256 * 1024),
+        "{:?}",
+        maps.iter().map(|map| map.len()).collect::<Vec<_>>()
+    );
+}
