@@ -19,6 +19,7 @@ pub const ALL: &[Advice] = &[
     COMMON_FILE_LARGE,
     COMMON_FILE_TRIMMED,
     DAYLIGHT_SAVING,
+    DAYLIGHT_SAVING_OF_SITE,
     DIAL_PLAN_FOREIGN,
     DIAL_PLAN_NOT_TOLD,
     DIAL_RULE_UNREACHABLE,
@@ -34,6 +35,8 @@ pub const ALL: &[Advice] = &[
     IMAGE_LETTER_O,
     IMAGE_NAME,
     IMAGE_OTHER_PROTOCOL,
+    LINE_NAME_DASHES,
+    LINE_NAME_SHARED,
     LOGO_URL,
     NAT_WITH_NAME,
     NEWER_THAN_FIRMWARE,
@@ -75,6 +78,12 @@ pub const DAYLIGHT_SAVING: Advice = Advice {
     code: "DaylightSavingUnset",
     why: "phones left alone change their clock by the rules that the US had before 2007",
     do_this: "name the zone as the tz database does, such as Europe/Berlin, or set the dst fields",
+};
+/// `DaylightSavingOfSite`
+pub const DAYLIGHT_SAVING_OF_SITE: Advice = Advice {
+    code: "DaylightSavingOfSite",
+    why: "the phone then changes its clock by the rules that its site says, or remembers",
+    do_this: "name the zone as the tz database does, such as Asia/Tokyo, or set the dst fields on the phone too",
 };
 /// `DialPlanForeign`
 pub const DIAL_PLAN_FOREIGN: Advice = Advice {
@@ -165,6 +174,18 @@ pub const IMAGE_OTHER_PROTOCOL: Advice = Advice {
     code: "ImageOtherProtocol",
     why: "P003 is SCCP or, from 7.0 on, the loader, and P0M3 is MGCP: a phone that runs it speaks no SIP",
     do_this: "name the image that begins with P0S3",
+};
+/// `LineNameDashes`
+pub const LINE_NAME_DASHES: Advice = Advice {
+    code: "LineNameDashes",
+    why: "Cisco's guides want numbers without dashes, and a SIP server takes 555-0101 for another name than 5550101",
+    do_this: "write the digits only",
+};
+/// `LineNameShared`
+pub const LINE_NAME_SHARED: Advice = Advice {
+    code: "LineNameShared",
+    why: "the application note wants names unique even on different proxies: stations are identified by them",
+    do_this: "give each line a name of its own",
 };
 /// `LogoUrl`
 pub const LOGO_URL: Advice = Advice {

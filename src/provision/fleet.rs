@@ -141,6 +141,8 @@ struct Phone {
     mac: Option<Mac>,
     lines: Vec<LineIdentity>,
     claimed: Vec<LineClaim>,
+    /// Its site and the names of its lines, each once.
+    named: BTreeSet<(Key, String)>,
     /// The image that it should run.
     image: Option<String>,
     /// The image that its files name.
@@ -202,6 +204,8 @@ pub struct Fleet {
     firmware_users: Users,
     macs: Claims<(String, Mac)>,
     lines: Claims<LineClaim>,
+    /// Names of lines on a site, whatever their proxies.
+    names: Claims<(Key, String)>,
     /// What pods told before everything else was known, to be followed in order.
     early: Vec<(Key, Fetch)>,
     /// Whether that time lasts.
@@ -402,6 +406,11 @@ impl Fleet {
     /// All files of a site, firmware apart.
     pub fn tree(&self, site: &Key) -> BTreeMap<String, Bytes> {
         Slot::all().flat_map(|slot| self.content(site, slot).0).collect()
+    }
+
+    /// The image that a phone should run, whether or not it is told of it yet.
+    pub fn image_of(&self, phone: &Key) -> Option<&str> {
+        self.phones.get(phone)?.image.as_deref()
     }
 
     /// The site that a phone is placed in, and the name of its file.

@@ -27,8 +27,11 @@ pub fn site(spec: &PhoneSiteSpec, values: &Values, found: &mut Vec<Diagnostic>) 
     }
     let rules = spec.dial_plan.as_ref().map(|plan| plan.templates.as_slice()).unwrap_or_default();
     proxies(values, rules, found);
-    telnet(values, found);
-    clock(spec, values, found);
+    telnet(values, false, found);
+    if spec.unset_parameters == UnsetParameters::Reset {
+        clock(values, advice::DAYLIGHT_SAVING, found);
+    }
+    time_server(values, found);
     dial_plan(rules, found);
     if !rules.is_empty() && values.given("dial_template").is_none() && spec.unset_parameters == UnsetParameters::Keep {
         tell(found, advice::DIAL_PLAN_NOT_TOLD, "spec.dialPlan", "is served as dialplan.xml");
@@ -44,7 +47,24 @@ pub fn phone(spec: &SipPhoneSpec, values: &Values, base: &PhoneBase, found: &mut
     if backup_or_outbound {
         proxies(values, &[], found);
     }
+    telnet(values, base.password, found);
+    clock(values, advice::DAYLIGHT_SAVING_OF_SITE, found);
+    time_server(values, found);
+    let answers = values.get("auto_answer").and_then(|mask| mask.parse::<u32>().ok()).filter(|mask| *mask < 64);
+    if let (Some(field), Some(mask)) = (values.field("auto_answer"), answers)
+        && mask >> spec.model.lines() != 0
+    {
+        let what = format!("is {mask}, which names a line that a {} does not have", spec.model);
+        tell(found, advice::UNUSUAL_VALUE, field, what);
+    }
+    for (i, line) in spec.lines.iter().enumerate().filter(|(_, line)| is_number_with_dashes(&line.name)) {
+        tell(found, advice::LINE_NAME_DASHES, &format!("spec.lines[{i}].name"), format!("is {:?}", line.name));
+    }
     common(values, image.or(base.image.as_deref()), found);
+}
+
+fn is_number_with_dashes(name: &str) -> bool {
+    name.contains('-') && name.bytes().all(|b| b.is_ascii_digit() || b == b'-')
 }
 
 /// What is wrong wherever it stands.
@@ -150,24 +170,27 @@ fn routes_elsewhere(rule: &DialRule) -> bool {
     rule.route.as_deref().is_some_and(|route| !route.is_empty() && !route.eq_ignore_ascii_case("Default"))
 }
 
-fn telnet(values: &Values, found: &mut Vec<Diagnostic>) {
+/// `known` says whether a password is set where these values do not show it.
+fn telnet(values: &Values, known: bool, found: &mut Vec<Diagnostic>) {
     let level = values.given("telnet_level").filter(|level| matches!(*level, "1" | "2"));
     if let (Some(field), Some(level)) = (values.field("telnet_level"), level)
-        && values.given("phone_password").is_none_or(|password| password == "cisco")
+        && values.given("phone_password").map_or(!known, |password| password == "cisco")
     {
         let what = if level == "2" { "lets everybody restart the phone" } else { "lets everybody in" };
         tell(found, advice::TELNET_PASSWORD, field, what);
     }
 }
 
-fn clock(spec: &PhoneSiteSpec, values: &Values, found: &mut Vec<Diagnostic>) {
+fn clock(values: &Values, advice: Advice, found: &mut Vec<Diagnostic>) {
     let told = values.by_people().any(|(parameter, ..)| parameter.name.starts_with("dst_"));
     if let (Some(field), Some(zone)) = (values.field("time_zone"), values.given("time_zone"))
         && !told
-        && spec.unset_parameters == UnsetParameters::Reset
     {
-        tell(found, advice::DAYLIGHT_SAVING, field, format!("is {zone} and no dst field is set"));
+        tell(found, advice, field, format!("is {zone} and no dst field is set"));
     }
+}
+
+fn time_server(values: &Values, found: &mut Vec<Diagnostic>) {
     let server = values.given("sntp_server").filter(|server| *server != "0.0.0.0");
     if let (Some(field), Some("unicast"), None) = (values.field("sntp_mode"), values.given("sntp_mode"), server) {
         tell(found, advice::SNTP_OFF, field, "is Unicast and sntpServer is not set");

@@ -24,6 +24,7 @@ mod values;
 pub use fleet::{Dirty, Fleet, Infra, Meta, Reference};
 pub use observed::{Fetch, Seen};
 pub use shards::{Content, MAX_SHARDS, Slot};
+pub use site::DIAL_TEMPLATE;
 pub use values::SecretError;
 
 use std::fmt;

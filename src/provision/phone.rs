@@ -2,7 +2,7 @@
 
 use crate::api::{SipPhoneSpec, UnsetParameters};
 use crate::phone::image::Image;
-use crate::phone::parameter::{Kind, Place, UNPROVISIONED, check_host};
+use crate::phone::parameter::{Kind, Parameter, Place, UNPROVISIONED, check_host};
 use crate::phone::{Mac, boot, find, text};
 
 use super::File;
@@ -91,7 +91,10 @@ pub fn plan(
     take_image(&mut values, image, told.filter(|_| in_own_file), found);
     lint::phone(spec, &values, base, found);
     if base.unset == UnsetParameters::Reset {
-        values.reset(release(target), |p| p.place == Place::Phone);
+        // What the site's own firmware does not know, the site's file does not reset.
+        let site = release(base.image.as_deref());
+        let newer = |p: &Parameter| p.place == Place::Either && site.is_some_and(|site| p.since > site);
+        values.reset(release(target), |p| p.place == Place::Phone || newer(p));
     }
 
     let mac = mac?;

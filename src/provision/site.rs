@@ -7,7 +7,7 @@ use crate::phone::dialplan;
 use crate::phone::image::{self, Image, Release};
 use crate::phone::model::MAX_LINES;
 use crate::phone::parameter::{Parameter, Place, check_file_name, check_host};
-use crate::phone::{boot, ringlist, syncinfo, text};
+use crate::phone::{Mac, boot, ringlist, syncinfo, text};
 
 use super::File;
 use super::advice;
@@ -27,6 +27,8 @@ pub struct PhoneBase {
     pub image: Option<String>,
     /// How phones are held back, if they are.
     pub rollout: Option<Rollout>,
+    /// Whether the site sets a password of its own for telnet and the console.
+    pub password: bool,
     /// The SIP server of each line, and its port.
     pub proxies: [Option<(String, String)>; MAX_LINES],
 }
@@ -107,7 +109,15 @@ pub fn plan(
     let mut files = vec![File::new(boot::SIP_DEFAULT, common)];
     if !dial_rules.is_empty() {
         let name = values.given("dial_template").filter(|name| check_file_name(name).is_ok()).unwrap_or(DIAL_TEMPLATE);
-        files.push(File::new(format!("{name}.xml"), dial_plan(dial_rules, found)));
+        let file = format!("{name}.xml");
+        if is_taken(&file) {
+            let field = values.field("dial_template").unwrap_or("spec.settings.dialTemplate");
+            found.push(Diagnostic::invalid(
+                field,
+                format!("is {name:?}, and {file} is another file of its own: choose another name"),
+            ));
+        }
+        files.push(File::new(file, dial_plan(dial_rules, found)));
     }
     if !spec.ring_list.is_empty() {
         files.push(File::new(ringlist::FILE, ring_list(spec, found)));
@@ -128,7 +138,8 @@ pub fn plan(
         files.push(File::new(boot::XML_DEFAULT, boot::xml_default(image)));
     }
 
-    let base = PhoneBase { unset: spec.unset_parameters, image, rollout, proxies: proxies(&values) };
+    let password = values.field("phone_password").is_some() && values.given("phone_password") != Some("cisco");
+    let base = PhoneBase { unset: spec.unset_parameters, image, rollout, password, proxies: proxies(&values) };
     let sources = spec.config_maps().map(str::to_owned).collect();
     let hours = hours(spec, found);
     let source = firmware_spec.source.unwrap_or_default();
@@ -149,6 +160,12 @@ pub fn plan(
     }
     let plan = SitePlan { base, files, secret, bootstrap, sources, checksums, outside, hours };
     (!values.unread).then_some(plan)
+}
+
+/// Whether phones ask for a file of this name for something other than a dial plan.
+fn is_taken(file: &str) -> bool {
+    [syncinfo::FILE, boot::XML_DEFAULT].iter().any(|own| own.eq_ignore_ascii_case(file))
+        || Mac::from_file_name(file).is_some()
 }
 
 /// When phones may be told to fetch a change.
@@ -263,11 +280,13 @@ fn dial_plan(rules: &[crate::api::DialRule], found: &mut Vec<Diagnostic>) -> Vec
 
 fn ring_list(spec: &PhoneSiteSpec, found: &mut Vec<Diagnostic>) -> Vec<u8> {
     for (i, ring) in spec.ring_list.iter().enumerate() {
-        if let Err(problem) = text::check(&ring.name, 31) {
-            found.push(Diagnostic::invalid(format!("spec.ringList[{i}].name"), problem.to_string()));
-        }
-        if let Err(problem) = check_file_name(&ring.file) {
-            found.push(Diagnostic::invalid(format!("spec.ringList[{i}].file"), problem));
+        let not_empty = |text: &str| if text.is_empty() { Err("is empty".to_owned()) } else { Ok(()) };
+        let name = not_empty(&ring.name).and_then(|()| text::check(&ring.name, 31).map_err(|e| e.to_string()));
+        let file = not_empty(&ring.file).and_then(|()| check_file_name(&ring.file));
+        for (field, checked) in [("name", name), ("file", file)] {
+            if let Err(problem) = checked {
+                found.push(Diagnostic::invalid(format!("spec.ringList[{i}].{field}"), problem));
+            }
         }
     }
     ringlist::write(spec.ring_list.iter().map(|ring| ringlist::Ring { name: &ring.name, file: &ring.file }))

@@ -74,6 +74,7 @@ fn examples() -> Vec<(&'static str, Value, Value, &'static str)> {
         ),
         ("CommonFileTrimmed", and(image("P0S3-04-1-00"), "extraParameters", many.into()), none(), "proxy6_address to"),
         ("DaylightSavingUnset", with(json!({"timeZone": "CET"})), none(), "is CET and no dst field is set"),
+        ("DaylightSavingOfSite", good(), json!({"settings": {"timeZone": "JST"}}), "is JST and no dst field is set"),
         ("DialPlanForeign", plan(json!([emergency, {"match": "_9NXXXXXX"}])), none(), "_9NXXXXXX"),
         ("DialPlanNotTold", and(plan(json!([emergency])), "unsetParameters", "Keep".into()), none(), "dialplan.xml"),
         (
@@ -94,6 +95,13 @@ fn examples() -> Vec<(&'static str, Value, Value, &'static str)> {
         ("ImageLetterO", image("POS3-03-2-00"), none(), "did you mean P0S3-03-2-00?"),
         ("ImageName", image("hello"), none(), "is \"hello\""),
         ("ImageOtherProtocol", good(), json!({"firmware": {"image": "P003-08-11-00"}}), "SCCP"),
+        ("LineNameDashes", good(), json!({"lines": [{"name": "555-0101"}]}), "is \"555-0101\""),
+        (
+            "LineNameShared",
+            good(),
+            json!({"lines": [{"name": "1"}, {"name": "1", "proxy": {"address": "10.0.0.7"}}]}),
+            "as is lines[0] on another proxy",
+        ),
         ("LogoUrl", extra("logo_url", "logo.bmp"), none(), "http://"),
         (
             "NatWithName",
@@ -175,6 +183,45 @@ fn what_is_right_draws_none() {
     let codes: Vec<String> = said(zone, json!({})).into_iter().map(|(code, _)| code).collect();
     assert_eq!(codes, ["PasswordTooLong"], "the test's own Secret");
     assert_eq!(said(with(json!({"timeZone": "JST", "dstAutoAdjust": false})), json!({})), []);
+}
+
+#[test]
+fn a_phone_that_lets_everybody_in_is_told_of_like_a_site() {
+    let open = || json!({"settings": {"telnetLevel": "Privileged"}});
+    let codes = |at_site: Value, at_phone: Value| -> Vec<String> {
+        said(at_site, at_phone).into_iter().map(|(code, _)| code).filter(|code| code != "PasswordTooLong").collect()
+    };
+    assert_eq!(codes(good(), open()), ["TelnetDefaultPassword"]);
+    let safe = with(json!({"phonePasswordSecretRef": {"name": "s", "key": "p"}}));
+    assert_eq!(codes(safe, open()), [""; 0], "the site's password holds on its phones");
+}
+
+#[test]
+fn a_7940_answers_by_itself_on_two_lines_at_most() {
+    let with = |model: &str, mask: u8| said(good(), json!({"model": model, "settings": {"autoAnswer": mask}}));
+    assert!(with("7940", 4).iter().any(|(code, text)| code == "UnusualValue" && text.contains("a 7940 does not have")));
+    assert_eq!(with("7940", 3), []);
+    assert_eq!(with("7960", 63), []);
+}
+
+#[test]
+fn one_name_on_two_proxies_is_told_of_on_the_younger_phone() {
+    let mut fleet = Fleet::offline();
+    site(&mut fleet, 1, good());
+    let on = |mac: &str, proxy: &str| json!({"siteRef": {"name": "hq"}, "mac": mac, "model": "7960", "lines": [{"name": "7101", "proxy": {"address": proxy}}]});
+    phone(&mut fleet, "young", 1, 2, on("000A8A000002", "10.0.0.2"));
+    phone(&mut fleet, "old", 1, 1, on("000A8A000001", "10.0.0.1"));
+    let shared = |fleet: &mut Fleet| -> Vec<String> {
+        fleet.take_dirty();
+        let found = fleet.findings().flat_map(|(_, key, found)| found.iter().map(move |one| (key, one)));
+        let shared = found.filter(|(_, one)| one.reason == "LineNameShared");
+        shared.map(|(key, one)| format!("{}: {one}", key.name)).collect()
+    };
+    let said = shared(&mut fleet);
+    assert!(said.len() == 1 && said[0].contains("young: ") && said[0].contains("SipPhone old"), "{said:?}");
+    let other = json!({"siteRef": {"name": "hq"}, "mac": "000A8A000001", "model": "7960", "lines": [{"name": "7102"}]});
+    phone(&mut fleet, "old", 2, 1, other);
+    assert_eq!(shared(&mut fleet), [""; 0]);
 }
 
 #[test]

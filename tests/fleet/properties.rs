@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use dialtone::phone::image::Release;
 use dialtone::phone::parameter::{Kind, Parameter, Place};
 use dialtone::phone::parameters;
 use dialtone::provision::Fleet;
@@ -96,6 +97,24 @@ fn booted(flash: &mut Flash, common: &Value, spec: &Value) {
     let tree = fleet.tree(&key("hq"));
     flash.load(&tree["SIPDefault.cnf"]);
     flash.load(&tree[FILE]);
+}
+
+#[test]
+fn a_canary_is_told_the_defaults_that_its_site_is_too_old_to_know() {
+    let mut fleet = Fleet::offline();
+    site(&mut fleet, 1, json!({"firmware": {"image": "P0S3-03-2-00"}}));
+    let mut spec = plain(MAC, "1");
+    spec["firmware"] = json!({"image": "P0S3-07-4-00"});
+    phone(&mut fleet, "p", 1, 0, spec);
+    fleet.take_dirty();
+    let tree = fleet.tree(&key("hq"));
+    let (common, own) = (reader::parameters(&tree["SIPDefault.cnf"]), reader::parameters(&tree[FILE]));
+    for parameter in parameters().iter().filter(|p| p.place == Place::Either) {
+        let known = parameter.since <= Release::new(7, 4);
+        let told = common.contains_key(&parameter.name) || own.contains_key(&parameter.name);
+        assert_eq!(told, known, "{}", parameter.name);
+        assert!(!(common.contains_key(&parameter.name) && own.contains_key(&parameter.name)), "{}", parameter.name);
+    }
 }
 
 proptest! {

@@ -1,6 +1,7 @@
 //! Phones come, change and go.
 
 use super::*;
+use crate::provision::advice;
 use crate::provision::diagnostic::reason;
 use crate::provision::phone;
 use crate::provision::upgrade::Upgrade;
@@ -51,6 +52,7 @@ impl Fleet {
                 mac: None,
                 lines: Vec::new(),
                 claimed: Vec::new(),
+                named: BTreeSet::new(),
                 image: None,
                 told: None,
                 told_at: None,
@@ -293,8 +295,22 @@ impl Fleet {
             if let Some(other) = self.lines.holder(claim).filter(|other| *other != key) {
                 let on = line.proxy.as_ref().map_or(String::new(), |(host, port)| format!(" on {host}:{port}"));
                 found.push(Diagnostic::error(reason::DUPLICATE_LINE, format!("spec.lines[{i}].name"), format!("{:?}{on} is a line of SipPhone {}, which is older and keeps it: a line's name must be unique on its proxy", line.name, other.name)));
+            } else if let Some(other) = self.other_with_name(key, entry, i) {
+                let what = format!("is {:?}, as is {other} on another proxy", line.name);
+                found.push(Diagnostic::advice(advice::LINE_NAME_SHARED, format!("spec.lines[{i}].name"), what));
             }
         }
+    }
+
+    /// An older line of the same name on the same site.
+    fn other_with_name(&self, key: &Key, entry: &Phone, i: usize) -> Option<String> {
+        let line = entry.lines.get(i)?;
+        if let Some(before) = entry.lines[..i].iter().position(|one| one.name == line.name && one.proxy != line.proxy) {
+            return Some(format!("lines[{before}]"));
+        }
+        let site = key.sibling(&entry.spec.site_ref.name);
+        let other = self.names.holder(&(site, line.name.clone())).filter(|other| *other != key)?;
+        Some(format!("a line of SipPhone {}", other.name))
     }
 
     /// Changes what a phone claims; those whose standing changes are looked at again.
@@ -311,6 +327,9 @@ impl Fleet {
                 (scope, line.clone())
             })
             .collect();
+        let site = key.sibling(site);
+        let named: BTreeSet<(Key, String)> = lines.iter().map(|line| (site.clone(), line.name.clone())).collect();
+        let unnamed = std::mem::replace(&mut entry.named, named.clone());
         let old_mac = std::mem::replace(&mut entry.mac, mac);
         let old = std::mem::replace(&mut entry.claimed, claims.clone());
         entry.lines = lines;
@@ -325,6 +344,12 @@ impl Fleet {
         }
         for new in claims.into_iter().filter(|new| !old.contains(new)) {
             affected.extend(self.lines.add(new, claimant.clone()));
+        }
+        for gone in unnamed.difference(&named) {
+            affected.extend(self.names.remove(gone, &claimant));
+        }
+        for new in named.difference(&unnamed) {
+            affected.extend(self.names.add(new.clone(), claimant.clone()));
         }
         self.todo_phones.extend(affected);
     }
