@@ -73,8 +73,14 @@ async fn compare(args: &Args) -> anyhow::Result<bool> {
     new.borrow(&old);
     old.pretend_secrets();
     new.pretend_secrets();
-    let (old, new) = (Rendered::new(&old), Rendered::new(&new));
+    old.resume();
+    let suspended = new.resume();
+    let (old, mut new) = (Rendered::new(&old), Rendered::new(&new));
     anyhow::ensure!(new.errors == 0, "the new manifests cannot be rendered");
+    for site in &suspended {
+        eprintln!("warning: PhoneSite {site}: spec.suspend is true: its phones keep what they have");
+        new.hold(site, &old);
+    }
     let changes = changes::between(&old, &new);
     match args.output {
         Format::Text => print!("{}", report::text(&changes)),

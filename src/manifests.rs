@@ -141,7 +141,9 @@ impl Manifests {
         let secret: Secret = typed(document)?;
         let text = secret.string_data.unwrap_or_default().into_iter().map(|(name, text)| (name, text.into()));
         let data = secret.data.unwrap_or_default().into_iter().map(|(name, bytes)| (name, bytes.0.into()));
-        self.secrets.insert(key(&secret.metadata)?, data.chain(text).collect());
+        let (key, data) = (key(&secret.metadata)?, data.chain(text).collect());
+        check_keys("Secret", &key, &data)?;
+        self.secrets.insert(key, data);
         Ok(())
     }
 
@@ -149,7 +151,9 @@ impl Manifests {
         let map: ConfigMap = typed(document)?;
         let text = map.data.unwrap_or_default().into_iter().map(|(name, text)| (name, text.into()));
         let binary = map.binary_data.unwrap_or_default().into_iter().map(|(name, bytes)| (name, bytes.0.into()));
-        self.maps.insert(key(&map.metadata)?, binary.chain(text).collect());
+        let (key, data) = (key(&map.metadata)?, binary.chain(text).collect());
+        check_keys("ConfigMap", &key, &data)?;
+        self.maps.insert(key, data);
         Ok(())
     }
 
@@ -161,6 +165,17 @@ impl Manifests {
     /// The namespaces of all sites and phones.
     pub fn namespaces(&self) -> BTreeSet<String> {
         self.sites.keys().chain(self.phones.keys()).map(|key| key.namespace.clone()).collect()
+    }
+
+    /// Takes suspension away: what cannot be seen is what the cluster served before. The sites that had it.
+    pub fn resume(&mut self) -> BTreeSet<Key> {
+        let suspended = self.sites.iter_mut().filter(|(_, (site, _))| site.spec.suspend);
+        suspended
+            .map(|(key, (site, _))| {
+                site.spec.suspend = false;
+                key.clone()
+            })
+            .collect()
     }
 
     /// Leaves out everything that is not in one of the namespaces.
@@ -308,6 +323,18 @@ fn key(meta: &ObjectMeta) -> anyhow::Result<Key> {
         }
     }
     Ok(Key { namespace, name })
+}
+
+/// A ConfigMap's keys become files in a folder: what the API server would refuse must not come that far.
+fn check_keys(kind: &str, key: &Key, data: &BTreeMap<String, bytes::Bytes>) -> anyhow::Result<()> {
+    let fine = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    let bad = |name: &&String| {
+        name.is_empty() || name.len() > 253 || *name == "." || name.starts_with("..") || !name.bytes().all(fine)
+    };
+    match data.keys().find(bad) {
+        Some(name) => bail!("{kind} {key}: data: {name:?} is no key: letters, digits, '-', '_' and '.' only"),
+        None => Ok(()),
+    }
 }
 
 /// A document as its type, with the field's path in every error; fields that the type does not have are errors too.

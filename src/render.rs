@@ -36,7 +36,13 @@ pub struct Args {
 
 /// Renders once.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let manifests = Manifests::read(&args.paths)?;
+    let mut manifests = Manifests::read(&args.paths)?;
+    for site in manifests.resume() {
+        let file = manifests.file_of("PhoneSite", &site);
+        eprintln!(
+            "warning: {file}: PhoneSite {site}: spec.suspend: is true: a cluster goes on serving what it served before, and these files only once it is false"
+        );
+    }
     let mut fleet = Fleet::offline();
     manifests.tell(&mut fleet);
     let wrong = complain(&manifests, &fleet);
@@ -50,11 +56,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         anyhow::bail!("there is no PhoneSite among the inputs");
     }
     for site in sites {
+        let files = tree(&manifests, &fleet, &site);
         for number in &args.dial {
-            print!("{}", dial::explain(&fleet, &site, number));
+            print!("{}", dial::explain(&files, &site, number));
         }
         let Some(output) = &args.output else { continue };
-        let files = tree(&manifests, &fleet, &site);
         let folder = output.join(&site.namespace).join(&site.name);
         write(&folder, &files).with_context(|| format!("cannot write to {}", folder.display()))?;
         eprintln!("{}: {} files", folder.display(), files.len());

@@ -104,3 +104,50 @@ fn what_cannot_be_rendered_is_trouble() {
     assert!(said.contains("spec.mac"), "{said}");
     assert_eq!(diff(&["one.yaml"]).status.code(), Some(2));
 }
+
+#[test]
+fn an_upgrade_is_seen_although_the_images_are_elsewhere() {
+    let manifests = |image: &str| {
+        site(&format!("{{unsetParameters: Keep, firmware: {{image: {image}, rollout: {{maxUpdating: 1}}}}}}"))
+            + &phone("a", "000A8A000001", "")
+    };
+    let (said, code) = compare(&manifests("P0S3-07-4-00"), &manifests("P0S3-8-12-00"), &[]);
+    assert_eq!(code, 1);
+    let expected = "default/a: restarts and loads another image\n  image_version: \"P0S3-07-4-00\" → \"P0S3-8-12-00\"\n1 to restart\n";
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn what_steers_the_boot_is_compared() {
+    let manifests =
+        |image: &str| site(&format!("{{firmware: {{bootstrap: {image}}}}}")) + &phone("a", "000A8A000001", "");
+    let (said, code) = compare(&manifests("P0S30202"), &manifests("P003-8-12-00"), &[]);
+    assert_eq!((said.as_str(), code), ("default/a: restarts\n  OS79XX.TXT differs\n1 to restart\n", 1));
+}
+
+#[test]
+fn phones_of_a_site_that_is_suspended_keep_what_they_have() {
+    let old = site("{settings: {proxy1Address: 10.0.0.1}}") + &phone("a", "000A8A000001", "");
+    let new = site("{suspend: true, settings: {proxy1Address: 10.0.0.2}}") + &phone("b", "000A8A000002", "");
+    let (said, code) = compare(&old, &new, &[]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("no phone changes") && said.contains("spec.suspend is true"), "{said}");
+    let (said, code) = compare(&new, &old, &[]);
+    assert_eq!(code, 1);
+    assert!(said.contains("default/a: new") && said.contains("default/b: no longer served"), "{said}");
+}
+
+#[test]
+fn no_value_that_may_be_secret_is_shown() {
+    let manifests = |pin: &str| {
+        site("{}")
+            + &phone(
+                "a",
+                "000A8A000001",
+                &format!("  extraParameters: {{admin_pin: \"{pin}\", sip_passphrase: \"{pin}\"}}\n"),
+            )
+    };
+    let (said, code) = compare(&manifests("4711"), &manifests("4712"), &[]);
+    assert_eq!(code, 1);
+    assert!(said.contains("admin_pin: another secret") && !said.contains("471"), "{said}");
+}

@@ -199,3 +199,60 @@ fn ten_thousand_phones_may_stand_in_one_file() {
     assert!(output.status.success(), "{}", said(&output));
     assert!(out.path().join("default/hq/SIP000A8A00270F.cnf").exists());
 }
+
+#[test]
+fn what_would_leave_the_folder_or_be_two_files_at_once_is_refused() {
+    let map = |key: &str| {
+        format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: m}}\ndata: {{{key:?}: evil}}\n---\n")
+            + "apiVersion: dialtone.dev/v1alpha1\nkind: PhoneSite\nmetadata: {name: hq}\nspec: {files: {configMaps: [{name: m}]}}\n"
+    };
+    let site = |spec: &str| {
+        format!("apiVersion: dialtone.dev/v1alpha1\nkind: PhoneSite\nmetadata: {{name: hq}}\nspec: {{{spec}}}\n")
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let outside = folder.path().join("evil");
+    for (manifests, expected) in [
+        (map(outside.to_str().unwrap()), "is no key"),
+        (map("../../../evil"), "is no key"),
+        (map(".."), "is no key"),
+        (
+            site("settings: {dialTemplate: syncinfo}, dialPlan: {templates: [{match: \"1\"}]}"),
+            "another file of its own",
+        ),
+        (
+            site("settings: {dialTemplate: xmldefault.CNF}, dialPlan: {templates: [{match: \"1\"}]}"),
+            "another file of its own",
+        ),
+        (site("ringList: [{name: \"\", file: a.raw}]"), "spec.ringList[0].name: is empty"),
+        (site("ringList: [{name: A, file: \"\"}]"), "spec.ringList[0].file: is empty"),
+    ] {
+        let output = render(&["-f", "-"], &manifests, &folder.path().join("a/b/c"));
+        assert_eq!(output.status.code(), Some(1), "{manifests}");
+        assert!(said(&output).contains(expected), "{}", said(&output));
+        assert!(!outside.exists(), "{manifests}");
+    }
+}
+
+#[test]
+fn a_suspended_site_is_rendered_with_a_word_on_what_that_means() {
+    let out = tempfile::tempdir().unwrap();
+    let manifests = phone("{siteRef: {name: hq}, mac: 000A8A123456, model: \"7960\", lines: [{name: a}]}")
+        .replace("spec: {settings", "spec: {suspend: true, settings");
+    let output = render(&["-f", "-"], &manifests, out.path());
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(said(&output).contains("spec.suspend: is true"), "{}", said(&output));
+    assert!(out.path().join("default/hq/SIP000A8A123456.cnf").exists());
+}
+
+#[test]
+fn a_dial_plan_from_a_config_map_is_asked_too() {
+    let plan =
+        "<DIALTEMPLATE><TEMPLATE MATCH=\\\"0\\\" Timeout=\\\"0\\\" Route=\\\"gw.example.com\\\"/></DIALTEMPLATE>";
+    let manifests = format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: m}}\ndata: {{plan.xml: \"{plan}\"}}\n---\n"
+    ) + "apiVersion: dialtone.dev/v1alpha1\nkind: PhoneSite\nmetadata: {name: hq}\nspec: {settings: {dialTemplate: plan}, files: {configMaps: [{name: m}]}}\n";
+    let out = tempfile::tempdir().unwrap();
+    let output = render(&["-f", "-", "--dial", "0"], &manifests, out.path());
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("rule      templates[0], 0") && said.contains("to        gw.example.com"), "{said}");
+}

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::manifests::Manifests;
-use crate::phone::parameter::Kind;
+use crate::phone::parameter::{Kind, is_secret};
 use crate::phone::{boot, cnf, find, ringlist};
 use crate::provision::{Fleet, Key};
 use crate::render;
@@ -71,6 +71,7 @@ pub struct Change {
     pub files: Vec<String>,
 }
 
+#[derive(Clone)]
 struct Phone {
     site: Key,
     file: String,
@@ -102,9 +103,19 @@ impl Rendered {
             let Some(tree) = trees.get(&site) else { continue };
             let mut all = commons.get(&site).cloned().unwrap_or_default();
             all.extend(values(tree, &file));
+            // Phones are told of an image once its files are in every pod; what a reviewer asks is where that leads.
+            all.extend(fleet.image_of(key).map(|image| ("image_version".to_owned(), image.to_owned())));
             phones.insert(key.clone(), Phone { site, file, values: all });
         }
         Rendered { phones, trees, errors }
+    }
+
+    /// Leaves a site as it was.
+    pub fn hold(&mut self, site: &Key, before: &Rendered) {
+        self.phones.retain(|_, phone| phone.site != *site);
+        let kept = before.phones.iter().filter(|(_, phone)| phone.site == *site);
+        self.phones.extend(kept.map(|(key, phone)| (key.clone(), phone.clone())));
+        self.trees.extend(before.trees.get(site).map(|tree| (site.clone(), tree.clone())));
     }
 }
 
@@ -142,7 +153,8 @@ fn change(key: &Key, old: &Rendered, new: &Rendered) -> Option<Change> {
         change.files.insert(0, format!("{} instead of {}", is.file, was.file));
     }
     let upgrade = change.parameters.iter().any(|parameter| parameter.name == "image_version");
-    let only_dial_plan = change.parameters.is_empty() && change.files.iter().all(|file| file.ends_with(".xml"));
+    let is_plan = |file: &String| file.ends_with(".xml") && file != boot::XML_DEFAULT;
+    let only_dial_plan = change.parameters.is_empty() && change.files.iter().all(is_plan);
     change.action = Some(match (upgrade, only_dial_plan) {
         (true, _) => Action::Upgrade,
         (_, true) => Action::Reload,
@@ -156,22 +168,20 @@ fn parameters(was: &BTreeMap<String, String>, is: &BTreeMap<String, String>) -> 
     let differing = names.into_iter().filter(|name| was.get(*name) != is.get(*name));
     differing
         .map(|name| {
-            let secret = find(name).is_some_and(|parameter| matches!(parameter.kind, Kind::Secret { .. }))
-                || name.contains("password")
-                || name.contains("secret");
+            let secret = find(name).map_or(is_secret(name), |typed| matches!(typed.kind, Kind::Secret { .. }));
             let show = |side: &BTreeMap<String, String>| side.get(name).filter(|_| !secret).cloned();
             Parameter { name: name.clone(), old: show(was), new: show(is), secret }
         })
         .collect()
 }
 
-/// The dial plan and the rings, which phones read besides their configuration.
+/// The dial plan, the rings and what steers the boot, which phones read besides their configuration.
 fn files(was: &Phone, old: &BTreeMap<String, Bytes>, is: &Phone, new: &BTreeMap<String, Bytes>) -> Vec<String> {
     let plan = |phone: &Phone| {
         let name = phone.values.get("dial_template").filter(|name| !name.is_empty())?;
         Some(format!("{name}.xml"))
     };
     let mut names: BTreeSet<String> = [plan(was), plan(is)].into_iter().flatten().collect();
-    names.insert(ringlist::FILE.to_owned());
+    names.extend([ringlist::FILE, boot::OS79XX, boot::XML_DEFAULT].map(str::to_owned));
     names.into_iter().filter(|name| old.get(name) != new.get(name)).collect()
 }

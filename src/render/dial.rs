@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::api::DialRule;
-use crate::phone::dialplan::{Matcher, When};
-use crate::phone::{boot, cnf};
-use crate::provision::{Fleet, Key};
+use bytes::Bytes;
 
-/// Says it, for one site and one number.
-pub fn explain(fleet: &Fleet, site: &Key, keys: &str) -> String {
-    let spec = fleet.site_spec(site);
-    let rules = spec.iter().flat_map(|spec| &spec.dial_plan).flat_map(|plan| &plan.templates);
-    let rules: Vec<&DialRule> = rules.collect();
-    let common = fleet.tree(site).get(boot::SIP_DEFAULT).map(|file| cnf::read(file).effective()).unwrap_or_default();
+use crate::phone::dialplan::{self, Matcher, Rule, When};
+use crate::phone::{boot, cnf};
+use crate::provision::{DIAL_TEMPLATE, Key};
+
+/// Says it, for one number and the files of one site.
+pub fn explain(files: &BTreeMap<String, Bytes>, site: &Key, keys: &str) -> String {
+    let common = files.get(boot::SIP_DEFAULT).map(|file| cnf::read(file).effective()).unwrap_or_default();
+    let plan = common.get("dial_template").map_or(DIAL_TEMPLATE, String::as_str);
+    let rules = served(files, &format!("{plan}.xml"));
     let call = Matcher::new(rules.iter().map(|rule| rule.template())).dial(keys);
-    let rule = call.rule.map(|rule| rules[rule]);
+    let rule = call.rule.map(|rule| &rules[rule]);
     let mut text = format!("{site}: {keys}\n");
     let mut say = |what: &str, value: String| {
         let _ = writeln!(text, "  {what:<9} {value}");
@@ -34,7 +34,8 @@ pub fn explain(fleet: &Fleet, site: &Key, keys: &str) -> String {
             When::After(seconds) => format!("{seconds} s after the last key, or with #"),
         },
     );
-    let user = rule.and_then(|rule| rule.user).map(|user| format!(";user={}", user.word().to_ascii_lowercase()));
+    let user = rule.and_then(|rule| rule.user.as_deref()).filter(|user| !user.is_empty());
+    let user = user.map(|user| format!(";user={}", user.to_ascii_lowercase()));
     say("number", format!("{}{}", call.number, user.unwrap_or_default()));
     say("to", destination(rule.and_then(|rule| rule.route.as_deref()), &common));
     for (after, tone) in &call.tones {
@@ -44,6 +45,14 @@ pub fn explain(fleet: &Fleet, site: &Key, keys: &str) -> String {
         say("too late", format!("{}, the call is already on its way", call.left));
     }
     text
+}
+
+/// The rules of a dial plan as phones read it, whether it was written from the manifest or comes from a ConfigMap.
+fn served(files: &BTreeMap<String, Bytes>, plan: &str) -> Vec<Rule> {
+    let found = files
+        .get(plan)
+        .or_else(|| files.iter().find(|(name, _)| name.eq_ignore_ascii_case(plan)).map(|(_, file)| file));
+    found.map(|file| dialplan::read(file).0).unwrap_or_default()
 }
 
 fn destination(route: Option<&str>, common: &BTreeMap<String, String>) -> String {
