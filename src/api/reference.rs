@@ -42,6 +42,9 @@ pub const EXTRA_MAX: (usize, usize) = (NAME_MAX, 1023);
 /// The most parameters that one object may have there.
 pub const EXTRA_COUNT: usize = 256;
 
+/// The most parameters from Secrets that one object may have.
+pub const SECRET_COUNT: usize = 32;
+
 fn extra_names() -> serde_json::Value {
     json!({
         "rule": format!("self.all(name, name.size() <= {NAME_MAX} && name.matches('{EXTRA_NAME}'))"),
@@ -99,7 +102,7 @@ impl JsonSchema for SecretParameters {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "object",
-            "maxProperties": 32,
+            "maxProperties": SECRET_COUNT,
             "additionalProperties": secret_key(),
             "x-kubernetes-validations": [extra_names()],
         })

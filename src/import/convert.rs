@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::tree::{Config, Note};
-use crate::api::{EXTRA_COUNT, EXTRA_MAX};
+use crate::api::{EXTRA_COUNT, EXTRA_MAX, SECRET_COUNT};
 use crate::phone::image::Image;
 use crate::phone::parameter::{Kind, Parameter, Place, UNPROVISIONED, check_host, is_secret};
 use crate::phone::{Model, find, text};
@@ -145,12 +145,13 @@ impl Draft {
             }
         }
         self.take_back_ports(notes);
-        if self.extra.len() > EXTRA_COUNT {
-            let why = format!(
-                "has {} parameters for extraParameters, and the API server takes {EXTRA_COUNT}",
-                self.extra.len()
-            );
-            notes.push(Note::file(&self.file, why));
+        let (extra, secret) = (self.extra.len(), self.secret_parameters.len());
+        for (have, most, field) in [(extra, EXTRA_COUNT, "extraParameters"), (secret, SECRET_COUNT, "secretParameters")]
+        {
+            if have > most {
+                let why = format!("has {have} parameters for {field}, and the API server takes {most}");
+                notes.push(Note::file(&self.file, why));
+            }
         }
     }
 

@@ -142,7 +142,7 @@ pub const EMERGENCY_UNUSED: Advice = Advice {
 /// `FileNameCase`
 pub const FILE_CASE: Advice = Advice {
     code: "FileNameCase",
-    why: "phones ask for the name exactly as it is written here, and other TFTP servers know no other case",
+    why: "phones ask for one spelling only, and other TFTP servers know no other case",
     do_this: "write both alike",
 };
 /// `FileShadowed`

@@ -4,7 +4,7 @@ use crate::api::{DialRule, PhoneSiteSpec, Ring, SipPhoneSpec, UnsetParameters};
 use crate::phone::dialplan::{Matcher, TONES, When};
 use crate::phone::image::{self, Image, Protocol, Release};
 use crate::phone::parameter::Kind;
-use crate::phone::{ringlist, syncinfo};
+use crate::phone::{boot, ringlist, syncinfo};
 
 use super::advice::{self, Advice};
 use super::diagnostic::Diagnostic;
@@ -131,7 +131,12 @@ fn is_placeholder(value: &str) -> bool {
     let wrapped = |open: &str, close: &str| {
         value.split_once(open).is_some_and(|(_, rest)| rest.split_once(close).is_some_and(|(name, _)| !name.is_empty()))
     };
-    wrapped("{{", "}}") || wrapped("{$", "}") || wrapped("${", "}") || wrapped("__", "__") || wrapped("<?", "?>")
+    let variable = |rest: &str| rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    value.split('$').skip(1).any(variable)
+        || wrapped("{{", "}}")
+        || wrapped("${", "}")
+        || wrapped("__", "__")
+        || wrapped("<?", "?>")
 }
 
 fn proxies(values: &Values, rules: &[DialRule], found: &mut Vec<Diagnostic>) {
@@ -262,6 +267,12 @@ pub fn files(rings: &[Ring], written: &[&str], inventory: &Inventory, found: &mu
                 Some(near) => tell(found, advice::FILE_CASE, &field, format!("is {name}, and the file is {near}")),
                 None => tell(found, advice::RING_MISSING, &field, format!("{name} is not among the site's files")),
             },
+        }
+    }
+    let others = [ringlist::FILE, boot::OS79XX, boot::XML_DEFAULT, syncinfo::FILE].into_iter();
+    for asked in others.filter(|name| !written.contains(name) && !inventory.contains_key(*name)) {
+        if let Some(near) = inventory.keys().find(|key| key.eq_ignore_ascii_case(asked)) {
+            tell(found, advice::FILE_CASE, "spec.files.configMaps", format!("hold {near}, and phones ask for {asked}"));
         }
     }
     for name in written.iter().filter(|name| inventory.keys().any(|key| key.eq_ignore_ascii_case(name))) {

@@ -197,6 +197,31 @@ fn a_phone_that_lets_everybody_in_is_told_of_like_a_site() {
 }
 
 #[test]
+fn the_case_of_files_that_phones_ask_for_by_name_is_looked_at() {
+    let mut fleet = Fleet::offline();
+    site(&mut fleet, 1, and(good(), "files", json!({"configMaps": [{"name": "files"}]})));
+    fleet.take_dirty();
+    let files = ["ringlist.dat", "XMLDefault.cnf.xml", "xmldefault.cnf.xml"];
+    let files = files.map(|name| (name.to_owned(), FirmwareFile::new(name, b"x")));
+    fleet.set_firmware(&key("files"), Some(files.into_iter().collect()));
+    fleet.take_dirty();
+    let said: Vec<String> = fleet.findings().flat_map(|(_, _, found)| found).map(ToString::to_string).collect();
+    assert!(said.len() == 1 && said[0].contains("hold ringlist.dat, and phones ask for RINGLIST.DAT"), "{said:?}");
+}
+
+#[test]
+fn placeholders_of_all_kinds_are_seen() {
+    let seen =
+        |text: &str| said(with(json!({"messagesUri": text})), json!({})).iter().any(|(code, _)| code == "Placeholder");
+    for text in ["{{vm}}", "{$vm}", "${vm}", "__VM__", "<?= $vm ?>", "$vm", "http://x/?mac=$mac"] {
+        assert!(seen(text), "{text}");
+    }
+    for text in ["100$", "$5", "{x}", "a_b"] {
+        assert!(!seen(text), "{text}");
+    }
+}
+
+#[test]
 fn a_7940_answers_by_itself_on_two_lines_at_most() {
     let with = |model: &str, mask: u8| said(good(), json!({"model": model, "settings": {"autoAnswer": mask}}));
     assert!(with("7940", 4).iter().any(|(code, text)| code == "UnusualValue" && text.contains("a 7940 does not have")));

@@ -162,7 +162,7 @@ impl Fleet {
         self.conflicts(key, &mut found);
         self.phones.get(key).into_iter().for_each(|entry| resync::check_request(&entry.meta, &mut found));
         if site.plan.is_none() && !site.unread {
-            let why = format!("PhoneSite {} cannot be served: its own conditions say why", site_key.name);
+            let why = format!("PhoneSite {} cannot be served: correct what is wrong with it first", site_key.name);
             found.push(Diagnostic::error(reason::SITE_INVALID, "spec.siteRef.name", why));
         }
         let broken = found.iter().any(Diagnostic::is_error);
