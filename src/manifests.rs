@@ -70,16 +70,7 @@ impl Manifests {
     }
 
     fn take(&mut self, file: &str, text: &str) {
-        // These are files of whoever calls, not of a stranger: ten thousand phones may stand in one. Aliases stay bounded.
-        let options = serde_saphyr::options! {
-            budget: serde_saphyr::budget! {
-                max_documents: usize::MAX,
-                max_nodes: usize::MAX,
-                max_events: usize::MAX,
-                max_total_scalar_bytes: usize::MAX,
-            },
-        };
-        match serde_saphyr::from_multiple_with_options::<Value>(text, options) {
+        match serde_saphyr::from_multiple_with_options::<Value>(text, options(text.len())) {
             Ok(documents) => documents.into_iter().for_each(|document| self.document(file, document)),
             Err(error) => {
                 let said = error.to_string();
@@ -305,6 +296,21 @@ impl Manifests {
             }
         }
     }
+}
+
+/// How YAML is read: a site of some thousand phones in one file has more documents than the parser takes by itself, so what
+/// grows with the file may; what aliases can make of a small file stays limited.
+fn options(length: usize) -> serde_saphyr::Options {
+    let mut budget = serde_saphyr::Budget::default();
+    let most = length.saturating_add(1024);
+    for limit in
+        [&mut budget.max_documents, &mut budget.max_nodes, &mut budget.max_events, &mut budget.max_total_scalar_bytes]
+    {
+        *limit = (*limit).max(most);
+    }
+    let mut options = serde_saphyr::Options::default();
+    options.budget = Some(budget);
+    options
 }
 
 /// Looks at firmware files.

@@ -40,7 +40,10 @@ pub fn manifests(tree: &mut Tree, args: &Args) -> anyhow::Result<String> {
     site.take_rest(Place::Site, &secret_name(&args.site), style, &mut tree.notes);
     if !guessed.is_empty() {
         let why = "nothing tells a 7940 from a 7960: taken for a 7960; --model says otherwise";
-        tree.notes.push(Note::file(&guessed.join(", "), why));
+        let more = guessed.len().saturating_sub(NAMED);
+        guessed.truncate(NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        tree.notes.push(Note::file(&format!("{}{more}", guessed.join(", ")), why));
     }
     if args.hoist && phones.len() > 1 {
         hoist::hoist(&mut site, phones.iter_mut().map(|(_, _, draft)| draft).collect());
@@ -212,6 +215,9 @@ fn site_objects(
     parameters(&mut spec, site, &secret_name(&args.site));
     document::<PhoneSiteSpec>(args, "PhoneSite", &args.site, spec, text)
 }
+
+/// How many files are named in one note.
+const NAMED: usize = 8;
 
 /// The most ConfigMaps that a site takes files from.
 const FILE_MAPS: usize = 16;

@@ -82,8 +82,11 @@ fn dial_plan(tree: &mut Tree, files: &mut Files, name: &str, of_site: bool) {
     }
 }
 
-/// A rule as a manifest has it; `None` if it holds what a manifest refuses.
+/// A rule as a manifest has it; `None` if it holds what a manifest refuses or has no word for.
 fn typed_rule(rule: &Rule) -> Option<Value> {
+    if rule.line.is_some() {
+        return None;
+    }
     let mut value = Map::new();
     check_attribute(&rule.pattern).ok().filter(|()| !rule.pattern.is_empty())?;
     value.insert("match".to_owned(), rule.pattern.clone().into());

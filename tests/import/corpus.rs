@@ -335,7 +335,7 @@ fn dial_plan_rings_and_bootstrap() {
     let (said, manifests) = import(&[
         ("SIPDefault.cnf", b"dial_template: dialplan\n"),
         ("SIP000A8A123456.cnf", PHONE),
-        ("dialplan.xml", b"<DIALTEMPLATE>\n<TEMPLATE MATCH=\"911\" TIMEOUT=\"0\" Route=\"Emergency\"/>\n<TEMPLATE MATCH=\"9,1..........\" Timeout=\"0\" User=\"Phone\" Tone=\"Cisco-Zip\"/>\n<TEMPLATE MATCH=\"x\" Line=\"2\"/>\n</DIALTEMPLATE>\n"),
+        ("dialplan.xml", b"<DIALTEMPLATE>\n<TEMPLATE MATCH=\"911\" TIMEOUT=\"0\" Route=\"Emergency\"/>\n<TEMPLATE MATCH=\"9,1..........\" Timeout=\"0\" User=\"Phone\" Tone=\"Cisco-Zip\"/>\n<TEMPLATE MATCH=\"x\" Foo=\"2\"/>\n</DIALTEMPLATE>\n"),
         ("RINGLIST.DAT", b"Bells\tbells.raw\r\nGone\tgone.raw\r\n"),
         ("bells.raw", &[0x7f; 4800]),
         ("OS79XX.TXT", b"P003-8-12-00 \r\n"),

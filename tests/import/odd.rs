@@ -123,3 +123,27 @@ fn config_maps_fit_into_what_kubectl_apply_keeps_of_them() {
         maps.iter().map(|map| map.len()).collect::<Vec<_>>()
     );
 }
+
+#[test]
+fn a_large_site_is_one_file() {
+    let root = tempfile::tempdir().unwrap();
+    let phone = |n: usize| (format!("SIP000A8A{n:06X}.cnf"), format!("line1_name: {n}\nline1_password: pw{n}\n"));
+    write(root.path(), &(0..1100).map(phone).collect::<Vec<_>>());
+    let manifests = text(&round_trip(root.path(), &[]).stdout);
+    assert_eq!(manifests.matches("kind: SipPhone").count(), 1100);
+}
+
+#[test]
+fn a_dial_plan_with_a_word_that_only_later_stacks_know_is_served_as_it_is() {
+    let root = tempfile::tempdir().unwrap();
+    let plan = b"<DIALTEMPLATE>\n<TEMPLATE MATCH=\"911\" Line=\"1\"/>\n</DIALTEMPLATE>\n";
+    write(root.path(), &[("SIP000A8A123456.cnf", &b"line1_name: 1\n"[..]), ("dialplan.xml", plan)]);
+    let output = round_trip(root.path(), &[]);
+    let said = text(&output.stderr);
+    assert!(said.contains("dialplan.xml: no dialPlan can say it") && !said.contains("pass it over"), "{said}");
+    let out = tempfile::tempdir().unwrap();
+    let folder = out.path().to_str().unwrap();
+    let rendered = dialtone(&["render", "-f", "-", "-o", folder, "--dial", "911"], &text(&output.stdout));
+    assert!(text(&rendered.stdout).contains("templates[0], 911"), "{}", text(&rendered.stdout));
+    assert_eq!(std::fs::read(out.path().join("default/hq/dialplan.xml")).unwrap(), plan);
+}

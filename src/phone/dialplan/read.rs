@@ -19,6 +19,8 @@ pub struct Rule {
     pub route: Option<String>,
     /// `Tone`, one for each comma.
     pub tones: Vec<String>,
+    /// `Line`, the line that the rule is for. Later SIP stacks know it; whether these phones do is not known.
+    pub line: Option<String>,
 }
 
 impl Rule {
@@ -105,6 +107,7 @@ fn rule(mut attributes: &str) -> Result<Rule, String> {
             "rewrite" => rule.rewrite = Some(value.to_owned()),
             "route" => rule.route = Some(value.to_owned()),
             "tone" => rule.tones.push(value.to_owned()),
+            "line" => rule.line = Some(value.to_owned()),
             _ => return Err(format!("phones drop a rule with the attribute {name:?}")),
         }
     }
@@ -132,7 +135,7 @@ mod tests {
 
     #[test]
     fn what_phones_pass_over_is_told_with_its_line() {
-        let file = b"<TEMPLATE MATCH=\"1\"/>\n<DIALTEMPLATE>\n<Template MATCH=\"2\"/>\n<TEMPLATE MATCH=\"3\" Line=\"1\"/>\n\
+        let file = b"<TEMPLATE MATCH=\"1\"/>\n<DIALTEMPLATE>\n<Template MATCH=\"2\"/>\n<TEMPLATE MATCH=\"3\" Lines=\"1\"/>\n\
             <TEMPLATE Timeout=\"4\"/>\n<TEMPLATE MATCH='5'/>\n<TEMPLATE MATCH=\"6\" Timeout=\"-1\"/>\n<x/>\n<TEMPLATE MATCH=\"7";
         let (rules, problems) = read(file);
         assert!(rules.is_empty());
