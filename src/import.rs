@@ -59,6 +59,7 @@ pub struct Args {
 /// Imports once.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     check_site_name(&args.site)?;
+    args.namespace.as_deref().map_or(Ok(()), check_namespace)?;
     let mut tree = Tree::read(&args.root)?;
     let others = ["dialplan.xml", ringlist::FILE].iter().any(|name| tree.find(name).is_some());
     if tree.common.is_none() && tree.phones.is_empty() && !others {
@@ -104,6 +105,17 @@ fn check_site_name(name: &str) -> anyhow::Result<()> {
     if !edges || name.len() > 40 || !name.bytes().all(fine) {
         anyhow::bail!(
             "--site {name:?}: a site's name has lower-case letters, digits and '-', a letter first, at most 40 characters"
+        );
+    }
+    Ok(())
+}
+
+fn check_namespace(name: &str) -> anyhow::Result<()> {
+    let fine = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let edges = !name.is_empty() && !name.starts_with('-') && !name.ends_with('-');
+    if !edges || name.len() > 63 || !name.bytes().all(fine) {
+        anyhow::bail!(
+            "--namespace {name:?}: a namespace's name has lower-case letters, digits and '-', at most 63 characters"
         );
     }
     Ok(())

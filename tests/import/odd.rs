@@ -125,6 +125,18 @@ fn config_maps_fit_into_what_kubectl_apply_keeps_of_them() {
 }
 
 #[test]
+fn a_namespace_that_cannot_be_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    write(root.path(), &[("SIP000A8A123456.cnf", "line1_name: 1\n")]);
+    for name in ["A B", "-x", "x-", "", "a.b"] {
+        let output =
+            dialtone(&["import", root.path().to_str().unwrap(), "--site", "hq", &format!("--namespace={name}")], "");
+        assert_eq!(output.status.code(), Some(1), "{name:?}");
+        assert!(text(&output.stderr).contains("--namespace"), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
 fn a_large_site_is_one_file() {
     let root = tempfile::tempdir().unwrap();
     let phone = |n: usize| (format!("SIP000A8A{n:06X}.cnf"), format!("line1_name: {n}\nline1_password: pw{n}\n"));
