@@ -23,6 +23,7 @@ pub const ALL: &[Advice] = &[
     DIAL_PLAN_FOREIGN,
     DIAL_PLAN_NOT_TOLD,
     DIAL_RULE_UNREACHABLE,
+    DIAL_STAR_AT_ONCE,
     DIAL_TONES,
     UNTYPED,
     DYN_TFTP,
@@ -88,7 +89,7 @@ pub const DAYLIGHT_SAVING_OF_SITE: Advice = Advice {
 /// `DialPlanForeign`
 pub const DIAL_PLAN_FOREIGN: Advice = Advice {
     code: "DialPlanForeign",
-    why: "the phone's patterns know '.', '*' and ',' only; X, N, Z, '!', '_' and [2-9] stand for themselves, as nobody dials them",
+    why: "the phone's patterns know '.', '*' and ',' only; X, N, Z, T, '!', '_' and [2-9] stand for themselves, as nobody dials them",
     do_this: "write '.' for any one digit, and one rule for each range",
 };
 /// `DialPlanNotTold`
@@ -102,6 +103,12 @@ pub const DIAL_RULE_UNREACHABLE: Advice = Advice {
     code: "DialRuleUnreachable",
     why: "no number that was tried takes this rule: another one is chosen first or sends the call earlier",
     do_this: "remove it, put it before the other, or give the other a timeout",
+};
+/// `DialStarAtOnce`
+pub const DIAL_STAR_AT_ONCE: Advice = Advice {
+    code: "DialStarAtOnce",
+    why: "a star fits one digit already, and with timeout 0 the call is sent then, whatever else is dialled",
+    do_this: "give the rule a timeout, or write a dot for each digit",
 };
 /// `DialTones`
 pub const DIAL_TONES: Advice = Advice {

@@ -228,6 +228,10 @@ fn dial_plan(rules: &[DialRule], found: &mut Vec<Diagnostic>) {
             };
             tell(found, advice::DIAL_RULE_UNREACHABLE, &field("match"), instead);
         }
+        let ends_in_star = rule.pattern.ends_with('*') && !rule.pattern.ends_with(r"\*");
+        if ends_in_star && rule.timeout == Some(0) {
+            tell(found, advice::DIAL_STAR_AT_ONCE, &field("timeout"), format!("is 0 for {:?}", rule.pattern));
+        }
         let commas = rule.pattern.matches(',').count();
         if rule.tones.len() > commas {
             let what = format!("has {} tones for {commas} commas", rule.tones.len());
@@ -248,8 +252,8 @@ fn dial_plan(rules: &[DialRule], found: &mut Vec<Diagnostic>) {
 
 /// Whether a pattern is written in another system's language, such as `_9NXXXXXX` or `[2-9]..`.
 fn is_foreign(pattern: &str) -> bool {
-    let words = pattern.bytes().all(|b| b.is_ascii_digit() || b"XNZxnz.*#+,_!-[]|\\".contains(&b));
-    words && pattern.bytes().any(|b| b"XNZxnz_![]|".contains(&b))
+    let words = pattern.bytes().all(|b| b.is_ascii_digit() || b"XNZTxnzt.*#+,_!-[]|\\".contains(&b));
+    words && pattern.bytes().any(|b| b"XNZTxnzt_![]|".contains(&b))
 }
 
 /// A site's rings, and the files from ConfigMaps that phones never get.

@@ -83,6 +83,7 @@ fn examples() -> Vec<(&'static str, Value, Value, &'static str)> {
             none(),
             "takes templates[1], \"...\", which is sent before",
         ),
+        ("DialStarAtOnce", plan(json!([emergency, {"match": "9,011*", "timeout": 0}])), none(), "is 0 for \"9,011*\""),
         ("DialTones", plan(json!([emergency, {"match": "9,1.", "tones": ["Ding-Dong"]}])), none(), "Ding-Dong"),
         ("UntypedParameter", extra("telnet_level", "0"), none(), "settings.telnetLevel: \"Disabled\" says the same"),
         ("SentToAnotherServer", with(json!({"dynTftpAddr": "10.0.0.9"})), none(), "is set"),
@@ -174,6 +175,8 @@ fn what_is_right_draws_none() {
         {"match": "9,[*", "timeout": 3},
         {"match": "7...", "timeout": 0},
         {"match": "*"},
+        {"match": "\\*70*#", "timeout": 0},
+        {"match": "8\\*", "timeout": 0},
     ]));
     let codes: Vec<String> = said(plan, json!({})).into_iter().map(|(code, _)| code).collect();
     assert_eq!(codes, ["DialPlanForeign"], "the bracket and nothing else");
