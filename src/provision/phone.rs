@@ -95,6 +95,7 @@ pub fn plan(
         let site = release(base.image.as_deref());
         let newer = |p: &Parameter| p.place == Place::Either && site.is_some_and(|site| p.since > site);
         values.reset(release(target), |p| p.place == Place::Phone || newer(p));
+        values.leave_to_site(&base.shared);
     }
 
     let mac = mac?;

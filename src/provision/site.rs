@@ -27,6 +27,8 @@ pub struct PhoneBase {
     pub image: Option<String>,
     /// How phones are held back, if they are.
     pub rollout: Option<Rollout>,
+    /// What people set on the site although it has its place on a phone, such as a line's display name that all share.
+    pub shared: BTreeSet<&'static str>,
     /// Whether the site sets a password of its own for telnet and the console.
     pub password: bool,
     /// The SIP server of each line, and its port.
@@ -139,7 +141,9 @@ pub fn plan(
     }
 
     let password = values.field("phone_password").is_some() && values.given("phone_password") != Some("cisco");
-    let base = PhoneBase { unset: spec.unset_parameters, image, rollout, password, proxies: proxies(&values) };
+    let of_phones = |p: &Parameter| matches!(p.place, Place::Phone | Place::Elsewhere) && p.name != "image_version";
+    let shared = values.by_people().filter(|(p, ..)| of_phones(p)).map(|(p, ..)| p.name.as_str()).collect();
+    let base = PhoneBase { unset: spec.unset_parameters, image, rollout, shared, password, proxies: proxies(&values) };
     let sources = spec.config_maps().map(str::to_owned).collect();
     let hours = hours(spec, found);
     let source = firmware_spec.source.unwrap_or_default();

@@ -1,6 +1,6 @@
 //! From what people set to what stands in a file: one set of values, checked, in the table's order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::{EXTRA_MAX, Extra, SecretKey, SecretParameters, Settings};
 use crate::near::near;
@@ -284,6 +284,11 @@ impl Values {
                 self.set.entry(&parameter.name).or_insert_with(|| Set { wire: default.to_owned(), field: None });
             }
         }
+    }
+
+    /// Leaves out defaults of what the site sets: phones read their own file last, and would never see it.
+    pub fn leave_to_site(&mut self, shared: &BTreeSet<&'static str>) {
+        self.set.retain(|name, set| set.field.is_some() || !shared.contains(name));
     }
 
     /// Leaves out defaults of what is rarely used, the rarest first, until the file has at most so many bytes. What was

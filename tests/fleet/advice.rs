@@ -225,6 +225,29 @@ fn placeholders_of_all_kinds_are_seen() {
 }
 
 #[test]
+fn what_all_phones_share_holds_although_their_own_files_are_reset() {
+    let mut fleet = Fleet::offline();
+    let mut spec = and(good(), "extraParameters", json!({"line1_displayname": "Line1", "line2_name": "7999"}));
+    spec["secretParameters"] = json!({"line1_password": {"name": "s", "key": "p"}});
+    site(&mut fleet, 1, spec);
+    phone(&mut fleet, "p", 1, 0, plain(MAC, "1"));
+    fleet.take_dirty();
+    secret(&mut fleet, "correct-horse");
+    fleet.take_dirty();
+    let tree = fleet.tree(&key("hq"));
+    let mut all = reader::parameters(&tree["SIPDefault.cnf"]);
+    all.extend(reader::parameters(&tree[FILE]));
+    let is = |name: &str| all[name].as_str();
+    assert_eq!((is("line1_displayname"), is("line1_password")), ("Line1", "correct-horse"));
+    assert_eq!((is("line1_name"), is("line2_name"), is("line2_password")), ("1", "7999", "UNPROVISIONED"));
+    let mut own = plain(MAC, "1");
+    own["lines"][0]["displayName"] = "Desk".into();
+    phone(&mut fleet, "p", 2, 0, own);
+    fleet.take_dirty();
+    assert_eq!(reader::parameters(&fleet.tree(&key("hq"))[FILE])["line1_displayname"], "Desk");
+}
+
+#[test]
 fn a_7940_answers_by_itself_on_two_lines_at_most() {
     let with = |model: &str, mask: u8| said(good(), json!({"model": model, "settings": {"autoAnswer": mask}}));
     assert!(with("7940", 4).iter().any(|(code, text)| code == "UnusualValue" && text.contains("a 7940 does not have")));
