@@ -281,6 +281,33 @@ fn a_flood_of_garbage_and_of_requests_that_nobody_follows_up_is_bounded() {
 }
 
 #[test]
+fn requests_that_nobody_follows_up_do_not_take_all_ports() {
+    use std::io::BufRead as _;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a"), bytes(5_000)).unwrap();
+    // A process of its own, which may have few descriptors.
+    let mut server = std::process::Command::new("sh")
+        .args([
+            "-c",
+            "ulimit -n 64; exec \"$0\" tftp --listen 127.0.0.1:0 --port-mode ephemeral --workers 1 --root \"$1\"",
+        ])
+        .args([env!("CARGO_BIN_EXE_dialtone"), folder.path().to_str().unwrap()])
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = std::io::BufReader::new(server.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let line = lines.find(|line| line.contains("serving")).unwrap();
+    let address = line.split_once('[').and_then(|(_, rest)| rest.split_once(']')).unwrap().0.parse().unwrap();
+    std::thread::spawn(move || lines.for_each(drop));
+    let ports: Vec<Client> = (0..200).map(|_| Client::new(address)).collect();
+    ports.iter().for_each(|port| port.request("a", ""));
+    let got = std::panic::catch_unwind(|| Client::new(address).fetch("a", "", 512, 1).0);
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert_eq!(got.unwrap(), bytes(5_000));
+}
+
+#[test]
 fn hundreds_of_phones_at_once_get_what_is_theirs() {
     let site = serve("127.0.0.1:0", PortMode::Single, 4096);
     let names: Vec<String> = (0..500).map(|n| format!("SIP{n:012}.cnf")).collect();

@@ -266,7 +266,7 @@ impl Worker {
         };
         let socket = match self.common.port_mode {
             PortMode::Single => None,
-            PortMode::Ephemeral => match Udp::ephemeral(received.local, received.peer) {
+            PortMode::Ephemeral => match self.port_for(received) {
                 Ok(socket) => Some(socket),
                 Err(error) => {
                     tracing::warn!(%error, "no port for a transfer");
@@ -292,6 +292,12 @@ impl Worker {
         };
         let place = self.place(transfer);
         self.follow(place, step);
+    }
+
+    /// A port for a transfer. The process may run out of them long before there are too many transfers.
+    fn port_for(&mut self, received: Received) -> io::Result<Udp> {
+        let open = || Udp::ephemeral(received.local, received.peer);
+        open().or_else(|error| if self.make_room() { open() } else { Err(error) })
     }
 
     fn place(&mut self, transfer: Transfer) -> usize {
