@@ -171,6 +171,8 @@ impl Context {
                 Dirty::Shard(site, slot) => self.shard_pause(site, *slot),
                 Dirty::PhoneStatus(phone) if fleet.is_upgrading(phone) => self.progress_pause(),
                 Dirty::PhoneStatus(phone) if fleet.is_on_its_way(phone) || fleet.is_to_be_told(phone) => SETTLING,
+                // A folder's phones are often applied before their site.
+                Dirty::PhoneStatus(phone) if fleet.is_in_trouble(phone) => SETTLING,
                 Dirty::Resync(_) => RESYNC_PACE,
                 Dirty::SiteStatus(_) => SETTLING,
                 _ => Duration::ZERO,

@@ -487,3 +487,12 @@ fn a_secret_of_32_digits_is_served_with_a_warning_that_does_not_show_it() {
     assert!(said.contains("32 characters") && !said.contains(long), "{said}");
     assert!(text(&fleet, FILE).unwrap().contains(&format!("line1_password: {long}\n")));
 }
+
+#[test]
+fn trouble_that_ends_when_the_site_comes_is_known_as_such() {
+    let mut fleet = Fleet::new();
+    phone(&mut fleet, "a", 1, 1, plain("000A8A000001", "1"));
+    assert!(fleet.is_in_trouble(&key("a")));
+    site(&mut fleet, 1, json!({"settings": {"proxy1Address": "10.0.0.1"}}));
+    assert!(!fleet.is_in_trouble(&key("a")));
+}

@@ -72,6 +72,12 @@ impl Fleet {
         self.phone_facts(key).is_some_and(|facts| facts.current && facts.served == Served::Pending)
     }
 
+    /// Whether something is wrong with a phone: what it refers to may be among what is applied together with it.
+    pub fn is_in_trouble(&mut self, key: &Key) -> bool {
+        self.settle();
+        self.phone_facts(key).is_some_and(|facts| facts.found.iter().any(Diagnostic::is_error))
+    }
+
     /// Whether a phone is taking an image: its status changes often, and need not be written at once.
     pub fn is_upgrading(&self, key: &Key) -> bool {
         self.phones.get(key).is_some_and(|phone| phone.track.now().transfer.is_some())
