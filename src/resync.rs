@@ -12,7 +12,7 @@ use crate::provision::resync::{Order, Problem, Way};
 /// Tells one phone; why it could not be told.
 pub async fn tell(order: &Order) -> Result<(), Problem> {
     match &order.way {
-        Way::Notify { port, line } => notify::notify((order.address, *port).into(), line.as_deref()).await,
+        Way::Notify { port, lines } => notify::notify((order.address, *port).into(), lines).await,
         Way::Telnet { password } => telnet::reset((order.address, telnet::PORT).into(), &password.0).await,
     }
 }

@@ -101,6 +101,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         shown: String::new(),
         told,
     };
+    shell.fleet.tick(Timestamp::now());
     shell.load().context("the manifests cannot be served")?;
     let server = Server::start(&config, library, reporter, Arc::new(Metrics::default()))?;
     eprintln!("serving on {} (UDP)", server.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));

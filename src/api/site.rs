@@ -120,8 +120,9 @@ pub struct SiteFirmware {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Rollout {
-    /// The most phones that are told of the image and do not run it yet. A phone that fails three times, or tells nothing for
-    /// half an hour, no longer counts until it tries again. Default: no limit.
+    /// The most phones that are told of the image and do not run it yet. A phone that has not read of it within half an hour has
+    /// another turn after the others; one that failed three times, or began and tells nothing for half an hour, no longer counts
+    /// until it tries again. Default: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10000))]
     pub max_updating: Option<i64>,

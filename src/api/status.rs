@@ -75,13 +75,16 @@ pub struct PhoneFirmwareStatus {
     /// The image that the phone should run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
-    /// The image that the phone was seen to run; absent until it was seen. The message says how, while it is the target.
+    /// The image that the phone was seen to run; absent until it was seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub running: Option<String>,
+    /// What was seen that tells so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running_seen: Option<String>,
     /// How far it is. Unmanaged: no image is wanted. Pending: not every TFTP pod holds the image. Waiting: held back by the
     /// site's rollout. Staged: the phone is told of it when it restarts. Offered: it read a configuration that names it.
     /// Downloading: it takes the image's files. Installing: it took all of them. Current: it runs the image. Failed: it did
-    /// not take all of a file; left as soon as it tries again.
+    /// not take all of a file, or was not seen to run what it took; left as soon as it tries again.
     pub stage: Stage,
     /// The file that it takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -95,7 +98,7 @@ pub struct PhoneFirmwareStatus {
     /// The same in percent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub percent: Option<i64>,
-    /// How often it did not take a file whole, since it last ran what it should.
+    /// How often it failed since it last ran what it should.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failures: Option<i64>,
     /// What was seen, or what is wrong.
@@ -131,7 +134,7 @@ pub enum Stage {
     Installing,
     /// It runs the image.
     Current,
-    /// It did not take all of a file.
+    /// It did not take all of a file, or was not seen to run what it took.
     Failed,
 }
 

@@ -62,23 +62,32 @@ pub fn news(before: &[Condition], after: &[Condition]) -> Vec<News> {
     all
 }
 
-/// What a person should notice of a phone's firmware. One upgrade makes two of them: that it began, and how it ended.
-pub fn firmware_news(before: Option<&PhoneFirmwareStatus>, after: Option<&PhoneFirmwareStatus>) -> Option<News> {
+/// What a person should notice of a phone's firmware; `took` if the phone is known to have taken an image before it ran what it
+/// runs. One upgrade makes two of them: that it began, and how it ended.
+pub fn firmware_news(
+    before: Option<&PhoneFirmwareStatus>,
+    after: Option<&PhoneFirmwareStatus>,
+    took: bool,
+) -> Option<News> {
     let after = after?;
     let target = after.target.as_deref()?;
     let was = before.map(|before| before.stage).unwrap_or_default();
     let failures = |status: Option<&PhoneFirmwareStatus>| status.and_then(|status| status.failures).unwrap_or(0);
+    let ran = before.and_then(|before| before.running.as_deref());
     let how = after.message.as_deref().unwrap_or_default();
     let news = |warning, reason: &str, note| Some(News { warning, reason: reason.to_owned(), note });
     match after.stage {
-        Stage::Downloading if !matches!(was, Stage::Downloading | Stage::Failed) => {
-            news(false, "UpgradeStarted", format!("the phone takes {target}"))
-        }
-        Stage::Current if before.and_then(|before| before.running.as_deref()) != Some(target) => {
+        // What a phone is seen for the first time to run is no upgrade.
+        Stage::Current if ran != Some(target) && (ran.is_some() || took) => {
             news(false, "Upgraded", format!("the phone runs {target}: {how}"))
         }
-        Stage::Failed if was != Stage::Failed || failures(before) < failures(Some(after)) => {
+        Stage::Current => None,
+        // It may fail and begin again between two writes.
+        stage if failures(before) < failures(Some(after)) || (stage == Stage::Failed && was != Stage::Failed) => {
             news(true, "UpgradeFailed", format!("the phone does not run {target}: {how}"))
+        }
+        Stage::Downloading if !matches!(was, Stage::Downloading | Stage::Installing | Stage::Failed) => {
+            news(false, "UpgradeStarted", format!("the phone takes {target}"))
         }
         _ => None,
     }
@@ -144,9 +153,25 @@ mod tests {
             status(Stage::Current, Some("P0S3-07-4-00"), None),
             status(Stage::Current, Some("P0S3-07-4-00"), None),
         ];
-        let told: Vec<String> =
-            story.windows(2).filter_map(|two| firmware_news(Some(&two[0]), Some(&two[1]))).map(|n| n.reason).collect();
+        let told: Vec<String> = story
+            .windows(2)
+            .filter_map(|two| firmware_news(Some(&two[0]), Some(&two[1]), true))
+            .map(|n| n.reason)
+            .collect();
         assert_eq!(told, ["UpgradeStarted", "UpgradeFailed", "UpgradeFailed", "Upgraded"]);
+        let told = |before: &PhoneFirmwareStatus, after: &PhoneFirmwareStatus, took| {
+            firmware_news(Some(before), Some(after), took).map(|news| news.reason)
+        };
+        let again = status(Stage::Downloading, None, Some(1));
+        assert_eq!(
+            told(&status(Stage::Installing, None, None), &again, false).as_deref(),
+            Some("UpgradeFailed"),
+            "it does not keep the image, and takes it again"
+        );
+        assert_eq!(told(&status(Stage::Installing, None, Some(1)), &again, false), None);
+        let runs = status(Stage::Current, Some("P0S3-07-4-00"), None);
+        assert_eq!(told(&status(Stage::Staged, None, None), &runs, false), None, "it was only seen for the first time");
+        assert_eq!(told(&status(Stage::Staged, None, None), &runs, true).as_deref(), Some("Upgraded"));
     }
 
     #[test]

@@ -36,13 +36,20 @@ struct State<K> {
     /// Things in work, and when to look at them again if they became due meanwhile.
     running: HashMap<K, Option<Instant>>,
     failures: HashMap<K, u32>,
+    /// When the last of those that wait for their turn has it.
+    turn: Option<Instant>,
 }
 
 impl<K: Clone + Eq + Hash + Ord> Queue<K> {
     /// An empty queue.
     pub fn new() -> Queue<K> {
-        let state =
-            State { due: BTreeSet::new(), at: HashMap::new(), running: HashMap::new(), failures: HashMap::new() };
+        let state = State {
+            due: BTreeSet::new(),
+            at: HashMap::new(),
+            running: HashMap::new(),
+            failures: HashMap::new(),
+            turn: None,
+        };
         Queue { state: Mutex::new(state), changed: Notify::new() }
     }
 
@@ -60,6 +67,27 @@ impl<K: Clone + Eq + Hash + Ord> Queue<K> {
             Some(again) => *again = Some(again.map_or(at, |then| then.min(at))),
             None => {
                 state.schedule(key, at);
+                drop(state);
+                self.changed.notify_one();
+            }
+        }
+    }
+
+    /// Makes a thing due when it has its turn: turns are that far apart, and none comes before the delay. A thing that waits for
+    /// its turn keeps it, however often it is added meanwhile.
+    pub fn add_in_turn(&self, key: K, apart: Duration, delay: Duration) {
+        let mut state = self.state();
+        let soonest = Instant::now() + delay;
+        let turn = state.turn.map_or(soonest, |last| (last + apart).max(soonest));
+        let waits = state.running.get(&key).copied().flatten().or_else(|| state.at.get(&key).copied());
+        if waits.is_some_and(|at| at <= turn) {
+            return;
+        }
+        state.turn = Some(turn);
+        match state.running.get_mut(&key) {
+            Some(again) => *again = Some(turn),
+            None => {
+                state.schedule(key, turn);
                 drop(state);
                 self.changed.notify_one();
             }
@@ -199,6 +227,31 @@ mod tests {
         let began = Instant::now();
         assert_eq!(queue.next().await, "a");
         assert_eq!(began.elapsed().as_secs(), 1, "a success forgets the failures before it");
+    }
+
+    /// A thousand phones upgrade at once, and each tells of it ten times a second: they are written one after the other, each as
+    /// often as all the others, and none is forgotten.
+    #[tokio::test(start_paused = true)]
+    async fn a_thousand_things_have_their_turns_however_often_they_are_added() {
+        let (apart, delay) = (Duration::from_millis(25), Duration::from_millis(1500));
+        let queue = Queue::new();
+        let began = Instant::now();
+        let mut written: Vec<(Duration, u32)> = Vec::new();
+        for _ in 0..600 {
+            (0..1000).for_each(|phone| queue.add_in_turn(phone, apart, delay));
+            let until = Instant::now() + Duration::from_millis(100);
+            while let Ok(phone) = tokio::time::timeout_at(until, queue.next()).await {
+                written.push((began.elapsed(), phone));
+                queue.finish(phone, Outcome::Done);
+            }
+        }
+        assert!(written.windows(40).all(|some| some[39].0 - some[0].0 >= Duration::from_millis(950)), "40 a second");
+        let times = |phone: u32| written.iter().filter(|(_, one)| *one == phone).count();
+        let (least, most) = ((0..1000).map(times).min().unwrap(), (0..1000).map(times).max().unwrap());
+        assert!(least >= 2 && most <= least + 1, "in a minute each was written {least} to {most} times");
+        // A thing with another reason to be looked at does not wait for its turn.
+        queue.add(7, Duration::ZERO);
+        assert_eq!(queue.next().await, 7);
     }
 
     #[tokio::test(start_paused = true)]

@@ -36,7 +36,10 @@ pub async fn run(client: Client, options: Options) -> anyhow::Result<()> {
 
 async fn start(ctx: Arc<Context>, began: Instant) {
     tracing::info!("asking the API server what there is");
-    ctx.ask(|fleet| fleet.hold_fetches());
+    ctx.ask(|fleet| {
+        fleet.tick(jiff::Timestamp::now());
+        fleet.hold_fetches();
+    });
     let mut told = watch::start(&ctx);
     // The channel ends when every watch has let go of its end.
     let all_told = async { while told.recv().await.is_some() {} };

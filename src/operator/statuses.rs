@@ -35,9 +35,10 @@ pub async fn write_phone(ctx: &Context, key: &Key) -> Result<Outcome, Error> {
     ctx.tell(|fleet| fleet.note_phone_status(key, written.status.unwrap_or_default(), version));
     if let Some(uid) = written.metadata.uid {
         let mut news = events::news(&before.conditions, &after.conditions);
-        let upgrade = events::firmware_news(before.firmware.as_ref(), after.firmware.as_ref());
+        let lasted = ctx.ask(|fleet| fleet.upgrade_lasted(key));
+        let upgrade = events::firmware_news(before.firmware.as_ref(), after.firmware.as_ref(), lasted.is_some());
         if upgrade.as_ref().is_some_and(|news| news.reason == "Upgraded")
-            && let Some(seconds) = ctx.ask(|fleet| fleet.upgrade_lasted(key))
+            && let Some(seconds) = lasted
         {
             ctx.metrics.upgrades.observe(seconds as f64);
         }

@@ -1,8 +1,9 @@
 //! Whether a firmware image is there, whole, under the names that phones ask for.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use crate::phone::image::{self, Image};
+use crate::phone::image::{self, Image, Protocol};
 
 use super::digest::Digest;
 
@@ -55,28 +56,63 @@ pub fn sizes(name: &str, inventory: &Inventory) -> Vec<(String, u64)> {
     files_of(name, inventory).into_iter().map(|file| (file.clone(), size(&file))).collect()
 }
 
+/// Something that keeps an image from being whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The file that should be there.
+    pub file: String,
+    /// The file that is there: that one, or one of nearly the same name.
+    pub found: Option<String>,
+    /// What is wrong with it, and what to do.
+    pub what: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.file, self.what)
+    }
+}
+
 /// What keeps an image from being whole; nothing if it is.
-pub fn problems(name: &str, inventory: &Inventory, checksums: &BTreeMap<String, String>) -> Vec<String> {
+pub fn problems(name: &str, inventory: &Inventory, checksums: &BTreeMap<String, String>) -> Vec<Problem> {
     let mut problems = Vec::new();
     for file in files_of(name, inventory) {
-        match inventory.get(&file) {
-            None => problems.push(match near_miss(&file, inventory) {
-                Some(near) => format!("{file} is missing; there is {near}: rename the key"),
-                None => format!("{file} is missing"),
-            }),
-            Some(found) if found.size == 0 => problems.push(format!("{file} is empty")),
-            Some(found) if image::implausible(found.first).is_some() => {
-                problems.push(format!("{file} {}", image::implausible(found.first).unwrap_or_default()));
-            }
-            Some(found) => match checksums.get(&file) {
-                Some(expected) if Digest::from_hex(expected) != Some(found.digest) => {
-                    problems.push(format!("{file} has the SHA-256 {}, not {expected} as in checksums", found.digest));
-                }
-                _ => {}
+        let (found, what) = match inventory.get(&file) {
+            None => match near_miss(&file, inventory) {
+                Some(near) => (Some(near.to_owned()), format!("is missing; there is {near}: rename it")),
+                None => (None, "is missing".to_owned()),
             },
-        }
+            Some(held) => match wrong(name, &file, held, checksums) {
+                Some(what) => (Some(file.clone()), what),
+                None => continue,
+            },
+        };
+        problems.push(Problem { file, found, what });
     }
     problems
+}
+
+/// What is wrong with a file that is there.
+fn wrong(image: &str, file: &str, held: &FirmwareFile, checksums: &BTreeMap<String, String>) -> Option<String> {
+    if held.size == 0 {
+        return Some("is empty".to_owned());
+    }
+    if let Some(expected) = checksums.get(file).filter(|expected| Digest::from_hex(expected) != Some(held.digest)) {
+        return Some(format!("has the SHA-256 {}, not {expected} as in checksums", held.digest));
+    }
+    if let Some(what) = image::implausible(held.first) {
+        return Some(what.to_owned());
+    }
+    let application = format!("{image}.sb2");
+    let sip = Image::parse(image).is_some_and(|image| image.protocol == Protocol::Sip);
+    if file.ends_with(".loads") && held.parts.is_empty() {
+        return Some("names no parts of an image: is it cut off, or another file?".to_owned());
+    }
+    if file.ends_with(".loads") && sip && !held.parts.contains(&application) {
+        let parts = held.parts.join(", ");
+        return Some(format!("names {parts} and not {application}: is it that of another image, renamed?"));
+    }
+    None
 }
 
 /// A file whose name differs only by case, by the letter O for a zero, or by a zero too many or too few, as in 8-6 and 08-6.
@@ -97,6 +133,10 @@ pub fn bootstrap(target: &str) -> String {
 mod tests {
     use super::*;
 
+    fn said(name: &str, held: &Inventory, checksums: &BTreeMap<String, String>) -> Vec<String> {
+        problems(name, held, checksums).iter().map(ToString::to_string).collect()
+    }
+
     fn inventory(files: &[(&str, &[u8])]) -> Inventory {
         files.iter().map(|(name, bytes)| ((*name).to_owned(), FirmwareFile::new(name, bytes))).collect()
     }
@@ -104,8 +144,8 @@ mod tests {
     #[test]
     fn an_image_before_7_is_one_file() {
         let held = inventory(&[("P0S3-06-3-00.bin", b"x")]);
-        assert_eq!(problems("P0S3-06-3-00", &held, &BTreeMap::new()), Vec::<String>::new());
-        assert_eq!(problems("P0S30202", &held, &BTreeMap::new()), ["P0S30202.bin is missing"]);
+        assert_eq!(said("P0S3-06-3-00", &held, &BTreeMap::new()), Vec::<String>::new());
+        assert_eq!(said("P0S30202", &held, &BTreeMap::new()), ["P0S30202.bin is missing"]);
     }
 
     #[test]
@@ -113,7 +153,7 @@ mod tests {
         let loads =
             b"\x01\x00\x02sig\x00\xffP0S3-8-12-00.loads\nP003-8-12-00.sbn\nP0S3-8-12-00.sb2\nLA_VERSION=PAS30830\n";
         let mut held = inventory(&[("P0S3-8-12-00.loads", loads), ("P003-8-12-00.sbn", b"a")]);
-        assert_eq!(problems("P0S3-8-12-00", &held, &BTreeMap::new()), ["P0S3-8-12-00.sb2 is missing"]);
+        assert_eq!(said("P0S3-8-12-00", &held, &BTreeMap::new()), ["P0S3-8-12-00.sb2 is missing"]);
         held.insert("P0S3-8-12-00.sb2".into(), FirmwareFile::new("P0S3-8-12-00.sb2", b"b"));
         assert!(problems("P0S3-8-12-00", &held, &BTreeMap::new()).is_empty());
     }
@@ -122,19 +162,44 @@ mod tests {
     fn near_misses_and_wrong_checksums_are_named() {
         let held = inventory(&[("POS3-06-3-00.bin", b"x"), ("P0S30202.bin", b"y")]);
         assert_eq!(
-            problems("P0S3-06-3-00", &held, &BTreeMap::new()),
-            ["P0S3-06-3-00.bin is missing; there is POS3-06-3-00.bin: rename the key"]
+            said("P0S3-06-3-00", &held, &BTreeMap::new()),
+            ["P0S3-06-3-00.bin is missing; there is POS3-06-3-00.bin: rename it"]
         );
         let held = inventory(&[("P0S3-8-6-00.bin", b"x"), ("P0S30202.bin", b"<!DOCTYPE html>")]);
-        assert!(problems("P0S3-08-6-00", &held, &BTreeMap::new())[0].contains("P0S3-08-6-00.loads is missing"));
+        assert!(said("P0S3-08-6-00", &held, &BTreeMap::new())[0].contains("P0S3-08-6-00.loads is missing"));
         assert_eq!(near_miss("P0S3-08-6-00.bin", &held), Some("P0S3-8-6-00.bin"));
         assert_eq!(
-            problems("P0S30202", &held, &BTreeMap::new()),
+            said("P0S30202", &held, &BTreeMap::new()),
             ["P0S30202.bin is a web page, not firmware: was it an error that was saved?"]
         );
         let held = inventory(&[("P0S30202.bin", b"y")]);
         let checksums = BTreeMap::from([("P0S30202.bin".to_owned(), "0".repeat(64))]);
-        assert!(problems("P0S30202", &held, &checksums)[0].contains("as in checksums"));
+        assert!(said("P0S30202", &held, &checksums)[0].contains("as in checksums"));
+    }
+
+    #[test]
+    fn names_that_are_almost_right_are_found() {
+        for near in ["POS3-08-6-00.SB2", "p0s3-08-6-00.sb2", "P0S3-8-6-00.sb2", "P0S3-08-6-0.sb2", "PoS3-08-06-00.sb2"]
+        {
+            assert_eq!(near_miss("P0S3-08-6-00.sb2", &inventory(&[(near, b"x")])), Some(near));
+        }
+        assert_eq!(near_miss("P0S3-08-6-00.sb2", &inventory(&[("P0S3-08-7-00.sb2", b"x")])), None);
+    }
+
+    #[test]
+    fn a_loads_file_that_is_cut_off_or_of_another_image_is_named() {
+        let other = b"\x01sig\nP003-08-11-00.sbn\nP0S3-08-11-00.sb2\n";
+        for (bytes, words) in [(&b"\x01sig"[..], "names no parts"), (other, "and not P0S3-8-12-00.sb2")] {
+            let files: [(&str, &[u8]); 5] = [
+                ("P0S3-8-12-00.loads", bytes),
+                ("P003-8-12-00.sbn", b"a"),
+                ("P0S3-8-12-00.sb2", b"b"),
+                ("P003-08-11-00.sbn", b"a"),
+                ("P0S3-08-11-00.sb2", b"b"),
+            ];
+            let said = said("P0S3-8-12-00", &inventory(&files), &BTreeMap::new());
+            assert!(said.len() == 1 && said[0].contains(words), "{said:?}");
+        }
     }
 
     #[test]

@@ -21,7 +21,6 @@ use jiff::Timestamp;
 use crate::api::{PhoneSiteSpec, PhoneSiteStatus, SecretKey, SipPhoneSpec, SipPhoneStatus, Stage};
 use crate::phone::Mac;
 
-use super::Key;
 use super::claims::Claims;
 use super::diagnostic::Diagnostic;
 use super::digest::{Digest, HashKey};
@@ -33,6 +32,7 @@ use super::shards::{Content, Shards, Slot};
 use super::site::SitePlan;
 use super::upgrade::Track;
 use super::values::SecretError;
+use super::{File, Key};
 
 /// What an object's metadata say that matters here.
 #[derive(Clone, Debug)]
@@ -111,6 +111,10 @@ struct Site {
     images: BTreeMap<String, usize>,
     /// The images that every pod holds whole.
     staged: BTreeSet<String>,
+    /// The images that files may go on naming: every pod held them, and a pod that was started since does not yet.
+    kept: BTreeSet<String>,
+    /// Since when no pod holds an image that files may go on naming.
+    lost: BTreeMap<String, Timestamp>,
     /// The files of each image that phones want, with their sizes.
     parts: BTreeMap<String, Vec<(String, u64)>>,
     callers: Callers,
@@ -149,6 +153,14 @@ struct Phone {
     told: Option<String>,
     /// When it was told of it; nothing before its files were looked at.
     told_at: Option<Timestamp>,
+    /// What its files named before that.
+    told_before: Option<String>,
+    /// Whether it had its turn in a rollout, and does not run the image yet.
+    on_turn: bool,
+    /// When the word was taken back because it did not read of it.
+    withdrawn: Option<Timestamp>,
+    /// How often it had failed before it was told of it.
+    failed_before: u32,
     tally: Tally<bool>,
     /// The stage of its firmware, as it was counted last.
     stage: Option<Stage>,
@@ -157,6 +169,8 @@ struct Phone {
     track: Track,
     /// What is known of telling it to fetch a change.
     telling: Telling,
+    /// The site and the file of its own that it runs: what it can be told by, until it has fetched a change.
+    runs: Option<(Arc<SitePlan>, File)>,
     status: Known<SipPhoneStatus>,
 }
 

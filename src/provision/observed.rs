@@ -24,6 +24,8 @@ pub struct Fetch {
     pub missing: bool,
     /// Who asked.
     pub address: IpAddr,
+    /// From which port: each of a phone's transfers has its own.
+    pub port: u16,
     /// When the request ended, or when this was told of it.
     pub time: Timestamp,
     /// How many bytes were acknowledged.
@@ -42,6 +44,7 @@ impl From<&Record> for Fetch {
             taken: record.digest.as_deref().filter(|_| complete).and_then(Digest::from_hex),
             missing: record.outcome == Outcome::NotFound,
             address: record.peer.ip().to_canonical(),
+            port: record.peer.port(),
             time: record.time,
             sent: record.acknowledged,
             total: record.size,
@@ -63,14 +66,33 @@ impl From<&Record> for Fetch {
 /// for a file of their own do.
 #[derive(Debug, Default)]
 pub struct Callers {
-    by_address: HashMap<IpAddr, Vec<Key>>,
+    /// The phones at each address and when each was heard last; the one that was heard last is the last.
+    by_address: HashMap<IpAddr, Vec<(Key, Timestamp)>>,
     by_phone: HashMap<Key, IpAddr>,
+    /// Whose the transfers are that go on.
+    transfers: HashMap<(IpAddr, u16), (Key, Timestamp)>,
     /// What was asked from addresses that no phone is known to have, for a while.
     early: HashMap<IpAddr, Vec<(Timestamp, upgrade::Seen)>>,
 }
 
 /// How many requests of one unknown address are kept, of how many addresses, and for how many seconds.
 const EARLY: (usize, usize, i64) = (16, 2_000, 120);
+/// For how many seconds after a phone named itself a request from its address may be its own although another one named itself
+/// there, too.
+const ABOUT: i64 = 120;
+/// How many transfers that go on are remembered.
+const MAX_TRANSFERS: usize = 20_000;
+
+/// Who asked for a file whose name does not tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// This phone.
+    Of(Key),
+    /// One of these, behind one address.
+    OneOf(Vec<Key>),
+    /// No phone is known to have the address.
+    Nobody,
+}
 
 impl Callers {
     /// A phone asked for a file of its own. What was asked from there before was asked by it.
@@ -80,17 +102,45 @@ impl Callers {
             self.by_phone.insert(phone.clone(), address);
         }
         let here = self.by_address.entry(address).or_default();
-        if here.last() != Some(phone) {
-            here.retain(|other| other != phone);
-            here.push(phone.clone());
+        match here.last_mut() {
+            Some((last, at)) if last == phone => *at = time.max(*at),
+            _ => {
+                here.retain(|(other, _)| other != phone);
+                here.push((phone.clone(), time));
+            }
         }
         let early = self.early.remove(&address).unwrap_or_default();
         early.into_iter().filter(|(at, _)| time.as_second() - at.as_second() <= EARLY.2).collect()
     }
 
-    /// The phone that was last heard from an address. Behind address translation there are several.
-    pub fn at(&self, address: IpAddr) -> Option<&Key> {
-        self.by_address.get(&address)?.last()
+    /// Whose a request is, by its address and port; `goes_on` if there is more to come of it. Behind address translation
+    /// several phones may boot at one time: then only a transfer that began before is told apart from the others'.
+    pub fn whose(&mut self, address: IpAddr, port: u16, time: Timestamp, goes_on: bool) -> Whose {
+        let apart = |at: &Timestamp| time.as_second() - at.as_second();
+        let known = self.transfers.get(&(address, port)).filter(|(_, at)| apart(at).abs() <= ABOUT);
+        let known_before = known.is_some();
+        let key = match known {
+            Some((key, _)) => key.clone(),
+            None => {
+                let Some(here) = self.by_address.get(&address) else { return Whose::Nobody };
+                let lately: Vec<&Key> = here.iter().filter(|(_, at)| apart(at) <= ABOUT).map(|(key, _)| key).collect();
+                match (lately.as_slice(), here.last()) {
+                    ([_, _, ..], _) => return Whose::OneOf(lately.into_iter().cloned().collect()),
+                    ([key], _) => (*key).clone(),
+                    ([], Some((key, _))) => key.clone(),
+                    ([], None) => return Whose::Nobody,
+                }
+            }
+        };
+        if !goes_on {
+            self.transfers.remove(&(address, port));
+        } else if self.transfers.len() < MAX_TRANSFERS || known_before {
+            self.transfers.insert((address, port), (key.clone(), time));
+        } else {
+            // Those of pods that are gone never end.
+            self.transfers.retain(|_, (_, at)| apart(at) <= ABOUT);
+        }
+        Whose::Of(key)
     }
 
     /// Somebody asked for a file of all phones from an address that no phone is known to have.
@@ -112,7 +162,7 @@ impl Callers {
     pub fn forget(&mut self, phone: &Key) {
         let Some(address) = self.by_phone.remove(phone) else { return };
         if let Some(here) = self.by_address.get_mut(&address) {
-            here.retain(|other| other != phone);
+            here.retain(|(other, _)| other != phone);
             if here.is_empty() {
                 self.by_address.remove(&address);
             }

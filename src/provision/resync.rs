@@ -41,8 +41,8 @@ pub enum Way {
     Notify {
         /// The phone's SIP port.
         port: u16,
-        /// The name of its first line, if it has one.
-        line: Option<String>,
+        /// The names of its lines.
+        lines: Vec<String>,
     },
     /// Telnet.
     Telnet {

@@ -57,9 +57,9 @@ pub struct SitePlan {
 }
 
 impl SitePlan {
-    /// The digest of `SIPDefault.cnf`.
-    pub fn common(&self) -> Option<Digest> {
-        self.files.iter().find(|f| f.name == boot::SIP_DEFAULT).map(|f| f.digest)
+    /// `SIPDefault.cnf`.
+    pub fn common(&self) -> Option<&File> {
+        self.files.iter().find(|file| file.name == boot::SIP_DEFAULT)
     }
 }
 

@@ -42,14 +42,25 @@ pub enum Seen {
         end: Option<Result<(), String>>,
     },
     /// SIPDefault.cnf: the application reads its configuration.
-    Common,
-    /// The phone's own file; the image that the configuration names, if that is known.
-    Own {
-        /// The image.
-        named: Option<String>,
-    },
+    Common(Named),
+    /// The phone's own file, which has the last word.
+    Own(Named),
     /// The ring list or the dial plan: the application has read its configuration and goes on with what it runs.
     Goes,
+    /// One of several phones behind one address asked for something of an image: it may have been this one.
+    Unclear,
+}
+
+/// The image that a file names which a phone read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Named {
+    /// The file is none of those that are known, for instance an older one.
+    #[default]
+    Unknown,
+    /// It names none.
+    Nothing,
+    /// It names this one.
+    Image(String),
 }
 
 /// An image that a phone was seen to run, and how that was seen.
@@ -70,6 +81,16 @@ pub struct Transfer {
     pub sent: u64,
     /// All bytes of the file.
     pub total: u64,
+    /// Whether both figures are those of all files of the image, as a status tells them.
+    pub of_all: bool,
+}
+
+impl Transfer {
+    fn stood(&self) -> String {
+        let Transfer { file, sent, total, of_all } = self;
+        let what = if *of_all { format!("the image, on its way with {file}") } else { file.clone() };
+        format!("{sent} of {total} bytes of {what}")
+    }
 }
 
 /// What is known of a phone's firmware.
@@ -83,12 +104,16 @@ pub struct Upgrade {
     pub transfer: Option<Transfer>,
     /// Parts that it took whole, until it runs them.
     pub taken: BTreeSet<String>,
+    /// When it took one of them last.
+    pub took: Option<Timestamp>,
     /// When it took the last part.
     pub took_all: Option<Timestamp>,
-    /// How often a part was not taken whole since it last ran what it should.
+    /// How often it failed since it last ran what it should.
     pub failures: u32,
-    /// Why the last part was not taken, until it tries again.
+    /// Why it failed, until it tries again.
     pub failure: Option<String>,
+    /// Why it failed last, until it runs what it should.
+    pub failed_before: Option<String>,
     /// When it last told anything.
     pub last: Option<Timestamp>,
     /// When it began to take the first part.
@@ -105,21 +130,44 @@ struct Boot {
     began: Timestamp,
     /// The image whose `.loads` file it took.
     loads: Option<String>,
-    /// Whether it asked for parts, and whether all were taken whole.
+    /// Whether it asked for parts.
     asked: bool,
-    whole: bool,
-    /// The configuration that it read.
-    own: Option<Option<String>>,
+    /// The parts that it did not take whole.
+    failed: BTreeSet<String>,
+    /// Whether it may have asked for more than is known.
+    unclear: bool,
+    /// The parts that it took whole.
+    took: BTreeSet<String>,
+    /// What SIPDefault.cnf names.
+    common: Named,
+    /// What its configuration names, once it read all of it.
+    names: Option<Named>,
 }
 
 impl Boot {
     fn new(legacy: bool, began: Timestamp) -> Boot {
-        Boot { legacy, began, loads: None, asked: false, whole: true, own: None }
+        Boot {
+            legacy,
+            began,
+            loads: None,
+            asked: false,
+            failed: BTreeSet::new(),
+            unclear: false,
+            took: BTreeSet::new(),
+            common: Named::Unknown,
+            names: None,
+        }
     }
 }
 
 /// Requests repeated within this many seconds are one.
 const REPEATED: i64 = 3;
+/// A phone that takes a file says something at least this often, in seconds; the pod that served it may be gone with all that
+/// it knew.
+const STALE: i64 = 120;
+/// A phone that took a part of an image should be seen again, for the next one or running it, within so many seconds: the
+/// longest that a restart was seen to take is 55.
+const BACK_WITHIN: i64 = 600;
 
 impl Upgrade {
     /// What a status said before a restart.
@@ -127,7 +175,7 @@ impl Upgrade {
         let Some(status) = status else { return Upgrade::default() };
         let since: Option<Timestamp> = status.since.as_deref().and_then(|since| since.parse().ok());
         let message = status.message.clone().unwrap_or_default();
-        let how = if status.stage == Stage::Current { message.clone() } else { "it was seen before".to_owned() };
+        let how = status.running_seen.clone().unwrap_or_else(|| "it was seen before".to_owned());
         let mut upgrade = Upgrade {
             running: status.running.clone().map(|image| Running { image, how }),
             failures: status.failures.and_then(|failures| u32::try_from(failures).ok()).unwrap_or(0),
@@ -137,34 +185,79 @@ impl Upgrade {
         let target = status.target.clone().unwrap_or_default();
         match status.stage {
             Stage::Offered => upgrade.named = Some(target),
-            Stage::Failed => upgrade.failure = Some(message),
-            Stage::Downloading => {
-                let number = |number: Option<i64>| number.and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
-                let (sent, total) = (number(status.bytes_sent), number(status.bytes_total));
-                upgrade.transfer = status.file.clone().map(|file| Transfer { file, sent, total });
+            Stage::Failed => {
+                upgrade.failure = Some(message.clone());
+                upgrade.failed_before = Some(message);
             }
+            Stage::Downloading => match status.file.clone() {
+                Some(file) if message == stage::for_the_next(&file) => {
+                    upgrade.taken = BTreeSet::from([file]);
+                    upgrade.took = upgrade.last;
+                }
+                file => {
+                    let number = |number: Option<i64>| number.and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
+                    let (sent, total) = (number(status.bytes_sent), number(status.bytes_total));
+                    upgrade.transfer = file.map(|file| Transfer { file, sent, total, of_all: true });
+                }
+            },
             Stage::Installing => {
                 let suffix = if Image::parse(&target).is_some_and(|image| image.uses_loader()) { "sb2" } else { "bin" };
                 upgrade.taken = BTreeSet::from([format!("{target}.{suffix}")]);
-                upgrade.took_all = since;
+                (upgrade.took, upgrade.took_all) = (since, since);
             }
             _ => {}
         }
         upgrade
     }
 
+    /// Since when it is on its way, and how long it may be so in silence.
+    fn waits(&self) -> Option<(Timestamp, i64)> {
+        match (&self.transfer, self.took) {
+            (Some(_), _) => Some((self.last?, STALE)),
+            (None, took) => Some((took?, BACK_WITHIN)),
+        }
+    }
+
     /// After how many seconds there is something else to say although nothing is heard.
     pub fn due_in(&self, now: Timestamp) -> Option<i64> {
-        let (since, most) = match (&self.transfer, self.took_all) {
-            (Some(_), _) => (self.last?, stage::STALE),
-            (None, took_all) => (took_all?, stage::BACK_WITHIN),
-        };
+        let (since, most) = self.waits()?;
         let waited = now.as_second() - since.as_second();
         (waited <= most).then_some(most + 1 - waited)
     }
 
+    /// Notes a failure that shows only in that nothing was heard; whether there is one.
+    fn lapse(&mut self, now: Timestamp) -> bool {
+        let Some((since, most)) = self.waits() else { return false };
+        if now.as_second() - since.as_second() <= most {
+            return false;
+        }
+        let why = match self.transfer.take() {
+            Some(transfer) => format!("it fell silent after {}", transfer.stood()),
+            None if self.took_all.is_some() => {
+                format!("it took the image and was not seen to run it within {} minutes", BACK_WITHIN / 60)
+            }
+            None => {
+                let files = self.taken.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+                format!("it took {files} and did not come for the rest within {} minutes", BACK_WITHIN / 60)
+            }
+        };
+        self.fail(why);
+        true
+    }
+
+    /// What is known when nothing more was heard until now, if that is anything new.
+    fn lapsed(&self, now: Timestamp) -> Option<Upgrade> {
+        let (since, most) = self.waits()?;
+        (now.as_second() - since.as_second() > most).then(|| {
+            let mut lapsed = self.clone();
+            lapsed.lapse(now);
+            lapsed
+        })
+    }
+
     /// Follows one request.
     pub fn follow(&mut self, seen: &Seen, time: Timestamp) {
+        self.lapse(time);
         self.last = self.last.max(Some(time));
         match seen {
             Seen::LegacyStart => self.start(true, time),
@@ -179,16 +272,36 @@ impl Upgrade {
             Seen::Loads { image } => {
                 let boot = self.boot.get_or_insert_with(|| Boot::new(false, time));
                 boot.loads = Some(image.clone());
+                // It asks for the file because what it read names the image.
+                self.named = Some(image.clone());
             }
             Seen::Part { file, sent, total, end } => self.part(file, *sent, *total, end.as_ref(), time),
-            Seen::Common => self.application_runs(),
-            Seen::Own { named } => {
-                self.named = named.clone();
-                let boot = self.boot.get_or_insert_with(|| Boot::new(true, time));
-                boot.own = Some(named.clone());
+            Seen::Common(named) => {
+                if let Some(boot) = &mut self.boot {
+                    boot.common = named.clone();
+                }
+                self.application_runs();
+            }
+            Seen::Own(named) => {
+                // How the boot began was not seen: of such a one nothing is concluded.
+                let boot = self.boot.get_or_insert_with(|| Boot::new(false, time));
+                let names = if *named == Named::Nothing { boot.common.clone() } else { named.clone() };
+                self.named = match &names {
+                    Named::Image(image) => Some(image.clone()),
+                    _ => None,
+                };
+                boot.names = Some(names);
                 self.application_runs();
             }
             Seen::Goes => self.goes_on(),
+            Seen::Unclear => {
+                // It may have come back, or taken more: that it did not cannot be said any more.
+                self.took = None;
+                self.took_all = None;
+                if let Some(boot) = &mut self.boot {
+                    boot.unclear = true;
+                }
+            }
         }
     }
 
@@ -196,7 +309,7 @@ impl Upgrade {
         let repeated = self.boot.as_ref().is_some_and(|boot| {
             boot.legacy == legacy
                 && boot.loads.is_none()
-                && boot.own.is_none()
+                && boot.names.is_none()
                 && !boot.asked
                 && time.as_second() - boot.began.as_second() <= REPEATED
         });
@@ -204,40 +317,49 @@ impl Upgrade {
             return;
         }
         if let Some(transfer) = self.transfer.take() {
-            self.fail(format!("it restarted after {} of {} bytes of {}", transfer.sent, transfer.total, transfer.file));
+            self.fail(format!("it restarted after {}", transfer.stood()));
         }
         self.boot = Some(Boot::new(legacy, time));
     }
 
     fn part(&mut self, file: &str, sent: u64, total: u64, end: Option<&Result<(), String>>, time: Timestamp) {
-        // A report of a part that was taken since is old.
-        let old = end.is_none()
-            && (self.taken.contains(file)
-                || self.transfer.as_ref().is_some_and(|t| t.file == file && t.sent > sent && sent > 0));
+        let boot = self.boot.get_or_insert_with(|| Boot::new(file.ends_with(".bin"), time));
+        let other = self.transfer.as_ref().is_some_and(|now| now.file == file && now.sent > sent && !now.of_all);
+        let old = match end {
+            None => boot.took.contains(file),
+            Some(Ok(())) => false,
+            // The phone had begun again from another port, and the server gave up the first attempt late.
+            Some(Err(_)) => boot.took.contains(file) || other,
+        };
         if old {
             return;
         }
-        let boot = self.boot.get_or_insert_with(|| Boot::new(file.ends_with(".bin"), time));
         boot.asked = true;
+        if !boot.took.contains(file) && self.taken.remove(file) {
+            self.fail(format!("it took {file} whole, restarted, and asks for it again: it does not keep it"));
+        }
+        let Some(boot) = &mut self.boot else { return };
         match end {
             None => {
                 self.failure = None;
                 self.began.get_or_insert(time);
-                self.transfer = Some(Transfer { file: file.to_owned(), sent, total });
+                self.transfer = Some(Transfer { file: file.to_owned(), sent, total, of_all: false });
             }
             Some(Ok(())) => {
+                boot.took.insert(file.to_owned());
+                boot.failed.remove(file);
                 self.failure = None;
                 self.began.get_or_insert(time);
                 self.transfer = None;
                 self.taken.insert(file.to_owned());
+                self.took = Some(time);
                 if is_application(file) {
                     self.took_all = Some(time);
                 }
             }
             Some(Err(why)) => {
-                boot.whole = false;
+                boot.failed.insert(file.to_owned());
                 self.transfer = None;
-                self.taken.remove(file);
                 self.fail(why.clone());
             }
         }
@@ -245,37 +367,53 @@ impl Upgrade {
 
     fn fail(&mut self, why: String) {
         self.failures += 1;
+        self.failed_before = Some(why.clone());
         self.failure = Some(why);
+        self.took = None;
         self.took_all = None;
     }
 
     /// An application that was started by a loader reads its configuration.
     fn application_runs(&mut self) {
-        let Some(boot) = &self.boot else { return };
+        let Some(boot) = self.boot.as_ref().filter(|boot| !boot.unclear) else { return };
         let (Some(image), false) = (boot.loads.clone(), boot.legacy) else { return };
         let application = format!("{image}.sb2");
         if !boot.asked {
             self.runs(image, "it asked for the image's .loads file and needed none of its parts");
-        } else if boot.whole && self.taken.contains(&application) {
+        } else if boot.failed.is_empty() && self.taken.contains(&application) {
             self.runs(image, "it took the image and came back for its configuration");
         }
     }
 
     /// An application goes on without asking for another image.
     fn goes_on(&mut self) {
-        let Some(boot) = &self.boot else { return };
-        if let (true, false, Some(Some(image))) = (boot.legacy, boot.asked, boot.own.clone()) {
-            self.runs(image, "it read a configuration that names the image and did not ask for it");
+        let Some(boot) = self.boot.as_ref().filter(|boot| !boot.unclear) else { return };
+        match (boot.legacy, boot.asked, boot.names.clone()) {
+            (true, false, Some(Named::Image(image))) => {
+                self.runs(image, "it read a configuration that names the image and did not ask for it");
+            }
+            // It took a stepping stone, and is told of nothing else yet.
+            (true, false, Some(Named::Nothing)) => self.arrives(),
+            _ => {}
         }
     }
 
-    fn runs(&mut self, image: String, how: &'static str) {
+    /// It is on its way no longer.
+    fn arrives(&mut self) {
         self.taken.clear();
+        self.took = None;
         self.took_all = None;
+    }
+
+    fn runs(&mut self, image: String, how: &'static str) {
+        self.arrives();
         self.failures = 0;
         self.failure = None;
+        self.failed_before = None;
         if let (Some(began), Some(now)) = (self.began.take(), self.last) {
             self.lasted = Some(now.as_second() - began.as_second());
+        } else if self.running.as_ref().is_none_or(|running| running.image != image) {
+            self.lasted = None;
         }
         self.running = Some(Running { image, how: how.to_owned() });
     }
@@ -290,6 +428,8 @@ pub struct Track {
     now: Upgrade,
     before: Upgrade,
     recent: VecDeque<(Timestamp, Seen)>,
+    /// The parts that the status told of, if the phone was on its way then.
+    told: Option<BTreeSet<String>>,
     /// What a new operator hears again.
     again: Upgrade,
 }
@@ -297,7 +437,8 @@ pub struct Track {
 impl Track {
     /// Begins with what a status said.
     pub fn new(known: Upgrade) -> Track {
-        Track { now: known.clone(), before: known, ..Track::default() }
+        let on_its_way = known.transfer.is_some() || known.failure.is_some() || !known.taken.is_empty();
+        Track { told: on_its_way.then(|| known.taken.clone()), now: known.clone(), before: known, ..Track::default() }
     }
 
     /// What is known.
@@ -308,10 +449,14 @@ impl Track {
     /// Follows one request. One that is told late is put where it belongs; one that is told much later is passed over.
     pub fn follow(&mut self, seen: Seen, time: Timestamp) {
         if self.recent.is_empty() && self.before.last.is_some_and(|last| time <= last) {
-            // A status tells of what it led to; only how the boot began is not in there.
+            // A status tells of what it led to; only how the boot began, and all that it took, are not in there.
             self.again.follow(&seen, time);
             self.before.boot = self.again.boot.clone();
-            self.now.boot = self.again.boot.clone();
+            if let Some(told) = &self.told {
+                self.before.taken = told.union(&self.again.taken).cloned().collect();
+                self.before.began = self.again.began;
+            }
+            self.now = self.before.clone();
             return;
         }
         let newest = self.recent.back().map(|(at, _)| *at).or(self.before.last);
@@ -363,14 +508,16 @@ pub fn meaning(name: &str, sent: u64, total: u64, end: Option<Result<(), String>
     let stem = |suffix: &str| base.get(..base.len() - suffix.len()).unwrap_or_default().to_owned();
     match upper.as_str() {
         "OS79XX.TXT" => Some(Seen::LegacyStart),
-        "SIPDEFAULT.CNF" => whole.then_some(Seen::Common),
+        "SIPDEFAULT.CNF" => whole.then_some(Seen::Common(Named::Unknown)),
         "XMLDEFAULT.CNF.XML" => Some(Seen::LoaderAsks),
         "RINGLIST.DAT" => Some(Seen::Goes),
         _ if upper.starts_with("CTLSEP") => Some(Seen::LoaderStart),
         _ if upper.starts_with("SEP") && upper.ends_with(".CNF.XML") => Some(Seen::LoaderAsks),
-        _ if upper.ends_with(".LOADS") => whole.then(|| Seen::Loads { image: stem(".loads") }),
-        _ if [".BIN", ".SBN", ".SB2"].iter().any(|suffix| upper.ends_with(suffix)) => {
-            (total > 0).then(|| Seen::Part { file: base.to_owned(), sent, total, end })
+        _ if upper.ends_with(".LOADS") && whole => Some(Seen::Loads { image: stem(".loads") }),
+        _ if [".LOADS", ".BIN", ".SBN", ".SB2"].iter().any(|suffix| upper.ends_with(suffix)) => {
+            let missing = total == 0 && matches!(end, Some(Err(_)));
+            let end = if missing { Some(Err(format!("it asked for {base}, which is not there"))) } else { end };
+            (total > 0 || missing).then(|| Seen::Part { file: base.to_owned(), sent, total, end })
         }
         _ if upper.ends_with(".XML") => Some(Seen::Goes),
         _ => None,

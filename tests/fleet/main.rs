@@ -1,12 +1,14 @@
 //! The fleet in memory, without a cluster: what is rendered, who wins, what stays, what a restart finds.
 #![allow(clippy::unwrap_used)] // A test that cannot go on should stop.
 
+mod addresses;
 mod advice;
 mod edges;
 mod properties;
 #[path = "../support/reader.rs"]
 mod reader;
 mod resync;
+mod rollout;
 mod sources;
 mod upgrades;
 
@@ -90,6 +92,7 @@ fn fetch(name: &str, taken: Option<Digest>) -> Fetch {
         taken,
         missing: taken.is_none(),
         address: [10, 0, 0, 9].into(),
+        port: 50_000,
         time: Timestamp::UNIX_EPOCH,
         sent: 100,
         total: 100,

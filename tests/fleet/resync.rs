@@ -76,7 +76,7 @@ fn exactly_the_phone_that_changed_is_told_where_it_is_and_by_its_line() {
     edit(&mut fleet, 1, 2, "New");
     assert!(fleet.take_dirty().contains(&Dirty::Resync(key("hq"))));
     let (orders, _) = fleet.resync_orders(&key("hq"), at(1_010));
-    let way = Way::Notify { port: 5060, line: Some("1".to_owned()) };
+    let way = Way::Notify { port: 5060, lines: vec!["1".to_owned()] };
     assert_eq!(orders, [Order { phone: key("p1"), address: [10, 0, 1, 1].into(), way }]);
     assert_eq!(said(&mut fleet, 1, 1_010), "False Told");
     fleet.note_resync(&key("p1"), Ok(()));
@@ -257,4 +257,35 @@ fn a_new_operator_tells_nobody_who_was_just_told() {
     serve(&mut after);
     assert_eq!(after.resync_orders(&key("hq"), at(1_100)).0, []);
     assert_eq!(told(&after.resync_orders(&key("hq"), at(1_311)).0), ["p0"], "after the pause");
+}
+
+#[test]
+fn a_phone_is_told_by_what_it_runs_not_by_the_change_that_it_is_told_of() {
+    let settings = |port: u16| {
+        json!({"proxy1Address": "10.0.0.1", "telnetLevel": "Privileged", "voipControlPort": port,
+            "phonePasswordSecretRef": {"name": "s", "key": "k"}})
+    };
+    let password = |text: &'static [u8]| Some(BTreeMap::from([("k".to_owned(), Bytes::from_static(text))]));
+    for method in ["Notify", "Telnet"] {
+        let mut fleet = Fleet::new();
+        fleet.set_hash_key(&key("hq"), HashKey::new(b"k"));
+        site(&mut fleet, 1, json!({"settings": settings(5062), "resync": {"method": method}}));
+        fleet.take_dirty();
+        fleet.set_secret(&key("s"), password(b"before"));
+        phone(&mut fleet, "p0", 1, 0, plain(&mac(0), "7101"));
+        serve(&mut fleet);
+        boots(&mut fleet, 0, 1_000);
+        fleet.take_dirty();
+        // The line's name, the SIP port and the password change, all at once.
+        phone(&mut fleet, "p0", 2, 0, plain(&mac(0), "7199"));
+        site(&mut fleet, 2, json!({"settings": settings(5070), "resync": {"method": method}}));
+        fleet.set_secret(&key("s"), password(b"after"));
+        serve(&mut fleet);
+        let (orders, _) = fleet.resync_orders(&key("hq"), at(1_010));
+        let expected = match method {
+            "Notify" => Way::Notify { port: 5062, lines: vec!["7101".to_owned()] },
+            _ => Way::Telnet { password: dialtone::provision::resync::Password("before".to_owned()) },
+        };
+        assert!(orders.iter().map(|order| &order.way).eq([&expected]), "{orders:?}");
+    }
 }

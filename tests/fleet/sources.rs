@@ -1,5 +1,6 @@
 //! Firmware that only the pods see: from a volume, an image, or the web.
 
+use dialtone::provision::Infra;
 use dialtone::provision::firmware::FirmwareFile;
 
 use super::*;
@@ -41,12 +42,14 @@ fn staged(fleet: &mut Fleet) -> (String, String) {
 #[test]
 fn an_image_is_staged_when_every_pod_has_all_of_it() {
     let mut fleet = wanting(json!({"persistentVolumeClaim": {"claimName": "fw"}}));
+    fleet.set_infra(&key("hq"), Infra { wanted: 2, ..Infra::default() });
     assert_eq!(staged(&mut fleet).0, "Pending", "nobody has looked into the volume yet");
     tells(&mut fleet, "a", &FILES[..2], &[]);
     let (reason, message) = staged(&mut fleet);
     assert_eq!(reason, "Incomplete");
-    assert!(message.contains("P0S3-8-12-00.sb2 is missing"), "{message}");
+    assert!(message.contains("P0S3-8-12-00.sb2 is missing in PersistentVolumeClaim fw"), "{message}");
     tells(&mut fleet, "a", &FILES, &[]);
+    assert_eq!(staged(&mut fleet).0, "Pending", "the second pod has not told yet");
     tells(&mut fleet, "b", &FILES[..2], &[]);
     assert_eq!(staged(&mut fleet).0, "Pending", "the second pod has not all of it");
     let other: Vec<(&str, &[u8])> = FILES.iter().map(|(name, _)| (*name, &b"\x01another build"[..])).collect();

@@ -4,6 +4,9 @@ use super::*;
 use crate::api::Stage;
 use crate::provision::firmware::{files_of, problems, sizes};
 
+/// How long files go on naming an image, in seconds, after all pods were replaced by such that have not fetched it yet.
+const LINGER: i64 = 600;
+
 impl Fleet {
     /// Notes the image that a phone should run.
     pub(super) fn want_image(&mut self, key: &Key, image: Option<&str>) {
@@ -63,25 +66,50 @@ impl Fleet {
         let Some(site) = self.sites.get(key) else { return };
         let Some(plan) = site.plan.clone() else { return };
         let wanted: BTreeSet<&String> = site.images.keys().chain(plan.base.image.as_ref()).collect();
-        if wanted.is_empty() && site.staged.is_empty() {
+        if wanted.is_empty() && site.staged.is_empty() && site.kept.is_empty() {
             return;
         }
         let Some(inventory) = self.inventory(key, &plan) else { return };
-        let staged: BTreeSet<String> = wanted
-            .into_iter()
-            .filter(|image| {
-                problems(image, &inventory, &plan.checksums).is_empty() && self.is_held(site, image, &inventory)
-            })
-            .cloned()
-            .collect();
-        let parts = staged.iter().map(|image| (image.clone(), sizes(image, &inventory))).collect();
+        let whole = |image: &String| problems(image, &inventory, &plan.checksums).is_empty();
+        let staged: BTreeSet<String> =
+            wanted.into_iter().filter(|image| whole(image) && self.is_held(site, image, &inventory)).cloned().collect();
+        let mut lost = BTreeMap::new();
+        let mut kept = staged.clone();
+        for image in site.kept.difference(&staged) {
+            let by_one = || {
+                let files = files_of(image, &inventory);
+                site.pods.values().any(|held| holds(held, &files, &inventory))
+            };
+            if self.offline {
+                break;
+            } else if site.pods.is_empty() || (whole(image) && by_one()) {
+                kept.insert(image.clone());
+            } else if plan.outside && files_of(image, &inventory).iter().any(|file| !inventory.contains_key(file)) {
+                // All pods were replaced, and the new ones are still fetching.
+                let since = site.lost.get(image).copied().unwrap_or(self.clock);
+                if self.clock.as_second() - since.as_second() <= LINGER {
+                    kept.insert(image.clone());
+                    lost.insert(image.clone(), since);
+                }
+            }
+        }
+        let parts = kept.iter().map(|image| (image.clone(), sizes(image, &inventory))).collect();
+        let gone: Vec<String> = site.kept.difference(&kept).cloned().collect();
         self.mark(Dirty::SiteStatus(key.clone()));
         let Some(site) = self.sites.get_mut(key) else { return };
-        site.parts = parts;
-        if site.staged == staged {
+        (site.parts, site.lost) = (parts, lost);
+        if site.staged == staged && site.kept == kept {
             return;
         }
-        site.staged = staged;
+        (site.staged, site.kept) = (staged, kept);
+        for phone in self.by_site.get(key).into_iter().flatten() {
+            let Some(phone) = self.phones.get_mut(phone) else { continue };
+            let runs =
+                phone.track.now().running.as_ref().is_some_and(|running| Some(&running.image) == phone.told.as_ref());
+            if !runs && phone.told.as_ref().is_some_and(|told| gone.contains(told)) {
+                phone.told = None;
+            }
+        }
         self.todo_sites.insert(key.clone());
         self.todo_rolls.insert(key.clone());
         self.todo_phones.extend(self.by_site.get(key).into_iter().flatten().cloned());
@@ -95,10 +123,37 @@ impl Fleet {
             // Nobody to ask, for instance right after a start: what was true stays true.
             return site.staged.contains(image);
         }
-        files_of(image, inventory).iter().all(|file| {
-            let digest = inventory.get(file).map(|file| file.digest);
-            site.pods.values().all(|held| held.get(file).copied() == digest)
-        })
+        // A pod that has not told yet what it holds may not hold it; one that is replaced later takes no word back.
+        let all_told = site.pods.len() as i64 >= site.infra.wanted || site.staged.contains(image);
+        let files = files_of(image, inventory);
+        all_told && site.pods.values().all(|held| holds(held, &files, inventory))
+    }
+
+    /// Where a file comes from, or where all are looked for.
+    fn origin(&self, key: &Key, site: &Site, plan: &SitePlan, file: Option<&str>) -> String {
+        let holds = |held: &Inventory| file.is_none_or(|file| held.contains_key(file));
+        let maps = plan.sources.iter().filter(|name| {
+            let map = self.firmware.get(&key.sibling(*name)).and_then(Option::as_ref);
+            file.is_none() || map.is_some_and(|map| holds(map))
+        });
+        let mut found: Vec<String> = maps.map(|name| format!("ConfigMap {name}")).collect();
+        if file.is_some() && !found.is_empty() {
+            // The last one wins.
+            found.drain(..found.len() - 1);
+            return found.concat();
+        }
+        if !self.folder.is_empty() && holds(&self.folder) {
+            found.push("the firmware folder".to_owned());
+        }
+        for source in site.spec.firmware.iter().filter_map(|firmware| firmware.source.as_ref()) {
+            if source.urls.iter().any(|one| file.is_none_or(|file| one.file_name() == file)) {
+                found.push("urls".to_owned());
+            }
+            found.extend(source.image.iter().map(|image| format!("image {}", image.reference)));
+            let claim = source.persistent_volume_claim.iter();
+            found.extend(claim.map(|claim| format!("PersistentVolumeClaim {}", claim.claim_name)));
+        }
+        found.join(if file.is_some() { " or " } else { ", " })
     }
 
     /// How far an image is, and why it is not further: a reason and a message.
@@ -153,7 +208,17 @@ impl Fleet {
         if problems.is_empty() {
             (Stage::Pending, "Pending", format!("not every TFTP pod holds {image} yet"))
         } else {
-            (Stage::Pending, "Incomplete", format!("{image} is not whole: {}", problems.join("; ")))
+            let told = problems.iter().map(|problem| match &problem.found {
+                Some(found) => format!("{problem} (in {})", self.origin(key, site, plan, Some(found))),
+                None => format!("{problem} in {}", self.origin(key, site, plan, None)),
+            });
+            let told = told.collect::<Vec<_>>().join("; ");
+            (Stage::Pending, "Incomplete", format!("{image} is not whole: {told}"))
         }
     }
+}
+
+/// Whether a pod holds files as they are in the sources.
+fn holds(held: &HashMap<String, Digest>, files: &[String], inventory: &Inventory) -> bool {
+    files.iter().all(|file| held.get(file).copied() == inventory.get(file).map(|file| file.digest))
 }

@@ -1,9 +1,11 @@
 //! What TFTP pods hold, and who fetched what.
 
 use super::*;
-use crate::phone::boot;
+use crate::phone::parameter::UNPROVISIONED;
+use crate::phone::{boot, cnf};
 use crate::provision::firmware::FirmwareFile;
-use crate::provision::upgrade;
+use crate::provision::observed::Whose;
+use crate::provision::upgrade::{self, Named};
 
 impl Fleet {
     /// A pod told what it holds: everything if `complete`, otherwise what changed. False if nothing can be made of it: of a
@@ -188,6 +190,9 @@ impl Fleet {
     fn follow(&mut self, site_key: &Key, fetch: &Fetch) {
         let mut seen = upgrade::meaning(&fetch.name, fetch.sent, fetch.total, fetch.end.clone());
         let Some(site) = self.sites.get_mut(site_key) else { return };
+        if let (Some(upgrade::Seen::Common(names)), Some(digest)) = (&mut seen, fetch.taken) {
+            *names = named(site.plan.as_ref().and_then(|plan| plan.common()), digest);
+        }
         let mac = Mac::from_file_name(&fetch.name);
         let holder = mac.and_then(|mac| self.macs.holder(&(site_key.namespace.clone(), mac)));
         let own = holder.filter(|key| self.phones.get(*key).is_some_and(|phone| phone.home.as_ref() == Some(site_key)));
@@ -198,20 +203,24 @@ impl Fleet {
                 if let Some(phone) = self.phones.get_mut(&key) {
                     early.into_iter().for_each(|(time, seen)| phone.track.follow(seen, time));
                     if let (Some(digest), true) = (fetch.taken, fetch.name.to_ascii_uppercase().contains("SIP")) {
-                        seen = Some(upgrade::Seen::Own { named: named(phone, digest) });
+                        let own = phone.plan.as_ref().and_then(|plan| plan.files.first());
+                        seen = Some(upgrade::Seen::Own(named(own, digest)));
                     }
                 }
                 key
             }
             (Some(_), None) => return,
-            (None, _) => match (site.callers.at(fetch.address).cloned(), seen.take()) {
-                (_, None) => return,
-                (None, Some(seen)) => return site.callers.early(fetch.address, fetch.time, seen),
-                (Some(key), some) => {
-                    seen = some;
-                    key
+            (None, _) => {
+                let Some(anonymous) = seen.take() else { return };
+                match site.callers.whose(fetch.address, fetch.port, fetch.time, fetch.end.is_none()) {
+                    Whose::Nobody => return site.callers.early(fetch.address, fetch.time, anonymous),
+                    Whose::OneOf(keys) => return self.follow_unclear(&keys, &anonymous, fetch.time),
+                    Whose::Of(key) => {
+                        seen = Some(anonymous);
+                        key
+                    }
                 }
-            },
+            }
         };
         let (Some(phone), Some(seen)) = (self.phones.get_mut(&key), seen) else { return };
         let standing = |phone: &Phone| {
@@ -225,6 +234,19 @@ impl Fleet {
             self.todo_rolls.insert(site_key.clone());
         }
         self.mark_phone(&key);
+    }
+
+    /// One of several phones asked for something: of none of them more is concluded than what is certain.
+    fn follow_unclear(&mut self, keys: &[Key], seen: &upgrade::Seen, time: Timestamp) {
+        if matches!(seen, upgrade::Seen::Common(_) | upgrade::Seen::Goes) {
+            return;
+        }
+        for key in keys {
+            if let Some(phone) = self.phones.get_mut(key) {
+                phone.track.follow(upgrade::Seen::Unclear, time);
+                self.mark_phone(key);
+            }
+        }
     }
 
     /// Finds the `SIPDefault.cnf` that a phone took together with its own file.
@@ -243,8 +265,15 @@ fn is_firmware(name: &str) -> bool {
     [".bin", ".sbn", ".sb2", ".loads"].iter().any(|suffix| name.ends_with(suffix))
 }
 
-/// The image that the configuration names which a phone took, if it is the one that is served now.
-fn named(phone: &Phone, digest: Digest) -> Option<String> {
-    let newest = phone.plan.as_ref().and_then(|plan| plan.files.first()).is_some_and(|file| file.digest == digest);
-    phone.told.clone().filter(|_| newest)
+/// The image that a file names which a phone took, if it is the one that should be served now: pods may still have an older
+/// one.
+fn named(served: Option<&File>, taken: Digest) -> Named {
+    match served.filter(|file| file.digest == taken) {
+        None => Named::Unknown,
+        Some(file) => cnf::read(&file.bytes)
+            .effective()
+            .remove("image_version")
+            .filter(|image| !image.is_empty() && image != UNPROVISIONED)
+            .map_or(Named::Nothing, Named::Image),
+    }
 }

@@ -4,8 +4,8 @@ use super::*;
 use crate::provision::advice;
 use crate::provision::diagnostic::reason;
 use crate::provision::phone;
+use crate::provision::site::PhoneBase;
 use crate::provision::upgrade::Upgrade;
-use crate::provision::{File, site::PhoneBase};
 
 impl Fleet {
     /// A phone was made or changed.
@@ -56,9 +56,14 @@ impl Fleet {
                 image: None,
                 told: None,
                 told_at: None,
+                told_before: None,
+                on_turn: false,
+                withdrawn: None,
+                failed_before: 0,
                 tally: Tally::default(),
                 stage: None,
                 seen,
+                runs: None,
                 telling: Telling::recover(status.resync.as_ref(), is_to_be_told(&status)),
                 track: Track::new(Upgrade::recover(status.firmware.as_ref())),
                 status: Known { status, version: meta.version },

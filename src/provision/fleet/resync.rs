@@ -251,17 +251,24 @@ fn way(site: &Site, phone: &Phone, how: ResyncMethod, now: Timestamp) -> Result<
     if phone.track.now().due_in(now).is_some() {
         return Err(Problem::new("Upgrading", "the phone is taking an image and restarts by itself"));
     }
-    let files =
-        site.plan.iter().flat_map(|plan| &plan.files).filter(|file| file.name == crate::phone::boot::SIP_DEFAULT);
-    let files = files.chain(phone.plan.iter().filter_map(|plan| plan.files.first()));
+    // It still goes by what it fetched last, not by the change that it is to be told of; after a restart of the operator the
+    // change is all that is known.
+    let files = match &phone.runs {
+        Some((plan, own)) => [plan.common(), Some(own)],
+        None => {
+            let own = phone.plan.as_ref().and_then(|plan| plan.files.first());
+            [site.plan.as_ref().and_then(|plan| plan.common()), own]
+        }
+    };
     let mut values = BTreeMap::new();
-    for file in files {
+    for file in files.into_iter().flatten() {
         values.append(&mut cnf::read(&file.bytes).effective());
     }
     let value = |name: &str| values.get(name).map(String::as_str).filter(|v| !v.is_empty() && *v != "UNPROVISIONED");
     if how != ResyncMethod::Telnet {
         let port = value("voip_control_port").and_then(|port| port.parse().ok()).unwrap_or(5060);
-        return Ok((address, Way::Notify { port, line: value("line1_name").map(str::to_owned) }));
+        let lines = (1..=phone.spec.model.lines()).filter_map(|n| value(&format!("line{n}_name")));
+        return Ok((address, Way::Notify { port, lines: lines.map(str::to_owned).collect() }));
     }
     if value("telnet_level") != Some("2") {
         return Err(Problem::new(

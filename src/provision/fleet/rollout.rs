@@ -21,7 +21,7 @@ impl Site {
 }
 
 /// Where a phone is on its way to its image.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     /// It wants none, or one that is not there yet.
     None,
@@ -29,8 +29,12 @@ enum Way {
     Waits,
     /// It was told and has not read of it.
     Unread,
+    /// It was told, has not begun, and nothing was heard of it for long.
+    Unheard,
     /// It read of it, or takes it, and does not run it yet.
     Goes,
+    /// It is on its way to an image that it should run no longer.
+    Strays,
     /// It was told and keeps nobody waiting any more.
     GivenUp,
     /// It was seen to run it.
@@ -43,15 +47,19 @@ impl Fleet {
         self.clock = self.clock.max(now);
         let held = self.sites.iter().filter(|(_, site)| site.rollout().is_some()).map(|(key, _)| key.clone());
         self.todo_rolls.extend(held.collect::<Vec<_>>());
+        let lost = self.sites.iter().filter(|(_, site)| !site.lost.is_empty()).map(|(key, _)| key.clone());
+        for site in lost.collect::<Vec<_>>() {
+            self.restage(&site);
+        }
     }
 
     /// Decides what a phone's files name. Without a rollout that is its image, once every pod holds it; with one it stays what
     /// it was until it is the phone's turn.
     pub(super) fn tell(&mut self, key: &Key, site_key: &Key, base: &PhoneBase) {
         let (Some(site), Some(phone)) = (self.sites.get(site_key), self.phones.get_mut(key)) else { return };
-        let staged = phone.image.clone().filter(|image| site.staged.contains(image));
+        let kept = phone.image.clone().filter(|image| site.kept.contains(image));
         if base.rollout.is_none() {
-            phone.told = staged;
+            phone.told = kept;
             phone.told_at = Some(self.clock);
             return;
         }
@@ -66,69 +74,118 @@ impl Fleet {
     }
 
     /// Tells further phones of their image, as many as may be on their way. Phones that were told and have not read of it are
-    /// not held to it when fewer may be.
+    /// not held to it when fewer may be, or when nothing is heard of them: they have another turn after the others.
     pub(super) fn roll(&mut self, site_key: &Key) {
         let Some(site) = self.sites.get(site_key) else { return };
         let Some(rollout) = site.rollout().cloned() else { return };
-        let ways: Vec<(Key, Way)> = site.phones.iter().map(|key| (key.clone(), self.way(site, key))).collect();
-        let mut going = ways.iter().filter(|(_, way)| *way == Way::Goes).count();
-        let room = if rollout.paused { 0 } else { rollout.most().saturating_sub(going) };
-        let mut unread = 0;
-        for (key, way) in &ways {
-            if *way != Way::Unread {
-                continue;
-            }
-            unread += 1;
-            if unread > room
-                && let Some(phone) = self.phones.get_mut(key)
-            {
-                phone.told = None;
-                self.todo_phones.insert(key.clone());
+        let mut ways: Vec<(Key, Way, bool, Option<Timestamp>)> = Vec::new();
+        for key in &site.phones {
+            let Some(phone) = self.phones.get(key) else { continue };
+            let staged = phone.image.as_ref().is_some_and(|image| site.staged.contains(image));
+            ways.push((key.clone(), self.way(site, phone), staged, phone.withdrawn));
+        }
+        // Whoever was not heard of has waited least.
+        ways.sort_by_key(|(.., withdrawn)| *withdrawn);
+        let going = |way: Way| matches!(way, Way::Goes | Way::Strays);
+        let mut going = ways.iter().filter(|(_, way, ..)| going(*way)).count();
+        let mut room = if rollout.paused { 0 } else { rollout.most().saturating_sub(going) };
+        for (key, way, ..) in &ways {
+            let Some(phone) = self.phones.get_mut(key) else { continue };
+            match way {
+                Way::Unread if room > 0 => {
+                    room -= 1;
+                    going += 1;
+                }
+                Way::Unread | Way::Unheard => {
+                    if *way == Way::Unheard {
+                        phone.withdrawn = Some(self.clock);
+                    }
+                    phone.take_back();
+                    self.todo_phones.insert(key.clone());
+                }
+                // It was told of another image, which it should not run any more, and has not read of it.
+                Way::Waits if phone.on_turn => {
+                    phone.take_back();
+                    self.todo_phones.insert(key.clone());
+                }
+                _ => {}
             }
         }
-        going += unread.min(room);
-        for (key, way) in ways {
+        for (key, way, staged, _) in ways {
             let Some(phone) = self.phones.get_mut(&key) else { continue };
+            if way == Way::There {
+                (phone.on_turn, phone.told_before) = (false, None);
+            }
             let has_turn = match way {
-                Way::Waits if !rollout.paused && going < rollout.most() => {
+                Way::Waits if staged && !rollout.paused && going < rollout.most() => {
                     going += 1;
                     true
                 }
+                // It is under way as it is, and goes where it should.
+                Way::Strays => staged && !rollout.paused,
                 // It runs the image already, or is about to: that its file says so keeps it there.
                 Way::There | Way::Goes => phone.told != phone.image,
                 _ => false,
             };
             if has_turn {
-                phone.told = phone.image.clone();
+                let before = std::mem::replace(&mut phone.told, phone.image.clone());
+                if !phone.on_turn {
+                    phone.told_before = before;
+                }
+                phone.on_turn = way != Way::There;
                 phone.told_at = Some(self.clock);
+                phone.failed_before = phone.track.now().failures;
                 self.todo_phones.insert(key);
             }
         }
     }
 
-    fn way(&self, site: &Site, key: &Key) -> Way {
-        let Some(phone) = self.phones.get(key) else { return Way::None };
-        let Some(image) = phone.image.as_ref().filter(|image| site.staged.contains(*image)) else { return Way::None };
+    fn way(&self, site: &Site, phone: &Phone) -> Way {
         let upgrade = phone.track.now();
-        if upgrade.running.as_ref().is_some_and(|running| running.image == *image) && upgrade.transfer.is_none() {
-            return Way::There;
-        }
-        let part =
-            |file: &String| site.parts.get(image).is_some_and(|parts| parts.iter().any(|(part, _)| part == file));
-        let takes =
-            upgrade.transfer.as_ref().is_some_and(|transfer| part(&transfer.file)) || upgrade.taken.iter().any(part);
-        if phone.told.as_ref() != Some(image) {
-            // It may have read of the image just before the word was taken back.
-            return if takes { Way::Goes } else { Way::Waits };
-        }
+        let running = upgrade.running.as_ref().map(|running| &running.image);
+        let begun = upgrade.transfer.is_some() || !upgrade.taken.is_empty();
         let heard = upgrade.last.max(phone.told_at).unwrap_or(self.clock);
         let silent = self.clock.as_second() - heard.as_second() > SILENCE;
-        let failed = upgrade.failures >= FAILURES && upgrade.transfer.is_none();
-        if silent || failed {
+        let Some(image) = phone.image.as_ref().filter(|image| site.kept.contains(*image)) else {
+            return if begun && !silent { Way::Strays } else { Way::None };
+        };
+        if running == Some(image) && upgrade.transfer.is_none() {
+            return Way::There;
+        }
+        let reads = |image: &String| upgrade.named.as_ref() == Some(image) && running != Some(image);
+        if phone.told.as_ref() != Some(image) {
+            let part =
+                |file: &String| site.parts.get(image).is_some_and(|parts| parts.iter().any(|(part, _)| part == file));
+            let takes = upgrade.transfer.as_ref().is_some_and(|transfer| part(&transfer.file))
+                || upgrade.taken.iter().any(part);
+            return match phone.told.as_ref() {
+                // It may have read of it just before the word was taken back.
+                _ if !silent && (takes || reads(image)) => Way::Goes,
+                Some(told) if !silent && (begun || reads(told)) => Way::Strays,
+                None if !silent && begun => Way::Strays,
+                _ => Way::Waits,
+            };
+        }
+        let fails = upgrade.failures.saturating_sub(phone.failed_before);
+        let tried = begun || fails > 0;
+        if silent {
+            return if tried { Way::GivenUp } else { Way::Unheard };
+        }
+        let rests = upgrade.transfer.is_none() && upgrade.took.is_none();
+        if fails >= FAILURES && rests {
             return Way::GivenUp;
         }
-        let unread = upgrade.named.as_ref() != Some(image) && !takes && upgrade.failures == 0;
-        if unread { Way::Unread } else { Way::Goes }
+        // Whatever image it has read of and does not run, it is on its way.
+        let reads = upgrade.named.as_ref().is_some_and(|named| running != Some(named));
+        if tried || reads { Way::Goes } else { Way::Unread }
+    }
+}
+
+impl Phone {
+    /// Its files name again what they named before it had its turn.
+    fn take_back(&mut self) {
+        self.told = self.told_before.take();
+        self.on_turn = false;
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::phone::boot;
-use crate::provision::File;
 use crate::provision::lint;
 use crate::provision::site;
 
@@ -46,6 +45,8 @@ impl Fleet {
             parts: BTreeMap::new(),
             callers: Callers::default(),
             pending: BTreeSet::new(),
+            kept: status.firmware.iter().flat_map(|f| f.staged.iter().cloned()).collect(),
+            lost: BTreeMap::new(),
             staged: status.firmware.iter().flat_map(|f| f.staged.iter().cloned()).collect(),
             counts: Tally::default(),
             stages: BTreeMap::new(),
@@ -130,6 +131,7 @@ impl Fleet {
         if entry.infra != infra {
             entry.infra = infra;
             self.mark(Dirty::SiteStatus(site.clone()));
+            self.restage(site);
         }
     }
 
@@ -151,7 +153,7 @@ impl Fleet {
         let Some(entry) = self.sites.get(key) else { return };
         let mut found = Vec::new();
         let secrets = |secret: &SecretKey| self.secret_value(&key.namespace, secret);
-        let plan = site::plan(&entry.spec, &entry.staged, self.notifies(key), &secrets, &mut found);
+        let plan = site::plan(&entry.spec, &entry.kept, self.notifies(key), &secrets, &mut found);
         if let Some(plan) = &plan
             && entry.spec.config_maps().next().is_some()
             && let Some(inventory) = self.inventory(key, plan)

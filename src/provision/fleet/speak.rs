@@ -78,9 +78,15 @@ impl Fleet {
         self.phone_facts(key).is_some_and(|facts| facts.found.iter().any(Diagnostic::is_error))
     }
 
-    /// Whether a phone is taking an image: its status changes often, and need not be written at once.
+    /// Whether a phone is on its way to another image, or its status says so: a thousand may be, and their statuses are
+    /// written in turn.
     pub fn is_upgrading(&self, key: &Key) -> bool {
-        self.phones.get(key).is_some_and(|phone| phone.track.now().transfer.is_some())
+        let on_its_way =
+            |stage| matches!(stage, Stage::Offered | Stage::Downloading | Stage::Installing | Stage::Failed);
+        self.phones.get(key).is_some_and(|phone| {
+            let written = phone.status.status.firmware.as_ref().map(|firmware| firmware.stage);
+            written.into_iter().chain(phone.stage).any(on_its_way)
+        })
     }
 
     /// After how many seconds a phone's status says something else although nothing is heard.
@@ -104,7 +110,13 @@ impl Fleet {
         };
         let stage = firmware_stage(&facts, self.clock).stage;
         self.count_stage(key, Some(stage));
+        let home = self.phones.get(key).and_then(|phone| phone.home.as_ref());
+        let plan = home.and_then(|home| self.sites.get(home)).and_then(|site| site.plan.clone());
         let Some(phone) = self.phones.get_mut(key) else { return };
+        if tally.in_sync && !phone.tally.in_sync {
+            let own = phone.plan.as_ref().and_then(|plan| plan.files.first()).cloned();
+            phone.runs = plan.zip(own);
+        }
         let before = std::mem::replace(&mut phone.tally, tally);
         if before != tally
             && let Some(home) = phone.home.clone()
@@ -206,5 +218,5 @@ impl Fleet {
 
 fn common_hash(site: &Site) -> Option<String> {
     let plan = site.plan.as_ref()?;
-    plan.common().map(|digest| digest.public(site.hash_key.as_ref().filter(|_| plan.secret)))
+    plan.common().map(|file| file.digest.public(site.hash_key.as_ref().filter(|_| plan.secret)))
 }

@@ -20,20 +20,24 @@ pub struct Wanted<'a> {
     pub parts: &'a [(String, u64)],
 }
 
-/// A phone that took all of an image should be back within so many seconds: the longest that was seen is 55.
-pub(super) const BACK_WITHIN: i64 = 600;
-/// A phone that takes a file says something at least this often, in seconds; the pod that served it may be gone with all that
-/// it knew.
-pub(super) const STALE: i64 = 120;
 /// Percent are told in steps of this, so that an upgrade costs few writes.
 const STEP: u64 = 20;
 
-/// The stage. `since` is not set: it depends on what was said before.
+/// What is said of a phone between two parts of an image.
+pub(super) fn for_the_next(file: &str) -> String {
+    format!("it took {file}; it restarts for the next part")
+}
+
+/// The stage. `since` is not set: it depends on what was said before. What a phone was seen to do comes before what is true of
+/// the image.
 pub fn stage(upgrade: &Upgrade, wanted: &Wanted<'_>, now: Timestamp) -> PhoneFirmwareStatus {
+    let lapsed = upgrade.lapsed(now);
+    let upgrade = lapsed.as_ref().unwrap_or(upgrade);
     let running = upgrade.running.as_ref();
     let mut status = PhoneFirmwareStatus {
         target: wanted.target.map(str::to_owned),
         running: running.map(|running| running.image.clone()),
+        running_seen: running.map(|running| running.how.clone()),
         failures: (upgrade.failures > 0).then_some(i64::from(upgrade.failures)),
         ..PhoneFirmwareStatus::default()
     };
@@ -41,32 +45,30 @@ pub fn stage(upgrade: &Upgrade, wanted: &Wanted<'_>, now: Timestamp) -> PhoneFir
     if let Some(running) = running.filter(|running| running.image == target && upgrade.transfer.is_none()) {
         return with(status, Stage::Current, Some(running.how.clone()));
     }
+    if let Some(transfer) = upgrade.transfer.as_ref().filter(|transfer| is_part(wanted, &transfer.file)) {
+        progress(&mut status, upgrade, wanted, Some((&transfer.file, transfer.sent)));
+        let before = upgrade.failed_before.as_ref().map(|why| format!("it tries again; before, {why}"));
+        return with(status, Stage::Downloading, before);
+    }
+    let taken: Vec<&String> = upgrade.taken.iter().filter(|file| is_part(wanted, file)).collect();
+    let waits = upgrade.failure.is_none();
+    if waits && upgrade.took_all.is_some() && taken.iter().any(|file| is_application(file)) {
+        return with(status, Stage::Installing, Some("it took the image; it restarts now".to_owned()));
+    }
+    if let Some(last) = taken.last().filter(|_| waits && upgrade.took.is_some()) {
+        progress(&mut status, upgrade, wanted, Some((last, 0)));
+        return with(status, Stage::Downloading, Some(for_the_next(last)));
+    }
     if wanted.staged.0 == Stage::Pending {
         return with(status, Stage::Pending, Some(wanted.staged.1.to_owned()));
-    }
-    if let Some(transfer) = upgrade.transfer.as_ref().filter(|transfer| is_part(wanted, &transfer.file)) {
-        if upgrade.last.is_some_and(|last| now.as_second() - last.as_second() > STALE) {
-            let why =
-                format!("it fell silent after {} of {} bytes of {}", transfer.sent, transfer.total, transfer.file);
-            return with(status, Stage::Failed, Some(why));
-        }
-        progress(&mut status, upgrade, wanted, Some((&transfer.file, transfer.sent)));
-        return with(status, Stage::Downloading, None);
     }
     if let Some(why) = &upgrade.failure {
         return with(status, Stage::Failed, Some(why.clone()));
     }
-    let taken: Vec<&String> = upgrade.taken.iter().filter(|file| is_part(wanted, file)).collect();
-    if let (Some(at), true) = (upgrade.took_all, taken.iter().any(|file| is_application(file))) {
-        if now.as_second() - at.as_second() > BACK_WITHIN {
-            let why = format!("it took the image and has not come back for {} minutes", BACK_WITHIN / 60);
-            return with(status, Stage::Failed, Some(why));
-        }
-        return with(status, Stage::Installing, Some("it took the image; it restarts now".to_owned()));
-    }
-    if let Some(last) = taken.last() {
-        progress(&mut status, upgrade, wanted, Some((last, 0)));
-        return with(status, Stage::Downloading, Some(format!("it took {last}; it restarts for the next part")));
+    if let Some(transfer) = &upgrade.transfer {
+        // A stepping stone, or an image that was wanted before.
+        let stage = if wanted.told == Some(target) { Stage::Staged } else { Stage::Waiting };
+        return with(status, stage, Some(format!("it takes {} first", transfer.file)));
     }
     if wanted.told != Some(target) {
         let why = if wanted.paused { "the rollout is paused" } else { "other phones come first" };
@@ -101,6 +103,9 @@ fn progress(status: &mut PhoneFirmwareStatus, upgrade: &Upgrade, wanted: &Wanted
             _ if upgrade.taken.contains(part) || last => *size,
             _ => 0,
         };
+    }
+    if let Some(told) = upgrade.transfer.as_ref().filter(|transfer| transfer.of_all) {
+        (sent, total) = (told.sent.min(told.total), told.total);
     }
     let percent = (sent * 100).checked_div(total).unwrap_or(0) / STEP * STEP;
     status.file = current.map(|(file, _)| file.clone());

@@ -78,7 +78,7 @@ impl Phone {
     }
 
     fn own(&mut self, named: &str) -> &mut Phone {
-        self.sees(Seen::Own { named: Some(named.to_owned()) })
+        self.sees(Seen::Own(Named::Image(named.to_owned())))
     }
 
     fn loader(&mut self, loads: &str) -> &mut Phone {
@@ -120,7 +120,8 @@ fn a_provisioned_8_12_as_in_the_log() {
     assert_eq!((status.stage, status.running.as_deref()), (Stage::Current, Some(NEW)));
     assert!(status.message.unwrap().contains("needed none of its parts"));
     phone.own(NEW).asks("RINGLIST.DAT", true).asks("dialplan.xml", true);
-    assert_eq!(phone.stages, [Stage::Staged, Stage::Current]);
+    assert_eq!(phone.stages, [Stage::Staged, Stage::Offered, Stage::Current]);
+    assert!(phone.status().running_seen.unwrap().contains("needed none of its parts"));
 }
 
 #[test]
@@ -145,7 +146,8 @@ fn from_sccp_to_8_12_as_in_the_log() {
     phone.whole("P0S3-8-12-00.sb2");
     assert_eq!(phone.status().stage, Stage::Installing);
     phone.asks("SIPDefault.cnf", true);
-    assert_eq!(phone.stages, [Stage::Staged, Stage::Downloading, Stage::Installing, Stage::Current]);
+    let all = [Stage::Staged, Stage::Offered, Stage::Downloading, Stage::Installing, Stage::Current];
+    assert_eq!(phone.stages, all);
     assert_eq!(phone.status().running.as_deref(), Some(NEW));
 }
 
@@ -194,6 +196,110 @@ fn a_phone_that_never_comes_back_fails_after_a_while() {
 }
 
 #[test]
+fn a_phone_that_never_comes_for_the_second_part_fails_after_a_while_and_is_counted() {
+    let mut phone = Phone::new(NEW);
+    phone.loader(NEW).whole("P003-8-12-00.sbn");
+    phone.time += 600;
+    assert_eq!(phone.status().stage, Stage::Downloading);
+    assert_eq!(phone.upgrade.due_in(at(phone.time)), Some(1), "it is looked at again by then");
+    phone.time += 1;
+    let status = phone.status();
+    assert_eq!((status.stage, status.failures), (Stage::Failed, Some(1)));
+    assert!(status.message.unwrap().contains("took P003-8-12-00.sbn and did not come for the rest"));
+    phone.loader(NEW).takes("P0S3-8-12-00.sb2", 100_000, None);
+    let status = phone.status();
+    assert_eq!((status.stage, status.failures), (Stage::Downloading, Some(1)), "it came after all");
+    assert!(status.message.unwrap().contains("did not come for the rest"), "the status tells why it counts a failure");
+}
+
+#[test]
+fn a_phone_that_takes_the_image_again_and_again_does_not_keep_it() {
+    let mut legacy = Phone::new("P0S3-06-3-00");
+    let mut later = Phone::new(NEW);
+    later.loader(NEW).whole("P003-8-12-00.sbn");
+    for n in 0..4 {
+        let failures = (n > 0).then_some(n);
+        legacy.asks("OS79XX.TXT", true).asks("SIPDefault.cnf", true).own("P0S3-06-3-00").whole("P0S3-06-3-00.bin");
+        assert_eq!((legacy.status().stage, legacy.status().failures), (Stage::Installing, failures));
+        later.loader(NEW).whole("P0S3-8-12-00.sb2");
+        assert_eq!((later.status().stage, later.status().failures), (Stage::Installing, failures));
+    }
+    later.loader(NEW).takes("P0S3-8-12-00.sb2", 100_000, None);
+    let why = later.status().message.unwrap();
+    assert!(why.contains("took P0S3-8-12-00.sb2 whole, restarted, and asks for it again"), "{why}");
+    later.whole("P0S3-8-12-00.sb2").asks("SIPDefault.cnf", true);
+    assert_eq!((later.status().stage, later.status().failures), (Stage::Current, None));
+}
+
+#[test]
+fn an_image_that_is_not_there_is_no_image_that_runs() {
+    let mut phone = Phone::new("P0S3-06-3-00");
+    phone.asks("OS79XX.TXT", true).asks("SIPDefault.cnf", true).own("P0S3-06-3-00");
+    let missing = meaning("P0S3-06-3-00.bin", 0, 0, Some(Err("it was refused".to_owned())));
+    phone.sees(missing.unwrap()).asks("RINGLIST.DAT", true);
+    let status = phone.status();
+    assert_eq!((status.stage, status.running), (Stage::Failed, None));
+    assert_eq!(status.message.as_deref(), Some("it asked for P0S3-06-3-00.bin, which is not there"));
+    let mut later = Phone::new(NEW);
+    let missing = meaning("P0S3-8-12-00.loads", 0, 0, Some(Err("it was refused".to_owned())));
+    later.asks("CTLSEP000A8A123456.tlv", false).asks("SEP000A8A123456.cnf.xml", true).sees(missing.unwrap());
+    assert_eq!(later.status().message.as_deref(), Some("it asked for P0S3-8-12-00.loads, which is not there"));
+}
+
+#[test]
+fn a_transfer_that_is_given_up_and_repeated_in_one_boot_counts_once_and_ends_well() {
+    let mut phone = Phone::new(NEW);
+    phone.loader(NEW).whole("P003-8-12-00.sbn").loader(NEW);
+    phone.takes("P0S3-8-12-00.sb2", 200_000, Some(Err("it gave up after 200000 of 756524 bytes".to_owned())));
+    assert_eq!((phone.status().stage, phone.status().failures), (Stage::Failed, Some(1)));
+    phone.takes("P0S3-8-12-00.sb2", 300_000, None);
+    // The server gives up an attempt of which the phone has forgotten.
+    phone.sees(meaning("P0S3-8-12-00.sb2", 512, 756_524, Some(Err("it fell silent".to_owned()))).unwrap());
+    assert_eq!((phone.status().stage, phone.status().failures), (Stage::Downloading, Some(1)));
+    phone.whole("P0S3-8-12-00.sb2");
+    phone.sees(meaning("P0S3-8-12-00.sb2", 1_024, 756_524, Some(Err("it fell silent".to_owned()))).unwrap());
+    assert_eq!((phone.status().stage, phone.status().failures), (Stage::Installing, Some(1)));
+    phone.asks("SIPDefault.cnf", true);
+    assert_eq!((phone.status().stage, phone.status().failures), (Stage::Current, None));
+}
+
+#[test]
+fn of_a_boot_whose_beginning_nobody_saw_nothing_is_concluded() {
+    let mut phone = Phone::new(NEW);
+    phone.asks("SIPDefault.cnf", true).own(NEW).asks("RINGLIST.DAT", true).asks("dialplan.xml", true);
+    assert_eq!(phone.status().running, None, "a loader may have asked another pod for another image");
+    // Behind one address somebody asked for an image: it may have been this phone.
+    let mut phone = Phone::new("P0S3-06-3-00");
+    phone.asks("OS79XX.TXT", true).asks("SIPDefault.cnf", true).own("P0S3-06-3-00").sees(Seen::Unclear);
+    phone.asks("RINGLIST.DAT", true);
+    assert_eq!(phone.status().running, None);
+}
+
+#[test]
+fn what_a_status_says_is_what_a_new_operator_says() {
+    let mut phone = Phone::new(NEW);
+    let compare = |phone: &mut Phone| {
+        let said = crate::api::PhoneFirmwareStatus {
+            observed: Some(at(phone.time).to_string()),
+            since: Some(at(phone.time).to_string()),
+            ..phone.status()
+        };
+        let again = Phone { upgrade: Upgrade::recover(Some(&said)), stages: Vec::new(), ..*phone };
+        let mut after = again.status();
+        (after.observed, after.since) = (said.observed.clone(), said.since.clone());
+        after.message = after.message.filter(|_| said.message.is_some());
+        assert_eq!(after, said);
+    };
+    compare(phone.loader(OLD).asks("SIPDefault.cnf", true));
+    compare(phone.loader(NEW).takes("P003-8-12-00.sbn", 60_000, None));
+    compare(phone.whole("P003-8-12-00.sbn"));
+    compare(phone.loader(NEW).takes("P0S3-8-12-00.sb2", 500_000, None));
+    compare(phone.takes("P0S3-8-12-00.sb2", 500_000, Some(Err("it gave up".to_owned()))));
+    compare(phone.whole("P0S3-8-12-00.sb2"));
+    compare(phone.asks("SIPDefault.cnf", true));
+}
+
+#[test]
 fn a_canary_goes_back() {
     let mut phone = Phone::new(NEW);
     phone.loader(NEW).asks("SIPDefault.cnf", true);
@@ -227,7 +333,7 @@ fn what_is_not_seen_is_not_stated() {
     phone
         .asks("OS79XX.TXT", true)
         .asks("SIPDefault.cnf", true)
-        .sees(Seen::Own { named: None })
+        .sees(Seen::Own(Named::Unknown))
         .asks("RINGLIST.DAT", true);
     assert_eq!(phone.status().running, None);
     assert_eq!(phone.status().stage, Stage::Staged);
@@ -236,6 +342,7 @@ fn what_is_not_seen_is_not_stated() {
 /// What phones ask for, in any order.
 fn any_seen() -> impl Strategy<Value = Seen> {
     let image = || proptest::sample::select(vec![OLD.to_owned(), NEW.to_owned(), "P0S3-06-3-00".to_owned()]);
+    let named = move || prop_oneof![Just(Named::Unknown), Just(Named::Nothing), image().prop_map(Named::Image)];
     let file =
         proptest::sample::select(vec!["P003-8-12-00.sbn", "P0S3-8-12-00.sb2", "P0S3-06-3-00.bin", "P0S30202.bin"]);
     let end = proptest::option::of(prop_oneof![Just(Ok(())), Just(Err("silent".to_owned()))]);
@@ -250,9 +357,10 @@ fn any_seen() -> impl Strategy<Value = Seen> {
             total: 756_524,
             end
         }),
-        Just(Seen::Common),
-        proptest::option::of(image()).prop_map(|named| Seen::Own { named }),
+        named().prop_map(Seen::Common),
+        named().prop_map(Seen::Own),
         Just(Seen::Goes),
+        Just(Seen::Unclear),
     ]
 }
 

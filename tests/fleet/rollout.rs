@@ -1,0 +1,261 @@
+//! However phones boot, fail, are unplugged and come back, and whatever people change meanwhile: a rollout's limit holds.
+
+use dialtone::api::{PhoneFirmwareStatus, Stage};
+use dialtone::provision::firmware::FirmwareFile;
+use proptest::prelude::*;
+
+use super::*;
+
+const IMAGES: [&str; 3] = ["P0S3-04-4-00", "P0S3-05-3-00", "P0S3-06-3-00"];
+const SIZE: usize = 600_000;
+const PHONES: u8 = 8;
+
+/// What people want.
+#[derive(Clone, Debug)]
+struct Wish {
+    image: usize,
+    most: i64,
+    paused: bool,
+    /// The image that a phone is to run in the others' stead.
+    canaries: [Option<usize>; PHONES as usize],
+}
+
+fn want(fleet: &mut Fleet, wish: &Wish, generation: i64) {
+    let rollout = json!({"maxUpdating": wish.most, "paused": wish.paused});
+    let firmware = json!({"image": IMAGES[wish.image], "source": {"configMaps": [{"name": "f"}]}, "rollout": rollout});
+    site(fleet, generation, json!({"settings": {"proxy1Address": "10.0.0.1"}, "firmware": firmware}));
+    for n in 0..PHONES {
+        let mut spec = plain(&mac(n), &n.to_string());
+        if let Some(image) = wish.canaries[usize::from(n)] {
+            spec["firmware"] = json!({"image": IMAGES[image]});
+        }
+        phone(fleet, &format!("p{n}"), generation, 0, spec);
+    }
+    fleet.take_dirty();
+}
+
+fn mac(n: u8) -> String {
+    format!("000A8A1200{n:02X}")
+}
+
+fn start(wish: &Wish) -> Fleet {
+    let mut fleet = Fleet::new();
+    fleet.tick(at(1_000));
+    fleet.set_hash_key(&key("hq"), HashKey::new(b"k"));
+    want(&mut fleet, wish, 1);
+    let file = |image: &&str| (format!("{image}.bin"), FirmwareFile::new("x.bin", &vec![7; SIZE]));
+    fleet.set_firmware(&key("f"), Some(IMAGES.iter().map(file).collect()));
+    for _ in 0..3 {
+        write_all(&mut fleet);
+        let ours = fleet.tree(&key("hq"));
+        let ours = ours.iter().map(|(name, bytes)| (name.clone(), Digest::of(bytes)));
+        let images = IMAGES.iter().map(|image| (format!("{image}.bin"), Digest::of(&vec![7; SIZE])));
+        fleet.pod_holds(&key("hq"), "a", true, ours.chain(images).collect(), &[]);
+    }
+    fleet
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn firmware(fleet: &mut Fleet, n: u8, now: i64) -> PhoneFirmwareStatus {
+    fleet.current_status(&key(&format!("p{n}")), at(now)).unwrap().firmware.unwrap()
+}
+
+/// A phone with firmware before 7.0, which reads what is served at that moment.
+struct Device {
+    n: u8,
+    running: String,
+    step: u8,
+    named: Option<String>,
+    failures: u32,
+    /// Whether it has read of an image that it did not run then, until it has come up with one.
+    under_way: bool,
+}
+
+impl Device {
+    /// Does the next thing; `fails` if a transfer is to be given up.
+    fn goes_on(&mut self, fleet: &mut Fleet, now: i64, fails: bool) {
+        let own = format!("SIP{}.cnf", mac(self.n));
+        let update = self.named.clone().filter(|named| *named != self.running);
+        let name = match (self.step, &update) {
+            (0, _) => "OS79XX.TXT".to_owned(),
+            (1, _) => "SIPDefault.cnf".to_owned(),
+            (2, _) => own.clone(),
+            (_, Some(image)) => format!("{image}.bin"),
+            (_, None) => "RINGLIST.DAT".to_owned(),
+        };
+        let read = matches!(self.step, 1 | 2).then(|| fleet.tree(&key("hq")));
+        let taken = read.and_then(|tree| tree.get(&name).map(|bytes| Digest::of(bytes)));
+        let base = Fetch { time: at(now), address: [10, 0, 0, 10 + self.n].into(), ..fetch(&name, taken) };
+        let part = |sent, end| Fetch { sent, total: SIZE as u64, end, missing: false, ..base.clone() };
+        let (one, next) = match (self.step, update) {
+            (2, _) => {
+                let read = text(fleet, &own).unwrap();
+                self.named = read.lines().find_map(|line| line.strip_prefix("image_version: ")).map(str::to_owned);
+                self.under_way |= self.named.as_ref().is_some_and(|named| *named != self.running);
+                (base, 3)
+            }
+            (3, Some(_)) => (part(512, None), 4),
+            (4, Some(_)) if fails && self.failures < 2 => {
+                self.failures += 1;
+                (part(100_000, Some(Err("it gave up".to_owned()))), 0)
+            }
+            (4, Some(_)) => (part(400_000, None), 5),
+            (5, Some(image)) => {
+                (self.running, self.failures) = (image, 0);
+                (part(SIZE as u64, Some(Ok(()))), 0)
+            }
+            (0 | 1, _) => (base, self.step + 1),
+            _ => {
+                self.under_way = false;
+                (base, 0)
+            }
+        };
+        self.step = next;
+        fleet.fetched(&key("hq"), &one);
+        fleet.take_dirty();
+    }
+}
+
+fn devices() -> Vec<Device> {
+    let device = |n| Device { n, running: IMAGES[0].to_owned(), step: 0, named: None, failures: 0, under_way: false };
+    (0..PHONES).map(device).collect()
+}
+
+/// How many phones are between Offered and Current.
+fn going(fleet: &mut Fleet, now: i64) -> usize {
+    let between = [Stage::Offered, Stage::Downloading, Stage::Installing];
+    (0..PHONES).filter(|n| between.contains(&firmware(fleet, *n, now).stage)).count()
+}
+
+/// How many are truly on their way, whichever image that is to.
+fn under_way(devices: &[Device]) -> usize {
+    devices.iter().filter(|device| device.under_way).count()
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Goes(u8, bool),
+    Target(usize),
+    Most(i64),
+    Pause(bool),
+    Canary(u8, Option<usize>),
+    /// Nothing is heard for most of an hour.
+    Silence,
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        40 => (0..PHONES, proptest::bool::weighted(0.2)).prop_map(|(n, fails)| Step::Goes(n, fails)),
+        1 => (0usize..3).prop_map(Step::Target),
+        1 => (1i64..4).prop_map(Step::Most),
+        1 => any::<bool>().prop_map(Step::Pause),
+        1 => (0..PHONES, proptest::option::of(0usize..3)).prop_map(|(n, image)| Step::Canary(n, image)),
+        1 => Just(Step::Silence),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..Default::default() })]
+
+    #[test]
+    fn never_more_phones_between_offered_and_current_than_the_rollout_allows(
+        most in 1i64..4,
+        steps in proptest::collection::vec(any_step(), 0..200),
+    ) {
+        let mut wish = Wish { image: 1, most, paused: false, canaries: [None; PHONES as usize] };
+        let mut fleet = start(&wish);
+        let mut devices = devices();
+        let (mut now, mut generation, mut before, mut truly_before) = (1_000, 1, 0, 0);
+        for step in steps {
+            now += 2;
+            let mut changes = true;
+            match step {
+                Step::Goes(n, fails) => {
+                    changes = false;
+                    devices[usize::from(n)].goes_on(&mut fleet, now, fails);
+                }
+                Step::Target(image) => wish.image = image,
+                Step::Most(most) => wish.most = most,
+                Step::Pause(paused) => wish.paused = paused,
+                Step::Canary(n, image) => wish.canaries[usize::from(n)] = image,
+                // A phone that is half-way is given up after so long, and counts no more.
+                Step::Silence if under_way(&devices) == 0 => {
+                    now += 3_000;
+                    fleet.tick(at(now));
+                    fleet.take_dirty();
+                    changes = false;
+                }
+                Step::Silence => {}
+            }
+            if changes {
+                generation += 1;
+                want(&mut fleet, &wish, generation);
+            }
+            fleet.tick(at(now));
+            fleet.take_dirty();
+            // When the limit is lowered, those that are under way go on.
+            let (is, truly) = (going(&mut fleet, now), under_way(&devices));
+            let limit = usize::try_from(wish.most).unwrap();
+            prop_assert!(truly <= limit.max(truly_before), "{truly} of {limit}: {wish:?}");
+            prop_assert!(changes || is <= limit.max(before).max(truly_before), "{is} of {limit}: {wish:?}");
+            (before, truly_before) = (is, truly);
+        }
+        // In the end, with nobody interfering, all run what they should.
+        wish.paused = false;
+        want(&mut fleet, &wish, generation + 1);
+        for round in 0..120 {
+            for device in &mut devices {
+                for _ in 0..8 {
+                    now += 2;
+                    device.goes_on(&mut fleet, now, false);
+                }
+            }
+            fleet.tick(at(now));
+            fleet.take_dirty();
+            if (0..PHONES).all(|n| firmware(&mut fleet, n, now).stage == Stage::Current) {
+                break;
+            }
+            prop_assert!(round < 119, "{:?}", (0..PHONES).map(|n| firmware(&mut fleet, n, now)).collect::<Vec<_>>());
+        }
+    }
+}
+
+#[test]
+fn after_a_power_cut_no_more_phones_upgrade_at_once_than_the_limit_says() {
+    let wish = Wish { image: 2, most: 2, paused: false, canaries: [None; PHONES as usize] };
+    let mut fleet = start(&wish);
+    // Nobody restarts any phone for a day.
+    for minute in 0..24 * 60 {
+        fleet.tick(at(1_000 + minute * 60));
+        fleet.take_dirty();
+    }
+    let now = 1_000 + 24 * 3_600;
+    let mut devices = devices();
+    for _ in 0..3 {
+        devices.iter_mut().for_each(|device| device.goes_on(&mut fleet, now, false));
+    }
+    assert_eq!((under_way(&devices), going(&mut fleet, now)), (2, 2));
+}
+
+#[test]
+fn a_new_target_is_told_at_once_to_those_that_are_on_their_way_to_the_old_one() {
+    let mut wish = Wish { image: 1, most: 1, paused: false, canaries: [None; PHONES as usize] };
+    let mut fleet = start(&wish);
+    let mut devices = devices();
+    (0..4).for_each(|second| devices[0].goes_on(&mut fleet, 1_000 + second, false));
+    assert_eq!(firmware(&mut fleet, 0, 1_004).stage, Stage::Downloading);
+    wish.image = 2;
+    want(&mut fleet, &wish, 2);
+    let message = firmware(&mut fleet, 0, 1_004).message.unwrap();
+    assert_eq!(message, format!("it takes {}.bin first", IMAGES[1]));
+    assert_eq!(firmware(&mut fleet, 1, 1_004).stage, Stage::Waiting, "one is on its way, whichever way that is");
+    (0..20).for_each(|second| devices[0].goes_on(&mut fleet, 1_010 + second, false));
+    assert_eq!(devices[0].running, IMAGES[2]);
+    assert_eq!(
+        (firmware(&mut fleet, 0, 1_040).stage, firmware(&mut fleet, 1, 1_040).stage),
+        (Stage::Current, Stage::Staged)
+    );
+}
