@@ -1,6 +1,6 @@
 //! `dialtone phone`.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -44,7 +44,8 @@ pub struct Args {
     #[arg(long, value_name = "IMAGE", default_value = "P0S3-07-4-00")]
     running: String,
 
-    /// The phone's own IP address; with --count they count up from it
+    /// The phone's own IP address; with --count they count up from it [default with --count and a server on this machine:
+    /// 127.1.0.1 and up]
     #[arg(long, value_name = "ADDR")]
     bind: Option<IpAddr>,
 
@@ -150,6 +151,13 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         std::fs::create_dir_all(folder).with_context(|| format!("--flash: cannot make {}", folder.display()))?;
     }
     let all: Vec<Options> = (0..args.count).map(|n| options(&args, server, n)).collect::<anyhow::Result<_>>()?;
+    if let [first, _, ..] = all.as_slice()
+        && first.bind.is_unspecified()
+    {
+        eprintln!(
+            "all phones have one address: who serves them cannot tell them apart as they boot at once; see --bind"
+        );
+    }
     let began = Instant::now();
     let outcomes: Vec<Outcome> = if args.stay || args.upgrade {
         live(&args, all).await
@@ -252,6 +260,10 @@ fn options(args: &Args, server: SocketAddr, n: u32) -> anyhow::Result<Options> {
         bind: match args.bind {
             Some(IpAddr::V4(ip)) => IpAddr::V4((u32::from(ip).wrapping_add(n)).into()),
             Some(IpAddr::V6(ip)) => IpAddr::V6((u128::from(ip).wrapping_add(n.into())).into()),
+            // Servers tell phones apart by their addresses; on this machine each can have one of its own.
+            None if cfg!(target_os = "linux") && args.count > 1 && server.is_ipv4() && server.ip().is_loopback() => {
+                IpAddr::V4((u32::from(Ipv4Addr::new(127, 1, 0, 1)) + n).into())
+            }
             None => match server {
                 SocketAddr::V4(_) => ANY,
                 SocketAddr::V6(_) => IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED),

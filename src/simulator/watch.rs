@@ -16,8 +16,10 @@ pub const FRAME: Duration = Duration::from_millis(100);
 pub struct Watch {
     phones: Vec<(String, Arc<Display>)>,
     rows: Vec<Option<String>>,
-    /// The lines of the table, on a terminal.
-    bars: Option<Vec<ProgressBar>>,
+    /// What each ran in the beginning.
+    first: Vec<String>,
+    /// On a terminal: a line for all, and the lines of the table. Where the terminal is too small, the last are not seen.
+    bars: Option<(ProgressBar, Vec<ProgressBar>)>,
 }
 
 impl Watch {
@@ -27,9 +29,11 @@ impl Watch {
             let all = MultiProgress::new();
             // The template is ours and right.
             let style = ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
-            phones.iter().map(|_| all.add(ProgressBar::no_length().with_style(style.clone()))).collect()
+            let bar = || all.add(ProgressBar::no_length().with_style(style.clone()));
+            (bar(), phones.iter().map(|_| bar()).collect())
         });
-        Watch { rows: vec![None; phones.len()], phones, bars }
+        let first = phones.iter().map(|(_, display)| display.now().running).collect();
+        Watch { rows: vec![None; phones.len()], phones, first, bars }
     }
 
     /// Shows what changed.
@@ -45,7 +49,7 @@ impl Watch {
                 continue;
             }
             match &self.bars {
-                Some(bars) => {
+                Some((_, bars)) => {
                     bars[i].set_message(row.clone());
                     bars[i].tick();
                 }
@@ -53,13 +57,38 @@ impl Watch {
             }
             self.rows[i] = Some(row);
         }
+        if let Some((bar, _)) = &self.bars {
+            let now: Vec<Doing> = self.phones.iter().map(|(_, display)| display.now()).collect();
+            let all = summary(&now, &self.first);
+            if bar.message() != all {
+                bar.set_message(all);
+                bar.tick();
+            }
+        }
     }
+}
+
+/// What all phones do, in a line.
+fn summary(now: &[Doing], first: &[String]) -> String {
+    let count = |right: &dyn Fn(&Doing, &String) -> bool| now.iter().zip(first).filter(|(a, b)| right(a, b)).count();
+    let takes = count(&|now, _| now.file.as_ref().is_some_and(|(file, _)| is_part(file)));
+    let other = count(&|now, first| now.running != *first);
+    let failed = count(&|now, _| now.failures > 0);
+    let failed = if failed > 0 { format!(", {failed} failed at least once") } else { String::new() };
+    format!("{} phones: {takes} take an image, {other} run another one than in the beginning{failed}", now.len())
+}
+
+fn is_part(file: &str) -> bool {
+    [".bin", ".sbn", ".sb2"].iter().any(|suffix| file.ends_with(suffix))
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
         self.show();
-        self.bars.iter().flatten().for_each(|bar| bar.abandon());
+        if let Some((all, bars)) = &self.bars {
+            all.abandon();
+            bars.iter().for_each(ProgressBar::abandon);
+        }
     }
 }
 
@@ -69,9 +98,13 @@ fn row(name: &str, doing: &Doing) -> String {
         Some((file, bytes)) => format!("takes {file}, {:.0} kB", *bytes as f64 / 1000.0),
         None => doing.what.clone(),
     };
-    let times = |n: u32, what: &str| if n == 0 { String::new() } else { format!(", {n} {what}") };
-    let restarts = times(doing.restarts, "restarts");
-    let failures = times(doing.failures, "failures");
+    let times = |n: u32, what: &str| match n {
+        0 => String::new(),
+        1 => format!(", 1 {what}"),
+        _ => format!(", {n} {what}s"),
+    };
+    let restarts = times(doing.restarts, "restart");
+    let failures = times(doing.failures, "failure");
     format!("{name}  {:16}  {what}{restarts}{failures}", doing.running)
 }
 
@@ -85,7 +118,12 @@ mod tests {
         display.runs("P0S3-06-3-00");
         display.takes("P0S3-07-4-00.sb2", 51_200);
         display.failed();
-        assert_eq!(row("A", &display.now()), "A  P0S3-06-3-00      takes P0S3-07-4-00.sb2, 51 kB, 1 failures");
+        assert_eq!(row("A", &display.now()), "A  P0S3-06-3-00      takes P0S3-07-4-00.sb2, 51 kB, 1 failure");
+        let others = ["P0S3-06-3-00".to_owned(), "P0S3-05-3-00".to_owned()];
+        assert_eq!(
+            summary(&[display.now(), display.now()], &others),
+            "2 phones: 2 take an image, 1 run another one than in the beginning, 2 failed at least once"
+        );
         display.says("is up");
         assert!(row("A", &display.now()).contains("is up"));
     }
