@@ -5,7 +5,7 @@
 //! told of, then for those of its parts that they do not have, restarting between them; the application that starts in the
 //! end asks for SIPDefault.cnf and its own file.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
@@ -13,8 +13,10 @@ use crate::api::{PhoneFirmwareStatus, Stage};
 use crate::phone::image::Image;
 
 mod stage;
+mod track;
 
 pub use stage::{Wanted, stage};
+pub use track::Track;
 
 /// One request of a phone, as far as its firmware is concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,8 +142,10 @@ struct Boot {
     took: BTreeSet<String>,
     /// What SIPDefault.cnf names.
     common: Named,
-    /// What its configuration names, once it read all of it.
-    names: Option<Named>,
+    /// What its own file names, once it read that.
+    own: Option<Named>,
+    /// When it was last seen to go on with what it runs.
+    went_on: Option<Timestamp>,
 }
 
 impl Boot {
@@ -155,7 +159,18 @@ impl Boot {
             unclear: false,
             took: BTreeSet::new(),
             common: Named::Unknown,
-            names: None,
+            own: None,
+            went_on: None,
+        }
+    }
+}
+
+impl Boot {
+    /// What its configuration names, once it read its own file.
+    fn names(&self) -> Option<&Named> {
+        match self.own.as_ref()? {
+            Named::Nothing => Some(&self.common),
+            own => Some(own),
         }
     }
 }
@@ -208,6 +223,12 @@ impl Upgrade {
             _ => {}
         }
         upgrade
+    }
+
+    /// Whether it runs an image, and has taken nothing since that would change it.
+    pub fn stays_with(&self, image: &str) -> bool {
+        let runs = self.running.as_ref().is_some_and(|running| running.image == image);
+        runs && self.transfer.is_none() && !self.taken.iter().any(|file| is_application(file))
     }
 
     /// Since when it is on its way, and how long it may be so in silence.
@@ -280,20 +301,19 @@ impl Upgrade {
                 if let Some(boot) = &mut self.boot {
                     boot.common = named.clone();
                 }
-                self.application_runs();
+                self.reads(time);
             }
             Seen::Own(named) => {
                 // How the boot began was not seen: of such a one nothing is concluded.
-                let boot = self.boot.get_or_insert_with(|| Boot::new(false, time));
-                let names = if *named == Named::Nothing { boot.common.clone() } else { named.clone() };
-                self.named = match &names {
-                    Named::Image(image) => Some(image.clone()),
-                    _ => None,
-                };
-                boot.names = Some(names);
-                self.application_runs();
+                self.boot.get_or_insert_with(|| Boot::new(false, time)).own = Some(named.clone());
+                self.reads(time);
             }
-            Seen::Goes => self.goes_on(),
+            Seen::Goes => {
+                if let Some(boot) = &mut self.boot {
+                    boot.went_on = Some(time);
+                }
+                self.goes_on();
+            }
             Seen::Unclear => {
                 // It may have come back, or taken more: that it did not cannot be said any more.
                 self.took = None;
@@ -309,7 +329,7 @@ impl Upgrade {
         let repeated = self.boot.as_ref().is_some_and(|boot| {
             boot.legacy == legacy
                 && boot.loads.is_none()
-                && boot.names.is_none()
+                && boot.own.is_none()
                 && !boot.asked
                 && time.as_second() - boot.began.as_second() <= REPEATED
         });
@@ -373,6 +393,23 @@ impl Upgrade {
         self.took_all = None;
     }
 
+    /// It read one of its two files.
+    fn reads(&mut self, time: Timestamp) {
+        let Some(boot) = &self.boot else { return };
+        if let Some(names) = boot.names() {
+            self.named = match names {
+                Named::Image(image) => Some(image.clone()),
+                _ => None,
+            };
+        }
+        let at_once = boot.went_on.is_some_and(|at| time.as_second() - at.as_second() <= 1);
+        self.application_runs();
+        // Two threads of a pod may tell of the last two files in either order.
+        if at_once {
+            self.goes_on();
+        }
+    }
+
     /// An application that was started by a loader reads its configuration.
     fn application_runs(&mut self) {
         let Some(boot) = self.boot.as_ref().filter(|boot| !boot.unclear) else { return };
@@ -388,7 +425,7 @@ impl Upgrade {
     /// An application goes on without asking for another image.
     fn goes_on(&mut self) {
         let Some(boot) = self.boot.as_ref().filter(|boot| !boot.unclear) else { return };
-        match (boot.legacy, boot.asked, boot.names.clone()) {
+        match (boot.legacy, boot.asked, boot.names().cloned()) {
             (true, false, Some(Named::Image(image))) => {
                 self.runs(image, "it read a configuration that names the image and did not ask for it");
             }
@@ -416,77 +453,6 @@ impl Upgrade {
             self.lasted = None;
         }
         self.running = Some(Running { image, how: how.to_owned() });
-    }
-}
-
-/// How late one of several pods may tell what another has told the sequel of, in seconds.
-const LATE: i64 = 10;
-
-/// What a phone's requests tell, whatever the order in which pods tell of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Track {
-    now: Upgrade,
-    before: Upgrade,
-    recent: VecDeque<(Timestamp, Seen)>,
-    /// The parts that the status told of, if the phone was on its way then.
-    told: Option<BTreeSet<String>>,
-    /// What a new operator hears again.
-    again: Upgrade,
-}
-
-impl Track {
-    /// Begins with what a status said.
-    pub fn new(known: Upgrade) -> Track {
-        let on_its_way = known.transfer.is_some() || known.failure.is_some() || !known.taken.is_empty();
-        Track { told: on_its_way.then(|| known.taken.clone()), now: known.clone(), before: known, ..Track::default() }
-    }
-
-    /// What is known.
-    pub fn now(&self) -> &Upgrade {
-        &self.now
-    }
-
-    /// Follows one request. One that is told late is put where it belongs; one that is told much later is passed over.
-    pub fn follow(&mut self, seen: Seen, time: Timestamp) {
-        if self.recent.is_empty() && self.before.last.is_some_and(|last| time <= last) {
-            // A status tells of what it led to; only how the boot began, and all that it took, are not in there.
-            self.again.follow(&seen, time);
-            self.before.boot = self.again.boot.clone();
-            if let Some(told) = &self.told {
-                self.before.taken = told.union(&self.again.taken).cloned().collect();
-                self.before.began = self.again.began;
-            }
-            self.now = self.before.clone();
-            return;
-        }
-        let newest = self.recent.back().map(|(at, _)| *at).or(self.before.last);
-        match newest {
-            Some(newest) if newest.as_second() - time.as_second() > LATE => return,
-            Some(newest) if time < newest => {
-                let at = self.recent.partition_point(|(at, _)| *at <= time);
-                self.recent.insert(at, (time, seen));
-                self.now = self.before.clone();
-                for (at, seen) in &self.recent {
-                    self.now.follow(seen, *at);
-                }
-            }
-            _ => {
-                self.now.follow(&seen, time);
-                let goes_on = |seen: &Seen| matches!(seen, Seen::Part { end: None, .. });
-                if goes_on(&seen) && self.recent.back().is_some_and(|(_, last)| goes_on(last)) {
-                    self.recent.pop_back();
-                }
-                self.recent.push_back((time, seen));
-            }
-        }
-        let newest = self.recent.back().map_or(time, |(at, _)| *at);
-        while let Some((at, seen)) = self.recent.pop_front() {
-            if newest.as_second() - at.as_second() <= LATE {
-                self.recent.push_front((at, seen));
-                break;
-            }
-            self.before.follow(&seen, at);
-        }
     }
 }
 

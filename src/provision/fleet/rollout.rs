@@ -149,7 +149,7 @@ impl Fleet {
         let Some(image) = phone.image.as_ref().filter(|image| site.kept.contains(*image)) else {
             return if begun && !silent { Way::Strays } else { Way::None };
         };
-        if running == Some(image) && upgrade.transfer.is_none() {
+        if upgrade.stays_with(image) {
             return Way::There;
         }
         let reads = |image: &String| upgrade.named.as_ref() == Some(image) && running != Some(image);

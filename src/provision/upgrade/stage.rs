@@ -42,7 +42,7 @@ pub fn stage(upgrade: &Upgrade, wanted: &Wanted<'_>, now: Timestamp) -> PhoneFir
         ..PhoneFirmwareStatus::default()
     };
     let Some(target) = wanted.target else { return with(status, Stage::Unmanaged, None) };
-    if let Some(running) = running.filter(|running| running.image == target && upgrade.transfer.is_none()) {
+    if let Some(running) = running.filter(|_| upgrade.stays_with(target)) {
         return with(status, Stage::Current, Some(running.how.clone()));
     }
     if let Some(transfer) = upgrade.transfer.as_ref().filter(|transfer| is_part(wanted, &transfer.file)) {
@@ -65,16 +65,18 @@ pub fn stage(upgrade: &Upgrade, wanted: &Wanted<'_>, now: Timestamp) -> PhoneFir
     if let Some(why) = &upgrade.failure {
         return with(status, Stage::Failed, Some(why.clone()));
     }
-    if let Some(transfer) = &upgrade.transfer {
+    let reads = upgrade.named.as_deref() == Some(target);
+    let other = upgrade.taken.iter().find(|file| is_application(file) && !reads);
+    if let Some(file) = upgrade.transfer.as_ref().map(|transfer| &transfer.file).or(other) {
         // A stepping stone, or an image that was wanted before.
         let stage = if wanted.told == Some(target) { Stage::Staged } else { Stage::Waiting };
-        return with(status, stage, Some(format!("it takes {} first", transfer.file)));
+        return with(status, stage, Some(format!("it takes {file} first")));
     }
     if wanted.told != Some(target) {
         let why = if wanted.paused { "the rollout is paused" } else { "other phones come first" };
         return with(status, Stage::Waiting, Some(why.to_owned()));
     }
-    if upgrade.named.as_deref() == Some(target) {
+    if reads {
         return with(status, Stage::Offered, Some("it read a configuration that names the image".to_owned()));
     }
     with(status, Stage::Staged, Some("it is told of the image when it restarts".to_owned()))

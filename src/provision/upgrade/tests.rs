@@ -276,6 +276,23 @@ fn of_a_boot_whose_beginning_nobody_saw_nothing_is_concluded() {
 }
 
 #[test]
+fn what_a_phone_reads_at_one_moment_may_be_told_in_any_order() {
+    let order = [Seen::Common(Named::Image(OLD.to_owned())), Seen::Own(Named::Nothing), Seen::Goes];
+    for [a, b, c] in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let mut upgrade = Upgrade::default();
+        upgrade.follow(&Seen::LegacyStart, at(0));
+        [a, b, c].iter().for_each(|n| upgrade.follow(&order[*n], at(1)));
+        assert_eq!(upgrade.running.map(|running| running.image).as_deref(), Some(OLD), "{a} {b} {c}");
+    }
+    // Long after that the same file says nothing of a boot whose beginning was not seen.
+    let mut upgrade = Upgrade::default();
+    upgrade.follow(&Seen::LegacyStart, at(0));
+    order.iter().for_each(|seen| upgrade.follow(seen, at(1)));
+    upgrade.follow(&Seen::Own(Named::Image(NEW.to_owned())), at(900));
+    assert_eq!(upgrade.running.map(|running| running.image).as_deref(), Some(OLD));
+}
+
+#[test]
 fn what_a_status_says_is_what_a_new_operator_says() {
     let mut phone = Phone::new(NEW);
     let compare = |phone: &mut Phone| {
@@ -316,6 +333,16 @@ fn a_canary_goes_back() {
         .asks("SIPDefault.cnf", true)
         .own(OLD);
     assert_eq!((phone.status().stage, phone.status().running.as_deref()), (Stage::Current, Some(OLD)));
+}
+
+#[test]
+fn a_phone_that_took_another_image_is_no_longer_known_to_run_the_old_one() {
+    let mut phone = Phone::new(OLD);
+    phone.loader(OLD).asks("SIPDefault.cnf", true);
+    assert_eq!(phone.status().stage, Stage::Current);
+    phone.loader(NEW).whole("P003-8-12-00.sbn").loader(NEW).whole("P0S3-8-12-00.sb2");
+    let status = phone.status();
+    assert_eq!((status.stage, status.message.as_deref()), (Stage::Staged, Some("it takes P0S3-8-12-00.sb2 first")));
 }
 
 #[test]
@@ -372,7 +399,7 @@ proptest! {
             phone.sees(seen);
             let status = phone.status();
             // Running is stated only with what was seen, and Current only of what runs.
-            prop_assert_eq!(status.stage == Stage::Current, status.running.as_deref() == Some(NEW) && phone.upgrade.transfer.is_none());
+            prop_assert_eq!(status.stage == Stage::Current, phone.upgrade.stays_with(NEW));
             prop_assert_eq!(status.percent.is_some(), status.stage == Stage::Downloading);
             prop_assert!(status.percent.is_none_or(|percent| (0..=100).contains(&percent)));
             prop_assert!(status.stage != Stage::Failed || status.message.is_some());
