@@ -22,8 +22,10 @@ use cluster::Cluster;
 use node::Node;
 
 const SITES: usize = 20;
-/// How many edits follow one another as fast as they reach a ConfigMap.
+/// How many edits follow one another.
 const EDITS: usize = 200;
+/// Between two of them: so that no object is written twice within a second, which gathers what comes.
+const PAUSE: Duration = Duration::from_millis(100);
 /// How many edits are made one by one, each until nothing is written any more.
 const SINGLE_EDITS: usize = 5;
 /// How long nothing is done, to see that nothing is written.
@@ -155,6 +157,7 @@ async fn edit(cluster: &Cluster, namespace: &str, phones: usize) -> anyhow::Resu
         cluster.relabel(namespace, edit * 7_919 % phones, &format!("Edit {edit}")).await?;
         let at = tokio::time::timeout(Duration::from_secs(30), changes.recv()).await;
         all.push(at.context("an edit reached no ConfigMap within 30 s")?.context("the watch ended")? - began);
+        tokio::time::sleep(PAUSE).await;
     }
     all.sort();
     Ok(all)

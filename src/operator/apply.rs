@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::Value;
@@ -119,20 +120,22 @@ pub async fn apply(ctx: &Context, kind: Kind, key: &Key, object: &Value) -> Resu
     limited(kind.api(ctx, &key.namespace).patch(&key.name, &params, &Patch::Apply(object))).await
 }
 
-/// Applies an object that is not known to exist: it must not be somebody else's.
-pub async fn apply_first(
-    ctx: &Context,
-    kind: Kind,
-    key: &Key,
-    object: &Value,
-    owner: &str,
-) -> Result<DynamicObject, Error> {
-    if let Some(there) = limited(kind.api(ctx, &key.namespace).get_opt(&key.name)).await?
-        && !there.metadata.owner_references.iter().flatten().any(|reference| reference.uid == owner)
-    {
-        return Err(Error::Taken { kind: kind.kind, name: key.name.clone() });
+/// Applies an object of which nothing but its metadata is wanted back: those with files are large.
+pub async fn apply_large(ctx: &Context, kind: Kind, key: &Key, object: &Value) -> Result<ObjectMeta, Error> {
+    ctx.metrics.writes.get_or_create(&WriteLabels { kind: kind.kind }).inc();
+    let params = PatchParams::apply(MANAGER).force();
+    let api = kind.api(ctx, &key.namespace);
+    Ok(limited(api.patch_metadata(&key.name, &params, &Patch::Apply(object))).await?.metadata)
+}
+
+/// Whether an object that is not known to exist does; it must not be somebody else's.
+pub async fn is_there(ctx: &Context, kind: Kind, key: &Key, owner: &str) -> Result<bool, Error> {
+    let there = limited(kind.api(ctx, &key.namespace).get_metadata_opt(&key.name)).await?;
+    let is_ours = |meta: &ObjectMeta| meta.owner_references.iter().flatten().any(|reference| reference.uid == owner);
+    match there {
+        Some(there) if !is_ours(&there.metadata) => Err(Error::Taken { kind: kind.kind, name: key.name.clone() }),
+        there => Ok(there.is_some()),
     }
-    apply(ctx, kind, key, object).await
 }
 
 /// Deletes an object, if it is the one that was meant.

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::apply::{CONFIG_MAP, Error, SECRET, apply, apply_first, delete};
+use super::apply::{CONFIG_MAP, Error, SECRET, apply_large, delete, is_there};
 use super::build::shard_object;
 use super::context::Context;
 use super::names::shard;
@@ -48,13 +48,15 @@ async fn write_now(ctx: &Context, site: &Key, slot: Slot) -> Result<bool, Error>
         (None, _) => delete(ctx, kind, &key, None).await,
         (Some(_), stored) => {
             let object = shard_object(site, &identity.uid, slot, &content);
-            match stored {
-                Some(_) => apply(ctx, kind, &key, &object).await,
-                None => apply_first(ctx, kind, &key, &object, &identity.uid).await,
-            }
-            .map(|written| {
+            let write = async {
+                if stored.is_none() {
+                    is_there(ctx, kind, &key, &identity.uid).await?;
+                }
+                apply_large(ctx, kind, &key, &object).await
+            };
+            write.await.map(|written| {
                 // The watch lags behind: what it says of older versions is no news.
-                watch::note_version(ctx, site, slot, watch::version(&written.metadata));
+                watch::note_version(ctx, site, slot, watch::version(&written));
             })
         }
     };

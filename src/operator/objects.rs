@@ -3,7 +3,7 @@
 use rand::RngExt as _;
 use serde_json::Value;
 
-use super::apply::{self, Error, SECRET, SERVICE, apply, apply_first, covers, delete};
+use super::apply::{Error, SECRET, SERVICE, apply, covers, delete, is_there};
 use super::build::{self, WELL_KNOWN_PORT};
 use super::context::Context;
 use super::files::note_problem;
@@ -41,7 +41,10 @@ async fn write_all(ctx: &Context, site: &Key, uid: &str, spec: &crate::api::Phon
         let applied = match live {
             Some(live) if is_as_wanted(&live, object) => continue,
             Some(_) => apply(ctx, *kind, &key, object).await?,
-            None => apply_first(ctx, *kind, &key, object, uid).await?,
+            None => {
+                is_there(ctx, *kind, &key, uid).await?;
+                apply(ctx, *kind, &key, object).await?
+            }
         };
         // The watch will say the same a moment later; until then nobody should write it again.
         if let Ok(value) = serde_json::to_value(&applied) {
@@ -71,11 +74,7 @@ async fn make_token(ctx: &Context, site: &Key, uid: &str) -> Result<(), Error> {
     let key = site.sibling(token(&site.name));
     let object = build::token_object(site, uid, &value, &hash_key);
     // Made once and never again: a later write would part the pods from the operator.
-    let api = SECRET.api(ctx, &site.namespace);
-    if let Some(there) = apply::limited(api.get_opt(&key.name)).await? {
-        if !there.metadata.owner_references.iter().flatten().any(|reference| reference.uid == uid) {
-            return Err(Error::Taken { kind: SECRET.kind, name: key.name });
-        }
+    if is_there(ctx, SECRET, &key, uid).await? {
         // The watch will tell of it.
         return Ok(());
     }

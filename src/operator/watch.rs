@@ -166,6 +166,13 @@ fn follow_live(ctx: &Arc<Context>, kind: Kind, namespace: Option<&str>, config: 
     follow_stream(ctx, kind.kind.to_owned(), stream, came, went, told);
 }
 
+/// The site that an object belonged to, if it was ours: all that has to be known of one that went away unseen.
+type LastSite = Option<Box<str>>;
+
+fn site_label(meta: &ObjectMeta) -> LastSite {
+    meta.labels.as_ref()?.get(SITE).map(|site| site.as_str().into())
+}
+
 /// A watch that breaks is begun again after a pause; what went away meanwhile is noticed then.
 fn follow_stream<K: Resource + Send + 'static>(
     ctx: &Arc<Context>,
@@ -178,29 +185,28 @@ fn follow_stream<K: Resource + Send + 'static>(
     let ctx = ctx.clone();
     let mut told = Some(told.clone());
     tokio::spawn(async move {
-        let mut known: BTreeMap<Key, Gone> = BTreeMap::new();
+        let mut known: BTreeMap<Key, LastSite> = BTreeMap::new();
         let mut fresh: HashSet<Key> = HashSet::new();
         while let Some(event) = stream.next().await {
             match event {
                 Ok(Event::Init) => fresh.clear(),
                 Ok(Event::InitApply(object)) => {
-                    let gone = Gone::new(object.meta());
-                    fresh.insert(gone.key.clone());
-                    known.insert(gone.key.clone(), gone);
+                    let key = key_of(object.meta());
+                    fresh.insert(key.clone());
+                    known.insert(key, site_label(object.meta()));
                     came(&ctx, object);
                 }
                 Ok(Event::InitDone) => {
                     let missed: Vec<Key> = known.keys().filter(|key| !fresh.contains(*key)).cloned().collect();
-                    for gone in missed.iter().filter_map(|key| known.remove(key)) {
+                    for (key, site) in missed.into_iter().filter_map(|key| known.remove_entry(&key)) {
                         // It was not there when the list was made, whatever its last version was.
-                        went(&ctx, Gone { version: u64::MAX, ..gone });
+                        went(&ctx, Gone { key, site: site.map(String::from), version: u64::MAX });
                     }
-                    fresh.clear();
+                    fresh = HashSet::new();
                     told.take();
                 }
                 Ok(Event::Apply(object)) => {
-                    let gone = Gone::new(object.meta());
-                    known.insert(gone.key.clone(), gone);
+                    known.insert(key_of(object.meta()), site_label(object.meta()));
                     came(&ctx, object);
                 }
                 Ok(Event::Delete(object)) => {

@@ -31,6 +31,8 @@ pub fn write<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> Ve
         }
         out.push(b'\n');
     }
+    // It is kept for as long as the phone is.
+    out.shrink_to_fit();
     out
 }
 

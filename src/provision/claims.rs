@@ -2,7 +2,7 @@
 //!
 //! The older object keeps it, whatever order objects arrive in: so the answer is the same after a restart.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::hash::Hash;
 
 use super::Key;
@@ -10,9 +10,9 @@ use super::Key;
 /// A claimant: when it was created, and who it is.
 pub type Claimant = (i64, Key);
 
-/// All claims on things of one kind.
+/// All claims on things of one kind; the oldest of each comes first. Almost always there is just one.
 #[derive(Debug)]
-pub struct Claims<T>(HashMap<T, BTreeSet<Claimant>>);
+pub struct Claims<T>(HashMap<T, Vec<Claimant>>);
 
 impl<T> Default for Claims<T> {
     fn default() -> Self {
@@ -23,10 +23,9 @@ impl<T> Default for Claims<T> {
 impl<T: Eq + Hash> Claims<T> {
     /// Adds a claim; the claimants whose standing may have changed.
     pub fn add(&mut self, thing: T, claimant: Claimant) -> Vec<Key> {
-        let claimants = self.0.entry(thing).or_default();
-        if !claimants.insert(claimant.clone()) {
-            return Vec::new();
-        }
+        let claimants = self.0.entry(thing).or_insert_with(|| Vec::with_capacity(1));
+        let Err(at) = claimants.binary_search(&claimant) else { return Vec::new() };
+        claimants.insert(at, claimant.clone());
         // Only if the new one is the oldest does anybody else lose.
         match claimants.first() {
             Some(first) if *first == claimant => others(claimants, &claimant),
@@ -38,7 +37,7 @@ impl<T: Eq + Hash> Claims<T> {
     pub fn remove(&mut self, thing: &T, claimant: &Claimant) -> Vec<Key> {
         let Some(claimants) = self.0.get_mut(thing) else { return Vec::new() };
         let was_first = claimants.first() == Some(claimant);
-        claimants.remove(claimant);
+        claimants.retain(|other| other != claimant);
         let affected = if was_first { others(claimants, claimant) } else { Vec::new() };
         if claimants.is_empty() {
             self.0.remove(thing);
@@ -52,7 +51,7 @@ impl<T: Eq + Hash> Claims<T> {
     }
 }
 
-fn others(claimants: &BTreeSet<Claimant>, but: &Claimant) -> Vec<Key> {
+fn others(claimants: &[Claimant], but: &Claimant) -> Vec<Key> {
     claimants.iter().filter(|c| *c != but).map(|(_, key)| key.clone()).collect()
 }
 

@@ -209,7 +209,8 @@ pub struct Infra {
 #[derive(Default)]
 pub struct Fleet {
     sites: HashMap<Key, Site>,
-    phones: HashMap<Key, Phone>,
+    /// Each in a place of its own: a table of large things has large gaps.
+    phones: HashMap<Key, Box<Phone>>,
     /// Phones by the site that they name, whether or not it exists.
     by_site: HashMap<Key, BTreeSet<Key>>,
     secrets: HashMap<Key, Option<BTreeMap<String, Bytes>>>,

@@ -15,7 +15,7 @@ use super::digest::Digest;
 /// How many shards of each kind a site can have.
 pub const MAX_SHARDS: u8 = 64;
 /// A shard takes no new phone beyond this, while another has room. Small shards make small writes.
-const ROOMY: usize = 256 * 1024;
+const ROOMY: usize = 64 * 1024;
 /// A shard takes no new phone beyond this. The API server's limit is 1 MiB.
 const FULL: usize = 800 * 1024;
 
@@ -208,7 +208,7 @@ mod tests {
         let mut shards = Shards::default();
         let slots: Vec<Slot> = (0..1000).map(|n| shards.place(&phone(n), None, false, 1024).unwrap()).collect();
         assert_eq!(slots[0], Slot::Phones { secret: false, index: 0 });
-        assert_eq!(slots[256], Slot::Phones { secret: false, index: 1 });
+        assert_eq!(slots[64], Slot::Phones { secret: false, index: 1 });
         for (n, slot) in slots.iter().enumerate() {
             assert_eq!(shards.place(&phone(n), Some(*slot), false, 1100), Some(*slot));
         }

@@ -122,7 +122,7 @@ pub struct Upgrade {
     began: Option<Timestamp>,
     /// How many seconds its last upgrade took, from the first part until it was seen to run the image.
     pub lasted: Option<i64>,
-    boot: Option<Boot>,
+    boot: Option<Box<Boot>>,
 }
 
 /// One boot.
@@ -149,8 +149,8 @@ struct Boot {
 }
 
 impl Boot {
-    fn new(legacy: bool, began: Timestamp) -> Boot {
-        Boot {
+    fn new(legacy: bool, began: Timestamp) -> Box<Boot> {
+        Box::new(Boot {
             legacy,
             began,
             loads: None,
@@ -161,7 +161,7 @@ impl Boot {
             common: Named::Unknown,
             own: None,
             went_on: None,
-        }
+        })
     }
 }
 

@@ -69,7 +69,7 @@ impl Fleet {
                 status: Known { status, version: meta.version },
                 meta,
             };
-            self.phones.insert(key.clone(), entry);
+            self.phones.insert(key.clone(), Box::new(entry));
         }
         let now = self.phones.get(&key).map(|entry| references(&key, &entry.spec)).unwrap_or_default();
         self.refer(Reference::Secret, &User::Phone(key.clone()), &before, &now);

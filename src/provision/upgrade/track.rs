@@ -17,8 +17,8 @@ pub struct Track {
     recent: VecDeque<(Timestamp, Seen)>,
     /// The parts that the status told of, if the phone was on its way then.
     told: Option<BTreeSet<String>>,
-    /// What a new operator hears again.
-    again: Upgrade,
+    /// What a new operator hears again; most phones never need it.
+    again: Option<Box<Upgrade>>,
 }
 
 impl Track {
@@ -37,11 +37,12 @@ impl Track {
     pub fn follow(&mut self, seen: Seen, time: Timestamp) {
         if self.recent.is_empty() && self.before.last.is_some_and(|last| time <= last) {
             // A status tells of what it led to; only how the boot began, and all that it took, are not in there.
-            self.again.follow(&seen, time);
-            self.before.boot = self.again.boot.clone();
+            let again = self.again.get_or_insert_default();
+            again.follow(&seen, time);
+            self.before.boot = again.boot.clone();
             if let Some(told) = &self.told {
-                self.before.taken = told.union(&self.again.taken).cloned().collect();
-                self.before.began = self.again.began;
+                self.before.taken = told.union(&again.taken).cloned().collect();
+                self.before.began = again.began;
             }
             self.now = self.before.clone();
             return;
