@@ -87,6 +87,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     for path in args.paths.iter().chain(&args.firmware) {
         watcher.watch(path, RecursiveMode::Recursive).with_context(|| format!("cannot watch {}", path.display()))?;
     }
+    // Before anybody is told that it serves: whoever hears that may end it at once.
+    let mut end = std::pin::pin!(told_to_end());
     let mut news = reporter.subscribe();
     let (told, mut answers) = mpsc::unbounded_channel();
     let mut shell = Standalone {
@@ -107,7 +109,6 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     eprintln!("serving on {} (UDP)", server.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
     shell.show();
     let mut poll = tokio::time::interval(POLL);
-    let mut end = std::pin::pin!(told_to_end());
     loop {
         tokio::select! {
             Some(()) = changes.recv() => {
