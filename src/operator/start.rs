@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 use super::context::{Context, Options};
 use super::{http, image_volumes, read, watch, work};
 use crate::provision::Key;
+use crate::tftp::told_to_end;
 
 /// How long the pods have at the start to tell what they hold, before statuses are written without them.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -26,7 +27,7 @@ pub async fn run(client: Client, options: Options) -> anyhow::Result<()> {
     let startup = tokio::spawn(start(ctx.clone(), began));
     tokio::select! {
         served = server => served??,
-        () = ended() => tracing::info!("told to end"),
+        () = told_to_end() => tracing::info!("told to end"),
         failed = async { match startup.await { Ok(()) => std::future::pending().await, Err(error) => error } } => {
             return Err(failed.into());
         }
@@ -91,15 +92,5 @@ async fn wait_for_pods(ctx: &Context) {
             return;
         }
         sleep(Duration::from_millis(20)).await;
-    }
-}
-
-/// Ends when the process is told to.
-async fn ended() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut term) = signal(SignalKind::terminate()) else { return std::future::pending().await };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
     }
 }
