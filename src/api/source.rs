@@ -44,6 +44,7 @@ impl FirmwareSource {
 /// One file from the web.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[x_kube(validation = ("has(self.file) || self.url.matches('/[A-Za-z0-9._-]+$')", "url: its last part is no file name: set file to the name that phones ask for, such as P0S3-07-4-00.sb2"))]
+#[x_kube(validation = ("!self.url.matches('^https?://[^/]*@')", "url: holds a user or a password, which many may read: serve the file to those who know its SHA-256, or use another source"))]
 pub struct UrlSource {
     /// Where it is: http or https. Certificates are checked against Mozilla's list. Redirects are followed.
     #[schemars(length(min = 8, max = 1024), regex(pattern = "^https?://[!-~]+$"))]

@@ -14,7 +14,7 @@ use super::digest::Digest;
 
 /// How many shards of each kind a site can have.
 pub const MAX_SHARDS: u8 = 64;
-/// A shard takes no new phone beyond this, while another has room. Small shards make small writes.
+/// A shard takes no new phone beyond this, while another has room: about forty phones. Small shards make small writes.
 const ROOMY: usize = 64 * 1024;
 /// A shard takes no new phone beyond this. The API server's limit is 1 MiB.
 const FULL: usize = 800 * 1024;
