@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use dialtone::phone::Model::Cp7960;
@@ -69,8 +70,10 @@ pub fn boot_phone(server: SocketAddr, mac: &str, model: dialtone::phone::Model) 
     boot_as(server, mac, model, "P0S3-07-4-00")
 }
 
+/// Every phone has an address of its own, as in a building: those behind one address are told apart only by their own files.
 pub fn boot_as(server: SocketAddr, mac: &str, model: dialtone::phone::Model, running: &str) -> Outcome {
-    let options = Options { model, running: running.to_owned(), ..Options::new(server, mac.parse().unwrap()) };
+    let bind = address_of(mac).into();
+    let options = Options { model, running: running.to_owned(), bind, ..Options::new(server, mac.parse().unwrap()) };
     tokio::runtime::Runtime::new().unwrap().block_on(boot(options))
 }
 
@@ -189,6 +192,20 @@ pub fn link() -> (String, String) {
     let device = format!("dt-{}", std::env::var("DIALTONE_NODE").unwrap());
     let shown = run("ip", &["-4", "-o", "addr", "show", "dev", &device]);
     (device, shown)
+}
+
+/// The address of a phone, beside this machine's own.
+fn address_of(mac: &str) -> Ipv4Addr {
+    static KNOWN: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let mut known = KNOWN.lock().unwrap();
+    let at = known.iter().position(|one| one == mac).unwrap_or(known.len());
+    let [a, b, c, _] = own_address().octets();
+    let address = Ipv4Addr::new(a, b, c, 10 + u8::try_from(at).unwrap());
+    if at == known.len() {
+        run("ip", &["addr", "replace", &format!("{address}/32"), "dev", &link().0]);
+        known.push(mac.to_owned());
+    }
+    address
 }
 
 /// This machine's address, where pods can reach it.
