@@ -35,6 +35,8 @@ pub struct Plan<'a> {
     pub phones: usize,
     /// The files of one boot, for each phone.
     pub files: &'a (dyn Fn(usize) -> Vec<String> + Sync),
+    /// Whether all of them begin a boot at the same moment, as after a power cut, and the next one when all have ended it.
+    pub together: bool,
     /// How long they boot again and again.
     pub time: Duration,
 }
@@ -78,12 +80,18 @@ struct Phone {
     tries: usize,
     began: Instant,
     asked: Instant,
+    /// Whether it has booted, and waits for the others.
+    waits: bool,
 }
 
 struct Storm<'a> {
     plan: &'a Plan<'a>,
     sockets: Vec<Socket>,
     phones: Vec<Phone>,
+    /// How many have begun.
+    started: usize,
+    /// How many wait for the others.
+    waiting: usize,
     outcome: Outcome,
 }
 
@@ -100,9 +108,10 @@ pub fn run(plan: &Plan<'_>) -> anyhow::Result<Outcome> {
         tries: 0,
         began,
         asked: began,
+        waits: false,
     };
     let phones = (0..plan.phones).map(phone).collect();
-    Storm { plan, sockets, phones, outcome: Outcome::default() }.run()
+    Storm { plan, sockets, phones, started: 0, waiting: 0, outcome: Outcome::default() }.run()
 }
 
 fn socket() -> anyhow::Result<Socket> {
@@ -133,17 +142,17 @@ impl Storm<'_> {
             (0..PORTS).map(|_| MultiHeaders::preallocate(BATCH, Some(cmsg_space!(libc::in_pktinfo)))).collect();
         let mut received = Vec::with_capacity(BATCH);
         let began = Instant::now();
-        let (mut started, mut looked) = (0, began);
+        let mut looked = began;
         loop {
             let now = Instant::now();
             if now - began >= self.plan.time {
                 break;
             }
             // Phones are switched on as quickly as answers are looked after.
-            let more = (started + BATCH).min(self.phones.len());
-            (started..more).try_for_each(|phone| self.ask(phone, now))?;
-            started = more;
-            let mut idle = started == self.phones.len();
+            let more = (self.started + BATCH).min(self.phones.len());
+            (self.started..more).try_for_each(|phone| self.ask(phone, now))?;
+            self.started = more;
+            let mut idle = more == self.phones.len();
             for (port, headers) in headers.iter_mut().enumerate() {
                 received.clear();
                 let mut slices: Vec<[IoSliceMut<'_>; 1]> =
@@ -172,7 +181,7 @@ impl Storm<'_> {
             }
             if now - looked > Duration::from_millis(50) {
                 looked = now;
-                self.ask_again(started, now)?;
+                self.ask_again(now)?;
             }
             if idle {
                 let mut fds: Vec<PollFd<'_>> =
@@ -245,14 +254,23 @@ impl Storm<'_> {
         if phone.file == phone.requests.len() {
             phone.file = 0;
             self.outcome.boots += 1;
+            if self.plan.together {
+                phone.waits = true;
+                self.waiting += 1;
+                if self.waiting == self.phones.len() {
+                    self.phones.iter_mut().for_each(|phone| phone.waits = false);
+                    (self.waiting, self.started) = (0, 0);
+                }
+                return Ok(());
+            }
         }
         self.ask(index, now)
     }
 
-    fn ask_again(&mut self, started: usize, now: Instant) -> anyhow::Result<()> {
-        for index in 0..started {
+    fn ask_again(&mut self, now: Instant) -> anyhow::Result<()> {
+        for index in 0..self.started {
             let phone = &mut self.phones[index];
-            if now.saturating_duration_since(phone.asked) < PATIENCE[phone.tries.min(1)] {
+            if phone.waits || now.saturating_duration_since(phone.asked) < PATIENCE[phone.tries.min(1)] {
                 continue;
             }
             phone.asked = now;

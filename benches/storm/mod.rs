@@ -212,7 +212,14 @@ fn storm(
         }
         Files::Image => vec![IMAGE.into()],
     };
-    let plan = load::Plan { server, phones: phones / threads, files: &names, time: Duration::from_secs_f64(seconds) };
+    let together = files == Files::Small;
+    let plan = load::Plan {
+        server,
+        phones: phones / threads,
+        files: &names,
+        together,
+        time: Duration::from_secs_f64(seconds),
+    };
     std::thread::scope(|scope| {
         let all: Vec<_> = (0..threads)
             .map(|_| {
