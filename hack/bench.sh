@@ -24,9 +24,9 @@ others() { # the other servers, as their makers ship them
     apt-get update -qq >/dev/null
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends dnsmasq-base libwrap0 libpcre2-8-0 >/dev/null
     rm -rf "$out/others/deb" && mkdir -p "$out/others/deb"
-    (cd "$out/others/deb" && apt-get download -qq "${packages[@]}" && for deb in *.deb; do dpkg-deb -x "$deb" root; done)
+    (cd "$out/others/deb" && apt-get download -qq "${packages[@]}" && for deb in *.deb; do dpkg-deb -x "$deb" unpacked; done)
     for program in in.tftpd atftpd dnsmasq; do
-      install -m 0755 "$out/others/deb/root/usr/sbin/$program" "$bin/$program"
+      install -m 0755 "$out/others/deb/unpacked/usr/sbin/$program" "$bin/$program"
     done
   fi
   if [[ ! -x $bin/tftpd ]]; then
