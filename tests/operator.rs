@@ -1,22 +1,17 @@
 //! `dialtone operator` while nobody answers: it lives, says that it is not ready, tries again soon, and ends when it is told to.
 #![allow(clippy::unwrap_used)] // A test that cannot go on should stop.
 
+#[path = "support/child.rs"]
+mod child;
+
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use child::Running;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// Starts it against an API server at some address, with its own HTTP at another.
 fn start(api: SocketAddr, http: SocketAddr) -> Running {

@@ -1,22 +1,17 @@
 //! `dialtone standalone`: manifests, no cluster, real UDP.
 #![allow(clippy::unwrap_used)] // A test that cannot go on should stop.
 
+#[path = "support/child.rs"]
+mod child;
+
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use child::Running;
 use dialtone::simulator::{Options, Outcome, Patience, boot};
-
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 async fn phone(server: SocketAddr) -> Outcome {
     boot(Options {

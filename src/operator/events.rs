@@ -7,7 +7,7 @@ use kube::runtime::events::{Event, EventType};
 
 use super::apply::limited;
 use super::context::Context;
-use crate::api::{GROUP, PhoneFirmwareStatus, Stage};
+use crate::api::{GROUP, PhoneFirmwareStatus, SipPhoneStatus, Stage};
 use crate::provision::Key;
 
 /// One thing to say.
@@ -52,7 +52,6 @@ pub fn news(before: &[Condition], after: &[Condition]) -> Vec<News> {
             "Accepted" if failed(&was) => all.push(news(false)),
             "FirmwareStaged" if is.status == "False" && is.reason != "Pending" => all.push(news(true)),
             "FirmwareStaged" if is.reason == "Staged" => all.push(news(false)),
-            "Resynced" if is.reason == "Told" => all.push(news(false)),
             "Resynced" if RESYNC_PROBLEMS.contains(&is.reason.as_str()) => all.push(news(true)),
             "InSync" if is.status == "True" => all.push(news(false)),
             "Suspended" => all.push(news(false)),
@@ -60,6 +59,21 @@ pub fn news(before: &[Condition], after: &[Condition]) -> Vec<News> {
         }
     }
     all
+}
+
+/// That a phone was told to restart. It may be back before a status says that it is on its way: then that is all there is to say.
+pub fn told_news(before: &SipPhoneStatus, after: &SipPhoneStatus) -> Option<News> {
+    let told_at = |status: &SipPhoneStatus| status.resync.as_ref().and_then(|resync| resync.told_at.clone());
+    if told_at(after).is_none() || told_at(before) == told_at(after) {
+        return None;
+    }
+    let resynced = after.conditions.iter().find(|condition| condition.type_ == "Resynced");
+    let note = match resynced {
+        Some(condition) if RESYNC_PROBLEMS.contains(&condition.reason.as_str()) => return None,
+        Some(condition) if condition.reason == "Told" => condition.message.clone(),
+        _ => "it was told to restart, and came back".to_owned(),
+    };
+    Some(News { warning: false, reason: "Told".to_owned(), note })
 }
 
 /// What a person should notice of a phone's firmware; `took` if the phone is known to have taken an image before it ran what it
@@ -120,6 +134,7 @@ pub async fn publish(ctx: &Context, kind: &str, key: &Key, uid: &str, news: Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::ResyncStatus;
 
     fn condition(kind: &str, status: &str, reason: &str, message: &str) -> Condition {
         let time = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(jiff::Timestamp::UNIX_EPOCH);
@@ -172,6 +187,24 @@ mod tests {
         let runs = status(Stage::Current, Some("P0S3-07-4-00"), None);
         assert_eq!(told(&status(Stage::Staged, None, None), &runs, false), None, "it was only seen for the first time");
         assert_eq!(told(&status(Stage::Staged, None, None), &runs, true).as_deref(), Some("Upgraded"));
+    }
+
+    #[test]
+    fn a_phone_that_was_told_is_news_once_even_if_it_is_back_already() {
+        let status = |told_at: Option<&str>, reason: &str| SipPhoneStatus {
+            conditions: vec![condition("Resynced", "False", reason, "by SIP NOTIFY")],
+            resync: told_at.map(|at| ResyncStatus { told_at: Some(at.to_owned()), failures: None }),
+            ..SipPhoneStatus::default()
+        };
+        let note = |before: &SipPhoneStatus, after: &SipPhoneStatus| told_news(before, after).map(|news| news.note);
+        let (never, told) = (status(None, "Waiting"), status(Some("1"), "Told"));
+        assert_eq!(note(&never, &told).as_deref(), Some("by SIP NOTIFY"));
+        assert_eq!(note(&told, &told), None);
+        let back = status(Some("1"), "InSync");
+        assert_eq!(note(&never, &back).as_deref(), Some("it was told to restart, and came back"));
+        assert_eq!(note(&told, &back), None);
+        assert_eq!(note(&told, &status(Some("2"), "Told")).as_deref(), Some("by SIP NOTIFY"));
+        assert_eq!(note(&never, &status(Some("1"), "NoAnswer")), None, "the problem is an Event of its own");
     }
 
     #[test]

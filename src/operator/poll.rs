@@ -9,6 +9,7 @@ use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use tokio::time::Instant;
 
 use super::build::REPORT_PORT;
 use super::context::Context;
@@ -27,6 +28,8 @@ const MAX_REPORT: usize = 64 << 20;
 const NOT_YET: Duration = Duration::from_millis(20);
 /// After so many failures a pod counts as gone.
 const PATIENCE: u32 = 3;
+/// How long a pod that is leaving is asked for the rest: longer than it has to end.
+const LAST_WORDS: Duration = Duration::from_secs(60);
 
 /// Begins to ask a pod.
 pub fn start(ctx: &Arc<Context>, site: &Key, pod: &Key, ip: &str) {
@@ -38,11 +41,9 @@ pub fn start(ctx: &Arc<Context>, site: &Key, pod: &Key, ip: &str) {
     }
 }
 
-/// Asks a pod no longer.
-pub fn stop(ctx: &Context, pod: &Key) {
-    if let Some(task) = ctx.shared().pollers.remove(pod) {
-        task.abort();
-    }
+/// What a pod holds does not count any more; it goes on telling how the transfers end that it has begun, until it is gone.
+pub fn leave(ctx: &Context, pod: &Key) {
+    ctx.shared().pollers.remove(pod);
 }
 
 type Http = Client<HttpConnector, Empty<Bytes>>;
@@ -53,8 +54,15 @@ async fn ask(ctx: &Context, site: &Key, pod: &Key, host: &str) {
     let http: Http = Client::builder(TokioExecutor::new()).build(connector);
     let mut query = Query { wait: WAIT, ..Query::default() };
     let mut failures = 0;
+    let mut left = None;
     loop {
+        let stays = ctx.shared().pods.contains_key(pod);
+        if !stays && left.get_or_insert_with(Instant::now).elapsed() > LAST_WORDS {
+            return;
+        }
         match report(ctx, &http, site, host, &query).await {
+            // Another pod may have the address by now.
+            Ok(report) if left.is_some() && report.instance != query.instance => return,
             Ok(report) => {
                 failures = 0;
                 query.instance = report.instance.clone();
@@ -72,6 +80,7 @@ async fn ask(ctx: &Context, site: &Key, pod: &Key, host: &str) {
                     tokio::time::sleep(NOT_YET).await;
                 }
             }
+            Err(_) if left.is_some() => return,
             Err(error) => {
                 failures += 1;
                 ctx.metrics.report_errors.inc();
@@ -115,22 +124,124 @@ fn take(ctx: &Context, site: &Key, pod: &Key, report: Report) -> bool {
         held.push((file.name, digest));
     }
     let fetches: Vec<Fetch> = report.journal.records.iter().map(Fetch::from).collect();
-    let taken = ctx.tell(|fleet| {
-        // A report may cross the news that the pod is gone; taken later, it would never be taken back. And right after a start
-        // it may be faster than the news of its site.
+    let (known, taken) = ctx.tell(|fleet| {
+        // A report may cross the news that the pod is leaving: what it holds, taken later, would never be taken back. And right
+        // after a start it may be faster than the news of its site.
         let known = ctx.shared().pods.contains_key(pod);
         if known {
             let (complete, gone) = (report.holdings.complete, &report.holdings.gone);
             fleet.pod_firmware(site, &pod.name, complete, firmware, gone, &report.problems);
         }
-        let taken = known && fleet.pod_holds(site, &pod.name, report.holdings.complete, held, &report.holdings.gone);
+        let taken = !known || fleet.pod_holds(site, &pod.name, report.holdings.complete, held, &report.holdings.gone);
         if taken {
             fetches.iter().for_each(|fetch| fleet.fetched(site, fetch));
         }
-        taken
+        (known, taken)
     });
-    if taken {
+    if known && taken {
         ctx.shared().reported.insert(pod.clone());
     }
     taken
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::context::{Options, Pod};
+    use super::*;
+    use crate::provision::Meta;
+    use crate::tftp::http::{self, Http};
+    use crate::tftp::library::{Change, Library};
+    use crate::tftp::reporter::Reporter;
+    use crate::tftp::wire::{Outcome, Record};
+    use serde_json::json;
+
+    /// A pod with an address of its own, since all pods answer at one port.
+    const HOST: &str = "127.0.69.70";
+
+    fn context() -> Arc<Context> {
+        let nowhere = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
+        let options = Options {
+            image: "x".into(),
+            image_pull_policy: None,
+            image_pull_secrets: Vec::new(),
+            namespaces: Vec::new(),
+            own_namespace: None,
+            image_volumes: Default::default(),
+            http: ([127, 0, 0, 1], 0).into(),
+        };
+        Arc::new(Context::new(kube::Client::try_from(nowhere).unwrap(), options))
+    }
+
+    fn meta(name: &str) -> Meta {
+        Meta { key: Key::new("ns", name), generation: Some(1), created: 0, version: 1, resync_at: None }
+    }
+
+    /// Which address a phone was seen at last.
+    async fn is_seen_at(ctx: &Context, last: u8) -> bool {
+        for _ in 0..100 {
+            let now = ctx.ask(|fleet| fleet.current_status(&Key::new("ns", "p"), jiff::Timestamp::now()));
+            if now.and_then(|status| status.address) == Some(format!("10.0.0.{last}")) {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        false
+    }
+
+    #[tokio::test]
+    async fn a_pod_that_leaves_is_heard_until_it_is_gone() {
+        let (site, pod) = (Key::new("ns", "hq"), Key::new("ns", "pod"));
+        let ctx = context();
+        ctx.tell(|fleet| {
+            let spec = json!({"settings": {"proxy1Address": "10.0.0.1"}});
+            fleet.set_site(meta("hq"), serde_json::from_value(spec).unwrap(), Default::default());
+            let spec =
+                json!({"siteRef": {"name": "hq"}, "mac": "000A8A123456", "model": "7960", "lines": [{"name": "1"}]});
+            fleet.set_phone(meta("p"), serde_json::from_value(spec).unwrap(), Default::default());
+        });
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("token"), "secret").unwrap();
+        let library = Arc::new(Library::default());
+        let reporter = Arc::new(Reporter::new(library.clone()));
+        reporter.note_change(&Change::default(), Vec::new());
+        let parts = Http {
+            reporter: reporter.clone(),
+            library,
+            metrics: Arc::default(),
+            token: Some(folder.path().join("token")),
+        };
+        let listener = http::listen(format!("{HOST}:{REPORT_PORT}").parse().unwrap()).await.unwrap();
+        let server = tokio::spawn(http::serve(parts, listener));
+        let takes = |last: u8| {
+            let mut record = Record::without_transfer(([10, 0, 0, last], 1000).into(), "", Outcome::Complete);
+            (record.file, record.digest) =
+                (Some("SIP000A8A123456.cnf".into()), Some(Digest::of(b"").to_string().into()));
+            reporter.note(record);
+        };
+
+        ctx.shared().tokens.insert(site.clone(), "secret".into());
+        ctx.shared().pods.insert(pod.clone(), Pod { site: site.clone(), ip: HOST.into(), host: None, files: None });
+        start(&ctx, &site, &pod, HOST);
+        let task = ctx.shared().pollers[&pod].clone();
+        takes(1);
+        assert!(is_seen_at(&ctx, 1).await);
+
+        ctx.shared().pods.remove(&pod);
+        leave(&ctx, &pod);
+        ctx.tell(|fleet| fleet.pod_gone(&site, "pod"));
+        takes(2);
+        assert!(is_seen_at(&ctx, 2).await, "a transfer that it had begun");
+        takes(3);
+        assert!(is_seen_at(&ctx, 3).await, "and another one");
+        assert!(!ctx.shared().reported.is_empty() && !task.is_finished());
+
+        server.abort();
+        takes(4);
+        let ended = async {
+            while !task.is_finished() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), ended).await.expect("it is asked no longer once it is gone");
+    }
 }

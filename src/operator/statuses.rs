@@ -35,6 +35,7 @@ pub async fn write_phone(ctx: &Context, key: &Key) -> Result<Outcome, Error> {
     ctx.tell(|fleet| fleet.note_phone_status(key, written.status.unwrap_or_default(), version));
     if let Some(uid) = written.metadata.uid {
         let mut news = events::news(&before.conditions, &after.conditions);
+        news.extend(events::told_news(&before, &after));
         let lasted = ctx.ask(|fleet| fleet.upgrade_lasted(key));
         let upgrade = events::firmware_news(before.firmware.as_ref(), after.firmware.as_ref(), lasted.is_some());
         if upgrade.as_ref().is_some_and(|news| news.reason == "Upgraded")

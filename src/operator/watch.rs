@@ -407,7 +407,7 @@ fn pod_went(ctx: &Arc<Context>, gone: Gone) {
 fn lose_pod(ctx: &Arc<Context>, site: &Key, key: &Key) {
     let known = ctx.shared().pods.remove(key).is_some();
     if known {
-        poll::stop(ctx, key);
+        poll::leave(ctx, key);
         ctx.tell(|fleet| fleet.pod_gone(site, &key.name));
     }
 }

@@ -184,6 +184,8 @@ const STALE: i64 = 120;
 /// longest that a restart was seen to take is 55.
 const BACK_WITHIN: i64 = 600;
 
+const TOOK_AND_CAME_BACK: &str = "it took the image and came back for its configuration";
+
 impl Upgrade {
     /// What a status said before a restart.
     pub fn recover(status: Option<&PhoneFirmwareStatus>) -> Upgrade {
@@ -298,21 +300,26 @@ impl Upgrade {
             }
             Seen::Part { file, sent, total, end } => self.part(file, *sent, *total, end.as_ref(), time),
             Seen::Common(named) => {
+                self.restarts_unseen(time);
                 if let Some(boot) = &mut self.boot {
                     boot.common = named.clone();
                 }
                 self.reads(time);
+                self.application_runs(true);
             }
             Seen::Own(named) => {
+                self.restarts_unseen(time);
                 // How the boot began was not seen: of such a one nothing is concluded.
                 self.boot.get_or_insert_with(|| Boot::new(false, time)).own = Some(named.clone());
                 self.reads(time);
             }
             Seen::Goes => {
+                self.restarts_unseen(time);
                 if let Some(boot) = &mut self.boot {
                     boot.went_on = Some(time);
                 }
                 self.goes_on();
+                self.application_runs(true);
             }
             Seen::Unclear => {
                 // It may have come back, or taken more: that it did not cannot be said any more.
@@ -340,6 +347,16 @@ impl Upgrade {
             self.fail(format!("it restarted after {}", transfer.stood()));
         }
         self.boot = Some(Boot::new(legacy, time));
+    }
+
+    /// Whoever took an image and reads its configuration after that has restarted, although the pod that could tell how it began
+    /// is gone: firmware before 7.0 reads it before it takes an image.
+    fn restarts_unseen(&mut self, time: Timestamp) {
+        let unseen = self.boot.as_ref().is_none_or(|boot| boot.legacy && !boot.took.is_empty());
+        if unseen && self.took_all.is_some() {
+            let legacy = self.taken.iter().any(|file| file.ends_with(".bin"));
+            self.boot = Some(Boot::new(legacy, time));
+        }
     }
 
     fn part(&mut self, file: &str, sent: u64, total: u64, end: Option<&Result<(), String>>, time: Timestamp) {
@@ -403,22 +420,29 @@ impl Upgrade {
             };
         }
         let at_once = boot.went_on.is_some_and(|at| time.as_second() - at.as_second() <= 1);
-        self.application_runs();
+        self.application_runs(false);
         // Two threads of a pod may tell of the last two files in either order.
         if at_once {
             self.goes_on();
         }
     }
 
-    /// An application that was started by a loader reads its configuration.
-    fn application_runs(&mut self) {
-        let Some(boot) = self.boot.as_ref().filter(|boot| !boot.unclear) else { return };
-        let (Some(image), false) = (boot.loads.clone(), boot.legacy) else { return };
-        let application = format!("{image}.sb2");
-        if !boot.asked {
-            self.runs(image, "it asked for the image's .loads file and needed none of its parts");
-        } else if boot.failed.is_empty() && self.taken.contains(&application) {
-            self.runs(image, "it took the image and came back for its configuration");
+    /// An application that was started by a loader reads its configuration; `certainly` if it asked for what no loader asks for.
+    fn application_runs(&mut self, certainly: bool) {
+        let Some(boot) = self.boot.as_ref().filter(|boot| !boot.legacy && !boot.unclear) else { return };
+        let application = self.taken.iter().find(|file| file.ends_with(".sb2"));
+        match (&boot.loads, application) {
+            (Some(image), _) if !boot.asked => {
+                self.runs(image.clone(), "it asked for the image's .loads file and needed none of its parts");
+            }
+            (Some(image), _) if boot.failed.is_empty() && self.taken.contains(&format!("{image}.sb2")) => {
+                self.runs(image.clone(), TOOK_AND_CAME_BACK);
+            }
+            // The pod that served the `.loads` file is gone.
+            (None, Some(file)) if certainly && !boot.asked => {
+                self.runs(file.trim_end_matches(".sb2").to_owned(), TOOK_AND_CAME_BACK);
+            }
+            _ => {}
         }
     }
 

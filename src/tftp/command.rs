@@ -53,6 +53,9 @@ pub struct Args {
     drain: u64,
 }
 
+/// How long readers have to come for the news of the last transfers.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// Runs until the process is told to end.
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let library = Arc::new(Library::default());
@@ -74,16 +77,34 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let server = Server::start(&config, library.clone(), reporter.clone(), metrics.clone())?;
     tracing::info!(addresses = ?server.addresses(), workers = config.workers, "serving");
     let reports = async {
+        let http = Http { reporter: reporter.clone(), library, metrics, token: args.token_file };
         match listener {
-            Some(listener) => http::serve(Http { reporter, library, metrics, token: args.token_file }, listener).await,
+            Some(listener) => http::serve(http, listener).await,
             None => std::future::pending().await,
         }
     };
+    tokio::pin!(reports);
     tokio::select! {
-        ended = reports => ended?,
+        ended = &mut reports => ended?,
         () = told_to_end() => tracing::info!("told to end: transfers under way may finish"),
     }
-    tokio::task::spawn_blocking(move || server.stop(Duration::from_secs(args.drain))).await?;
+    let stop = tokio::task::spawn_blocking(move || server.stop(Duration::from_secs(args.drain)));
+    // How the last transfers end is told as well: a phone that takes an image is seen to its end.
+    tokio::select! {
+        ended = reports => ended,
+        stopped = stop_and_tell(stop, &reporter) => stopped,
+    }
+}
+
+async fn stop_and_tell(stop: tokio::task::JoinHandle<()>, reporter: &Reporter) -> anyhow::Result<()> {
+    stop.await?;
+    let told = async {
+        while reporter.owes() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    // Nobody may come for it.
+    let _ = tokio::time::timeout(LAST_WORDS, told).await;
     Ok(())
 }
 

@@ -44,6 +44,8 @@ struct State {
     running: VecDeque<Record>,
     /// The number after the newest record that was pushed out.
     lost_before: u64,
+    /// The number after the newest record that a reader is known to have.
+    heard: u64,
 }
 
 impl Reporter {
@@ -112,8 +114,11 @@ impl Reporter {
 
     /// What is new since the reader's cursors, and whether that is anything at all.
     pub fn report(&self, query: &Query) -> (Report, bool) {
-        let state = self.state();
+        let mut state = self.state();
         let same = query.instance == self.instance;
+        if same {
+            state.heard = state.heard.max(query.journal);
+        }
         let version = if same { query.holdings } else { 0 };
         let holdings = self.holdings(&state, version);
         let cursor = if same { query.journal } else { 0 };
@@ -121,6 +126,12 @@ impl Reporter {
         let news = !same || holdings.version != version || !journal.records.is_empty();
         let report = Report { instance: self.instance.clone(), holdings, journal, problems: state.problems.clone() };
         (report, news && state.loaded)
+    }
+
+    /// Whether a reader has not come for the newest records yet.
+    pub fn owes(&self) -> bool {
+        let state = self.state();
+        state.heard > 0 && state.heard <= state.seq
     }
 
     fn holdings(&self, state: &State, version: u64) -> Holdings {
@@ -228,7 +239,11 @@ mod tests {
         reporter.note_change(&Change::default(), Vec::new());
         let (report, _) = reporter.report(&Query::default());
         let query = cursors(&report);
+        assert!(!reporter.owes(), "nobody has asked twice");
+        reporter.report(&query);
+        assert!(!reporter.owes());
         reporter.note(record(Outcome::Complete));
+        assert!(reporter.owes());
         for _ in 0..10_000 {
             reporter.note(record(Outcome::NotFound));
         }

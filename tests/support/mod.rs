@@ -1,6 +1,7 @@
 //! What the tests against a cluster share: kubectl as people use it, and patience.
 #![allow(dead_code)] // Each test uses its own part.
 
+use std::fmt::Display;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -52,12 +53,20 @@ pub fn condition(object: &Value, kind: &str) -> (String, String) {
 
 /// Asks until the answer is right; how long it took.
 pub fn wait_for<T>(what: &str, seconds: u64, mut ask: impl FnMut() -> Option<T>) -> (T, Duration) {
+    wait_until(what, seconds, || ask().ok_or(""))
+}
+
+/// Asks until the answer is right; what stands in the way is told if it never is.
+pub fn wait_until<T, E: Display>(what: &str, seconds: u64, mut ask: impl FnMut() -> Result<T, E>) -> (T, Duration) {
     let began = Instant::now();
     loop {
-        if let Some(answer) = ask() {
-            return (answer, began.elapsed());
+        match ask() {
+            Ok(answer) => return (answer, began.elapsed()),
+            Err(why) => {
+                let passed = began.elapsed();
+                assert!(passed < Duration::from_secs(seconds), "gave up after {seconds} s waiting for {what}: {why}");
+            }
         }
-        assert!(began.elapsed() < Duration::from_secs(seconds), "gave up after {seconds} s waiting for {what}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }

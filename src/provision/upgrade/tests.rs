@@ -275,6 +275,69 @@ fn of_a_boot_whose_beginning_nobody_saw_nothing_is_concluded() {
     assert_eq!(phone.status().running, None);
 }
 
+/// All requests of a boot but those that a pod took with it.
+fn boot_without(phone: &Phone, lost: usize, boot: &[Seen]) -> Phone {
+    let mut after = Phone { upgrade: phone.upgrade.clone(), stages: Vec::new(), ..*phone };
+    let kept = boot.iter().enumerate().filter(|(n, _)| lost >> n & 1 == 0);
+    for (_, seen) in kept {
+        after.sees(seen.clone());
+    }
+    after
+}
+
+#[test]
+fn what_is_lost_with_a_pod_of_the_boot_after_the_image_changes_nothing_unless_all_evidence_is_lost() {
+    let asks = |name: &str| meaning(name, 100, 100, Some(Ok(()))).unwrap();
+    let own = |image: &str| Seen::Own(Named::Image(image.to_owned()));
+
+    let mut legacy = Phone::new("P0S3-06-3-00");
+    legacy.asks("OS79XX.TXT", true).asks("SIPDefault.cnf", true).own("P0S3-06-3-00").whole("P0S3-06-3-00.bin");
+    let boot = ["OS79XX.TXT", "SIPDefault.cnf", "", "RINGLIST.DAT", "dialplan.xml"];
+    let boot = boot.map(|name| if name.is_empty() { own("P0S3-06-3-00") } else { asks(name) });
+    for lost in 0..1 << boot.len() {
+        let (own, goes) = (lost & 0b00100 == 0, lost & 0b11000 != 0b11000);
+        let expected = if own && goes { Stage::Current } else { Stage::Installing };
+        assert_eq!(boot_without(&legacy, lost, &boot).status().stage, expected, "{lost:05b}");
+    }
+
+    let mut later = Phone::new(NEW);
+    later.loader(NEW).whole("P003-8-12-00.sbn").loader(NEW).whole("P0S3-8-12-00.sb2");
+    let boot = ["CTLSEP000A8A123456.tlv", "P0S3-8-12-00.loads", "SIPDefault.cnf", "", "RINGLIST.DAT"];
+    let boot = boot.map(|name| if name.is_empty() { own(NEW) } else { asks(name) });
+    for lost in 0..1 << boot.len() {
+        let (loads, application) = (lost & 0b00010 == 0, lost & 0b10100 != 0b10100);
+        // With the start lost, the boot counts as that in which it took the image, whose .loads file was seen.
+        let own = lost & 0b01000 == 0 && (loads || lost & 1 == 1);
+        let expected = if application || own { Stage::Current } else { Stage::Installing };
+        assert_eq!(boot_without(&later, lost, &boot).status().stage, expected, "{lost:05b}");
+    }
+}
+
+#[test]
+fn a_new_operator_that_hears_only_the_rest_of_a_boot_knows_what_runs() {
+    for (image, boot) in
+        [("P0S3-06-3-00", ["SIPDefault.cnf", "", "RINGLIST.DAT"]), (NEW, ["SIPDefault.cnf", "", "x.xml"])]
+    {
+        let mut before = Phone::new(image);
+        match image {
+            NEW => before.loader(NEW).whole("P003-8-12-00.sbn").loader(NEW).whole("P0S3-8-12-00.sb2"),
+            _ => before.asks("OS79XX.TXT", true).own(image).whole("P0S3-06-3-00.bin"),
+        };
+        let since = Some(at(before.time).to_string());
+        let said = crate::api::PhoneFirmwareStatus { since: since.clone(), observed: since, ..before.status() };
+        let mut after = Phone { upgrade: Upgrade::recover(Some(&said)), stages: Vec::new(), ..before };
+        assert_eq!(after.status().stage, Stage::Installing);
+        for name in boot {
+            if name.is_empty() {
+                after.own(image)
+            } else {
+                after.asks(name, true)
+            };
+        }
+        assert_eq!(after.status().stage, Stage::Current, "{image}");
+    }
+}
+
 #[test]
 fn what_a_phone_reads_at_one_moment_may_be_told_in_any_order() {
     let order = [Seen::Common(Named::Image(OLD.to_owned())), Seen::Own(Named::Nothing), Seen::Goes];
