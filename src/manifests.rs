@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
@@ -154,7 +155,7 @@ impl Manifests {
     }
 
     /// The namespaces of all sites and phones.
-    pub fn namespaces(&self) -> BTreeSet<String> {
+    pub fn namespaces(&self) -> BTreeSet<Arc<str>> {
         self.sites.keys().chain(self.phones.keys()).map(|key| key.namespace.clone()).collect()
     }
 
@@ -170,7 +171,7 @@ impl Manifests {
     }
 
     /// Leaves out everything that is not in one of the namespaces.
-    pub fn retain(&mut self, namespaces: &BTreeSet<String>) {
+    pub fn retain(&mut self, namespaces: &BTreeSet<Arc<str>>) {
         self.sites.retain(|key, _| namespaces.contains(&key.namespace));
         self.phones.retain(|key, _| namespaces.contains(&key.namespace));
     }
@@ -328,7 +329,7 @@ fn key(meta: &ObjectMeta) -> anyhow::Result<Key> {
             bail!("metadata: {part:?} is no name: lower-case letters, digits, '-' and '.' only");
         }
     }
-    Ok(Key { namespace, name })
+    Ok(Key::new(namespace, name))
 }
 
 /// A ConfigMap's keys become files in a folder: what the API server would refuse must not come that far.

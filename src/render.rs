@@ -61,7 +61,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             print!("{}", dial::explain(&files, &site, number));
         }
         let Some(output) = &args.output else { continue };
-        let folder = output.join(&site.namespace).join(&site.name);
+        let folder = output.join(&*site.namespace).join(&*site.name);
         write(&folder, &files).with_context(|| format!("cannot write to {}", folder.display()))?;
         eprintln!("{}: {} files", folder.display(), files.len());
     }

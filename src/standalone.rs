@@ -179,7 +179,7 @@ impl Standalone {
         let mut sites: Vec<&Key> = self.fleet.sites().collect();
         sites.sort();
         let wanted =
-            |key: &&&Key| self.args.site.as_ref().is_none_or(|site| *site == key.name || *site == key.to_string());
+            |key: &&&Key| self.args.site.as_ref().is_none_or(|site| **site == *key.name || *site == key.to_string());
         let found: Vec<&&Key> = sites.iter().filter(wanted).collect();
         match found.as_slice() {
             [one] => Ok((**one).clone()),
@@ -243,7 +243,7 @@ impl Standalone {
                     .map_or_else(String::new, |c| if c.status == "True" { "True".to_owned() } else { c.reason.clone() })
             };
             table.push([
-                key.name.clone(),
+                key.name.to_string(),
                 status.config_file.clone().unwrap_or_default(),
                 condition("Ready"),
                 condition("InSync"),

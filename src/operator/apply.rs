@@ -133,7 +133,7 @@ pub async fn is_there(ctx: &Context, kind: Kind, key: &Key, owner: &str) -> Resu
     let there = limited(kind.api(ctx, &key.namespace).get_metadata_opt(&key.name)).await?;
     let is_ours = |meta: &ObjectMeta| meta.owner_references.iter().flatten().any(|reference| reference.uid == owner);
     match there {
-        Some(there) if !is_ours(&there.metadata) => Err(Error::Taken { kind: kind.kind, name: key.name.clone() }),
+        Some(there) if !is_ours(&there.metadata) => Err(Error::Taken { kind: kind.kind, name: key.name.to_string() }),
         there => Ok(there.is_some()),
     }
 }

@@ -112,8 +112,8 @@ pub async fn publish(ctx: &Context, kind: &str, key: &Key, uid: &str, news: Vec<
     let reference = ObjectReference {
         api_version: Some(format!("{GROUP}/v1alpha1")),
         kind: Some(kind.to_owned()),
-        name: Some(key.name.clone()),
-        namespace: Some(key.namespace.clone()),
+        name: Some(key.name.to_string()),
+        namespace: Some(key.namespace.to_string()),
         uid: Some(uid.to_owned()),
         ..ObjectReference::default()
     };

@@ -97,7 +97,11 @@ impl Metrics {
     pub fn count_stages(&self, counts: Vec<(Key, Stage, i64)>) {
         self.stages.clear();
         for (site, stage, phones) in counts {
-            let labels = StageLabels { namespace: site.namespace, site: site.name, stage: format!("{stage:?}") };
+            let labels = StageLabels {
+                namespace: site.namespace.to_string(),
+                site: site.name.to_string(),
+                stage: format!("{stage:?}"),
+            };
             self.stages.get_or_create(&labels).set(phones);
         }
     }

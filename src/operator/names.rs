@@ -41,11 +41,11 @@ pub fn parse_shard(site: &str, name: &str, secret: bool) -> Option<Slot> {
 pub fn labels(site: &Key, role: &str) -> BTreeMap<String, String> {
     let labels = [
         ("app.kubernetes.io/name", "dialtone-tftp"),
-        ("app.kubernetes.io/instance", site.name.as_str()),
+        ("app.kubernetes.io/instance", &*site.name),
         ("app.kubernetes.io/component", role),
         ("app.kubernetes.io/part-of", "dialtone"),
         MANAGED_BY,
-        (SITE, site.name.as_str()),
+        (SITE, &*site.name),
         (ROLE, role),
     ];
     labels.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()

@@ -1,6 +1,7 @@
 //! What a cluster holds at this moment, for commands that compare.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::ListParams;
@@ -15,7 +16,7 @@ use crate::manifests::Manifests;
 
 /// All sites and phones of some namespaces with the Secrets and ConfigMaps that they refer to, as the kubeconfig's user may
 /// read them. Secrets that may not be read are left out.
-pub async fn objects(context: Option<String>, namespaces: &BTreeSet<String>) -> anyhow::Result<Manifests> {
+pub async fn objects(context: Option<String>, namespaces: &BTreeSet<Arc<str>>) -> anyhow::Result<Manifests> {
     let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
     let config = match options.context {
         Some(_) => Config::from_kubeconfig(&options).await?,

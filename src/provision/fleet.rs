@@ -146,7 +146,7 @@ struct Phone {
     lines: Vec<LineIdentity>,
     claimed: Vec<LineClaim>,
     /// Its site and the names of its lines, each once.
-    named: BTreeSet<(Key, String)>,
+    named: Vec<(Key, Arc<str>)>,
     /// The image that it should run.
     image: Option<String>,
     /// The image that its files name.
@@ -175,7 +175,7 @@ struct Phone {
 }
 
 /// A line's name on its proxy, in a namespace; without a proxy, in a site.
-type LineClaim = (String, LineIdentity);
+type LineClaim = (Arc<str>, LineIdentity);
 
 /// The newest status that the API server is known to hold.
 #[derive(Default)]
@@ -217,10 +217,10 @@ pub struct Fleet {
     firmware: HashMap<Key, Option<Arc<Inventory>>>,
     secret_users: Users,
     firmware_users: Users,
-    macs: Claims<(String, Mac)>,
+    macs: Claims<(Arc<str>, Mac)>,
     lines: Claims<LineClaim>,
     /// Names of lines on a site, whatever their proxies.
-    names: Claims<(Key, String)>,
+    names: Claims<(Key, Arc<str>)>,
     /// What pods told before everything else was known, to be followed in order.
     early: Vec<(Key, Fetch)>,
     /// Whether that time lasts.

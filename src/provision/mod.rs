@@ -28,25 +28,26 @@ pub use site::DIAL_TEMPLATE;
 pub use values::SecretError;
 
 use std::fmt;
+use std::sync::Arc;
 
-/// An object's namespace and name.
+/// An object's namespace and name. Each stands in many places: they share its text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
     /// The namespace.
-    pub namespace: String,
+    pub namespace: Arc<str>,
     /// The name.
-    pub name: String,
+    pub name: Arc<str>,
 }
 
 impl Key {
     /// A key.
-    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Key {
-        Key { namespace: namespace.into(), name: name.into() }
+    pub fn new(namespace: impl AsRef<str>, name: impl AsRef<str>) -> Key {
+        Key { namespace: namespace.as_ref().into(), name: name.as_ref().into() }
     }
 
     /// Another object in the same namespace.
-    pub fn sibling(&self, name: impl Into<String>) -> Key {
-        Key { namespace: self.namespace.clone(), name: name.into() }
+    pub fn sibling(&self, name: impl AsRef<str>) -> Key {
+        Key { namespace: self.namespace.clone(), name: name.as_ref().into() }
     }
 }
 

@@ -1,5 +1,7 @@
 //! One phone's own files.
 
+use std::sync::Arc;
+
 use crate::api::{SipPhoneSpec, UnsetParameters};
 use crate::phone::image::Image;
 use crate::phone::parameter::{Kind, Parameter, Place, UNPROVISIONED, check_host};
@@ -9,16 +11,16 @@ use super::File;
 use super::advice;
 use super::diagnostic::Diagnostic;
 use super::lint;
-use super::site::{PhoneBase, check_image, release, take_image};
+use super::site::{PhoneBase, Proxy, check_image, release, take_image};
 use super::values::{Secrets, Values};
 
 /// One line, as other systems know it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LineIdentity {
     /// The line's name.
-    pub name: String,
+    pub name: Arc<str>,
     /// Its SIP server and port.
-    pub proxy: Option<(String, String)>,
+    pub proxy: Option<Proxy>,
 }
 
 /// A phone that can be served.
@@ -45,10 +47,10 @@ pub fn identities(spec: &SipPhoneSpec, base: &PhoneBase) -> Vec<LineIdentity> {
         .map(|(i, line)| {
             let own = line.proxy.as_ref().map(|proxy| {
                 let port = proxy.port.map(|port| port.to_string());
-                let port = port.or_else(|| with_site(i).map(|(_, port)| port)).unwrap_or_else(|| "5060".to_owned());
-                (proxy.address.to_ascii_lowercase(), port)
+                let port = port.or_else(|| Some(with_site(i)?.1.clone())).unwrap_or_else(|| "5060".to_owned());
+                Arc::new((proxy.address.to_ascii_lowercase(), port))
             });
-            LineIdentity { name: line.name.clone(), proxy: own.or_else(|| with_site(i)) }
+            LineIdentity { name: line.name.as_str().into(), proxy: own.or_else(|| with_site(i)) }
         })
         .collect()
 }

@@ -188,12 +188,12 @@ pub fn phone_status(
             .lines
             .iter()
             .map(|line| LineStatus {
-                name: line.name.clone(),
+                name: line.name.to_string(),
                 station_connection: address.as_ref().map(|address| format!("{}@{address}", line.name)),
-                station_identification: line.name.clone(),
+                station_identification: line.name.to_string(),
                 station_identification_uri: line
                     .proxy
-                    .as_ref()
+                    .as_deref()
                     .map(|(host, port)| format!("sip:{}@{host}:{port}", line.name)),
             })
             .collect(),

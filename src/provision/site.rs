@@ -1,6 +1,7 @@
 //! A site's own files: what all of its phones share.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::api::{PhoneSiteSpec, Rollout, UnsetParameters};
 use crate::phone::dialplan;
@@ -32,8 +33,11 @@ pub struct PhoneBase {
     /// Whether the site sets a password of its own for telnet and the console.
     pub password: bool,
     /// The SIP server of each line, and its port.
-    pub proxies: [Option<(String, String)>; MAX_LINES],
+    pub proxies: [Option<Proxy>; MAX_LINES],
 }
+
+/// A SIP server's address and port, which the lines of a site share.
+pub type Proxy = Arc<(String, String)>;
 
 /// A site that can be served.
 #[derive(Clone, Debug)]
@@ -186,11 +190,11 @@ fn hours(spec: &PhoneSiteSpec, found: &mut Vec<Diagnostic>) -> Option<Hours> {
 }
 
 /// The proxies of all lines: where a line has none of its own, the phone takes that of line 1.
-fn proxies(values: &Values) -> [Option<(String, String)>; MAX_LINES] {
+fn proxies(values: &Values) -> [Option<Proxy>; MAX_LINES] {
     let proxy = |n: usize| {
         let address = values.get(&format!("proxy{n}_address")).filter(|a| !a.is_empty())?;
         let port = values.get(&format!("proxy{n}_port")).unwrap_or("5060");
-        Some((address.to_owned(), port.to_owned()))
+        Some(Proxy::new((address.to_owned(), port.to_owned())))
     };
     let first = proxy(1);
     std::array::from_fn(|i| proxy(i + 1).or_else(|| first.clone()))

@@ -59,7 +59,7 @@ fn edit(fleet: &mut Fleet, n: u8, generation: i64, label: &str) {
 }
 
 fn told(orders: &[Order]) -> Vec<&str> {
-    orders.iter().map(|order| order.phone.name.as_str()).collect()
+    orders.iter().map(|order| &*order.phone.name).collect()
 }
 
 fn said(fleet: &mut Fleet, n: u8, now: i64) -> String {

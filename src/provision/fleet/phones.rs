@@ -52,7 +52,7 @@ impl Fleet {
                 mac: None,
                 lines: Vec::new(),
                 claimed: Vec::new(),
-                named: BTreeSet::new(),
+                named: Vec::new(),
                 image: None,
                 told: None,
                 told_at: None,
@@ -298,7 +298,7 @@ impl Fleet {
         for (i, claim) in entry.claimed.iter().enumerate() {
             let line = &claim.1;
             if let Some(other) = self.lines.holder(claim).filter(|other| *other != key) {
-                let on = line.proxy.as_ref().map_or(String::new(), |(host, port)| format!(" on {host}:{port}"));
+                let on = line.proxy.as_deref().map_or(String::new(), |(host, port)| format!(" on {host}:{port}"));
                 found.push(Diagnostic::error(reason::DUPLICATE_LINE, format!("spec.lines[{i}].name"), format!("{:?}{on} is a line of SipPhone {}, which is older and keeps it: a line's name must be unique on its proxy", line.name, other.name)));
             } else if let Some(other) = self.other_with_name(key, entry, i) {
                 let what = format!("is {:?}, as is {other} on another proxy", line.name);
@@ -327,13 +327,18 @@ impl Fleet {
             .iter()
             .map(|line| {
                 // Lines without a SIP server are told apart by their sites.
-                let scope =
-                    if line.proxy.is_some() { key.namespace.clone() } else { format!("{}/{site}", key.namespace) };
+                let scope = if line.proxy.is_some() {
+                    key.namespace.clone()
+                } else {
+                    format!("{}/{site}", key.namespace).into()
+                };
                 (scope, line.clone())
             })
             .collect();
         let site = key.sibling(site);
-        let named: BTreeSet<(Key, String)> = lines.iter().map(|line| (site.clone(), line.name.clone())).collect();
+        let mut named: Vec<(Key, Arc<str>)> = lines.iter().map(|line| (site.clone(), line.name.clone())).collect();
+        named.sort();
+        named.dedup();
         let unnamed = std::mem::replace(&mut entry.named, named.clone());
         let old_mac = std::mem::replace(&mut entry.mac, mac);
         let old = std::mem::replace(&mut entry.claimed, claims.clone());
@@ -350,10 +355,10 @@ impl Fleet {
         for new in claims.into_iter().filter(|new| !old.contains(new)) {
             affected.extend(self.lines.add(new, claimant.clone()));
         }
-        for gone in unnamed.difference(&named) {
+        for gone in unnamed.iter().filter(|old| !named.contains(old)) {
             affected.extend(self.names.remove(gone, &claimant));
         }
-        for new in named.difference(&unnamed) {
+        for new in named.iter().filter(|new| !unnamed.contains(new)) {
             affected.extend(self.names.add(new.clone(), claimant.clone()));
         }
         self.todo_phones.extend(affected);
