@@ -134,7 +134,7 @@ struct Boot {
     loads: Option<String>,
     /// Whether it asked for parts.
     asked: bool,
-    /// The parts that it did not take whole.
+    /// The parts that it did not take whole, or the `.loads` file that names them.
     failed: BTreeSet<String>,
     /// Whether it may have asked for more than is known.
     unclear: bool,
@@ -294,6 +294,7 @@ impl Upgrade {
             }
             Seen::Loads { image } => {
                 let boot = self.boot.get_or_insert_with(|| Boot::new(false, time));
+                boot.failed.remove(&format!("{image}.loads"));
                 boot.loads = Some(image.clone());
                 // It asks for the file because what it read names the image.
                 self.named = Some(image.clone());
@@ -366,12 +367,18 @@ impl Upgrade {
             None => boot.took.contains(file),
             Some(Ok(())) => false,
             // The phone had begun again from another port, and the server gave up the first attempt late.
-            Some(Err(_)) => boot.took.contains(file) || other,
+            Some(Err(_)) => {
+                let image = file.split('.').next();
+                let listed = file.ends_with(".loads") && boot.loads.as_deref() == image;
+                let running = self.running.as_ref().map(|running| running.image.as_str());
+                let runs = running == image && self.transfer.is_none();
+                other || listed || runs || boot.took.contains(file) || self.taken.contains(file)
+            }
         };
         if old {
             return;
         }
-        boot.asked = true;
+        boot.asked |= !file.ends_with(".loads");
         if !boot.took.contains(file) && self.taken.remove(file) {
             self.fail(format!("it took {file} whole, restarted, and asks for it again: it does not keep it"));
         }
@@ -439,7 +446,7 @@ impl Upgrade {
                 self.runs(image.clone(), TOOK_AND_CAME_BACK);
             }
             // The pod that served the `.loads` file is gone.
-            (None, Some(file)) if certainly && !boot.asked => {
+            (None, Some(file)) if certainly && !boot.asked && boot.failed.is_empty() => {
                 self.runs(file.trim_end_matches(".sb2").to_owned(), TOOK_AND_CAME_BACK);
             }
             _ => {}

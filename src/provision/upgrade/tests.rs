@@ -264,6 +264,40 @@ fn a_transfer_that_is_given_up_and_repeated_in_one_boot_counts_once_and_ends_wel
 }
 
 #[test]
+fn a_loads_file_that_is_given_up_and_taken_again_in_one_boot_is_no_reason_for_doubt() {
+    let lost = || meaning("P0S3-8-12-00.loads", 0, 458, Some(Err("it fell silent".to_owned()))).unwrap();
+    let mut phone = Phone::new(NEW);
+    phone.asks("CTLSEP000A8A123456.tlv", false).sees(lost());
+    assert_eq!((phone.status().stage, phone.status().failures), (Stage::Failed, Some(1)));
+    phone.asks("P0S3-8-12-00.loads", true).whole("P003-8-12-00.sbn").asks("CTLSEP000A8A123456.tlv", false);
+    phone.sees(lost()).asks("P0S3-8-12-00.loads", true).whole("P0S3-8-12-00.sb2").asks("SIPDefault.cnf", true);
+    assert_eq!((phone.status().stage, phone.status().failures), (Stage::Current, None));
+    // The next time it needs no part.
+    phone.asks("CTLSEP000A8A123456.tlv", false).sees(lost()).asks("P0S3-8-12-00.loads", true);
+    phone.asks("SIPDefault.cnf", true);
+    assert_eq!((phone.status().stage, phone.status().failures), (Stage::Current, None));
+}
+
+#[test]
+fn an_attempt_that_a_pod_gives_up_long_after_the_phone_went_to_another_is_no_failure() {
+    let lost = |file: &str| meaning(file, 512, 100_000, Some(Err("it fell silent".to_owned()))).unwrap();
+    let mut later = Phone::new(NEW);
+    later.loader(NEW).whole("P003-8-12-00.sbn").loader(NEW).takes("P0S3-8-12-00.sb2", 300_000, None);
+    let before = later.status();
+    later.sees(lost("P0S3-8-12-00.loads")).sees(lost("P003-8-12-00.sbn"));
+    assert_eq!(later.status(), before);
+    later.whole("P0S3-8-12-00.sb2").asks("SIPDefault.cnf", true).sees(lost("P0S3-8-12-00.sb2"));
+    assert_eq!((later.status().stage, later.status().failures), (Stage::Current, None));
+
+    let mut legacy = Phone::new("P0S3-06-3-00");
+    legacy.asks("OS79XX.TXT", true).own("P0S3-06-3-00").whole("P0S3-06-3-00.bin").asks("OS79XX.TXT", true);
+    legacy.sees(lost("P0S3-06-3-00.bin"));
+    assert_eq!((legacy.status().stage, legacy.status().failures), (Stage::Installing, None));
+    legacy.own("P0S3-06-3-00").asks("RINGLIST.DAT", true).sees(lost("P0S3-06-3-00.bin"));
+    assert_eq!((legacy.status().stage, legacy.status().failures), (Stage::Current, None));
+}
+
+#[test]
 fn of_a_boot_whose_beginning_nobody_saw_nothing_is_concluded() {
     let mut phone = Phone::new(NEW);
     phone.asks("SIPDefault.cnf", true).own(NEW).asks("RINGLIST.DAT", true).asks("dialplan.xml", true);
