@@ -29,6 +29,9 @@ use crate::api::{PhoneSite, RESYNC_AT, SipPhone};
 use crate::provision::digest::HashKey;
 use crate::provision::{Content, Dirty, Key, Meta, Reference, Slot};
 
+/// How many objects are listed at a time: a page is read whole, and what it took stays with the process.
+const PAGE: u32 = 100;
+
 /// Says once that a watch has told all that there is.
 type Told = mpsc::Sender<()>;
 
@@ -40,9 +43,9 @@ pub fn start(ctx: &Arc<Context>) -> mpsc::Receiver<()> {
         some => some.iter().map(|name| Some(name.as_str())).collect(),
     };
     for namespace in namespaces {
-        let plain = watcher::Config::default;
-        let mine = || watcher::Config::default().labels(&ours());
-        let others = || watcher::Config::default().labels(&not_ours());
+        let plain = || watcher::Config::default().page_size(PAGE);
+        let mine = || plain().labels(&ours());
+        let others = || plain().labels(&not_ours());
         follow(ctx, api::<DeserializeGuard<PhoneSite>>(ctx, namespace), plain(), site_came, site_went, &told);
         follow(ctx, api::<DeserializeGuard<SipPhone>>(ctx, namespace), plain(), phone_came, phone_went, &told);
         follow(

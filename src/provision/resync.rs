@@ -100,6 +100,10 @@ pub struct Telling {
     /// Whether it is being told at this moment.
     sending: bool,
     problem: Option<Problem>,
+    /// The image that it is told of only to see whether it runs it.
+    checks: Option<String>,
+    /// The image that it was told of for that; once is enough.
+    checked: Option<String>,
 }
 
 impl Telling {
@@ -137,9 +141,23 @@ impl Telling {
         self.problem = None;
     }
 
+    /// It is told only so that it is seen which image it runs.
+    pub fn begin_check(&mut self, content: &str, image: &str, now: Timestamp) {
+        self.begin(content, now);
+        self.checks = Some(image.to_owned());
+    }
+
+    /// Whether it was told for that already.
+    pub fn has_checked(&self, image: &str) -> bool {
+        self.checked.as_deref() == Some(image)
+    }
+
     /// It was told, or could not be.
     pub fn end(&mut self, result: Result<(), Problem>) {
         self.sending = false;
+        if let (Some(image), Ok(())) = (self.checks.take(), &result) {
+            self.checked = Some(image);
+        }
         self.problem = result.err();
     }
 

@@ -180,6 +180,9 @@ const REPEATED: i64 = 3;
 /// A phone that takes a file says something at least this often, in seconds; the pod that served it may be gone with all that
 /// it knew.
 const STALE: i64 = 120;
+/// A phone that read of an image, or took it, should be heard of within so many seconds; otherwise what it asked for may be
+/// lost with the pod that served it.
+const HEARD_WITHIN: i64 = 180;
 /// A phone that took a part of an image should be seen again, for the next one or running it, within so many seconds: the
 /// longest that a restart was seen to take is 55.
 const BACK_WITHIN: i64 = 600;
@@ -246,6 +249,16 @@ impl Upgrade {
         let (since, most) = self.waits()?;
         let waited = now.as_second() - since.as_second();
         (waited <= most).then_some(most + 1 - waited)
+    }
+
+    /// When a phone that read of an image, or took it, should have been heard of. Behind one address nobody can tell.
+    pub fn overdue_at(&self, image: &str) -> Option<Timestamp> {
+        let unclear = self.boot.as_ref().is_some_and(|boot| boot.unclear);
+        let expected = self.took_all.is_some() || self.named.as_deref() == Some(image);
+        if !expected || unclear || self.transfer.is_some() || self.failure.is_some() || self.stays_with(image) {
+            return None;
+        }
+        Timestamp::from_second(self.last?.as_second() + HEARD_WITHIN).ok()
     }
 
     /// Notes a failure that shows only in that nothing was heard; whether there is one.

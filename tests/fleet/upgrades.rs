@@ -256,6 +256,41 @@ fn an_upgrade_costs_few_writes() {
     assert!(written <= 12, "{written}");
 }
 
+#[test]
+fn a_phone_whose_last_boot_was_lost_with_a_pod_is_told_once_to_show_what_it_runs() {
+    let at = |second: i64| Timestamp::from_second(second).unwrap();
+    for method in ["Notify", "Never"] {
+        let mut fleet = ready();
+        let firmware_spec = json!({"image": IMAGE, "source": {"configMaps": [{"name": "f"}]}});
+        let settings = json!({"proxy1Address": "10.0.0.1"});
+        site(&mut fleet, 2, json!({"settings": settings, "firmware": firmware_spec, "resync": {"method": method}}));
+        phone(&mut fleet, "p", 1, 0, plain(MAC, "1"));
+        serve(&mut fleet);
+        for one in upgrade(&fleet, MAC, 9, 1_000).iter().take(6) {
+            fleet.fetched(&key("hq"), one);
+        }
+        assert_eq!(firmware(&mut fleet, "p").stage, Stage::Installing);
+        fleet.take_dirty();
+        let (orders, again) = fleet.resync_orders(&key("hq"), at(1_010));
+        if method == "Never" {
+            assert_eq!((orders.len(), again), (0, None));
+            assert_eq!(fleet.resync_orders(&key("hq"), at(1_500)), (vec![], None), "nobody wants phones to be told");
+            continue;
+        }
+        assert_eq!((orders.len(), again), (0, Some(180)), "it restarts, and is looked at again by then");
+        let (orders, _) = fleet.resync_orders(&key("hq"), at(1_190));
+        assert_eq!(orders.len(), 1, "it should have been heard of");
+        fleet.note_resync(&key("p"), Ok(()));
+        fleet.take_dirty();
+        assert_eq!(fleet.resync_orders(&key("hq"), at(3_000)).0, [], "once");
+        for one in &upgrade(&fleet, MAC, 9, 3_000)[6..] {
+            fleet.fetched(&key("hq"), one);
+        }
+        assert_eq!(firmware(&mut fleet, "p").stage, Stage::Current);
+        assert_eq!(fleet.resync_orders(&key("hq"), at(9_000)), (vec![], None));
+    }
+}
+
 /// A site whose phones are told of the image a few at a time.
 fn rolling(phones: u8, rollout: Value) -> Fleet {
     let mut fleet = ready();

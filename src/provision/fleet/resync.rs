@@ -20,6 +20,8 @@ enum Need {
     NotBefore(Timestamp),
     /// It is to be told, so that it fetches this.
     Tell { method: ResyncMethod, content: String, requested: bool },
+    /// It is to be told, so that it is seen whether it runs this image.
+    Check { method: ResyncMethod, content: String, image: String },
 }
 
 impl Fleet {
@@ -38,13 +40,14 @@ impl Fleet {
         let mut later = |then: Timestamp| next = Some(next.map_or(then, |next: Timestamp| next.min(then)));
         for key in &site.pending {
             let (Some(phone), Some(facts)) = (self.phones.get(key), self.phone_facts(key)) else { continue };
-            let (method, content, requested) = match self.need(site, phone, &facts, now) {
+            let (method, content, requested, checks) = match self.need(site, phone, &facts, now) {
                 Need::Nothing => continue,
                 Need::NotBefore(then) => {
                     later(then);
                     continue;
                 }
-                Need::Tell { method, content, requested } => (method, content, requested),
+                Need::Tell { method, content, requested } => (method, content, requested, None),
+                Need::Check { method, content, image } => (method, content, false, Some(image)),
             };
             match phone.telling.turn(&content, phone.seen.time, now) {
                 Turn::OnItsWay(then) => {
@@ -56,7 +59,7 @@ impl Fleet {
                     Some(hours) if !requested && !hours.contains(now) => later(hours.next(now)),
                     _ => {
                         if let Ok(way) = way(site, phone, method, now) {
-                            ready.push((key.clone(), content, way));
+                            ready.push((key.clone(), content, way, checks));
                         } else if let Some(seconds) = phone.track.now().due_in(now) {
                             later(Timestamp::from_second(now.as_second() + seconds).unwrap_or(now));
                         }
@@ -66,9 +69,12 @@ impl Fleet {
         }
         let room = usize::try_from(most - active).unwrap_or(0);
         let mut orders = Vec::new();
-        for (key, content, (address, way)) in ready.into_iter().take(room) {
+        for (key, content, (address, way), checks) in ready.into_iter().take(room) {
             if let Some(phone) = self.phones.get_mut(&key) {
-                phone.telling.begin(&content, now);
+                match checks {
+                    Some(image) => phone.telling.begin_check(&content, &image, now),
+                    None => phone.telling.begin(&content, now),
+                }
                 self.mark(Dirty::PhoneStatus(key.clone()));
                 orders.push(Order { phone: key, address, way });
             }
@@ -146,7 +152,8 @@ impl Fleet {
                 Need::Tell { method, content, requested: false }
             }
             Some(request) => Need::NotBefore(request),
-            None => Need::Nothing,
+            None if method == ResyncMethod::Never || sync_problem(facts).is_some() => Need::Nothing,
+            None => check(phone, method, content, now),
         }
     }
 
@@ -162,6 +169,7 @@ impl Fleet {
         let site = self.sites.get(phone.home.as_ref()?)?;
         let (how, content, requested) = match self.need(site, phone, facts, now) {
             Need::Tell { method, content, requested } => (method, content, requested),
+            Need::Check { method, content, .. } => (method, content, false),
             _ if method(site, phone) == ResyncMethod::Never => return None,
             _ => {
                 return Some(match sync_problem(facts) {
@@ -233,6 +241,20 @@ fn method(site: &Site, phone: &Phone) -> ResyncMethod {
     own.or_else(|| site.spec.resync.as_ref().map(|resync| resync.method)).unwrap_or_default()
 }
 
+/// Whether a phone that took an image, or read of it, and was not heard of since should show what it runs.
+fn check(phone: &Phone, method: ResyncMethod, content: String, now: Timestamp) -> Need {
+    let Some(image) = phone.told.clone().filter(|told| Some(told) == phone.image.as_ref()) else {
+        return Need::Nothing;
+    };
+    match phone.track.now().overdue_at(&image) {
+        Some(then) if then > now => Need::NotBefore(then),
+        Some(_) if !phone.telling.has_checked(&image) => {
+            Need::Check { method, content: format!("{content} {image}"), image }
+        }
+        _ => Need::Nothing,
+    }
+}
+
 const fn told(how: ResyncMethod) -> &'static str {
     match how {
         ResyncMethod::Telnet => "it is told by telnet to restart",
@@ -248,7 +270,9 @@ fn way(site: &Site, phone: &Phone, how: ResyncMethod, now: Timestamp) -> Result<
             "the phone was never seen: plug it in, and it fetches everything by itself",
         ));
     };
-    if phone.track.now().due_in(now).is_some() {
+    let upgrade = phone.track.now();
+    let overdue = phone.told.as_ref().and_then(|told| upgrade.overdue_at(told)).is_some_and(|then| then <= now);
+    if upgrade.due_in(now).is_some() && !overdue {
         return Err(Problem::new("Upgrading", "the phone is taking an image and restarts by itself"));
     }
     // It still goes by what it fetched last, not by the change that it is to be told of; after a restart of the operator the
