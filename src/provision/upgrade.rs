@@ -144,6 +144,8 @@ struct Boot {
     common: Named,
     /// What its own file names, once it read that.
     own: Option<Named>,
+    /// When it read them.
+    read: (Option<Timestamp>, Option<Timestamp>),
     /// When it was last seen to go on with what it runs.
     went_on: Option<Timestamp>,
 }
@@ -160,6 +162,7 @@ impl Boot {
             took: BTreeSet::new(),
             common: Named::Unknown,
             own: None,
+            read: (None, None),
             went_on: None,
         })
     }
@@ -314,21 +317,25 @@ impl Upgrade {
             }
             Seen::Part { file, sent, total, end } => self.part(file, *sent, *total, end.as_ref(), time),
             Seen::Common(named) => {
-                self.restarts_unseen(time);
+                self.restarts_unseen(time, |boot| boot.read.0);
                 if let Some(boot) = &mut self.boot {
                     boot.common = named.clone();
+                    boot.read.0 = Some(time);
                 }
                 self.reads(time);
                 self.application_runs(true);
             }
             Seen::Own(named) => {
-                self.restarts_unseen(time);
+                // A loader may read it before the application does.
+                self.restarts_unseen(time, |boot| boot.read.1.filter(|_| boot.legacy));
                 // How the boot began was not seen: of such a one nothing is concluded.
-                self.boot.get_or_insert_with(|| Boot::new(false, time)).own = Some(named.clone());
+                let boot = self.boot.get_or_insert_with(|| Boot::new(false, time));
+                boot.own = Some(named.clone());
+                boot.read.1 = Some(time);
                 self.reads(time);
             }
             Seen::Goes => {
-                self.restarts_unseen(time);
+                self.restarts_unseen(time, |_| None);
                 if let Some(boot) = &mut self.boot {
                     boot.went_on = Some(time);
                 }
@@ -363,12 +370,20 @@ impl Upgrade {
         self.boot = Some(Boot::new(legacy, time));
     }
 
-    /// Whoever took an image and reads its configuration after that has restarted, although the pod that could tell how it began
-    /// is gone: firmware before 7.0 reads it before it takes an image.
-    fn restarts_unseen(&mut self, time: Timestamp) {
-        let unseen = self.boot.as_ref().is_none_or(|boot| boot.legacy && !boot.took.is_empty());
-        if unseen && self.took_all.is_some() {
-            let legacy = self.taken.iter().any(|file| file.ends_with(".bin"));
+    /// Whoever reads one of its files again has restarted, although the pod that could tell how that began is gone. So has
+    /// whoever took an image and reads its configuration after that: firmware before 7.0 reads it before it takes an image.
+    fn restarts_unseen(&mut self, time: Timestamp, read: impl Fn(&Boot) -> Option<Timestamp>) {
+        let took_all = self.took_all.is_some();
+        let unseen = match &self.boot {
+            None => took_all,
+            Some(boot) => {
+                let again = read(boot).is_some_and(|at| time.as_second() - at.as_second() > REPEATED);
+                again || (took_all && boot.legacy && !boot.took.is_empty())
+            }
+        };
+        if unseen {
+            // Of a boot that is not known to be an older firmware's nothing is concluded from what it reads.
+            let legacy = took_all && self.taken.iter().any(|file| file.ends_with(".bin"));
             self.boot = Some(Boot::new(legacy, time));
         }
     }
@@ -521,6 +536,8 @@ pub fn meaning(name: &str, sent: u64, total: u64, end: Option<Result<(), String>
         "SIPDEFAULT.CNF" => whole.then_some(Seen::Common(Named::Unknown)),
         "XMLDEFAULT.CNF.XML" => Some(Seen::LoaderAsks),
         "RINGLIST.DAT" => Some(Seen::Goes),
+        // A phone looks into it when it is told of a change, whatever it runs and does then.
+        "SYNCINFO.XML" => None,
         _ if upper.starts_with("CTLSEP") => Some(Seen::LoaderStart),
         _ if upper.starts_with("SEP") && upper.ends_with(".CNF.XML") => Some(Seen::LoaderAsks),
         _ if upper.ends_with(".LOADS") && whole => Some(Seen::Loads { image: stem(".loads") }),

@@ -298,6 +298,29 @@ fn an_attempt_that_a_pod_gives_up_long_after_the_phone_went_to_another_is_no_fai
 }
 
 #[test]
+fn who_reads_its_configuration_again_has_restarted_and_its_first_boot_says_nothing_of_the_second() {
+    let old = "P0S3-05-3-00";
+    let mut legacy = Phone::new("P0S3-06-3-00");
+    legacy.asks("OS79XX.TXT", true).asks("SIPDefault.cnf", true).own(old).asks("RINGLIST.DAT", true);
+    assert_eq!(legacy.status().running.as_deref(), Some(old));
+    // It is told of a change, looks into syncinfo.xml, and restarts; how that begins is lost with a pod.
+    legacy.time += 20;
+    legacy.asks("syncinfo.xml", true).asks("SIPDefault.cnf", true).own("P0S3-06-3-00");
+    let status = legacy.status();
+    assert_eq!((status.stage, status.running.as_deref()), (Stage::Offered, Some(old)), "it is about to take it");
+    legacy.whole("P0S3-06-3-00.bin").asks("OS79XX.TXT", true).own("P0S3-06-3-00").asks("RINGLIST.DAT", true);
+    assert_eq!(legacy.status().stage, Stage::Current);
+
+    let mut later = Phone::new(NEW);
+    later.loader(OLD).asks("SIPDefault.cnf", true).own(OLD);
+    later.time += 20;
+    // A loader asked for another image, which nobody saw.
+    later.upgrade.running = None;
+    later.asks("SIPDefault.cnf", true).own(OLD).asks("RINGLIST.DAT", true);
+    assert_eq!(later.status().running, None);
+}
+
+#[test]
 fn of_a_boot_whose_beginning_nobody_saw_nothing_is_concluded() {
     let mut phone = Phone::new(NEW);
     phone.asks("SIPDefault.cnf", true).own(NEW).asks("RINGLIST.DAT", true).asks("dialplan.xml", true);
