@@ -8,6 +8,7 @@ use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, Preconditi
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::Value;
 
+use super::build::ShardObject;
 use super::context::Context;
 use super::metrics::WriteLabels;
 use super::names::MANAGER;
@@ -121,7 +122,7 @@ pub async fn apply(ctx: &Context, kind: Kind, key: &Key, object: &Value) -> Resu
 }
 
 /// Applies an object of which nothing but its metadata is wanted back: those with files are large.
-pub async fn apply_large(ctx: &Context, kind: Kind, key: &Key, object: &Value) -> Result<ObjectMeta, Error> {
+pub async fn apply_large(ctx: &Context, kind: Kind, key: &Key, object: &ShardObject<'_>) -> Result<ObjectMeta, Error> {
     ctx.metrics.writes.get_or_create(&WriteLabels { kind: kind.kind }).inc();
     let params = PatchParams::apply(MANAGER).force();
     let api = kind.api(ctx, &key.namespace);

@@ -2,6 +2,11 @@
 
 mod firmware;
 
+use std::collections::BTreeMap;
+use std::fmt;
+
+use k8s_openapi::ByteString;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -43,31 +48,56 @@ pub fn replicas(spec: &PhoneSiteSpec) -> i64 {
     tftp.replicas.unwrap_or(if tftp.host_network { 1 } else { 2 })
 }
 
-/// An object with files.
-pub fn shard_object(site: &Key, uid: &str, slot: Slot, content: &Content) -> Value {
-    let mut object = json!({"metadata": metadata(site, uid, "files")});
-    object["metadata"]["name"] = shard(&site.name, slot).into();
-    let base64 = |bytes: &[u8]| serde_json::to_value(k8s_openapi::ByteString(bytes.to_vec())).unwrap_or_default();
-    if slot.secret() {
-        let data: Map<String, Value> = content.0.iter().map(|(name, bytes)| (name.clone(), base64(bytes))).collect();
-        object["type"] = "Opaque".into();
-        object["data"] = data.into();
-    } else {
-        // Text where it is text, so that people can read it; anything else as bytes.
-        let (mut data, mut binary) = (Map::new(), Map::new());
-        for (name, bytes) in &content.0 {
-            match std::str::from_utf8(bytes) {
-                Ok(text) => data.insert(name.clone(), text.into()),
-                Err(_) => binary.insert(name.clone(), base64(bytes)),
-            };
-        }
-        object["data"] = data.into();
-        if !binary.is_empty() {
-            object["binaryData"] = binary.into();
-        }
+/// An object with files. It is large and written for each edit, so the text of files that do not change is not copied.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ShardObject<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    kind_of_secret: Option<&'static str>,
+    metadata: Value,
+    data: BTreeMap<&'a str, Part<'a>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    binary_data: BTreeMap<&'a str, Part<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Part<'a> {
+    Text(&'a str),
+    Base64(ByteString),
+}
+
+impl fmt::Debug for ShardObject<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // It may hold passwords.
+        f.debug_struct("ShardObject").field("metadata", &self.metadata).finish_non_exhaustive()
     }
+}
+
+/// An object with files.
+pub fn shard_object<'a>(site: &Key, uid: &str, slot: Slot, content: &'a Content) -> ShardObject<'a> {
+    let mut metadata = metadata(site, uid, "files");
+    metadata["name"] = shard(&site.name, slot).into();
     let kind = if slot.secret() { super::apply::SECRET } else { super::apply::CONFIG_MAP };
-    set_type(kind, &mut object);
+    let mut object = ShardObject {
+        api_version: kind.version,
+        kind: kind.kind,
+        kind_of_secret: slot.secret().then_some("Opaque"),
+        metadata,
+        data: BTreeMap::new(),
+        binary_data: BTreeMap::new(),
+    };
+    for (name, bytes) in &content.0 {
+        let base64 = || Part::Base64(ByteString(bytes.to_vec()));
+        match std::str::from_utf8(bytes) {
+            _ if slot.secret() => object.data.insert(name, base64()),
+            // Text where it is text, so that people can read it; anything else as bytes.
+            Ok(text) => object.data.insert(name, Part::Text(text)),
+            Err(_) => object.binary_data.insert(name, base64()),
+        };
+    }
     object
 }
 
