@@ -24,7 +24,10 @@ pub async fn write(ctx: &Context, site: &Key, slot: Slot) -> Result<Outcome, Err
     }
     let wrote = write_now(ctx, site, slot).await;
     let done = matches!(wrote, Ok(true));
-    ctx.shared().paces.entry(place).or_default().end(Instant::now(), done);
+    // The site may have gone meanwhile.
+    if let Some(pace) = ctx.shared().paces.get_mut(&place) {
+        pace.end(Instant::now(), done);
+    }
     wrote.map(|_| Outcome::Done)
 }
 
