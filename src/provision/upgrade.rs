@@ -12,58 +12,13 @@ use jiff::Timestamp;
 use crate::api::{PhoneFirmwareStatus, Stage};
 use crate::phone::image::Image;
 
+mod seen;
 mod stage;
 mod track;
 
+pub use seen::{Named, Seen, is_application, meaning};
 pub use stage::{Wanted, stage};
 pub use track::Track;
-
-/// One request of a phone, as far as its firmware is concerned.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Seen {
-    /// OS79XX.TXT: firmware before 7.0 begins to boot.
-    LegacyStart,
-    /// CTLSEP: a loader begins to boot.
-    LoaderStart,
-    /// SEP or XMLDefault: a loader looks for the image to run.
-    LoaderAsks,
-    /// The `.loads` file of an image.
-    Loads {
-        /// The image.
-        image: String,
-    },
-    /// A part of an image, or all of it.
-    Part {
-        /// The file.
-        file: String,
-        /// How many of its bytes were acknowledged.
-        sent: u64,
-        /// How many it has.
-        total: u64,
-        /// Whether the transfer goes on, is complete, or has ended early, and why.
-        end: Option<Result<(), String>>,
-    },
-    /// SIPDefault.cnf: the application reads its configuration.
-    Common(Named),
-    /// The phone's own file, which has the last word.
-    Own(Named),
-    /// The ring list or the dial plan: the application has read its configuration and goes on with what it runs.
-    Goes,
-    /// One of several phones behind one address asked for something of an image: it may have been this one.
-    Unclear,
-}
-
-/// The image that a file names which a phone read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Named {
-    /// The file is none of those that are known, for instance an older one.
-    #[default]
-    Unknown,
-    /// It names none.
-    Nothing,
-    /// It names this one.
-    Image(String),
-}
 
 /// An image that a phone was seen to run, and how that was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,8 +99,10 @@ struct Boot {
     common: Named,
     /// What its own file names, once it read that.
     own: Option<Named>,
-    /// When it read them.
-    read: (Option<Timestamp>, Option<Timestamp>),
+    /// When it read SIPDefault.cnf.
+    common_at: Option<Timestamp>,
+    /// When it read its own file.
+    own_at: Option<Timestamp>,
     /// When it was last seen to go on with what it runs.
     went_on: Option<Timestamp>,
 }
@@ -162,7 +119,8 @@ impl Boot {
             took: BTreeSet::new(),
             common: Named::Unknown,
             own: None,
-            read: (None, None),
+            common_at: None,
+            own_at: None,
             went_on: None,
         })
     }
@@ -317,21 +275,21 @@ impl Upgrade {
             }
             Seen::Part { file, sent, total, end } => self.part(file, *sent, *total, end.as_ref(), time),
             Seen::Common(named) => {
-                self.restarts_unseen(time, |boot| boot.read.0);
+                self.restarts_unseen(time, |boot| boot.common_at);
                 if let Some(boot) = &mut self.boot {
                     boot.common = named.clone();
-                    boot.read.0 = Some(time);
+                    boot.common_at = Some(time);
                 }
                 self.reads(time);
                 self.application_runs(true);
             }
             Seen::Own(named) => {
                 // A loader may read it before the application does.
-                self.restarts_unseen(time, |boot| boot.read.1.filter(|_| boot.legacy));
+                self.restarts_unseen(time, |boot| boot.own_at.filter(|_| boot.legacy));
                 // How the boot began was not seen: of such a one nothing is concluded.
                 let boot = self.boot.get_or_insert_with(|| Boot::new(false, time));
                 boot.own = Some(named.clone());
-                boot.read.1 = Some(time);
+                boot.own_at = Some(time);
                 self.reads(time);
             }
             Seen::Goes => {
@@ -512,42 +470,6 @@ impl Upgrade {
             self.lasted = None;
         }
         self.running = Some(Running { image, how: how.to_owned() });
-    }
-}
-
-/// Whether a part is the application itself, the last that a phone takes.
-pub fn is_application(file: &str) -> bool {
-    let sip = file
-        .split('.')
-        .next()
-        .and_then(Image::parse)
-        .is_some_and(|image| image.loader().as_deref() != Some(image.name));
-    file.ends_with(".sb2") || (file.ends_with(".bin") && sip)
-}
-
-/// What a request for a file means; nothing if it has nothing to do with firmware.
-pub fn meaning(name: &str, sent: u64, total: u64, end: Option<Result<(), String>>) -> Option<Seen> {
-    let base = name.rsplit(['/', '\\']).next().unwrap_or(name);
-    let upper = base.to_ascii_uppercase();
-    let whole = matches!(end, Some(Ok(())));
-    let stem = |suffix: &str| base.get(..base.len() - suffix.len()).unwrap_or_default().to_owned();
-    match upper.as_str() {
-        "OS79XX.TXT" => Some(Seen::LegacyStart),
-        "SIPDEFAULT.CNF" => whole.then_some(Seen::Common(Named::Unknown)),
-        "XMLDEFAULT.CNF.XML" => Some(Seen::LoaderAsks),
-        "RINGLIST.DAT" => Some(Seen::Goes),
-        // A phone looks into it when it is told of a change, whatever it runs and does then.
-        "SYNCINFO.XML" => None,
-        _ if upper.starts_with("CTLSEP") => Some(Seen::LoaderStart),
-        _ if upper.starts_with("SEP") && upper.ends_with(".CNF.XML") => Some(Seen::LoaderAsks),
-        _ if upper.ends_with(".LOADS") && whole => Some(Seen::Loads { image: stem(".loads") }),
-        _ if [".LOADS", ".BIN", ".SBN", ".SB2"].iter().any(|suffix| upper.ends_with(suffix)) => {
-            let missing = total == 0 && matches!(end, Some(Err(_)));
-            let end = if missing { Some(Err(format!("it asked for {base}, which is not there"))) } else { end };
-            (total > 0 || missing).then(|| Seen::Part { file: base.to_owned(), sent, total, end })
-        }
-        _ if upper.ends_with(".XML") => Some(Seen::Goes),
-        _ => None,
     }
 }
 
