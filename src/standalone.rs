@@ -195,7 +195,7 @@ impl Standalone {
     fn note_fetches(&mut self) {
         self.fleet.tick(Timestamp::now());
         let Some(site) = self.site.clone() else { return };
-        let (report, _) = self.reporter.report(&self.query);
+        let report = self.reporter.report(&self.query);
         self.query = Query {
             instance: report.instance,
             holdings: report.holdings.version,

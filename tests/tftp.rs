@@ -107,7 +107,7 @@ impl Client {
 fn records(site: &Site, want: usize) -> Vec<dialtone::tftp::wire::Record> {
     let began = Instant::now();
     loop {
-        let mut records = site.reporter.report(&Query::default()).0.journal.records;
+        let mut records = site.reporter.report(&Query::default()).journal.records;
         records.retain(|record| record.outcome != Outcome::Running);
         if records.len() >= want {
             return records;
@@ -144,11 +144,11 @@ fn the_progress_of_large_files_is_told_in_few_words() {
     Client::new(site.address()).fetch("image.sb2", "", 512, 1);
     Client::new(site.address()).fetch("small.cnf", "", 512, 1);
     records(&site, 2);
-    let all = site.reporter.report(&Query::default()).0.journal.records;
+    let all = site.reporter.report(&Query::default()).journal.records;
     let running: Vec<u64> = all.iter().filter(|r| r.outcome == Outcome::Running).map(|r| r.acknowledged).collect();
     assert_eq!(running[0], 512, "the first acknowledgement tells that it goes on");
     assert!((10..=17).contains(&running.len()) && running.is_sorted(), "{running:?}");
-    assert!(all.iter().filter(|r| r.outcome == Outcome::Running).all(|r| r.asked == "image.sb2" && r.size == 756_524));
+    assert!(all.iter().filter(|r| r.outcome == Outcome::Running).all(|r| *r.asked == *"image.sb2" && r.size == 756_524));
 }
 
 #[test]
@@ -345,10 +345,8 @@ fn an_ending_server_lets_transfers_finish() {
     assert!(began.elapsed() < Duration::from_secs(2), "it ends when the last transfer does");
 }
 
-#[tokio::test]
-async fn reports_are_for_those_who_know_the_token_and_wait_for_news() {
-    let site = serve("127.0.0.1:0", PortMode::Single, 100);
-    site.put(&[("a", bytes(10))]);
+/// Serves reports to whoever shows the token `secret`.
+async fn tell(site: &Site) -> (SocketAddr, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let token = folder.path().join("token");
     std::fs::write(&token, "secret\n").unwrap();
@@ -358,41 +356,87 @@ async fn reports_are_for_those_who_know_the_token_and_wait_for_news() {
         reporter: site.reporter.clone(),
         library: site.library.clone(),
         metrics: site.metrics.clone(),
-        token: Some(token.clone()),
+        token: Some(token),
     };
     tokio::spawn(http::serve(parts, listener));
-    let get = |path: String, token: &'static str| async move {
-        use http_body_util::BodyExt as _;
-        let client = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new())
-            .build_http::<http_body_util::Empty<Bytes>>();
-        let request = hyper::Request::get(format!("http://{base}{path}"))
-            .header("authorization", token)
-            .body(http_body_util::Empty::new())
-            .unwrap();
-        let response = client.request(request).await.unwrap();
-        let status = response.status().as_u16();
-        (status, response.into_body().collect().await.unwrap().to_bytes())
-    };
-    assert_eq!(get("/v1/report".into(), "Bearer wrong").await.0, 401);
-    assert_eq!(get("/v1/report".into(), "").await.0, 401);
-    let (status, body) = get("/v1/report".into(), "Bearer secret").await;
-    let report: Report = serde_json::from_slice(&body).unwrap();
-    assert_eq!((status, report.holdings.complete, report.holdings.held.len()), (200, true, 1));
-    assert_eq!(get("/healthz".into(), "").await.0, 200);
-    assert_eq!(get("/readyz".into(), "").await.0, 200);
-    assert!(String::from_utf8(get("/metrics".into(), "").await.1.to_vec()).unwrap().contains("tftp_active_transfers"));
+    (base, folder)
+}
 
-    let cursors = format!(
-        "/v1/report?instance={}&holdings={}&journal={}&wait=10",
-        report.instance, report.holdings.version, report.journal.next
-    );
+async fn get(base: SocketAddr, path: &str, authorization: &str) -> (u16, Bytes) {
+    use http_body_util::BodyExt as _;
+    let client = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new())
+        .build_http::<http_body_util::Empty<Bytes>>();
+    let request = hyper::Request::get(format!("http://{base}{path}"))
+        .header("authorization", authorization)
+        .body(http_body_util::Empty::new())
+        .unwrap();
+    let response = client.request(request).await.unwrap();
+    let status = response.status().as_u16();
+    (status, response.into_body().collect().await.unwrap().to_bytes())
+}
+
+async fn report(base: SocketAddr, query: &str) -> Report {
+    let (status, body) = get(base, &format!("/v1/report?{query}"), "Bearer secret").await;
+    assert_eq!(status, 200);
+    serde_json::from_slice(&body).unwrap()
+}
+
+/// Asks for what comes after a report.
+fn after(report: &Report) -> String {
+    let (holdings, journal) = (report.holdings.version, report.journal.next);
+    format!("instance={}&holdings={holdings}&journal={journal}&wait=10", report.instance)
+}
+
+#[tokio::test]
+async fn reports_are_for_those_who_know_the_token_and_wait_for_news() {
+    let site = serve("127.0.0.1:0", PortMode::Single, 100);
+    site.put(&[("a", bytes(10))]);
+    let (base, _token) = tell(&site).await;
+    assert_eq!(get(base, "/v1/report", "Bearer wrong").await.0, 401);
+    assert_eq!(get(base, "/v1/report", "").await.0, 401);
+    let first = report(base, "").await;
+    assert_eq!((first.holdings.complete, first.holdings.held.len()), (true, 1));
+    assert_eq!(get(base, "/healthz", "").await.0, 200);
+    assert_eq!(get(base, "/readyz", "").await.0, 200);
+    let metrics = get(base, "/metrics", "").await.1;
+    assert!(String::from_utf8(metrics.to_vec()).unwrap().contains("tftp_active_transfers"));
+
     let began = Instant::now();
-    let waiting = tokio::spawn(get(cursors, "Bearer secret"));
+    let waiting = tokio::spawn(async move { report(base, &after(&first)).await });
     tokio::time::sleep(Duration::from_millis(300)).await;
     let address = site.address();
     tokio::task::spawn_blocking(move || Client::new(address).fetch("a", "", 512, 1)).await.unwrap();
-    let report: Report = serde_json::from_slice(&waiting.await.unwrap().1).unwrap();
+    let next = waiting.await.unwrap();
     assert!(began.elapsed() < Duration::from_secs(2) && began.elapsed() > Duration::from_millis(300));
-    assert_eq!(report.journal.records[0].file.as_deref(), Some("a"));
-    assert!(report.holdings.held.is_empty());
+    assert_eq!(next.journal.records[0].file.as_deref(), Some("a"));
+    assert!(next.holdings.held.is_empty());
+}
+
+#[tokio::test]
+async fn a_reader_who_always_comes_back_costs_a_report_every_50_ms() {
+    let site = serve("127.0.0.1:0", PortMode::Single, 100);
+    site.put(&[("a", bytes(10))]);
+    let (base, _token) = tell(&site).await;
+    let mut last = report(base, "").await;
+    let address = site.address();
+    let fetching = tokio::task::spawn_blocking(move || {
+        let began = Instant::now();
+        let client = Client::new(address);
+        (0..).take_while(|_| began.elapsed() < Duration::from_secs(1)).map(|_| client.fetch("a", "", 512, 1)).count()
+    });
+    let (began, mut reports, mut told) = (Instant::now(), 0, 0);
+    while !fetching.is_finished() {
+        last = report(base, &after(&last)).await;
+        reports += 1;
+        told += last.journal.records.len();
+    }
+    let most = began.elapsed().as_millis() / 50 + 1;
+    let fetched = fetching.await.unwrap();
+    assert!(reports > 0 && reports <= most, "{reports} reports of {fetched} transfers");
+    while told < fetched {
+        last = report(base, &after(&last)).await;
+        assert!(!last.journal.records.is_empty(), "{told} of {fetched} were told");
+        told += last.journal.records.len();
+    }
+    assert_eq!(told, fetched);
 }

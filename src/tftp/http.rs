@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 
 use super::library::Library;
 use super::metrics::Metrics;
-use super::reporter::Reporter;
+use super::reporter::{News, Reporter};
 use super::wire::{Query, REPORT_PATH};
 
 /// The longest that a reader may wait for news, in seconds.
@@ -90,16 +90,23 @@ async fn report(State(shared): State<Arc<Shared>>, UrlQuery(query): UrlQuery<Que
     let reporter = &shared.http.reporter;
     let mut news = reporter.subscribe();
     let deadline = tokio::time::Instant::now() + Duration::from_secs(query.wait.min(LONGEST_WAIT));
+    let mut gathered = false;
     loop {
-        let (report, is_news) = reporter.report(&query);
-        if is_news {
-            return Json(report).into_response();
-        }
-        match tokio::time::timeout_at(deadline, news.changed()).await {
-            Ok(Ok(())) => tokio::time::sleep(GATHER).await,
-            _ => return Json(reporter.report(&query).0).into_response(),
+        match reporter.news(&query) {
+            News::Plenty => break,
+            News::Something if gathered => break,
+            // Also who comes back at once: under load every report would otherwise hold next to nothing.
+            News::Something => {
+                tokio::time::sleep(GATHER).await;
+                gathered = true;
+            }
+            News::Nothing => match tokio::time::timeout_at(deadline, news.changed()).await {
+                Ok(Ok(())) => {}
+                _ => break,
+            },
         }
     }
+    Json(reporter.report(&query)).into_response()
 }
 
 /// The token is read anew each time, so that it can be changed; it is compared without telling by the time how much was right.

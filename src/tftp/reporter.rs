@@ -24,6 +24,17 @@ const BATCH: usize = 4_096;
 /// How many problems are told.
 const PROBLEMS: usize = 32;
 
+/// How much there is to tell a reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// Nothing.
+    Nothing,
+    /// Something, and what comes next may go with it.
+    Something,
+    /// A whole report: the reader knows nothing yet, or more does not fit.
+    Plenty,
+}
+
 /// The memory.
 pub struct Reporter {
     instance: String,
@@ -112,20 +123,36 @@ impl Reporter {
         self.news.subscribe()
     }
 
-    /// What is new since the reader's cursors, and whether that is anything at all.
-    pub fn report(&self, query: &Query) -> (Report, bool) {
+    /// How much is new since the reader's cursors. Costs next to nothing, whatever there is to tell.
+    pub fn news(&self, query: &Query) -> News {
         let mut state = self.state();
-        let same = query.instance == self.instance;
-        if same {
-            state.heard = state.heard.max(query.journal);
+        if !state.loaded {
+            return News::Nothing;
         }
-        let version = if same { query.holdings } else { 0 };
-        let holdings = self.holdings(&state, version);
-        let cursor = if same { query.journal } else { 0 };
-        let journal = journal(&state, cursor);
-        let news = !same || holdings.version != version || !journal.records.is_empty();
-        let report = Report { instance: self.instance.clone(), holdings, journal, problems: state.problems.clone() };
-        (report, news && state.loaded)
+        if query.instance != self.instance {
+            return News::Plenty;
+        }
+        state.heard = state.heard.max(query.journal);
+        match state.rings().map(|ring| ring.len() - unread(ring, query.journal)).iter().sum() {
+            0 if query.holdings == state.version => News::Nothing,
+            records if records >= BATCH => News::Plenty,
+            _ => News::Something,
+        }
+    }
+
+    /// What is new since the reader's cursors.
+    pub fn report(&self, query: &Query) -> Report {
+        let state = self.state();
+        let (version, cursor) = match query.instance == self.instance {
+            true => (query.holdings, query.journal),
+            false => (0, 0),
+        };
+        Report {
+            instance: self.instance.clone(),
+            holdings: self.holdings(&state, version),
+            journal: journal(&state, cursor),
+            problems: state.problems.clone(),
+        }
     }
 
     /// Whether a reader has not come for the newest records yet.
@@ -165,15 +192,23 @@ fn held(file: &super::library::File) -> Held {
     }
 }
 
+impl State {
+    fn rings(&self) -> [&VecDeque<Record>; 3] {
+        [&self.transfers, &self.misses, &self.running]
+    }
+}
+
+/// Where the records that a reader does not have begin.
+fn unread(ring: &VecDeque<Record>, cursor: u64) -> usize {
+    ring.partition_point(|record| record.seq < cursor)
+}
+
 fn journal(state: &State, cursor: u64) -> Journal {
-    let after = |ring: &VecDeque<Record>| {
-        let from = ring.partition_point(|record| record.seq < cursor);
+    let mut records = Vec::new();
+    for ring in state.rings() {
         // One more than fits, to see whether all fit.
-        ring.range(from..).take(BATCH + 1).cloned().collect::<Vec<_>>()
-    };
-    let mut records = after(&state.transfers);
-    records.append(&mut after(&state.misses));
-    records.append(&mut after(&state.running));
+        records.extend(ring.range(unread(ring, cursor)..).take(BATCH + 1).cloned());
+    }
     records.sort_unstable_by_key(|record| record.seq);
     // What does not fit is told next time.
     let whole = records.len() <= BATCH;
@@ -208,7 +243,7 @@ mod tests {
     fn a_reader_is_told_everything_once_and_then_what_changes() {
         let library = Arc::new(Library::default());
         let reporter = Reporter::new(library.clone());
-        assert!(!reporter.report(&Query::default()).1, "nothing is told before the files are loaded");
+        assert_eq!(reporter.news(&Query::default()), News::Nothing, "nothing is told before the files are loaded");
         let serve = |names: &[(&str, &str)]| {
             let files = names.iter().map(|(name, text)| ((*name).to_owned(), Bytes::copy_from_slice(text.as_bytes())));
             let after = Snapshot::new(files, &library.now());
@@ -217,37 +252,39 @@ mod tests {
             reporter.note_change(&change, Vec::new());
         };
         serve(&[("a", "1"), ("b", "1")]);
-        let (report, news) = reporter.report(&Query::default());
-        assert!(news && report.holdings.complete);
+        assert_eq!(reporter.news(&Query::default()), News::Plenty);
+        let report = reporter.report(&Query::default());
+        assert!(report.holdings.complete);
         assert_eq!(report.holdings.held.len(), 2);
         let query = cursors(&report);
-        assert!(!reporter.report(&query).1);
+        assert_eq!(reporter.news(&query), News::Nothing);
         serve(&[("a", "2"), ("c", "1")]);
         serve(&[("a", "3"), ("c", "1")]);
-        let (report, news) = reporter.report(&query);
-        assert!(news && !report.holdings.complete);
+        assert_eq!(reporter.news(&query), News::Something);
+        let report = reporter.report(&query);
+        assert!(!report.holdings.complete);
         let held: Vec<&str> = report.holdings.held.iter().map(|file| file.name.as_str()).collect();
         assert_eq!(held, ["c", "a"]);
         assert_eq!(report.holdings.gone, ["b"]);
         let other = Query { instance: "other".into(), ..query };
-        assert!(reporter.report(&other).0.holdings.complete);
+        assert!(reporter.report(&other).holdings.complete);
     }
 
     #[test]
     fn misses_push_out_no_transfer_and_losses_are_counted() {
         let reporter = Reporter::new(Arc::default());
         reporter.note_change(&Change::default(), Vec::new());
-        let (report, _) = reporter.report(&Query::default());
-        let query = cursors(&report);
+        let query = cursors(&reporter.report(&Query::default()));
         assert!(!reporter.owes(), "nobody has asked twice");
-        reporter.report(&query);
+        reporter.news(&query);
         assert!(!reporter.owes());
         reporter.note(record(Outcome::Complete));
         assert!(reporter.owes());
         for _ in 0..10_000 {
             reporter.note(record(Outcome::NotFound));
         }
-        let (report, _) = reporter.report(&query);
+        assert_eq!(reporter.news(&query), News::Something, "so many misses are not kept");
+        let report = reporter.report(&query);
         assert_eq!(report.journal.records[0].outcome, Outcome::Complete);
         assert_eq!(report.journal.lost, 0);
         for _ in 0..TRANSFERS + 10 {
@@ -255,11 +292,9 @@ mod tests {
         }
         let mut query = cursors(&report);
         let mut seen = 0;
-        loop {
-            let (report, news) = reporter.report(&query);
-            if !news {
-                break;
-            }
+        assert_eq!(reporter.news(&query), News::Plenty);
+        while reporter.news(&query) != News::Nothing {
+            let report = reporter.report(&query);
             seen += report.journal.records.len();
             query = cursors(&report);
         }

@@ -94,7 +94,7 @@ pub struct Record {
     /// Who asked.
     pub peer: SocketAddr,
     /// The name as it was asked for.
-    pub asked: String,
+    pub asked: Arc<str>,
     /// The file, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<Arc<str>>,
@@ -121,7 +121,7 @@ impl Record {
             seq: 0,
             time: Timestamp::now(),
             peer,
-            asked: asked.to_owned(),
+            asked: asked.into(),
             file: None,
             digest: None,
             size: 0,

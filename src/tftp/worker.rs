@@ -52,7 +52,7 @@ struct Transfer {
     session: Session,
     peer: SocketAddr,
     local: Option<IpAddr>,
-    asked: String,
+    asked: Arc<str>,
     file: Arc<File>,
     began: Millis,
     listener: usize,
@@ -240,12 +240,15 @@ impl Worker {
         }
         let now = self.now();
         let library = self.common.library.now();
-        let asked = printable(request.name);
         let Some(file) = library.find(request.name).cloned() else {
+            let asked = printable(request.name);
             tracing::debug!(peer = %received.peer, file = asked, "no such file");
             self.refuse(listener, received, ErrorCode::NotFound, "File not found", &asked);
             return;
         };
+        // Mostly it is the file's own name, of which all its transfers have a share.
+        let its_own = request.name == file.name.as_bytes();
+        let asked = if its_own { file.name.clone() } else { printable(request.name).into() };
         if let Some(place) = place {
             if let Some(transfer) = self.transfers.get_mut(place).and_then(Option::as_mut)
                 && transfer.asked == asked
