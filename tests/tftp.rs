@@ -148,7 +148,9 @@ fn the_progress_of_large_files_is_told_in_few_words() {
     let running: Vec<u64> = all.iter().filter(|r| r.outcome == Outcome::Running).map(|r| r.acknowledged).collect();
     assert_eq!(running[0], 512, "the first acknowledgement tells that it goes on");
     assert!((10..=17).contains(&running.len()) && running.is_sorted(), "{running:?}");
-    assert!(all.iter().filter(|r| r.outcome == Outcome::Running).all(|r| *r.asked == *"image.sb2" && r.size == 756_524));
+    assert!(
+        all.iter().filter(|r| r.outcome == Outcome::Running).all(|r| *r.asked == *"image.sb2" && r.size == 756_524)
+    );
 }
 
 #[test]
