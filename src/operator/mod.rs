@@ -12,6 +12,7 @@ mod events;
 mod files;
 mod http;
 mod image_volumes;
+mod lean;
 mod metrics;
 mod names;
 mod objects;

@@ -13,7 +13,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod as CorePod, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use kube::api::{Api, DynamicObject};
-use kube::core::{DeserializeGuard, NamespaceResourceScope, PartialObjectMeta};
+use kube::core::{NamespaceResourceScope, PartialObjectMeta};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{self, Event, watcher};
@@ -23,9 +23,10 @@ use tokio::sync::mpsc;
 
 use super::apply::{DEPLOYMENT, Kind, NETWORK_POLICY, SERVICE, SERVICE_ACCOUNT};
 use super::context::{Context, Pod, SiteIdentity};
+use super::lean::{Guarded, LeanMap, LeanPhone, LeanSecret, LeanSite};
 use super::names::{FILES, SITE, not_ours, ours, parse_shard, token};
 use super::{build, poll};
-use crate::api::{PhoneSite, RESYNC_AT, SipPhone};
+use crate::api::RESYNC_AT;
 use crate::provision::digest::HashKey;
 use crate::provision::{Content, Dirty, Key, Meta, Reference, Slot};
 
@@ -46,19 +47,12 @@ pub fn start(ctx: &Arc<Context>) -> mpsc::Receiver<()> {
         let plain = || watcher::Config::default().page_size(PAGE);
         let mine = || plain().labels(&ours());
         let others = || plain().labels(&not_ours());
-        follow(ctx, api::<DeserializeGuard<PhoneSite>>(ctx, namespace), plain(), site_came, site_went, &told);
-        follow(ctx, api::<DeserializeGuard<SipPhone>>(ctx, namespace), plain(), phone_came, phone_went, &told);
+        follow(ctx, api::<LeanSite>(ctx, namespace), plain(), site_came, site_went, &told);
+        follow(ctx, api::<LeanPhone>(ctx, namespace), plain(), phone_came, phone_went, &told);
+        follow(ctx, api::<LeanMap>(ctx, namespace), mine(), map_came, |ctx, gone| files_went(ctx, &gone, false), &told);
         follow(
             ctx,
-            api::<ConfigMap>(ctx, namespace),
-            mine(),
-            map_came,
-            |ctx, gone| files_went(ctx, &gone, false),
-            &told,
-        );
-        follow(
-            ctx,
-            api::<Secret>(ctx, namespace),
+            api::<LeanSecret>(ctx, namespace),
             mine(),
             secret_came,
             |ctx, gone| files_went(ctx, &gone, true),
@@ -261,33 +255,33 @@ fn site_of(meta: &ObjectMeta) -> Option<Key> {
 }
 
 /// An object that cannot be decoded disturbs nobody else: what was known of it stays.
-fn decoded<K>(ctx: &Context, kind: &str, object: DeserializeGuard<K>) -> Option<K> {
-    match object.0 {
-        Ok(object) => Some(object),
-        Err(invalid) => {
+fn decoded<S, T>(ctx: &Context, kind: &str, meta: &ObjectMeta, spec: Guarded<S>, status: Guarded<T>) -> Option<(S, T)> {
+    match (spec.0, status.0) {
+        (Ok(spec), Ok(status)) => Some((spec, status)),
+        (Err(error), _) | (_, Err(error)) => {
             ctx.metrics.undecodable.inc();
-            let key = key_of(&invalid.metadata);
-            tracing::warn!(kind, object = %key, error = %invalid.error, "an object cannot be decoded and is left as it was; is the CustomResourceDefinition of the same version as this program?");
+            let key = key_of(meta);
+            tracing::warn!(kind, object = %key, error, "an object cannot be decoded and is left as it was; is the CustomResourceDefinition of the same version as this program?");
             None
         }
     }
 }
 
-fn site_came(ctx: &Arc<Context>, object: DeserializeGuard<PhoneSite>) {
-    let Some(site) = decoded(ctx, "PhoneSite", object) else { return };
+fn site_came(ctx: &Arc<Context>, site: LeanSite) {
     if site.metadata.deletion_timestamp.is_some() {
         // Under foreground deletion it is there until everything that it owns is gone: nothing of that is made again.
         return site_went(ctx, Gone::new(&site.metadata));
     }
+    let Some((spec, status)) = decoded(ctx, "PhoneSite", &site.metadata, site.spec, site.status) else { return };
     let meta = meta_of(&site.metadata);
-    let uid = site.metadata.uid.clone().unwrap_or_default();
+    let uid = site.metadata.uid.unwrap_or_default();
     let before = ctx.shared().sites.insert(meta.key.clone(), SiteIdentity { uid: uid.clone() });
     if before.is_some_and(|before| before.uid != uid) {
         // Deleted and made again while the watch was broken: nothing of the old one is ours.
         ctx.tell(|fleet| fleet.remove_site(&meta.key));
     }
     let key = meta.key.clone();
-    ctx.tell(|fleet| fleet.set_site(meta, site.spec, site.status.unwrap_or_default()));
+    ctx.tell(|fleet| fleet.set_site(meta, spec, status));
     give_hash_key(ctx, &key);
 }
 
@@ -302,26 +296,26 @@ fn site_went(ctx: &Arc<Context>, gone: Gone) {
     ctx.tell(|fleet| fleet.remove_site(&gone.key));
 }
 
-fn phone_came(ctx: &Arc<Context>, object: DeserializeGuard<SipPhone>) {
-    let Some(phone) = decoded(ctx, "SipPhone", object) else { return };
+fn phone_came(ctx: &Arc<Context>, phone: LeanPhone) {
     if phone.metadata.deletion_timestamp.is_some() {
         return phone_went(ctx, Gone::new(&phone.metadata));
     }
+    let Some((spec, status)) = decoded(ctx, "SipPhone", &phone.metadata, phone.spec, phone.status) else { return };
     let meta = meta_of(&phone.metadata);
-    ctx.tell(|fleet| fleet.set_phone(meta, phone.spec, phone.status.unwrap_or_default()));
+    ctx.tell(|fleet| fleet.set_phone(meta, spec, status));
 }
 
 fn phone_went(ctx: &Arc<Context>, gone: Gone) {
     ctx.tell(|fleet| fleet.remove_phone(&gone.key));
 }
 
-fn map_came(ctx: &Arc<Context>, map: ConfigMap) {
+fn map_came(ctx: &Arc<Context>, map: LeanMap) {
     let text = map.data.unwrap_or_default().into_iter().map(|(name, text)| (name, Bytes::from(text)));
     let binary = map.binary_data.unwrap_or_default().into_iter().map(|(name, bytes)| (name, Bytes::from(bytes.0)));
     files_came(ctx, &map.metadata, false, Content(text.chain(binary).collect()));
 }
 
-fn secret_came(ctx: &Arc<Context>, secret: Secret) {
+fn secret_came(ctx: &Arc<Context>, secret: LeanSecret) {
     let Some(site) = site_of(&secret.metadata) else { return };
     let data = secret.data.unwrap_or_default();
     if secret.metadata.name.as_deref() == Some(token(&site.name).as_str()) {
