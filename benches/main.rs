@@ -49,7 +49,7 @@ pub struct Args {
     #[arg(long)]
     image: Option<String>,
     /// How long each measurement of a storm takes
-    #[arg(long, default_value_t = 4.0)]
+    #[arg(long, default_value_t = 2.0)]
     seconds: f64,
 }
 

@@ -6,33 +6,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 /// A reader at work.
 pub struct Reader {
     ending: Arc<AtomicBool>,
     records: Arc<AtomicU64>,
     thread: JoinHandle<anyhow::Result<()>>,
-}
-
-/// As much of a report as is needed to ask for the next.
-#[derive(Deserialize)]
-struct Report {
-    instance: String,
-    holdings: Holdings,
-    journal: Journal,
-}
-
-#[derive(Deserialize)]
-struct Holdings {
-    version: u64,
-}
-
-#[derive(Deserialize)]
-struct Journal {
-    next: u64,
-    records: Vec<IgnoredAny>,
 }
 
 /// Begins to read.
@@ -48,10 +27,12 @@ pub fn start(address: &str) -> Reader {
             let url =
                 format!("http://{address}/v1/report?instance={instance}&holdings={version}&journal={next}&wait=1");
             let mut answer = agent.get(url).header("authorization", "Bearer bench").call()?;
-            let body = answer.body_mut().with_config().limit(64 << 20).read_to_vec()?;
-            let report: Report = serde_json::from_slice(&body)?;
-            count.fetch_add(report.journal.records.len() as u64, Ordering::Relaxed);
-            (instance, version, next) = (report.instance, report.holdings.version, report.journal.next);
+            let body = answer.body_mut().with_config().limit(64 << 20).read_to_string()?;
+            let told = |key| after(&body, key).context("a report without its cursors");
+            instance = told(r#"{"instance":""#)?.to_owned();
+            version = told(r#""holdings":{"version":"#)?.parse()?;
+            next = told(r#""journal":{"next":"#)?.parse()?;
+            count.store(next - 1, Ordering::Relaxed);
         }
         Ok(())
     });
@@ -67,4 +48,10 @@ impl Reader {
         anyhow::ensure!(records > 0, "the server told its reader nothing");
         Ok(records)
     }
+}
+
+/// What follows a key. The cursors stand before the records, and nothing else is looked at: the reader has its core from the
+/// load, whose limit that is, and the operator would have one of its own.
+fn after<'a>(report: &'a str, key: &str) -> Option<&'a str> {
+    report.split_once(key)?.1.split([',', '"', '}']).next()
 }

@@ -20,9 +20,11 @@ use servers::Server;
 /// The size of a real image of the first kind, in bytes.
 const IMAGE_SIZE: usize = 756_524;
 const IMAGE: &str = "P0S3-07-5-00.bin";
-/// How often dialtone and the bare responder take turns.
-const ROUNDS: usize = 3;
+/// How often dialtone and the bare responder take turns: many short ones, so that a machine whose neighbours take of it now and
+/// then is slow for all of them.
+const ROUNDS: usize = 7;
 
+const TURNS: [Server; 3] = [Server::Bare, Server::Dialtone, Server::Untold];
 const OTHERS: [Server; 4] = [Server::Dnsmasq, Server::Atftpd, Server::TftpdHpa, Server::RustTftpd];
 
 /// What phones fetch.
@@ -94,9 +96,8 @@ fn case(args: &Args, run: &mut Run, tree: &Tree, files: Files, phones: usize) ->
     let mut measured: Vec<Measured> = Vec::new();
     for round in 0..ROUNDS {
         // In turns, and each time another begins: a machine that slows down slows down all of them.
-        let mut turn = [Server::Bare, Server::Dialtone, Server::Untold];
-        turn.rotate_left(round);
-        for server in turn {
+        for place in 0..TURNS.len() {
+            let server = TURNS[(round + place) % TURNS.len()];
             measured.push(measure(args, tree, server, files, phones)?);
         }
     }
