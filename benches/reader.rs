@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use dialtone::tftp::wire::Query;
 
 /// A reader at work.
 pub struct Reader {
@@ -22,17 +23,16 @@ pub fn start(address: &str) -> Reader {
         crate::process::pin(&[1])?;
         let agent: ureq::Agent =
             ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(10))).build().into();
-        let (mut instance, mut version, mut next) = (String::new(), 0, 0);
+        let mut query = Query { wait: 1, ..Query::default() };
         while !done.load(Ordering::Relaxed) {
-            let url =
-                format!("http://{address}/v1/report?instance={instance}&holdings={version}&journal={next}&wait=1");
+            let url = format!("http://{address}{}", query.path());
             let mut answer = agent.get(url).header("authorization", "Bearer bench").call()?;
             let body = answer.body_mut().with_config().limit(64 << 20).read_to_string()?;
             let told = |key| after(&body, key).context("a report without its cursors");
-            instance = told(r#"{"instance":""#)?.to_owned();
-            version = told(r#""holdings":{"version":"#)?.parse()?;
-            next = told(r#""journal":{"next":"#)?.parse()?;
-            count.store(next - 1, Ordering::Relaxed);
+            query.instance = told(r#"{"instance":""#)?.to_owned();
+            query.holdings = told(r#""holdings":{"version":"#)?.parse()?;
+            query.journal = told(r#""journal":{"next":"#)?.parse()?;
+            count.store(query.journal - 1, Ordering::Relaxed);
         }
         Ok(())
     });

@@ -196,12 +196,7 @@ impl Standalone {
         self.fleet.tick(Timestamp::now());
         let Some(site) = self.site.clone() else { return };
         let report = self.reporter.report(&self.query);
-        self.query = Query {
-            instance: report.instance,
-            holdings: report.holdings.version,
-            journal: report.journal.next,
-            wait: 0,
-        };
+        self.query = Query::after(&report, 0);
         for record in &report.journal.records {
             self.fleet.fetched(&site, &Fetch::from(record));
         }

@@ -10,23 +10,18 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use child::Running;
-use dialtone::tftp::wire::{Outcome, Report};
+use dialtone::tftp::wire::{Outcome, Query, Report};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-fn report(http: SocketAddr, query: &str) -> Option<Report> {
+fn report(http: SocketAddr, query: &Query) -> Option<Report> {
     let mut stream = TcpStream::connect(http).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let head = "HTTP/1.0\r\nHost: x\r\nAuthorization: Bearer secret\r\n\r\n";
-    write!(stream, "GET /v1/report?{query} {head}").ok()?;
+    write!(stream, "GET {} {head}", query.path()).ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     serde_json::from_str(answer.split_once("\r\n\r\n")?.1).ok()
-}
-
-fn after(report: &Report) -> String {
-    let (holdings, journal) = (report.holdings.version, report.journal.next);
-    format!("instance={}&holdings={holdings}&journal={journal}&wait=10", report.instance)
 }
 
 #[test]
@@ -54,7 +49,7 @@ fn how_the_last_transfer_ends_is_told_after_the_order_to_end() {
     let mut running = Running(child);
     let began = Instant::now();
     let first = loop {
-        if let Some(report) = report(http, "wait=0") {
+        if let Some(report) = report(http, &Query::default()) {
             break report;
         }
         assert!(began.elapsed() < Duration::from_secs(10), "it does not come up");
@@ -64,7 +59,7 @@ fn how_the_last_transfer_ends_is_told_after_the_order_to_end() {
     phone.send_to(b"\0\x01P0S3-8-12-00.sb2\0octet\0", tftp).unwrap();
     let mut buffer = [0; 600];
     let (_, from) = phone.recv_from(&mut buffer).unwrap();
-    let asking = std::thread::spawn(move || report(http, &after(&first)));
+    let asking = std::thread::spawn(move || report(http, &Query::after(&first, 10)));
     kill(Pid::from_raw(running.0.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
     std::thread::sleep(Duration::from_millis(300));
     assert!(running.0.try_wait().unwrap().is_none(), "the phone has not acknowledged the first block yet");
@@ -79,7 +74,7 @@ fn how_the_last_transfer_ends_is_told_after_the_order_to_end() {
     assert_eq!((record.outcome, record.acknowledged), (Outcome::Complete, 1000));
     // Whoever comes for more shows that nothing is owed any more.
     let ended = Instant::now();
-    let _ = report(http, &after(&told));
+    let _ = report(http, &Query::after(&told, 10));
     assert!(running.0.wait().unwrap().success());
     assert!(ended.elapsed() < Duration::from_millis(800), "it waits for no reader that has heard everything");
 }

@@ -377,16 +377,10 @@ async fn get(base: SocketAddr, path: &str, authorization: &str) -> (u16, Bytes) 
     (status, response.into_body().collect().await.unwrap().to_bytes())
 }
 
-async fn report(base: SocketAddr, query: &str) -> Report {
-    let (status, body) = get(base, &format!("/v1/report?{query}"), "Bearer secret").await;
+async fn report(base: SocketAddr, query: &Query) -> Report {
+    let (status, body) = get(base, &query.path(), "Bearer secret").await;
     assert_eq!(status, 200);
     serde_json::from_slice(&body).unwrap()
-}
-
-/// Asks for what comes after a report.
-fn after(report: &Report) -> String {
-    let (holdings, journal) = (report.holdings.version, report.journal.next);
-    format!("instance={}&holdings={holdings}&journal={journal}&wait=10", report.instance)
 }
 
 #[tokio::test]
@@ -396,7 +390,7 @@ async fn reports_are_for_those_who_know_the_token_and_wait_for_news() {
     let (base, _token) = tell(&site).await;
     assert_eq!(get(base, "/v1/report", "Bearer wrong").await.0, 401);
     assert_eq!(get(base, "/v1/report", "").await.0, 401);
-    let first = report(base, "").await;
+    let first = report(base, &Query::default()).await;
     assert_eq!((first.holdings.complete, first.holdings.held.len()), (true, 1));
     assert_eq!(get(base, "/healthz", "").await.0, 200);
     assert_eq!(get(base, "/readyz", "").await.0, 200);
@@ -404,7 +398,7 @@ async fn reports_are_for_those_who_know_the_token_and_wait_for_news() {
     assert!(String::from_utf8(metrics.to_vec()).unwrap().contains("tftp_active_transfers"));
 
     let began = Instant::now();
-    let waiting = tokio::spawn(async move { report(base, &after(&first)).await });
+    let waiting = tokio::spawn(async move { report(base, &Query::after(&first, 10)).await });
     tokio::time::sleep(Duration::from_millis(300)).await;
     let address = site.address();
     tokio::task::spawn_blocking(move || Client::new(address).fetch("a", "", 512, 1)).await.unwrap();
@@ -419,7 +413,7 @@ async fn a_reader_who_always_comes_back_costs_a_report_every_50_ms() {
     let site = serve("127.0.0.1:0", PortMode::Single, 100);
     site.put(&[("a", bytes(10))]);
     let (base, _token) = tell(&site).await;
-    let mut last = report(base, "").await;
+    let mut last = report(base, &Query::default()).await;
     let address = site.address();
     let fetching = tokio::task::spawn_blocking(move || {
         let began = Instant::now();
@@ -432,7 +426,7 @@ async fn a_reader_who_always_comes_back_costs_a_report_every_50_ms() {
     });
     let (began, mut reports, mut told) = (Instant::now(), 0, 0);
     while !fetching.is_finished() {
-        last = report(base, &after(&last)).await;
+        last = report(base, &Query::after(&last, 10)).await;
         reports += 1;
         told += last.journal.records.len();
     }
@@ -440,7 +434,7 @@ async fn a_reader_who_always_comes_back_costs_a_report_every_50_ms() {
     let fetched = fetching.await.unwrap();
     assert!(reports > 0 && reports <= most, "{reports} reports of {fetched} transfers");
     while told < fetched {
-        last = report(base, &after(&last)).await;
+        last = report(base, &Query::after(&last, 10)).await;
         assert!(!last.journal.records.is_empty(), "{told} of {fetched} were told");
         told += last.journal.records.len();
     }

@@ -96,8 +96,9 @@ fn case(args: &Args, run: &mut Run, tree: &Tree, files: Files, phones: usize) ->
     let mut measured: Vec<Measured> = Vec::new();
     for round in 0..ROUNDS {
         // In turns, and each time another begins: a machine that slows down slows down all of them.
-        for place in 0..TURNS.len() {
-            let server = TURNS[(round + place) % TURNS.len()];
+        let mut turn = TURNS;
+        turn.rotate_left(round % TURNS.len());
+        for server in turn {
             measured.push(measure(args, tree, server, files, phones)?);
         }
     }

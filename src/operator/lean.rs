@@ -1,5 +1,5 @@
 //! Objects as the watches read them: without their managed fields. Those name every field and every file again, each in a map
-//! of its own, so that to read them takes longer than to read the object; a list of ten thousand phones holds as many of them.
+//! of its own, and nobody here looks at them.
 
 use std::collections::BTreeMap;
 
@@ -74,14 +74,14 @@ pub struct LeanSecret {
 pub struct Guarded<T>(pub Result<T, String>);
 
 impl<T: DeserializeOwned> Guarded<T> {
-    fn of(value: &Value) -> Guarded<T> {
-        Guarded(T::deserialize(value).map_err(|error| error.to_string()))
+    fn of(value: Value) -> Guarded<T> {
+        Guarded(serde_json::from_value(value).map_err(|error| error.to_string()))
     }
 }
 
 impl<T: DeserializeOwned> Default for Guarded<T> {
     fn default() -> Self {
-        Guarded::of(&json!({}))
+        Guarded::of(json!({}))
     }
 }
 
@@ -89,7 +89,7 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Guarded<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(match Value::deserialize(deserializer)? {
             Value::Null => Guarded::default(),
-            value => Guarded::of(&value),
+            value => Guarded::of(value),
         })
     }
 }

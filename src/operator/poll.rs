@@ -16,7 +16,7 @@ use super::context::Context;
 use crate::provision::digest::Digest;
 use crate::provision::firmware::FirmwareFile;
 use crate::provision::{Fetch, Key};
-use crate::tftp::wire::{Query, REPORT_PATH, Report};
+use crate::tftp::wire::{Query, Report};
 
 /// How long a pod may wait for news before it answers.
 const WAIT: u64 = 30;
@@ -65,9 +65,7 @@ async fn ask(ctx: &Context, site: &Key, pod: &Key, host: &str) {
             Ok(report) if left.is_some() && report.instance != query.instance => return,
             Ok(report) => {
                 failures = 0;
-                query.instance = report.instance.clone();
-                query.holdings = report.holdings.version;
-                query.journal = report.journal.next;
+                query = Query::after(&report, WAIT);
                 for problem in &report.problems {
                     tracing::warn!(%pod, problem, "a TFTP pod cannot load a file");
                 }
@@ -97,10 +95,7 @@ async fn ask(ctx: &Context, site: &Key, pod: &Key, host: &str) {
 
 async fn report(ctx: &Context, http: &Http, site: &Key, host: &str, query: &Query) -> anyhow::Result<Report> {
     let token = ctx.shared().tokens.get(site).cloned().context("the site's token is not known yet")?;
-    let Query { instance, holdings, journal, wait } = query;
-    let uri = format!(
-        "http://{host}:{REPORT_PORT}{REPORT_PATH}?instance={instance}&holdings={holdings}&journal={journal}&wait={wait}"
-    );
+    let uri = format!("http://{host}:{REPORT_PORT}{}", query.path());
     let request = hyper::Request::get(uri).header("authorization", format!("Bearer {token}")).body(Empty::new())?;
     let answer = tokio::time::timeout(LIMIT, async {
         let response = http.request(request).await?;

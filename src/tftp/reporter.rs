@@ -123,7 +123,8 @@ impl Reporter {
         self.news.subscribe()
     }
 
-    /// How much is new since the reader's cursors. Costs next to nothing, whatever there is to tell.
+    /// How much is new since the reader's cursors, which also tell what it has heard. Costs next to nothing, whatever there is
+    /// to tell.
     pub fn news(&self, query: &Query) -> News {
         let mut state = self.state();
         if !state.loaded {
@@ -230,15 +231,6 @@ mod tests {
         Record::without_transfer(([10, 0, 0, 1], 1000).into(), "a", outcome)
     }
 
-    fn cursors(report: &Report) -> Query {
-        Query {
-            instance: report.instance.clone(),
-            holdings: report.holdings.version,
-            journal: report.journal.next,
-            wait: 0,
-        }
-    }
-
     #[test]
     fn a_reader_is_told_everything_once_and_then_what_changes() {
         let library = Arc::new(Library::default());
@@ -256,7 +248,7 @@ mod tests {
         let report = reporter.report(&Query::default());
         assert!(report.holdings.complete);
         assert_eq!(report.holdings.held.len(), 2);
-        let query = cursors(&report);
+        let query = Query::after(&report, 0);
         assert_eq!(reporter.news(&query), News::Nothing);
         serve(&[("a", "2"), ("c", "1")]);
         serve(&[("a", "3"), ("c", "1")]);
@@ -274,7 +266,7 @@ mod tests {
     fn misses_push_out_no_transfer_and_losses_are_counted() {
         let reporter = Reporter::new(Arc::default());
         reporter.note_change(&Change::default(), Vec::new());
-        let query = cursors(&reporter.report(&Query::default()));
+        let query = Query::after(&reporter.report(&Query::default()), 0);
         assert!(!reporter.owes(), "nobody has asked twice");
         reporter.news(&query);
         assert!(!reporter.owes());
@@ -290,13 +282,13 @@ mod tests {
         for _ in 0..TRANSFERS + 10 {
             reporter.note(record(Outcome::Complete));
         }
-        let mut query = cursors(&report);
+        let mut query = Query::after(&report, 0);
         let mut seen = 0;
         assert_eq!(reporter.news(&query), News::Plenty);
         while reporter.news(&query) != News::Nothing {
             let report = reporter.report(&query);
             seen += report.journal.records.len();
-            query = cursors(&report);
+            query = Query::after(&report, 0);
         }
         assert_eq!(seen, TRANSFERS);
     }

@@ -29,6 +29,24 @@ pub struct Query {
     pub wait: u64,
 }
 
+impl Query {
+    /// Asks for what comes after a report.
+    pub fn after(report: &Report, wait: u64) -> Query {
+        Query {
+            instance: report.instance.clone(),
+            holdings: report.holdings.version,
+            journal: report.journal.next,
+            wait,
+        }
+    }
+
+    /// What stands in a URL after the server's address.
+    pub fn path(&self) -> String {
+        let Query { instance, holdings, journal, wait } = self;
+        format!("{REPORT_PATH}?instance={instance}&holdings={holdings}&journal={journal}&wait={wait}")
+    }
+}
+
 /// One report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
