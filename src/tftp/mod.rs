@@ -13,6 +13,7 @@ pub mod reporter;
 mod server;
 pub mod session;
 mod socket;
+mod transfers;
 pub mod tree;
 mod wheel;
 pub mod wire;

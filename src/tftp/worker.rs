@@ -1,24 +1,23 @@
 //! A worker: one thread with its own sockets, transfers and timers. Workers share nothing but the files, because the kernel
 //! gives all datagrams of one client to one worker.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use jiff::Timestamp;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-use super::library::{File, Library};
+use super::library::Library;
 use super::metrics::{self, Metrics};
 use super::packet::{self, ErrorCode, Mode, Packet, Request};
 use super::port_mode::PortMode;
 use super::reporter::Reporter;
 use super::session::{End, Millis, Session, Step};
 use super::socket::{Inbox, Outgoing, OutgoingHeaders, Received, Udp};
+use super::transfers::{Transfer, Transfers};
 use super::wheel::Wheel;
 use super::wire::{Outcome, Record};
 
@@ -48,48 +47,15 @@ const LARGE: u64 = 64 * 1024;
 /// How often it is told on the way.
 const STEPS: u64 = 16;
 
-struct Transfer {
-    session: Session,
-    peer: SocketAddr,
-    local: Option<IpAddr>,
-    asked: Arc<str>,
-    file: Arc<File>,
-    began: Millis,
-    listener: usize,
-    /// Its own socket, in mode Ephemeral.
-    socket: Option<Udp>,
-    /// Tells this transfer from earlier ones in the same place.
-    number: u64,
-    /// After how many acknowledged bytes its progress is told next; never for small files.
-    tell_at: u64,
-}
-
-impl Transfer {
-    fn record(&self, now: Millis, outcome: Outcome) -> Record {
-        Record {
-            seq: 0,
-            time: Timestamp::now(),
-            peer: self.peer,
-            asked: self.asked.clone(),
-            file: Some(self.file.name.clone()),
-            digest: Some(self.file.digest.clone()),
-            size: self.file.bytes.len() as u64,
-            acknowledged: self.session.acknowledged(),
-            millis: now - self.began,
-            outcome,
-        }
-    }
-}
-
 /// The worker.
 pub struct Worker {
     common: Arc<Common>,
     listeners: Vec<Udp>,
     epoll: Epoll,
     began: Instant,
-    transfers: Vec<Option<Transfer>>,
-    free: Vec<usize>,
-    by_peer: HashMap<(SocketAddr, usize), usize, rustc_hash::FxBuildHasher>,
+    /// When the last batch came: one look at the clock for all of it.
+    now: Millis,
+    transfers: Transfers,
     /// When to look at each transfer.
     timers: Wheel,
     /// Transfers whose client has not answered yet, oldest first: they make room when there is none.
@@ -112,9 +78,8 @@ impl Worker {
             listeners,
             epoll,
             began: Instant::now(),
-            transfers: Vec::new(),
-            free: Vec::new(),
-            by_peer: HashMap::default(),
+            now: 0,
+            transfers: Transfers::default(),
             timers: Wheel::new(0),
             unanswered: VecDeque::new(),
             numbers: 0,
@@ -124,8 +89,8 @@ impl Worker {
         })
     }
 
-    fn now(&self) -> Millis {
-        self.began.elapsed().as_millis() as Millis
+    fn look_at_the_clock(&mut self) {
+        self.now = self.began.elapsed().as_millis() as Millis;
     }
 
     /// Serves until the process ends and all transfers have ended.
@@ -138,7 +103,7 @@ impl Worker {
         loop {
             if self.common.ending.load(Ordering::Acquire) {
                 let late = deadline().is_some_and(|deadline| Instant::now() >= deadline);
-                if late || self.by_peer.is_empty() {
+                if late || self.transfers.is_empty() {
                     return;
                 }
             }
@@ -158,7 +123,7 @@ impl Worker {
 
     /// How long to sleep: until the next timer.
     fn pause(&self) -> EpollTimeout {
-        let pause = self.timers.quiet(self.now(), NAP.as_millis() as Millis);
+        let pause = self.timers.quiet(self.now, NAP.as_millis() as Millis);
         EpollTimeout::try_from(Duration::from_millis(pause)).unwrap_or(EpollTimeout::ZERO)
     }
 
@@ -170,10 +135,11 @@ impl Worker {
             let more = match own {
                 None => receive(&self.listeners[source], inbox),
                 Some(place) => {
-                    let socket = self.transfers.get(place).and_then(|t| t.as_ref()?.socket.as_ref());
+                    let socket = self.transfers.get(place).and_then(|transfer| transfer.socket.as_ref());
                     socket.is_some_and(|socket| receive(socket, inbox))
                 }
             };
+            self.look_at_the_clock();
             for (received, datagram) in inbox.datagrams() {
                 match own {
                     None => self.handle(source, received, datagram),
@@ -189,7 +155,7 @@ impl Worker {
 
     /// A datagram on the well-known port.
     fn handle(&mut self, listener: usize, received: Received, datagram: &[u8]) {
-        let place = self.by_peer.get(&(received.peer, listener)).copied();
+        let place = self.transfers.find(received.peer, listener);
         match (Packet::parse(datagram), place) {
             (Packet::Read(request), place) => self.request(listener, received, &request, place),
             (Packet::Ack(block), Some(place)) if self.common.port_mode == PortMode::Single => {
@@ -212,7 +178,7 @@ impl Worker {
 
     /// A datagram on the port of one transfer.
     fn handle_own(&mut self, place: usize, received: Received, datagram: &[u8]) {
-        let Some(transfer) = self.transfers.get(place).and_then(Option::as_ref) else { return };
+        let Some(transfer) = self.transfers.get(place) else { return };
         if transfer.peer != received.peer {
             // RFC 1350: whoever uses a wrong port is told, and the transfer goes on. An error is never answered with an error:
             // two servers would tell each other for ever.
@@ -238,7 +204,7 @@ impl Worker {
             // Another server, or this one's successor, answers when the phone asks again.
             return;
         }
-        let now = self.now();
+        let now = self.now;
         let library = self.common.library.now();
         let Some(file) = library.find(request.name).cloned() else {
             let asked = printable(request.name);
@@ -250,7 +216,7 @@ impl Worker {
         let its_own = request.name == file.name.as_bytes();
         let asked = if its_own { file.name.clone() } else { printable(request.name).into() };
         if let Some(place) = place {
-            if let Some(transfer) = self.transfers.get_mut(place).and_then(Option::as_mut)
+            if let Some(transfer) = self.transfers.get_mut(place)
                 && transfer.asked == asked
             {
                 // One request that came twice is one transfer.
@@ -259,7 +225,7 @@ impl Worker {
             }
             self.end(place, End::Aborted);
         }
-        if self.by_peer.len() >= self.common.max_sessions && !self.make_room() {
+        if self.transfers.len() >= self.common.max_sessions && !self.make_room() {
             self.common.metrics.dropped.inc();
             return;
         }
@@ -304,24 +270,20 @@ impl Worker {
     }
 
     fn place(&mut self, transfer: Transfer) -> usize {
-        let place = self.free.pop().unwrap_or_else(|| {
-            self.transfers.push(None);
-            self.transfers.len() - 1
-        });
-        if let Some(socket) = &transfer.socket {
+        let (number, deadline) = (transfer.number, transfer.session.deadline());
+        let place = self.transfers.insert(transfer);
+        if let Some(socket) = self.transfers.get(place).and_then(|transfer| transfer.socket.as_ref()) {
             let event = EpollEvent::new(EpollFlags::EPOLLIN, (self.listeners.len() + place) as u64);
             if let Err(error) = self.epoll.add(socket, event) {
                 tracing::warn!(%error, "a transfer's port cannot be listened on");
             }
         }
-        self.by_peer.insert((transfer.peer, transfer.listener), place);
-        self.timers.set(place, transfer.session.deadline());
-        self.unanswered.push_back((place, transfer.number));
+        self.timers.set(place, deadline);
+        self.unanswered.push_back((place, number));
         if self.unanswered.len() > 2 * self.common.max_sessions {
             let transfers = &self.transfers;
             self.unanswered.retain(|(place, number)| is_unanswered(transfers, *place, *number));
         }
-        self.transfers[place] = Some(transfer);
         self.common.metrics.active.inc();
         place
     }
@@ -338,8 +300,8 @@ impl Worker {
     }
 
     fn acknowledged(&mut self, place: usize, block: u16) {
-        let now = self.now();
-        let Some(transfer) = self.transfers.get_mut(place).and_then(Option::as_mut) else { return };
+        let now = self.now;
+        let Some(transfer) = self.transfers.get_mut(place) else { return };
         let step = transfer.session.ack(block, now);
         if transfer.session.acknowledged() >= transfer.tell_at && !matches!(step, Step::End(_)) {
             transfer.tell_at = transfer.session.acknowledged() + (transfer.file.bytes.len() as u64 / STEPS);
@@ -354,7 +316,7 @@ impl Worker {
             Step::Wait => {}
             Step::End(end) => self.end(place, end),
             Step::Send { first, count } => {
-                let Some(transfer) = self.transfers.get(place).and_then(Option::as_ref) else { return };
+                let Some(transfer) = self.transfers.get(place) else { return };
                 for number in first..first + count {
                     let mut bytes = self.spare.pop().unwrap_or_default();
                     transfer.session.packet(number, &mut bytes);
@@ -407,12 +369,13 @@ impl Worker {
 
     /// Looks at the transfers whose time is up.
     fn ring(&mut self) {
-        let now = self.now();
+        self.look_at_the_clock();
+        let now = self.now;
         while let Some(place) = self.timers.due(now) {
-            let Some(transfer) = self.transfers.get_mut(place).and_then(Option::as_mut) else { continue };
+            let Some(transfer) = self.transfers.get_mut(place) else { continue };
             let step = transfer.session.timer(now);
             self.follow(place, step);
-            if let Some(transfer) = self.transfers.get(place).and_then(Option::as_ref) {
+            if let Some(transfer) = self.transfers.get(place) {
                 self.timers.set(place, transfer.session.deadline().max(now + 1));
             }
         }
@@ -420,10 +383,8 @@ impl Worker {
     }
 
     fn end(&mut self, place: usize, end: End) {
-        let Some(transfer) = self.transfers.get_mut(place).and_then(Option::take) else { return };
-        self.free.push(place);
+        let Some(transfer) = self.transfers.remove(place) else { return };
         self.timers.unset(place);
-        self.by_peer.remove(&(transfer.peer, transfer.listener));
         if let Some(socket) = &transfer.socket {
             let _ = self.epoll.delete(socket);
         }
@@ -437,7 +398,7 @@ impl Worker {
         metrics.requests.get_or_create(&metrics::Labels { result }).inc();
         metrics.bytes.inc_by(transfer.session.acknowledged());
         metrics.retransmissions.inc_by(transfer.session.retransmissions);
-        let now = self.now();
+        let now = self.now;
         let millis = now - transfer.began;
         // Not more than a debug line: a building that boots would spend more on its log than on its files.
         tracing::debug!(peer = %transfer.peer, file = %transfer.file.name, millis, "{}", match end {
@@ -449,8 +410,8 @@ impl Worker {
     }
 }
 
-fn is_unanswered(transfers: &[Option<Transfer>], place: usize, number: u64) -> bool {
-    let transfer = transfers.get(place).and_then(Option::as_ref);
+fn is_unanswered(transfers: &Transfers, place: usize, number: u64) -> bool {
+    let transfer = transfers.get(place);
     transfer.is_some_and(|transfer| transfer.number == number && transfer.session.acknowledged() == 0)
 }
 
