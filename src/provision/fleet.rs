@@ -28,7 +28,7 @@ use super::firmware::Inventory;
 use super::observed::{Callers, CommonFetches, Fetch, Seen, Strangers};
 use super::phone::{LineIdentity, PhonePlan};
 use super::resync::Telling;
-use super::shards::{Content, Shards, Slot};
+use super::shards::{self, Content, Shards, Slot};
 use super::site::SitePlan;
 use super::upgrade::Track;
 use super::values::SecretError;
@@ -398,24 +398,28 @@ impl Fleet {
 
     /// What an object of a site should hold; nothing if it should not be there.
     pub fn content(&self, site: &Key, slot: Slot) -> Content {
-        let mut content = Content::default();
-        let Some(entry) = self.sites.get(site) else { return content };
-        for (name, bytes) in entry.shards.leaving(slot) {
-            content.0.insert(name.clone(), bytes.clone());
-        }
-        match slot {
-            Slot::Common { secret } => {
-                if let Some(plan) = entry.plan.as_ref().filter(|plan| plan.secret == secret) {
-                    content.0.extend(plan.files.iter().map(|f| (f.name.clone(), f.bytes.clone())));
-                }
-            }
-            Slot::Phones { .. } => {
-                for plan in entry.shards.phones(slot).filter_map(|key| self.phones.get(key)?.plan.as_ref()) {
-                    content.0.extend(plan.files.iter().map(|f| (f.name.clone(), f.bytes.clone())));
-                }
-            }
-        }
-        content
+        let files = self.files(site, slot).into_iter();
+        Content(files.map(|(name, (bytes, _))| (name.to_owned(), bytes.clone())).collect())
+    }
+
+    /// The digest of what an object should hold; of none, if there should be none.
+    pub fn wanted(&self, site: &Key, slot: Slot) -> Option<Digest> {
+        let files = self.files(site, slot);
+        (!files.is_empty()).then(|| shards::digest(files.into_iter().map(|(name, (_, digest))| (name, digest))))
+    }
+
+    /// The files that an object should hold, in the order of their names.
+    fn files(&self, site: &Key, slot: Slot) -> BTreeMap<&str, (&Bytes, Digest)> {
+        let Some(entry) = self.sites.get(site) else { return BTreeMap::new() };
+        let leaving = entry.shards.leaving(slot).map(|(name, bytes)| (name.as_str(), (bytes, Digest::of(bytes))));
+        let common = match slot {
+            Slot::Common { secret } => entry.plan.as_ref().filter(|plan| plan.secret == secret),
+            Slot::Phones { .. } => None,
+        };
+        let phones = entry.shards.phones(slot).filter_map(|key| self.phones.get(key)?.plan.as_ref());
+        let planned = common.into_iter().flat_map(|plan| &plan.files).chain(phones.flat_map(|plan| &plan.files));
+        // A file that is about to leave gives way to one that has come back.
+        leaving.chain(planned.map(|file| (file.name.as_str(), (&file.bytes, file.digest)))).collect()
     }
 
     /// All files of a site, firmware apart.
@@ -448,8 +452,7 @@ impl Fleet {
 
     /// Notes what an object holds in the cluster: after a write, or because somebody else changed it.
     pub fn note_stored(&mut self, site: &Key, slot: Slot, digest: Option<Digest>) {
-        let wanted = self.content(site, slot);
-        let wanted = (!wanted.0.is_empty()).then(|| wanted.digest());
+        let wanted = self.wanted(site, slot);
         let Some(entry) = self.sites.get_mut(site) else { return };
         let news = entry.shards.stored(slot) != digest;
         let relieved = entry.shards.note_stored(slot, digest, wanted);

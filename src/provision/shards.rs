@@ -77,17 +77,22 @@ impl Slot {
 pub struct Content(pub BTreeMap<String, Bytes>);
 
 impl Content {
-    /// A digest of names and bytes.
+    /// Its digest.
     pub fn digest(&self) -> Digest {
-        let mut all = Sha256::new();
-        for (name, bytes) in &self.0 {
-            all.update((name.len() as u64).to_be_bytes());
-            all.update(name.as_bytes());
-            all.update((bytes.len() as u64).to_be_bytes());
-            all.update(bytes);
-        }
-        Digest::of(&all.finalize())
+        digest(self.0.iter().map(|(name, bytes)| (name.as_str(), Digest::of(bytes))))
     }
+}
+
+/// The digest of files, told in the order of their names. It is made of names and the files' own digests, so that whoever knows
+/// those need not read all files again because one has changed.
+pub fn digest<'a>(files: impl Iterator<Item = (&'a str, Digest)>) -> Digest {
+    let mut all = Sha256::new();
+    for (name, file) in files {
+        all.update((name.len() as u64).to_be_bytes());
+        all.update(name.as_bytes());
+        all.update(file.bytes());
+    }
+    Digest::of(&all.finalize())
 }
 
 /// One shard in memory.
@@ -198,6 +203,20 @@ impl Shards {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_digest_tells_names_and_bytes_apart() {
+        let content = |files: &[(&str, &'static str)]| {
+            let files = files.iter().map(|(name, text)| ((*name).to_owned(), Bytes::from_static(text.as_bytes())));
+            Content(files.collect()).digest()
+        };
+        let one = content(&[("a", "1"), ("b", "2")]);
+        assert_eq!(one, content(&[("b", "2"), ("a", "1")]));
+        for other in [&[("a", "2"), ("b", "1")][..], &[("a", "1")], &[("a", "1"), ("c", "2")], &[("a", "1"), ("b", "")]]
+        {
+            assert_ne!(one, content(other), "{other:?}");
+        }
+    }
 
     fn phone(n: usize) -> Key {
         Key::new("ns", format!("p{n}"))

@@ -29,6 +29,8 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// A socket that many workers may share the port of.
 pub struct Udp {
     socket: Socket,
+    /// The only address that it listens on, if it does not listen on all: then nobody has to be told from where to answer.
+    only: Option<IpAddr>,
     /// Whether the kernel tells which of our addresses was asked.
     tells_address: bool,
     /// Whether datagrams may be cut into fragments on their way.
@@ -70,6 +72,11 @@ impl Inbox {
         Inbox { buffers: vec![[0; LONGEST]; BATCH], headers: incoming_headers(), received: Vec::with_capacity(BATCH) }
     }
 
+    /// Makes it fit for another socket: the kernel notes in the headers how long addresses and control messages of this one are.
+    pub fn renew(&mut self) {
+        self.headers = incoming_headers();
+    }
+
     /// The datagrams of the last batch.
     pub fn datagrams(&self) -> impl Iterator<Item = (Received, &[u8])> {
         self.received.iter().zip(&self.buffers).map(|(received, buffer)| (*received, &buffer[..received.len]))
@@ -85,16 +92,18 @@ impl Udp {
     pub fn bind(address: SocketAddr) -> io::Result<Udp> {
         let udp = Udp::new(address, true)?;
         let fd = &udp.socket;
-        let result = match address {
-            SocketAddr::V4(_) => setsockopt(fd, sockopt::Ipv4PacketInfo, &true),
-            SocketAddr::V6(_) => setsockopt(fd, sockopt::Ipv6RecvPacketInfo, &true),
-        };
+        let tells_address = udp.only.is_none()
+            && match address {
+                SocketAddr::V4(_) => setsockopt(fd, sockopt::Ipv4PacketInfo, &true),
+                SocketAddr::V6(_) => setsockopt(fd, sockopt::Ipv6RecvPacketInfo, &true),
+            }
+            .is_ok();
         // What the kernel may not give is not worth failing for. Beyond the system's own bound it gives to the privileged only.
         if setsockopt(fd, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
             let _ = udp.socket.set_recv_buffer_size(RECEIVE_BUFFER);
         }
         udp.socket.set_read_timeout(Some(PATIENCE))?;
-        Ok(Udp { tells_address: result.is_ok(), ..udp })
+        Ok(Udp { tells_address, ..udp })
     }
 
     /// A socket of its own for one transfer, on a port that the system chooses.
@@ -115,7 +124,8 @@ impl Udp {
         // A datagram that may not be fragmented needs no number to put its fragments together by, and to find one takes the
         // kernel a twentieth of the time that a block takes in all.
         let whole = address.is_ipv4() && set_ip_mtu_discover(&socket, Ipv4PathMtuDiscovery::DO).is_ok();
-        Ok(Udp { socket, tells_address: false, fragments: Cell::new(!whole) })
+        let only = Some(address.ip()).filter(|ip| !ip.is_unspecified());
+        Ok(Udp { socket, only, tells_address: false, fragments: Cell::new(!whole) })
     }
 
     /// Lets datagrams be fragmented from now on; whether they could not be before.
@@ -140,12 +150,8 @@ impl Udp {
         self.take(inbox, MsgFlags::MSG_DONTWAIT)
     }
 
-    /// An inbox belongs to one listener: the kernel notes in its headers how long addresses and control messages are.
     fn take(&self, inbox: &mut Inbox, flags: MsgFlags) -> bool {
         inbox.received.clear();
-        if !self.tells_address {
-            inbox.headers = incoming_headers();
-        }
         let mut slices: Vec<[IoSliceMut<'_>; 1]> =
             inbox.buffers.iter_mut().map(|buffer| [IoSliceMut::new(&mut buffer[..])]).collect();
         let fd = self.socket.as_raw_fd();
@@ -156,7 +162,8 @@ impl Udp {
         };
         for message in results {
             let peer = message.address.as_ref().and_then(to_socket_addr);
-            let local = message.cmsgs().ok().and_then(|mut all| all.find_map(asked_address));
+            let told = || message.cmsgs().ok().and_then(|mut all| all.find_map(asked_address));
+            let local = self.only.or_else(told);
             // A datagram without a sender cannot be answered: it is kept in place, with a length of nothing.
             let nobody = SocketAddr::from(([0, 0, 0, 0], 0));
             let len = if peer.is_some() { message.bytes } else { 0 };

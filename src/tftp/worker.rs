@@ -135,6 +135,7 @@ impl Worker {
             let more = match own {
                 None => receive(&self.listeners[source], inbox),
                 Some(place) => {
+                    inbox.renew();
                     let socket = self.transfers.get(place).and_then(|transfer| transfer.socket.as_ref());
                     socket.is_some_and(|socket| receive(socket, inbox))
                 }
