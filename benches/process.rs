@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use nix::sched::{CpuSet, sched_setaffinity};
+use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::{Pid, SysconfVar, sysconf};
 
 /// A child that ends with its owner.
@@ -72,6 +73,12 @@ pub fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
     let ticks: f64 = fields[11..15].iter().map(|field| field.parse::<f64>().unwrap_or(0.0)).sum();
     let per_second = sysconf(SysconfVar::CLK_TCK)?.unwrap_or(100);
     Ok(ticks / per_second as f64)
+}
+
+/// The processor time of a process and its threads, to the nanosecond; children do not count.
+pub fn cpu_time(pid: u32) -> anyhow::Result<Duration> {
+    let clock = clock_getcpuclockid(Pid::from_raw(i32::try_from(pid)?))?;
+    Ok(clock_gettime(clock)?.into())
 }
 
 /// The most memory that a process ever held, in bytes.

@@ -2,12 +2,13 @@
 
 mod audit;
 mod cluster;
+mod edits;
 mod node;
 mod process;
 mod wire;
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use kube::api::ListParams;
@@ -22,12 +23,6 @@ use cluster::Cluster;
 use node::Node;
 
 const SITES: usize = 20;
-/// How many edits follow one another.
-const EDITS: usize = 200;
-/// Between two of them: so that no object is written twice within a second, which gathers what comes.
-const PAUSE: Duration = Duration::from_millis(100);
-/// How many edits are made one by one, each until nothing is written any more.
-const SINGLE_EDITS: usize = 5;
 /// How long nothing is done, to see that nothing is written.
 const IDLE: Duration = Duration::from_secs(20);
 
@@ -80,7 +75,7 @@ async fn on_a_control_plane(args: &Args, run: &mut Run, kubeconfig: &Path) -> an
         }
     }
     report(run, &all, &bare);
-    Ok(())
+    edits::in_sites_of_one_size(args, run, &cluster, &operator, &mut audit).await
 }
 
 /// The same work without an operator, with the status that it wrote to a phone before.
@@ -111,11 +106,9 @@ async fn measure(
     cluster.compare(namespace, &cluster::rendered_hashes(args, phones)?).await?;
     let writes = audit.since(before)?;
 
-    let edit_cpu = cpu_seconds(operator.id())?;
-    let edits = edit(cluster, namespace, phones).await?;
-    audit.quiet().await?;
-    let edit_cpu = (cpu_seconds(operator.id())? - edit_cpu) / EDITS as f64;
-    let single_edits = edit_singly(cluster, audit, namespace, phones).await?;
+    let (edits, edit_cpu) =
+        edits::one_after_another(cluster, audit, &operator, namespace, phones, edits::QUICK).await?;
+    let single_edits = edits::one_by_one(cluster, audit, namespace, phones).await?;
 
     let before = audit.writes()?.len();
     tokio::time::sleep(IDLE).await;
@@ -144,38 +137,6 @@ async fn measure(
         restart_resident,
         restart_writes,
     })
-}
-
-/// Edits one phone after the other; how long each took to reach a ConfigMap.
-async fn edit(cluster: &Cluster, namespace: &str, phones: usize) -> anyhow::Result<Vec<Duration>> {
-    let mut changes = cluster.map_changes(namespace).await?;
-    let mut all = Vec::new();
-    for edit in 0..EDITS {
-        while changes.try_recv().is_ok() {}
-        let began = Instant::now();
-        // A prime number of phones further each time: over all sites and shards.
-        cluster.relabel(namespace, edit * 7_919 % phones, &format!("Edit {edit}")).await?;
-        let at = tokio::time::timeout(Duration::from_secs(30), changes.recv()).await;
-        all.push(at.context("an edit reached no ConfigMap within 30 s")?.context("the watch ended")? - began);
-        tokio::time::sleep(PAUSE).await;
-    }
-    all.sort();
-    Ok(all)
-}
-
-/// Edits phones, each after all that followed from the one before; what was written in all.
-async fn edit_singly(
-    cluster: &Cluster,
-    audit: &mut Audit,
-    namespace: &str,
-    phones: usize,
-) -> anyhow::Result<Vec<Write>> {
-    let before = audit.quiet().await?;
-    for edit in 0..SINGLE_EDITS {
-        cluster.relabel(namespace, edit * 7_919 % phones, &format!("Single {edit}")).await?;
-        audit.quiet().await?;
-    }
-    audit.since(before)
 }
 
 /// Ends the operator as a cluster does.
@@ -211,7 +172,7 @@ fn report(run: &mut Run, all: &[Measured], bare: &[f64]) {
     row(run, "edit to ConfigMap, p99", "ms", &|one| percentile(&one.edits, 99));
     row(run, "processor time for an edit", "ms", &|one| one.edit_cpu * 1000.0);
     let per_edit =
-        |resource: &'static str| move |one: &Measured| count(&one.single_edits, resource) as f64 / SINGLE_EDITS as f64;
+        |resource: &'static str| move |one: &Measured| count(&one.single_edits, resource) as f64 / edits::SINGLE as f64;
     row(run, "ConfigMaps written for an edit", "writes", &per_edit("configmaps"));
     row(run, "statuses written for an edit", "writes", &|one| {
         per_edit("sipphones/status")(one) + per_edit("phonesites/status")(one)

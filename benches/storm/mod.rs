@@ -102,7 +102,7 @@ fn case(args: &Args, run: &mut Run, tree: &Tree, files: Files, phones: usize) ->
             measured.push(measure(args, tree, server, files, phones)?);
         }
     }
-    for server in OTHERS.into_iter().chain([Server::Ephemeral]) {
+    for server in OTHERS.into_iter().chain([Server::Everywhere, Server::Ephemeral]) {
         match measure(args, tree, server, files, phones) {
             Ok(one) => measured.push(one),
             Err(error) => run.failures.push(format!("{}, {what}, {phones} phones: {error:#}", server.name())),
@@ -120,7 +120,7 @@ fn case(args: &Args, run: &mut Run, tree: &Tree, files: Files, phones: usize) ->
     };
     let rate = |server| of(server, &|one| one.rate(files));
     let cost = |server| of(server, &|one| one.cost(files));
-    let all = [Server::Bare, Server::Dialtone, Server::Untold, Server::Ephemeral].into_iter().chain(OTHERS);
+    let all = TURNS.into_iter().chain([Server::Everywhere, Server::Ephemeral]).chain(OTHERS);
     for server in all.filter(|server| measured.iter().any(|one| one.server == *server)) {
         let percentile = |percent| of(server, &|one| one.outcome.percentile(percent).unwrap_or(f64::NAN));
         let again = of(server, &|one| one.outcome.retransmissions as f64);
@@ -185,7 +185,7 @@ fn case(args: &Args, run: &mut Run, tree: &Tree, files: Files, phones: usize) ->
 
 fn measure(args: &Args, tree: &Tree, server: Server, files: Files, phones: usize) -> anyhow::Result<Measured> {
     let (mut running, address) = server.start(args, &tree.root, &[0])?;
-    let reader = (server == Server::Dialtone).then(|| crate::reader::start(servers::REPORT));
+    let reader = matches!(server, Server::Dialtone | Server::Everywhere).then(|| crate::reader::start(servers::REPORT));
     let before = cpu_seconds(running.id())?;
     let begin = cpu_seconds(std::process::id())?;
     // Long enough that a thousand phones have their image; ten thousand would take a minute for each server.

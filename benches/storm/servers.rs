@@ -12,10 +12,12 @@ use crate::{Args, target};
 pub enum Server {
     /// What no server can be faster than.
     Bare,
-    /// dialtone as it runs in a pod: what was asked is told to whoever shows the token.
+    /// dialtone, with a reader who is told what was asked.
     Dialtone,
     /// dialtone with nobody to tell.
     Untold,
+    /// dialtone as it listens in a pod: on all addresses, so that the kernel has to tell which one was asked.
+    Everywhere,
     /// dialtone in the classic mode, with a port for each transfer.
     Ephemeral,
     /// Debian's dnsmasq.
@@ -41,6 +43,7 @@ impl Server {
             Server::Bare => "bare responder",
             Server::Dialtone => "dialtone",
             Server::Untold => "dialtone, no observations",
+            Server::Everywhere => "dialtone, on all addresses",
             Server::Ephemeral => "dialtone, port per transfer",
             Server::Dnsmasq => "dnsmasq",
             Server::Atftpd => "atftpd",
@@ -54,7 +57,10 @@ impl Server {
         let port = if self == Server::Dnsmasq { WELL_KNOWN } else { PORT };
         let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
         let (root, port) = (root.display().to_string(), port.to_string());
-        let listen = address.to_string();
+        let listen = match self {
+            Server::Everywhere => format!("0.0.0.0:{port}"),
+            _ => address.to_string(),
+        };
         let own = std::env::current_exe()?.display().to_string();
         let token = target("token")?;
         std::fs::write(&token, "bench")?;
@@ -70,7 +76,7 @@ impl Server {
         let token = token.display().to_string();
         let (program, words) = match self {
             Server::Bare => (own, vec!["respond".into(), listen.clone(), root.clone()]),
-            Server::Dialtone => dialtone(&["--report", REPORT, "--token-file", &token]),
+            Server::Dialtone | Server::Everywhere => dialtone(&["--report", REPORT, "--token-file", &token]),
             Server::Untold => dialtone(&[]),
             Server::Ephemeral => dialtone(&["--port-mode", "ephemeral"]),
             Server::Dnsmasq => {
