@@ -15,6 +15,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, sendmsg, setsockopt, sockopt,
 };
+use nix::time::{ClockId, clock_gettime};
 use socket2::{Domain, Socket, Type};
 
 /// How many datagrams are taken with one call.
@@ -37,15 +38,15 @@ pub struct Plan<'a> {
     pub files: &'a (dyn Fn(usize) -> Vec<String> + Sync),
     /// Whether all of them begin a boot at the same moment, as after a power cut, and the next one when all have ended it.
     pub together: bool,
-    /// How long they boot again and again.
-    pub time: Duration,
 }
 
 /// What came of it.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
-    /// How long it took.
+    /// How long it took, pauses apart.
     pub seconds: f64,
+    /// The load's processor time, in seconds.
+    pub cpu: f64,
     /// Phones that had all files of a boot.
     pub boots: u64,
     /// Whole files.
@@ -78,40 +79,24 @@ struct Phone {
     /// The port that the server answers from.
     tid: u16,
     tries: usize,
-    began: Instant,
-    asked: Instant,
+    began: Duration,
+    asked: Duration,
     /// Whether it has booted, and waits for the others.
     waits: bool,
 }
 
-struct Storm<'a> {
-    plan: &'a Plan<'a>,
+/// Phones that boot again and again, with pauses in which nothing happens to them.
+pub struct Storm<'a> {
+    plan: Plan<'a>,
     sockets: Vec<Socket>,
     phones: Vec<Phone>,
     /// How many have begun.
     started: usize,
     /// How many wait for the others.
     waiting: usize,
+    /// How long they have been at it, pauses apart: the clock of all times here.
+    clock: Duration,
     outcome: Outcome,
-}
-
-/// Lets the phones boot until the time is over.
-pub fn run(plan: &Plan<'_>) -> anyhow::Result<Outcome> {
-    let sockets = (0..PORTS).map(|_| socket()).collect::<anyhow::Result<Vec<_>>>()?;
-    let began = Instant::now();
-    let phone = |i| Phone {
-        requests: (plan.files)(i).iter().map(|name| [b"\0\x01", name.as_bytes(), b"\0octet\0"].concat()).collect(),
-        file: 0,
-        count: 0,
-        block: 0,
-        tid: 0,
-        tries: 0,
-        began,
-        asked: began,
-        waits: false,
-    };
-    let phones = (0..plan.phones).map(phone).collect();
-    Storm { plan, sockets, phones, started: 0, waiting: 0, outcome: Outcome::default() }.run()
 }
 
 fn socket() -> anyhow::Result<Socket> {
@@ -135,17 +120,47 @@ fn phone_at(address: Ipv4Addr) -> usize {
     u32::from(address).wrapping_sub(u32::from(Ipv4Addr::new(127, 1, 0, 0))) as usize
 }
 
-impl Storm<'_> {
-    fn run(mut self) -> anyhow::Result<Outcome> {
+impl<'a> Storm<'a> {
+    /// Phones that are switched off.
+    pub fn new(plan: Plan<'a>) -> anyhow::Result<Storm<'a>> {
+        let sockets = (0..PORTS).map(|_| socket()).collect::<anyhow::Result<Vec<_>>>()?;
+        let phone = |i| Phone {
+            requests: (plan.files)(i).iter().map(|name| [b"\0\x01", name.as_bytes(), b"\0octet\0"].concat()).collect(),
+            file: 0,
+            count: 0,
+            block: 0,
+            tid: 0,
+            tries: 0,
+            began: Duration::ZERO,
+            asked: Duration::ZERO,
+            waits: false,
+        };
+        let phones = (0..plan.phones).map(phone).collect();
+        let (clock, outcome) = (Duration::ZERO, Outcome::default());
+        Ok(Storm { plan, sockets, phones, started: 0, waiting: 0, clock, outcome })
+    }
+
+    /// What has come of it.
+    pub fn outcome(mut self) -> Outcome {
+        self.outcome.seconds = self.clock.as_secs_f64();
+        self.outcome.micros.sort_unstable();
+        self.outcome
+    }
+
+    /// Lets the phones boot for so long; then they fall silent, until they are let again.
+    pub fn run(&mut self, time: Duration) -> anyhow::Result<()> {
         let mut buffers = vec![[0u8; 4 + BLOCK + 1]; BATCH];
         let mut headers: Vec<MultiHeaders<SockaddrIn>> =
             (0..PORTS).map(|_| MultiHeaders::preallocate(BATCH, Some(cmsg_space!(libc::in_pktinfo)))).collect();
         let mut received = Vec::with_capacity(BATCH);
-        let began = Instant::now();
-        let mut looked = began;
+        let cpu = Duration::from(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?);
+        let (began, before) = (Instant::now(), self.clock);
+        let clock = || before + began.elapsed();
+        let mut looked = before;
         loop {
-            let now = Instant::now();
-            if now - began >= self.plan.time {
+            let now = clock();
+            if now - before >= time {
+                self.clock = now;
                 break;
             }
             // Phones are switched on as quickly as answers are looked after.
@@ -174,7 +189,7 @@ impl Storm<'_> {
                     received.push((to.map_or(usize::MAX, phone_at), from, message.bytes));
                 }
                 idle &= received.is_empty();
-                let now = Instant::now();
+                let now = clock();
                 for (i, (phone, from, len)) in received.iter().enumerate() {
                     self.answer(port, *phone, *from, &buffers[i][..*len], now)?;
                 }
@@ -189,9 +204,9 @@ impl Storm<'_> {
                 poll(&mut fds, PollTimeout::from(10u8))?;
             }
         }
-        self.outcome.seconds = began.elapsed().as_secs_f64();
-        self.outcome.micros.sort_unstable();
-        Ok(self.outcome)
+        let cpu = Duration::from(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?) - cpu;
+        self.outcome.cpu += cpu.as_secs_f64();
+        Ok(())
     }
 
     fn send(&self, phone: usize, bytes: &[u8], to: u16) -> anyhow::Result<()> {
@@ -211,14 +226,14 @@ impl Storm<'_> {
     }
 
     /// Asks for the file whose turn it is.
-    fn ask(&mut self, index: usize, now: Instant) -> anyhow::Result<()> {
+    fn ask(&mut self, index: usize, now: Duration) -> anyhow::Result<()> {
         let phone = &mut self.phones[index];
         (phone.block, phone.tid, phone.tries, phone.began, phone.asked) = (0, 0, 0, now, now);
         let request = &self.phones[index].requests[self.phones[index].file];
         self.send(index, request, self.plan.server.port())
     }
 
-    fn answer(&mut self, port: usize, index: usize, from: u16, packet: &[u8], now: Instant) -> anyhow::Result<()> {
+    fn answer(&mut self, port: usize, index: usize, from: u16, packet: &[u8], now: Duration) -> anyhow::Result<()> {
         let Some(phone) = self.phones.get_mut(index) else { return Ok(()) };
         let late = port != phone.count % PORTS || (phone.tid != 0 && phone.tid != from);
         if late || packet.len() < 4 {
@@ -245,7 +260,7 @@ impl Storm<'_> {
         Ok(())
     }
 
-    fn next_file(&mut self, index: usize, now: Instant) -> anyhow::Result<()> {
+    fn next_file(&mut self, index: usize, now: Duration) -> anyhow::Result<()> {
         let phone = &mut self.phones[index];
         self.outcome.files += 1;
         self.outcome.micros.push((now - phone.began).as_micros() as u32);
@@ -267,10 +282,10 @@ impl Storm<'_> {
         self.ask(index, now)
     }
 
-    fn ask_again(&mut self, now: Instant) -> anyhow::Result<()> {
+    fn ask_again(&mut self, now: Duration) -> anyhow::Result<()> {
         for index in 0..self.started {
             let phone = &mut self.phones[index];
-            if phone.waits || now.saturating_duration_since(phone.asked) < PATIENCE[phone.tries.min(1)] {
+            if phone.waits || now.saturating_sub(phone.asked) < PATIENCE[phone.tries.min(1)] {
                 continue;
             }
             phone.asked = now;

@@ -12,19 +12,23 @@ use anyhow::Context as _;
 
 use crate::Args;
 use crate::phones::{self, mac};
-use crate::process::{cores, cpu_seconds, peak_memory, pin};
+use crate::process::{Running, cores, cpu_seconds, peak_memory, pin};
+use crate::reader::Reader;
 use crate::table::{Run, number};
+use load::{Plan, Storm};
 pub use responder::run as respond;
 use servers::Server;
 
 /// The size of a real image of the first kind, in bytes.
 const IMAGE_SIZE: usize = 756_524;
 const IMAGE: &str = "P0S3-07-5-00.bin";
-/// How often dialtone and the bare responder take turns: many short ones, so that a machine whose neighbours take of it now and
-/// then is slow for all of them.
-const ROUNDS: usize = 7;
-
-const TURNS: [Server; 3] = [Server::Bare, Server::Dialtone, Server::Untold];
+/// These are compared most closely. They run side by side and take many short turns, so that a machine whose neighbours take of
+/// it now and then is as slow for each of them: from one second to the next, the same server may differ by a fifth.
+const RIVALS: [Server; 3] = [Server::Bare, Server::Dialtone, Server::Untold];
+/// One turn. The pause until the next one must be shorter than a server waits before it sends again.
+const TURN: Duration = Duration::from_millis(200);
+/// How much longer they are measured than the others.
+const CLOSELY: f64 = 4.0;
 const OTHERS: [Server; 4] = [Server::Dnsmasq, Server::Atftpd, Server::TftpdHpa, Server::RustTftpd];
 
 /// What phones fetch.
@@ -42,8 +46,6 @@ struct Measured {
     outcome: load::Outcome,
     /// The server's processor time, in seconds.
     cpu: f64,
-    /// The load's.
-    load_cpu: f64,
     /// The most memory that the server held, in bytes.
     memory: f64,
 }
@@ -93,18 +95,12 @@ pub fn run(args: &Args, run: &mut Run) -> anyhow::Result<()> {
 
 fn case(args: &Args, run: &mut Run, tree: &Tree, files: Files, phones: usize) -> anyhow::Result<()> {
     let what = if files == Files::Small { "small files" } else { "an image" };
-    let mut measured: Vec<Measured> = Vec::new();
-    for round in 0..ROUNDS {
-        // In turns, and each time another begins: a machine that slows down slows down all of them.
-        let mut turn = TURNS;
-        turn.rotate_left(round % TURNS.len());
-        for server in turn {
-            measured.push(measure(args, tree, server, files, phones)?);
-        }
-    }
+    // Long enough that a thousand phones have their image; ten thousand would take a minute for each server.
+    let seconds = if files == Files::Image && phones == 1_000 { 5.0 * args.seconds } else { args.seconds };
+    let mut measured = measure(args, tree, &RIVALS, files, phones, CLOSELY * seconds)?;
     for server in OTHERS.into_iter().chain([Server::Everywhere, Server::Ephemeral]) {
-        match measure(args, tree, server, files, phones) {
-            Ok(one) => measured.push(one),
+        match measure(args, tree, &[server], files, phones, seconds) {
+            Ok(one) => measured.extend(one),
             Err(error) => run.failures.push(format!("{}, {what}, {phones} phones: {error:#}", server.name())),
         }
     }
@@ -116,15 +112,15 @@ fn case(args: &Args, run: &mut Run, tree: &Tree, files: Files, phones: usize) ->
             .to_vec(),
     ];
     let of = |server: Server, value: &dyn Fn(&Measured) -> f64| {
-        median(measured.iter().filter(|one| one.server == server).map(value).collect())
+        measured.iter().find(|one| one.server == server).map_or(f64::NAN, value)
     };
     let rate = |server| of(server, &|one| one.rate(files));
     let cost = |server| of(server, &|one| one.cost(files));
-    let all = TURNS.into_iter().chain([Server::Everywhere, Server::Ephemeral]).chain(OTHERS);
+    let all = RIVALS.into_iter().chain([Server::Everywhere, Server::Ephemeral]).chain(OTHERS);
     for server in all.filter(|server| measured.iter().any(|one| one.server == *server)) {
         let percentile = |percent| of(server, &|one| one.outcome.percentile(percent).unwrap_or(f64::NAN));
         let again = of(server, &|one| one.outcome.retransmissions as f64);
-        let (memory, load) = (of(server, &|one| one.memory), of(server, &|one| one.load_cpu / one.outcome.seconds));
+        let (memory, load) = (of(server, &|one| one.memory), of(server, &|one| one.outcome.cpu / one.outcome.seconds));
         let case = format!("{what}, {phones} phones");
         for (figure, value, unit) in [
             ("rate", rate(server), unit),
@@ -150,27 +146,20 @@ fn case(args: &Args, run: &mut Run, tree: &Tree, files: Files, phones: usize) ->
         ]);
     }
     run.table(&format!("Boot storm: {what}, {} phones", number(phones as f64)), &rows);
-    let paired = |value: &dyn Fn(&Measured) -> f64, a: Server, b: Server| paired(&measured, value, a, b);
-    let rates = |one: &Measured| one.rate(files);
-    let costs = |one: &Measured| one.cost(files);
     let (ours, bare) = (Server::Dialtone, Server::Bare);
+    let (speed, effort) = (rate(ours) / rate(bare), cost(ours) / cost(bare));
     let best = OTHERS.into_iter().map(rate).filter(|rate| !rate.is_nan()).fold(f64::NAN, f64::max);
     match (files, phones) {
         (Files::Small, 1_000) => {
-            run.at_least("boots/s with 1,000 phones, of the bare responder's", paired(&rates, ours, bare), 0.9, "");
+            run.at_least("boots/s with 1,000 phones, of the bare responder's", speed, 0.9, "");
             run.at_least("boots/s with 1,000 phones, of the best other server's", rate(ours) / best, 3.0, "");
-            run.at_most(
-                "processor time for a small file, of the bare responder's",
-                paired(&costs, ours, bare),
-                1.25,
-                "",
-            );
-            let told = paired(&rates, ours, Server::Untold);
+            run.at_most("processor time for a small file, of the bare responder's", effort, 1.25, "");
+            let told = rate(ours) / rate(Server::Untold);
             run.at_least("boots/s with observations, of those without", told, 0.97, "");
         }
         (Files::Image, 1_000) => {
-            run.at_least("blocks/s with 1,000 phones, of the bare responder's", paired(&rates, ours, bare), 0.95, "");
-            run.at_most("processor time for a block, of the bare responder's", paired(&costs, ours, bare), 1.1, "");
+            run.at_least("blocks/s with 1,000 phones, of the bare responder's", speed, 0.95, "");
+            run.at_most("processor time for a block, of the bare responder's", effort, 1.1, "");
         }
         (_, 10_000) => {
             let again = of(ours, &|one| one.outcome.retransmissions as f64);
@@ -183,70 +172,67 @@ fn case(args: &Args, run: &mut Run, tree: &Tree, files: Files, phones: usize) ->
     Ok(())
 }
 
-fn measure(args: &Args, tree: &Tree, server: Server, files: Files, phones: usize) -> anyhow::Result<Measured> {
-    let (mut running, address) = server.start(args, &tree.root, &[0])?;
-    let reader = matches!(server, Server::Dialtone | Server::Everywhere).then(|| crate::reader::start(servers::REPORT));
-    let before = cpu_seconds(running.id())?;
-    let begin = cpu_seconds(std::process::id())?;
-    // Long enough that a thousand phones have their image; ten thousand would take a minute for each server.
-    let seconds = if files == Files::Image && phones == 1_000 { 5.0 * args.seconds } else { args.seconds };
-    let result = storm(address, files, phones, seconds, &[1], 1);
-    let load_cpu = cpu_seconds(std::process::id())? - begin;
-    running.check()?;
-    let cpu = cpu_seconds(running.id())? - before;
-    let memory = peak_memory(running.id())?;
-    if let Some(reader) = reader {
-        reader.stop()?;
-    }
-    Ok(Measured { server, outcome: result?, cpu, load_cpu, memory })
+/// A server with its phones and its reader.
+struct Bout<'a> {
+    server: Server,
+    running: Running,
+    reader: Option<Reader>,
+    storm: Storm<'a>,
+    /// The server's processor time before.
+    before: f64,
 }
 
-/// The load, on these cores, in so many threads.
-fn storm(
-    server: SocketAddrV4,
+/// Lets servers take turns until each has had so many seconds; alone, it has them at once.
+fn measure(
+    args: &Args,
+    tree: &Tree,
+    servers: &[Server],
     files: Files,
     phones: usize,
     seconds: f64,
-    on: &[usize],
-    threads: usize,
-) -> anyhow::Result<load::Outcome> {
-    let names = |phone: usize| match files {
+) -> anyhow::Result<Vec<Measured>> {
+    let names = names(files);
+    let mut bouts = Vec::new();
+    for server in servers {
+        let (running, address) = server.start(args, &tree.root, &[0])?;
+        let told = matches!(server, Server::Dialtone | Server::Everywhere);
+        let reader = told.then(|| crate::reader::start(servers::REPORT));
+        let storm = Storm::new(plan(address, files, phones, &names))?;
+        bouts.push(Bout { server: *server, before: cpu_seconds(running.id())?, running, reader, storm });
+    }
+    let whole = Duration::from_secs_f64(seconds);
+    let turn = if bouts.len() > 1 { TURN } else { whole };
+    let turns = whole.div_duration_f64(turn).round() as usize;
+    let load = || {
+        pin(&[1])?;
+        (0..turns).try_for_each(|_| bouts.iter_mut().try_for_each(|bout| bout.storm.run(turn)))
+    };
+    let result = std::thread::scope(|scope| scope.spawn(load).join()).ok().context("the load panicked")?;
+    let mut all = Vec::new();
+    for mut bout in bouts {
+        bout.running.check()?;
+        let cpu = cpu_seconds(bout.running.id())? - bout.before;
+        let memory = peak_memory(bout.running.id())?;
+        if let Some(reader) = bout.reader {
+            reader.stop()?;
+        }
+        all.push(Measured { server: bout.server, outcome: bout.storm.outcome(), cpu, memory });
+    }
+    result.map(|()| all)
+}
+
+/// The files of each phone.
+fn names(files: Files) -> impl Fn(usize) -> Vec<String> + Sync {
+    move |phone| match files {
         Files::Small => {
             vec!["OS79XX.TXT".into(), "SIPDefault.cnf".into(), format!("SIP{}.cnf", mac(phone % phones::MOST))]
         }
         Files::Image => vec![IMAGE.into()],
-    };
-    let together = files == Files::Small;
-    let plan = load::Plan {
-        server,
-        phones: phones / threads,
-        files: &names,
-        together,
-        time: Duration::from_secs_f64(seconds),
-    };
-    std::thread::scope(|scope| {
-        let all: Vec<_> = (0..threads)
-            .map(|_| {
-                scope.spawn(|| {
-                    pin(on)?;
-                    load::run(&load::Plan { ..plan })
-                })
-            })
-            .collect();
-        let mut sum = load::Outcome::default();
-        for one in all {
-            let one = one.join().ok().context("the load panicked")??;
-            sum.seconds = sum.seconds.max(one.seconds);
-            sum.boots += one.boots;
-            sum.files += one.files;
-            sum.blocks += one.blocks;
-            sum.retransmissions += one.retransmissions;
-            sum.errors += one.errors;
-            sum.micros.extend(one.micros);
-        }
-        sum.micros.sort_unstable();
-        Ok(sum)
-    })
+    }
+}
+
+fn plan(server: SocketAddrV4, files: Files, phones: usize, names: &(dyn Fn(usize) -> Vec<String> + Sync)) -> Plan<'_> {
+    Plan { server, phones, files: names, together: files == Files::Small }
 }
 
 /// Everything on one core against everything on two: with as many cores for the load as for the server, what is compared is
@@ -254,13 +240,21 @@ fn storm(
 fn both_cores(args: &Args, run: &mut Run, tree: &Tree) -> anyhow::Result<()> {
     let mut rows = vec![["server and load on", "boots/s", "×"].map(str::to_owned).to_vec()];
     let mut rates = Vec::new();
+    let names = names(Files::Small);
     for cores in [&[0][..], &[0, 1]] {
-        let one = || -> anyhow::Result<f64> {
-            let (_running, address) = Server::Dialtone.start(args, &tree.root, cores)?;
-            let outcome = storm(address, Files::Small, 1_000, args.seconds, cores, 2)?;
+        let (_running, address) = Server::Dialtone.start(args, &tree.root, cores)?;
+        let load = || -> anyhow::Result<f64> {
+            pin(cores)?;
+            let mut storm = Storm::new(plan(address, Files::Small, 500, &names))?;
+            storm.run(Duration::from_secs_f64(CLOSELY * args.seconds))?;
+            let outcome = storm.outcome();
             Ok(outcome.boots as f64 / outcome.seconds)
         };
-        let rate = median((0..ROUNDS).map(|_| one()).collect::<anyhow::Result<_>>()?);
+        let loads = std::thread::scope(|scope| {
+            let all = [scope.spawn(load), scope.spawn(load)];
+            all.map(|one| one.join().ok().context("the load panicked").flatten())
+        });
+        let rate = loads.into_iter().sum::<anyhow::Result<f64>>()?;
         rates.push(rate);
         let name = if cores.len() == 1 { "one core" } else { "two cores" };
         run.figure("small files, 1,000 phones: rate, load on the same cores", name, rate, "boots/s");
@@ -269,15 +263,4 @@ fn both_cores(args: &Args, run: &mut Run, tree: &Tree) -> anyhow::Result<()> {
     run.table("Boot storm: one core and two", &rows);
     run.at_least("boots/s with two cores, of those with one", rates[1] / rates[0], 1.6, "");
     Ok(())
-}
-
-/// The median of the ratios of rounds.
-fn paired(measured: &[Measured], value: &dyn Fn(&Measured) -> f64, a: Server, b: Server) -> f64 {
-    let of = |server| measured.iter().filter(move |one| one.server == server).map(value);
-    median(of(a).zip(of(b)).map(|(a, b)| a / b).collect())
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

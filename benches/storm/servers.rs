@@ -33,6 +33,9 @@ pub enum Server {
 /// The well-known port is the only one that dnsmasq serves.
 const WELL_KNOWN: u16 = 69;
 const PORT: u16 = 6969;
+/// Those that take turns with it run beside it.
+const PORT_TOLD: u16 = 6971;
+const PORT_UNTOLD: u16 = 6972;
 /// Where dialtone tells what was asked.
 pub const REPORT: &str = "127.0.0.1:6970";
 
@@ -54,7 +57,12 @@ impl Server {
 
     /// Starts it on these cores, and waits until it answers.
     pub fn start(self, args: &Args, root: &Path, cores: &[usize]) -> anyhow::Result<(Running, SocketAddrV4)> {
-        let port = if self == Server::Dnsmasq { WELL_KNOWN } else { PORT };
+        let port = match self {
+            Server::Dnsmasq => WELL_KNOWN,
+            Server::Dialtone => PORT_TOLD,
+            Server::Untold => PORT_UNTOLD,
+            _ => PORT,
+        };
         let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
         let (root, port) = (root.display().to_string(), port.to_string());
         let listen = match self {
