@@ -282,8 +282,12 @@ mod tests {
                 println!("skipped: no network of its own without privileges ({error})");
                 return;
             }
-            let link = Command::new("ip").args(["link", "set", "lo", "mtu", "600", "up"]).status();
-            assert!(link.expect("`ip` of iproute2 is needed").success());
+            match Command::new("ip").args(["link", "set", "lo", "mtu", "600", "up"]).status() {
+                Ok(status) => assert!(status.success()),
+                Err(error) => {
+                    return println!("skipped: the program `ip` is needed for a network of its own ({error})");
+                }
+            }
             test();
         });
         thread.join().unwrap();
