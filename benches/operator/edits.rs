@@ -103,7 +103,6 @@ pub async fn in_sites_of_one_size(
         cluster.namespace(&namespace).await?;
         let (operator, _) = process::start(args, kubeconfig, &namespace).await?;
         cluster.fill(&namespace, sites, phones).await?;
-        audit.quiet().await?;
         let (_, cpu) = one_after_another(cluster, audit, &operator, &namespace, phones, SLOW).await?;
         super::end(operator)?;
         let what = format!("processor time for an edit, {} phones in {sites} sites", number(phones as f64));

@@ -16,7 +16,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::Args;
-use crate::process::{Running, cpu_seconds, peak_memory, resident_memory};
+use crate::process::{Running, cpu_time, peak_memory, resident_memory};
 use crate::table::{Run, number};
 use audit::{Audit, Write, by_kind, count, most_of_one_map};
 use cluster::Cluster;
@@ -101,7 +101,7 @@ async fn measure(
     let before = audit.writes()?.len();
     let (operator, _) = process::start(args, kubeconfig, namespace).await?;
     let filled = cluster.fill(namespace, SITES, phones).await?;
-    let cpu = cpu_seconds(operator.id())?;
+    let cpu = cpu_time(operator.id())?.as_secs_f64();
     audit.quiet().await?;
     cluster.compare(namespace, &cluster::rendered_hashes(args, phones)?).await?;
     let writes = audit.since(before)?;
