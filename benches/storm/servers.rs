@@ -70,8 +70,6 @@ impl Server {
             _ => address.to_string(),
         };
         let own = std::env::current_exe()?.display().to_string();
-        let token = target("token")?;
-        std::fs::write(&token, "bench")?;
         let dialtone = |more: &[&str]| {
             let workers = cores.len().to_string();
             let mut all = vec!["tftp", "--root", &root, "--listen", &listen, "--workers", &workers];
@@ -81,10 +79,14 @@ impl Server {
         let other = |program: &str, words: &[&str]| {
             (args.other(program), words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>())
         };
-        let token = token.display().to_string();
         let (program, words) = match self {
             Server::Bare => (own, vec!["respond".into(), listen.clone(), root.clone()]),
-            Server::Dialtone | Server::Everywhere => dialtone(&["--report", REPORT, "--token-file", &token]),
+            Server::Dialtone | Server::Everywhere => {
+                // For these alone: whoever starts beside one must not empty the file while it is read.
+                let token = target("token")?;
+                std::fs::write(&token, "bench")?;
+                dialtone(&["--report", REPORT, "--token-file", &token.display().to_string()])
+            }
             Server::Untold => dialtone(&[]),
             Server::Ephemeral => dialtone(&["--port-mode", "ephemeral"]),
             Server::Dnsmasq => {
