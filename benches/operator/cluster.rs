@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use dialtone::api::{PhoneSite, SipPhone};
 use futures::{StreamExt as _, TryStreamExt as _, pin_mut, stream};
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
@@ -209,6 +210,16 @@ impl Cluster {
         });
         ready.await?;
         Ok(changes)
+    }
+
+    /// Whether every site has its Deployment, and every Deployment its pods, though none of them runs.
+    pub async fn has_made_pods(&self, namespace: &str) -> anyhow::Result<bool> {
+        let api: Api<Deployment> = Api::namespaced(self.client.clone(), namespace);
+        let deployments = api.list(&ListParams::default()).await?.items;
+        let sites = self.sites(namespace).list_metadata(&ListParams::default()).await?.items.len();
+        let pods = |deployment: &Deployment| Some((deployment.spec.replicas?, deployment.status.as_ref()?.replicas?));
+        let made = deployments.iter().filter(|one| pods(one).is_some_and(|(wanted, made)| wanted == made));
+        Ok(made.count() == sites)
     }
 
     /// Gives a phone another label.

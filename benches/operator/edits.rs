@@ -41,7 +41,7 @@ pub async fn one_after_another(
     phones: usize,
     pace: Pace,
 ) -> anyhow::Result<(Vec<Duration>, f64)> {
-    rest(operator).await?;
+    rest(cluster, operator, namespace).await?;
     let mut changes = cluster.map_changes(namespace).await?;
     let mut all = Vec::new();
     let before = cpu_time(operator.id())?;
@@ -60,9 +60,14 @@ pub async fn one_after_another(
     Ok((all, cpu.as_secs_f64() / pace.edits as f64))
 }
 
-/// Waits until the operator has nothing to do: a cluster makes the pods of many sites one by one, and tells of each.
-async fn rest(operator: &Running) -> anyhow::Result<()> {
+/// Waits until the operator has nothing to do: a cluster makes the pods of many sites one by one, pauses now and then, and
+/// tells of each.
+async fn rest(cluster: &Cluster, operator: &Running, namespace: &str) -> anyhow::Result<()> {
     let began = Instant::now();
+    while !cluster.has_made_pods(namespace).await? {
+        anyhow::ensure!(began.elapsed() < Duration::from_secs(300), "the cluster does not make all pods");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
     loop {
         let before = cpu_time(operator.id())?;
         tokio::time::sleep(Duration::from_secs(3)).await;

@@ -9,10 +9,8 @@ use tokio::time::Instant;
 
 /// A change that comes later than this after the last write is an edit of its own.
 const QUIET: Duration = Duration::from_secs(1);
-/// How long nothing more must come before what was gathered is written.
+/// How long nothing more must come before what was gathered is written; it grows with each write that follows another.
 const MOMENT: Duration = Duration::from_millis(150);
-/// After so many writes in a row the moment grows.
-const PATIENT: u32 = 3;
 /// The longest that a change is gathered.
 const LONGEST: Duration = Duration::from_secs(20);
 /// How long a status waits for a write that does not succeed.
@@ -44,7 +42,7 @@ impl Pace {
         if self.is_edit() {
             return Duration::ZERO;
         }
-        let moment = MOMENT.saturating_mul(4_u32.saturating_pow(self.streak.saturating_sub(PATIENT)));
+        let moment = MOMENT.saturating_mul(4_u32.saturating_pow(self.streak));
         (last + moment.min(LONGEST)).min(first + LONGEST).saturating_duration_since(now)
     }
 
@@ -119,6 +117,17 @@ mod tests {
     fn a_building_that_is_applied_is_gathered() {
         assert_eq!(writes((0..7_500).step_by(40)), [0, 7_480 + 150]);
         assert_eq!(writes((0..50_000).step_by(40)).len(), 4, "nothing waits longer than 20 s");
+    }
+
+    /// Phones of a site that come seven a second: the pause between two is sometimes longer than the first moment.
+    #[test]
+    fn a_building_that_is_applied_slowly_is_written_three_times() {
+        let pauses = [90, 170, 120, 160, 130, 155];
+        let times = pauses.iter().cycle().take(40).scan(0, |at, pause| {
+            *at += pause;
+            Some(*at)
+        });
+        assert_eq!(writes(times.collect::<Vec<_>>()).len(), 3);
     }
 
     #[test]
