@@ -116,14 +116,16 @@ impl Cluster {
         Ok(began.elapsed())
     }
 
-    /// Makes phones on sites that are served, and waits until all of them are, too; how long that took.
-    pub async fn fill_phones(&self, namespace: &str, sites: usize, phones: usize) -> anyhow::Result<Duration> {
+    /// Makes phones on sites that are there, and waits until something is true of all of them; how long that took.
+    pub async fn fill_phones(
+        &self,
+        namespace: &str,
+        sites: usize,
+        phones: usize,
+        is_true: fn(&SipPhone) -> bool,
+    ) -> anyhow::Result<Duration> {
         let began = Instant::now();
-        let served = |phone: &SipPhone| {
-            let status = phone.status.as_ref();
-            status.is_some_and(|s| s.served_hash.is_some() && s.served_hash == s.config_hash)
-        };
-        tokio::try_join!(self.make_phones(namespace, sites, phones, None), self.until(namespace, phones, served))?;
+        tokio::try_join!(self.make_phones(namespace, sites, phones, None), self.until(namespace, phones, is_true))?;
         Ok(began.elapsed())
     }
 
@@ -212,14 +214,25 @@ impl Cluster {
         Ok(changes)
     }
 
-    /// Whether every site has its Deployment, and every Deployment its pods, though none of them runs.
-    pub async fn has_made_pods(&self, namespace: &str) -> anyhow::Result<bool> {
+    /// Waits until every site has its Deployment, and every Deployment its pods, though none of them runs.
+    pub async fn made_pods(&self, namespace: &str, sites: usize) -> anyhow::Result<()> {
         let api: Api<Deployment> = Api::namespaced(self.client.clone(), namespace);
-        let deployments = api.list(&ListParams::default()).await?.items;
-        let sites = self.sites(namespace).list_metadata(&ListParams::default()).await?.items.len();
-        let pods = |deployment: &Deployment| Some((deployment.spec.replicas?, deployment.status.as_ref()?.replicas?));
-        let made = deployments.iter().filter(|one| pods(one).is_some_and(|(wanted, made)| wanted == made));
-        Ok(made.count() == sites)
+        let has_pods = |deployment: &Deployment| {
+            let made = deployment.status.as_ref().and_then(|status| status.replicas);
+            made.is_some() && made == deployment.spec.replicas
+        };
+        let began = Instant::now();
+        loop {
+            let made = api.list(&ListParams::default()).await?.iter().filter(|one| has_pods(one)).count();
+            if made == sites {
+                return Ok(());
+            }
+            ensure!(
+                began.elapsed() < Duration::from_secs(300),
+                "only {made} of {sites} sites have pods after five minutes"
+            );
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
     }
 
     /// Gives a phone another label.
@@ -230,8 +243,14 @@ impl Cluster {
     }
 }
 
+/// Whether a phone is served what its newest spec says.
+pub fn is_served(phone: &SipPhone) -> bool {
+    let status = phone.status.as_ref();
+    status.is_some_and(|s| s.served_hash.is_some() && s.served_hash == s.config_hash)
+}
+
 /// Whether a phone's status speaks of its newest spec.
-fn speaks_of_newest(phone: &SipPhone) -> bool {
+pub fn speaks_of_newest(phone: &SipPhone) -> bool {
     let status = phone.status.as_ref();
     status.is_some_and(|s| s.observed_generation == phone.metadata.generation && s.config_hash.is_some())
 }

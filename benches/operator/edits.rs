@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 
 use super::audit::{Audit, Write};
-use super::cluster::Cluster;
+use super::cluster::{Cluster, speaks_of_newest};
 use super::process;
 use crate::Args;
 use crate::process::{Running, cpu_time};
@@ -41,7 +41,7 @@ pub async fn one_after_another(
     phones: usize,
     pace: Pace,
 ) -> anyhow::Result<(Vec<Duration>, f64)> {
-    rest(cluster, operator, namespace).await?;
+    rest(operator).await?;
     let mut changes = cluster.map_changes(namespace).await?;
     let mut all = Vec::new();
     let before = cpu_time(operator.id())?;
@@ -60,14 +60,9 @@ pub async fn one_after_another(
     Ok((all, cpu.as_secs_f64() / pace.edits as f64))
 }
 
-/// Waits until the operator has nothing to do: a cluster makes the pods of many sites one by one, pauses now and then, and
-/// tells of each.
-async fn rest(cluster: &Cluster, operator: &Running, namespace: &str) -> anyhow::Result<()> {
+/// Waits until the operator has nothing to do.
+async fn rest(operator: &Running) -> anyhow::Result<()> {
     let began = Instant::now();
-    while !cluster.has_made_pods(namespace).await? {
-        anyhow::ensure!(began.elapsed() < Duration::from_secs(300), "the cluster does not make all pods");
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
     loop {
         let before = cpu_time(operator.id())?;
         tokio::time::sleep(Duration::from_secs(3)).await;
@@ -107,7 +102,10 @@ pub async fn in_sites_of_one_size(
         let namespace = format!("n{phones}-in-{sites}");
         cluster.namespace(&namespace).await?;
         let (operator, _) = process::start(args, kubeconfig, &namespace).await?;
-        cluster.fill(&namespace, sites, phones).await?;
+        // A cluster makes the pods of many sites one by one, and tells the operator of each: that is no part of an edit.
+        cluster.make_sites(&namespace, sites).await?;
+        cluster.made_pods(&namespace, sites).await?;
+        cluster.fill_phones(&namespace, sites, phones, speaks_of_newest).await?;
         let (_, cpu) = one_after_another(cluster, audit, &operator, &namespace, phones, SLOW).await?;
         super::end(operator)?;
         let what = format!("processor time for an edit, {} phones in {sites} sites", number(phones as f64));

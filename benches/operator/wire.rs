@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams};
 
 use super::audit::{Audit, count};
-use super::cluster::{Cluster, site_name};
+use super::cluster::{Cluster, is_served, site_name};
 use super::{percentile, process};
 use crate::Args;
 use crate::phones::mac;
@@ -35,7 +35,7 @@ pub async fn run(args: &Args, run: &mut Run, kubeconfig: &Path) -> anyhow::Resul
     let pod = pod(&cluster).await?;
     audit.quiet().await?;
     let before = audit.writes()?.len();
-    let filled = cluster.fill_phones(NAMESPACE, 1, PHONES).await?;
+    let filled = cluster.fill_phones(NAMESPACE, 1, PHONES, is_served).await?;
     audit.quiet().await?;
     let first = audit.since(before)?;
 
