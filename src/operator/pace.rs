@@ -127,7 +127,7 @@ mod tests {
             *at += pause;
             Some(*at)
         });
-        assert_eq!(writes(times.collect::<Vec<_>>()).len(), 3);
+        assert_eq!(writes(times).len(), 3);
     }
 
     #[test]
