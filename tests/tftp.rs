@@ -246,6 +246,23 @@ fn answers_come_from_the_address_that_was_asked() {
     }
 }
 
+/// With one port a worker waits on it, with more it watches all of them, whether others share its ports or not.
+#[test]
+fn one_port_and_more_are_served_by_one_worker_and_more() {
+    for (ports, workers) in [(1, 1), (2, 1), (1, 2), (2, 2)] {
+        let library = Arc::new(Library::default());
+        let reporter = Arc::new(Reporter::new(library.clone()));
+        let listen = vec!["127.0.0.1:0".parse().unwrap(); ports];
+        let config = Config { listen, workers, ..Config::default() };
+        let server = Server::start(&config, library.clone(), reporter.clone(), Arc::default()).unwrap();
+        let site = Site { library, reporter, metrics: Arc::default(), server };
+        site.put(&[("a", bytes(2000))]);
+        for address in site.server.addresses() {
+            assert_eq!(Client::new(*address).fetch("a", "", 512, 1), (bytes(2000), *address));
+        }
+    }
+}
+
 #[test]
 fn phones_on_ipv6_are_served_too() {
     if UdpSocket::bind("[::1]:0").is_err() {

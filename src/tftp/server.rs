@@ -77,7 +77,7 @@ impl Server {
                     };
                     io::Error::new(error.kind(), format!("cannot listen on {address} (UDP): {error}{advice}"))
                 };
-                let socket = Udp::bind(*address).map_err(named)?;
+                let socket = Udp::bind(*address, workers > 1).map_err(named)?;
                 // A port that the system chose for the first worker is that of all.
                 *address = socket.local_addr()?;
                 own.push(socket);

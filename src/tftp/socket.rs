@@ -88,9 +88,9 @@ fn incoming_headers() -> MultiHeaders<SockaddrStorage> {
 }
 
 impl Udp {
-    /// A socket on an address, whose port others of this process may have too.
-    pub fn bind(address: SocketAddr) -> io::Result<Udp> {
-        let udp = Udp::new(address, true)?;
+    /// A socket on an address, whose port others of this process may have too if it is shared.
+    pub fn bind(address: SocketAddr, shared: bool) -> io::Result<Udp> {
+        let udp = Udp::new(address, shared)?;
         let fd = &udp.socket;
         let tells_address = udp.only.is_none()
             && match address {
@@ -296,7 +296,7 @@ mod tests {
     #[test]
     fn blocks_larger_than_the_network_takes_arrive_in_fragments() {
         in_a_small_network(|| {
-            let server = Udp::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+            let server = Udp::bind("127.0.0.1:0".parse().unwrap(), false).unwrap();
             let client = UdpSocket::bind("127.0.0.1:0").unwrap();
             client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
             let peer = client.local_addr().unwrap();

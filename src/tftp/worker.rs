@@ -51,6 +51,8 @@ const STEPS: u64 = 16;
 pub struct Worker {
     common: Arc<Common>,
     listeners: Vec<Udp>,
+    /// Whether one socket is all that there is: then nothing has to be chosen from, and one call waits and takes.
+    alone: bool,
     epoll: Epoll,
     began: Instant,
     /// When the last batch came: one look at the clock for all of it.
@@ -69,13 +71,16 @@ pub struct Worker {
 impl Worker {
     /// A worker that listens on these sockets.
     pub fn new(common: Arc<Common>, listeners: Vec<Udp>) -> io::Result<Worker> {
+        let alone = listeners.len() == 1 && common.port_mode == PortMode::Single;
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        for (i, listener) in listeners.iter().enumerate() {
+        // Whoever watches a socket is told by the kernel of each datagram that comes or has gone, whether it waits or not.
+        for (i, listener) in listeners.iter().enumerate().filter(|_| !alone) {
             epoll.add(listener, EpollEvent::new(EpollFlags::EPOLLIN, i as u64))?;
         }
         Ok(Worker {
             common,
             listeners,
+            alone,
             epoll,
             began: Instant::now(),
             now: 0,
@@ -98,8 +103,6 @@ impl Worker {
         // One for each listener, and one for the ports of transfers.
         let mut inboxes: Vec<Inbox> = (0..=self.listeners.len()).map(|_| Inbox::new()).collect();
         let mut events = [EpollEvent::empty(); 64];
-        // With one socket there is nothing to choose from: one call waits and takes.
-        let alone = self.listeners.len() == 1 && self.common.port_mode == PortMode::Single;
         loop {
             if self.common.ending.load(Ordering::Acquire) {
                 let late = deadline().is_some_and(|deadline| Instant::now() >= deadline);
@@ -107,7 +110,7 @@ impl Worker {
                     return;
                 }
             }
-            if alone {
+            if self.alone {
                 self.read(0, &mut inboxes[0], Udp::wait);
             } else {
                 let ready = self.epoll.wait(&mut events, self.pause()).unwrap_or(0);
