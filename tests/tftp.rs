@@ -22,11 +22,14 @@ struct Site {
 }
 
 fn serve(listen: &str, port_mode: PortMode, max_sessions: usize) -> Site {
+    start(&Config { listen: vec![listen.parse().unwrap()], port_mode, workers: 2, max_sessions })
+}
+
+fn start(config: &Config) -> Site {
     let library = Arc::new(Library::default());
     let reporter = Arc::new(Reporter::new(library.clone()));
     let metrics = Arc::new(Metrics::default());
-    let config = Config { listen: vec![listen.parse().unwrap()], port_mode, workers: 2, max_sessions };
-    let server = Server::start(&config, library.clone(), reporter.clone(), metrics.clone()).unwrap();
+    let server = Server::start(config, library.clone(), reporter.clone(), metrics.clone()).unwrap();
     Site { library, reporter, metrics, server }
 }
 
@@ -250,12 +253,8 @@ fn answers_come_from_the_address_that_was_asked() {
 #[test]
 fn one_port_and_more_are_served_by_one_worker_and_more() {
     for (ports, workers) in [(1, 1), (2, 1), (1, 2), (2, 2)] {
-        let library = Arc::new(Library::default());
-        let reporter = Arc::new(Reporter::new(library.clone()));
         let listen = vec!["127.0.0.1:0".parse().unwrap(); ports];
-        let config = Config { listen, workers, ..Config::default() };
-        let server = Server::start(&config, library.clone(), reporter.clone(), Arc::default()).unwrap();
-        let site = Site { library, reporter, metrics: Arc::default(), server };
+        let site = start(&Config { listen, workers, ..Config::default() });
         site.put(&[("a", bytes(2000))]);
         for address in site.server.addresses() {
             assert_eq!(Client::new(*address).fetch("a", "", 512, 1), (bytes(2000), *address));
