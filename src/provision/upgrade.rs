@@ -325,6 +325,10 @@ impl Upgrade {
         if let Some(transfer) = self.transfer.take() {
             self.fail(format!("it restarted after {}", transfer.stood()));
         }
+        if legacy {
+            // Firmware before 7.0 takes an image without restarting first: what it read before leads to nothing any more.
+            self.named = None;
+        }
         self.boot = Some(Boot::new(legacy, time));
     }
 

@@ -71,8 +71,11 @@ struct Device {
     step: u8,
     named: Option<String>,
     failures: u32,
-    /// Whether it has read of an image that it did not run then, until it has come up with one.
+    /// Whether it has read of an image that it did not run then, until it has come up with one, or begins again without
+    /// having taken any.
     under_way: bool,
+    /// Whether it has taken an image and has not come up since.
+    took: bool,
 }
 
 impl Device {
@@ -106,15 +109,20 @@ impl Device {
             (4, Some(_)) => (part(400_000, None), 5),
             (5, Some(image)) => {
                 self.running = image;
+                self.took = true;
                 (part(SIZE as u64, Some(Ok(()))), 0)
             }
-            (0 | 1, _) => (base, self.step + 1),
+            (0, _) => {
+                self.under_way = self.took;
+                (base, 1)
+            }
+            (1, _) => (base, 2),
             _ => {
                 // A third failure in a row would let the others go on.
                 if self.named.is_some() {
                     self.failures = 0;
                 }
-                self.under_way = false;
+                (self.under_way, self.took) = (false, false);
                 (base, 0)
             }
         };
@@ -125,14 +133,16 @@ impl Device {
 }
 
 fn devices() -> Vec<Device> {
-    let device = |n| Device { n, running: IMAGES[0].to_owned(), step: 0, named: None, failures: 0, under_way: false };
+    let running = || IMAGES[0].to_owned();
+    let device = |n| Device { n, running: running(), step: 0, named: None, failures: 0, under_way: false, took: false };
     (0..PHONES).map(device).collect()
 }
 
-/// How many phones are between Offered and Current.
-fn going(fleet: &mut Fleet, now: i64) -> usize {
+/// How many phones are between Offered and Current, or on their way although their statuses say something else of it.
+fn going(fleet: &mut Fleet, devices: &[Device], now: i64) -> usize {
     let between = [Stage::Offered, Stage::Downloading, Stage::Installing];
-    (0..PHONES).filter(|n| between.contains(&firmware(fleet, *n, now).stage)).count()
+    let goes = |device: &&Device| device.under_way || between.contains(&firmware(fleet, device.n, now).stage);
+    devices.iter().filter(goes).count()
 }
 
 /// How many are truly on their way, whichever image that is to.
@@ -174,6 +184,7 @@ proptest! {
         let mut fleet = start(&wish);
         let mut devices = devices();
         let (mut now, mut generation, mut before, mut truly_before) = (1_000, 1, 0, 0);
+        let mut limit = wish.most;
         for step in steps {
             now += 2;
             let mut changes = true;
@@ -183,12 +194,19 @@ proptest! {
                     devices[usize::from(n)].goes_on(&mut fleet, now, fails);
                 }
                 Step::Target(image) => wish.image = image,
-                Step::Most(most) => wish.most = most,
+                Step::Most(most) => {
+                    wish.most = most;
+                    // When the limit is lowered, those that are under way go on, or may be for all that anybody knows.
+                    limit = limit.max(most);
+                }
                 Step::Pause(paused) => wish.paused = paused,
                 Step::Canary(n, image) => wish.canaries[usize::from(n)] = image,
-                // A phone that is half-way is given up after so long, and counts no more.
-                Step::Silence if under_way(&devices) == 0 => {
+                // A phone that is half-way, or is to try again, is given up after so long, and counts no more.
+                Step::Silence if devices.iter().all(|device| !device.under_way && device.failures == 0) => {
                     now += 3_000;
+                    limit = wish.most;
+                    // No boot takes so long: whoever was in one had its plug pulled.
+                    devices.iter_mut().for_each(|device| device.step = 0);
                     fleet.tick(at(now));
                     fleet.take_dirty();
                     changes = false;
@@ -201,15 +219,10 @@ proptest! {
             }
             fleet.tick(at(now));
             fleet.take_dirty();
-            // When the limit is lowered, those that are under way go on.
-            let (is, truly) = (going(&mut fleet, now), under_way(&devices));
-            let limit = usize::try_from(wish.most).unwrap();
-let said = |fleet: &mut Fleet| {
-                let all = devices.iter().filter(|device| device.under_way).map(|device| (device, firmware(fleet, device.n, now)));
-                all.map(|(device, status)| format!("{device:?} {:?} {:?} {:?}", status.stage, status.failures, status.message)).collect::<Vec<_>>()
-            };
-            prop_assert!(truly <= limit.max(truly_before), "{truly} of {limit}: {wish:?} {:#?}", said(&mut fleet));
-            prop_assert!(changes || is <= limit.max(before).max(truly_before), "{is} of {limit}: {wish:?}");
+            let (is, truly) = (going(&mut fleet, &devices, now), under_way(&devices));
+            let most = usize::try_from(limit).unwrap();
+            prop_assert!(truly <= most.max(truly_before), "{truly} of {most}: {wish:?} {devices:?}");
+            prop_assert!(changes || is <= most.max(before), "{is} of {most}: {wish:?}");
             (before, truly_before) = (is, truly);
         }
         // In the end, with nobody interfering, all run what they should.
@@ -246,7 +259,7 @@ fn after_a_power_cut_no_more_phones_upgrade_at_once_than_the_limit_says() {
     for _ in 0..3 {
         devices.iter_mut().for_each(|device| device.goes_on(&mut fleet, now, false));
     }
-    assert_eq!((under_way(&devices), going(&mut fleet, now)), (2, 2));
+    assert_eq!((under_way(&devices), going(&mut fleet, &devices, now)), (2, 2));
 }
 
 #[test]
@@ -267,4 +280,50 @@ fn a_new_target_is_told_at_once_to_those_that_are_on_their_way_to_the_old_one() 
         (firmware(&mut fleet, 0, 1_040).stage, firmware(&mut fleet, 1, 1_040).stage),
         (Stage::Current, Stage::Staged)
     );
+}
+
+#[test]
+fn a_phone_that_is_called_back_to_what_it_runs_counts_until_it_was_heard_of_again() {
+    let mut wish = Wish { image: 0, most: 1, paused: false, canaries: [None; PHONES as usize] };
+    let mut fleet = start(&wish);
+    let mut devices = devices();
+    (0..4).for_each(|second| devices[0].goes_on(&mut fleet, 1_000 + second, false));
+    wish.image = 1;
+    want(&mut fleet, &wish, 2);
+    (0..3).for_each(|second| devices[0].goes_on(&mut fleet, 1_010 + second, false));
+    assert_eq!(firmware(&mut fleet, 0, 1_013).stage, Stage::Offered);
+    wish.canaries[0] = Some(0);
+    want(&mut fleet, &wish, 3);
+    assert!(devices[0].under_way, "it has read of the image, and takes it");
+    let others_told = |fleet: &mut Fleet, now| {
+        fleet.tick(at(now));
+        fleet.take_dirty();
+        (1..PHONES).filter(|n| firmware(fleet, *n, now).stage == Stage::Staged).count()
+    };
+    assert_eq!(others_told(&mut fleet, 1_014), 0);
+    // It gives up, begins again, and is to read of the one that it runs.
+    devices[0].goes_on(&mut fleet, 1_020, false);
+    devices[0].goes_on(&mut fleet, 1_022, true);
+    assert_eq!(others_told(&mut fleet, 1_023), 0);
+    devices[0].goes_on(&mut fleet, 1_030, false);
+    assert_eq!((firmware(&mut fleet, 0, 1_031).stage, others_told(&mut fleet, 1_031)), (Stage::Current, 1));
+}
+
+#[test]
+fn who_begins_again_after_long_is_not_held_to_what_it_read_before() {
+    let wish = Wish { image: 1, most: 1, paused: false, canaries: [None; PHONES as usize] };
+    let mut fleet = start(&wish);
+    let mut devices = devices();
+    (0..3).for_each(|second| devices[0].goes_on(&mut fleet, 1_000 + second, false));
+    assert_eq!(firmware(&mut fleet, 0, 1_003).stage, Stage::Offered);
+    // Somebody pulls its plug.
+    fleet.tick(at(4_000));
+    fleet.take_dirty();
+    let told = (1..PHONES).find(|n| firmware(&mut fleet, *n, 4_000).stage == Stage::Staged).unwrap();
+    devices[0].step = 0;
+    devices[0].goes_on(&mut fleet, 4_010, false);
+    fleet.tick(at(4_010));
+    fleet.take_dirty();
+    let stages = (firmware(&mut fleet, 0, 4_011).stage, firmware(&mut fleet, told, 4_011).stage);
+    assert_eq!(stages, (Stage::Waiting, Stage::Staged));
 }

@@ -35,6 +35,8 @@ enum Way {
     Goes,
     /// It is on its way to an image that it should run no longer.
     Strays,
+    /// It runs the image that it should, has read of another, and was not heard of since.
+    Returns,
     /// It was told and keeps nobody waiting any more.
     GivenUp,
     /// It was seen to run it.
@@ -86,7 +88,7 @@ impl Fleet {
         }
         // Whoever was not heard of has waited least.
         ways.sort_by_key(|(.., withdrawn)| *withdrawn);
-        let going = |way: Way| matches!(way, Way::Goes | Way::Strays);
+        let going = |way: Way| matches!(way, Way::Goes | Way::Strays | Way::Returns);
         let mut going = ways.iter().filter(|(_, way, ..)| going(*way)).count();
         let mut room = if rollout.paused { 0 } else { rollout.most().saturating_sub(going) };
         for (key, way, ..) in &ways {
@@ -113,7 +115,8 @@ impl Fleet {
         }
         for (key, way, staged, _) in ways {
             let Some(phone) = self.phones.get_mut(&key) else { continue };
-            if way == Way::There {
+            let runs = matches!(way, Way::There | Way::Returns);
+            if runs {
                 (phone.on_turn, phone.told_before) = (false, None);
             }
             let has_turn = match way {
@@ -124,7 +127,7 @@ impl Fleet {
                 // It is under way as it is, and goes where it should.
                 Way::Strays => staged && !rollout.paused,
                 // It runs the image already, or is about to: that its file says so keeps it there.
-                Way::There | Way::Goes => phone.told != phone.image,
+                Way::There | Way::Returns | Way::Goes => phone.told != phone.image,
                 _ => false,
             };
             if has_turn {
@@ -132,7 +135,7 @@ impl Fleet {
                 if !phone.on_turn {
                     phone.told_before = before;
                 }
-                phone.on_turn = way != Way::There;
+                phone.on_turn = !runs;
                 phone.told_at = Some(self.clock);
                 phone.failed_before = phone.track.now().failures;
                 self.todo_phones.insert(key);
@@ -149,21 +152,22 @@ impl Fleet {
         let Some(image) = phone.image.as_ref().filter(|image| site.kept.contains(*image)) else {
             return if begun && !silent { Way::Strays } else { Way::None };
         };
+        // Whatever image it has read of and does not run, it is on its way.
+        let reads = upgrade.named.as_ref().filter(|named| running != Some(*named));
         if upgrade.stays_with(image) {
-            return Way::There;
+            return if reads.is_some() && !silent { Way::Returns } else { Way::There };
         }
-        let reads = |image: &String| upgrade.named.as_ref() == Some(image) && running != Some(image);
         if phone.told.as_ref() != Some(image) {
             let part =
                 |file: &String| site.parts.get(image).is_some_and(|parts| parts.iter().any(|(part, _)| part == file));
             let takes = upgrade.transfer.as_ref().is_some_and(|transfer| part(&transfer.file))
                 || upgrade.taken.iter().any(part);
-            return match phone.told.as_ref() {
+            return match (takes || reads == Some(image), begun || reads.is_some()) {
+                _ if silent => Way::Waits,
                 // It may have read of it just before the word was taken back.
-                _ if !silent && (takes || reads(image)) => Way::Goes,
-                Some(told) if !silent && (begun || reads(told)) => Way::Strays,
-                None if !silent && begun => Way::Strays,
-                _ => Way::Waits,
+                (true, _) => Way::Goes,
+                (false, true) => Way::Strays,
+                (false, false) => Way::Waits,
             };
         }
         let fails = upgrade.failures.saturating_sub(phone.failed_before);
@@ -175,9 +179,7 @@ impl Fleet {
         if fails >= FAILURES && rests {
             return Way::GivenUp;
         }
-        // Whatever image it has read of and does not run, it is on its way.
-        let reads = upgrade.named.as_ref().is_some_and(|named| running != Some(named));
-        if tried || reads { Way::Goes } else { Way::Unread }
+        if tried || reads.is_some() { Way::Goes } else { Way::Unread }
     }
 }
 
