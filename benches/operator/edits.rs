@@ -89,25 +89,22 @@ pub async fn one_by_one(
 }
 
 /// What an edit costs where every site has fifty phones, and there are more and more of both.
-pub async fn in_sites_of_one_size(
-    args: &Args,
-    run: &mut Run,
-    cluster: &Cluster,
-    kubeconfig: &Path,
-    audit: &mut Audit,
-) -> anyhow::Result<()> {
+pub async fn in_sites_of_one_size(args: &Args, run: &mut Run, kubeconfig: &Path) -> anyhow::Result<()> {
+    let cluster = Cluster::connect(kubeconfig).await?;
+    let operator = process::kubeconfig(kubeconfig)?;
+    let mut audit = Audit::of(kubeconfig);
     let mut rows = vec![["phones", "sites", "processor time for an edit, ms"].map(str::to_owned).to_vec()];
     let mut costs = Vec::new();
     for (phones, sites) in FLEETS {
         let namespace = format!("n{phones}-in-{sites}");
         cluster.namespace(&namespace).await?;
-        let (operator, _) = process::start(args, kubeconfig, &namespace).await?;
+        let (running, _) = process::start(args, &operator, &namespace).await?;
         // A cluster makes the pods of many sites one by one, and tells the operator of each: that is no part of an edit.
         cluster.make_sites(&namespace, sites).await?;
         cluster.made_pods(&namespace, sites).await?;
         cluster.fill_phones(&namespace, sites, phones, speaks_of_newest).await?;
-        let (_, cpu) = one_after_another(cluster, audit, &operator, &namespace, phones, SLOW).await?;
-        super::end(operator)?;
+        let (_, cpu) = one_after_another(&cluster, &mut audit, &running, &namespace, phones, SLOW).await?;
+        super::end(running)?;
         let what = format!("processor time for an edit, {} phones in {sites} sites", number(phones as f64));
         run.figure(what, "operator", cpu * 1000.0, "ms");
         rows.push(vec![number(phones as f64), number(sites as f64), number(cpu * 1000.0)]);

@@ -119,7 +119,7 @@ wait_for 60 "kube-apiserver (see $STATE/log/kube-apiserver.log)" "${kubectl[@]}"
 say "starting the controllers"
 launch kube-controller-manager "${inside[@]}" "$bin/kube-controller-manager" --kubeconfig="$STATE/pki/manager" \
   --use-service-account-credentials --root-ca-file="$STATE/pki/apiserver.crt" --leader-elect=false \
-  --service-account-private-key-file="$STATE/pki/sa.key" --secure-port=0 \
+  --service-account-private-key-file="$STATE/pki/sa.key" --secure-port=0 --kube-api-qps=200 --kube-api-burst=400 \
   --node-monitor-grace-period=5m
 wait_for 30 "the default service account" "${kubectl[@]}" get serviceaccount default
 

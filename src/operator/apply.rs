@@ -4,12 +4,14 @@ use std::future::Future;
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource as _;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
-use kube::core::{ApiResource, GroupVersionKind};
+use kube::core::{ApiResource, GroupVersionKind, Request};
 use serde_json::Value;
 
 use super::build::ShardObject;
 use super::context::Context;
+use super::lean::LeanMeta;
 use super::metrics::WriteLabels;
 use super::names::MANAGER;
 use crate::provision::Key;
@@ -121,12 +123,14 @@ pub async fn apply(ctx: &Context, kind: Kind, key: &Key, object: &Value) -> Resu
     limited(kind.api(ctx, &key.namespace).patch(&key.name, &params, &Patch::Apply(object))).await
 }
 
-/// Applies an object of which nothing but its metadata is wanted back: those with files are large.
+/// Applies an object of which nothing but its metadata is wanted back, and of that no managed fields: those with files are
+/// large, and so are the lists of their names.
 pub async fn apply_large(ctx: &Context, kind: Kind, key: &Key, object: &ShardObject<'_>) -> Result<ObjectMeta, Error> {
     ctx.metrics.writes.get_or_create(&WriteLabels { kind: kind.kind }).inc();
     let params = PatchParams::apply(MANAGER).force();
-    let api = kind.api(ctx, &key.namespace);
-    Ok(limited(api.patch_metadata(&key.name, &params, &Patch::Apply(object))).await?.metadata)
+    let all = Request::new(DynamicObject::url_path(&kind.resource(), Some(&key.namespace)));
+    let request = all.patch_metadata(&key.name, &params, &Patch::Apply(object)).map_err(kube::Error::BuildRequest)?;
+    Ok(limited(ctx.client.request::<LeanMeta>(request)).await?.metadata)
 }
 
 /// Whether an object that is not known to exist does; it must not be somebody else's.

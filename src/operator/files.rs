@@ -8,7 +8,7 @@ use super::context::Context;
 use super::names::shard;
 use super::queue::Outcome;
 use super::watch;
-use crate::provision::{Content, Key, Slot};
+use crate::provision::{Key, Slot};
 
 /// Writes one, if it differs from what it should hold.
 pub async fn write(ctx: &Context, site: &Key, slot: Slot) -> Result<Outcome, Error> {
@@ -33,20 +33,17 @@ pub async fn write(ctx: &Context, site: &Key, slot: Slot) -> Result<Outcome, Err
 
 /// Whether anything was written.
 async fn write_now(ctx: &Context, site: &Key, slot: Slot) -> Result<bool, Error> {
-    let (wanted, stored, suspended, content) = ctx.ask(|fleet| {
-        let (wanted, stored) = (fleet.wanted(site, slot), fleet.stored(site, slot));
-        let content = if wanted == stored { Content::default() } else { fleet.content(site, slot) };
-        (wanted, stored, fleet.is_suspended(site), content)
-    });
+    let ((wanted, content), stored, suspended) =
+        ctx.ask(|fleet| (fleet.unwritten(site, slot), fleet.stored(site, slot), fleet.is_suspended(site)));
     let Some(identity) = ctx.shared().sites.get(site).cloned() else { return Ok(false) };
     if suspended {
         return Ok(false);
     }
-    if wanted == stored {
+    let Some(content) = content else {
         // Whoever waits for this object to be written need not wait any longer.
         ctx.tell(|fleet| fleet.note_stored(site, slot, stored));
         return Ok(false);
-    }
+    };
     let kind = if slot.secret() { SECRET } else { CONFIG_MAP };
     let key = site.sibling(shard(&site.name, slot));
     let result = match (wanted, stored) {

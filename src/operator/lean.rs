@@ -43,6 +43,14 @@ pub struct LeanPhone {
     pub status: Guarded<SipPhoneStatus>,
 }
 
+/// An object's metadata.
+#[derive(Clone, Debug, Deserialize)]
+pub struct LeanMeta {
+    /// Without managed fields.
+    #[serde(deserialize_with = "lean")]
+    pub metadata: ObjectMeta,
+}
+
 /// A ConfigMap with files.
 #[derive(Clone, Debug, Deserialize, Resource)]
 #[resource(inherit = "ConfigMap")]

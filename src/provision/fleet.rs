@@ -398,26 +398,30 @@ impl Fleet {
 
     /// What an object of a site should hold; nothing if it should not be there.
     pub fn content(&self, site: &Key, slot: Slot) -> Content {
-        let files = self.files(site, slot).into_iter();
-        Content(files.map(|(name, (bytes, _))| (name.to_owned(), bytes.clone())).collect())
+        content_of(self.files(site, slot))
     }
 
     /// The digest of what an object should hold; of none, if there should be none.
     pub fn wanted(&self, site: &Key, slot: Slot) -> Option<Digest> {
-        let files = self.files(site, slot);
-        (!files.is_empty()).then(|| shards::digest(files.into_iter().map(|(name, (_, digest))| (name, digest))))
+        digest_of(&self.files(site, slot))
     }
 
-    /// The files that an object should hold, in the order of their names.
-    fn files(&self, site: &Key, slot: Slot) -> BTreeMap<&str, (&Bytes, Digest)> {
+    /// What an object should hold, with its digest, if that is not what it holds already.
+    pub fn unwritten(&self, site: &Key, slot: Slot) -> (Option<Digest>, Option<Content>) {
+        let files = self.files(site, slot);
+        let wanted = digest_of(&files);
+        (wanted, (wanted != self.stored(site, slot)).then(|| content_of(files)))
+    }
+
+    /// The files that an object should hold.
+    fn files(&self, site: &Key, slot: Slot) -> Files<'_> {
         let Some(entry) = self.sites.get(site) else { return BTreeMap::new() };
         let leaving = entry.shards.leaving(slot).map(|(name, bytes)| (name.as_str(), (bytes, Digest::of(bytes))));
         let common = match slot {
             Slot::Common { secret } => entry.plan.as_ref().filter(|plan| plan.secret == secret),
             Slot::Phones { .. } => None,
         };
-        let phones = entry.shards.phones(slot).filter_map(|key| self.phones.get(key)?.plan.as_ref());
-        let planned = common.into_iter().flat_map(|plan| &plan.files).chain(phones.flat_map(|plan| &plan.files));
+        let planned = common.into_iter().flat_map(|plan| &plan.files).chain(entry.shards.files(slot));
         // A file that is about to leave gives way to one that has come back.
         leaving.chain(planned.map(|file| (file.name.as_str(), (&file.bytes, file.digest)))).collect()
     }
@@ -482,6 +486,17 @@ impl Fleet {
     pub fn site_spec(&self, site: &Key) -> Option<Arc<PhoneSiteSpec>> {
         self.sites.get(site).map(|entry| entry.spec.clone())
     }
+}
+
+/// The files of an object, in the order of their names.
+type Files<'a> = BTreeMap<&'a str, (&'a Bytes, Digest)>;
+
+fn content_of(files: Files<'_>) -> Content {
+    Content(files.into_iter().map(|(name, (bytes, _))| (name.to_owned(), bytes.clone())).collect())
+}
+
+fn digest_of(files: &Files<'_>) -> Option<Digest> {
+    (!files.is_empty()).then(|| shards::digest(files.iter().map(|(name, (_, digest))| (*name, *digest))))
 }
 
 /// A map of what was read from the cluster.

@@ -29,7 +29,7 @@ pub struct PhonePlan {
     /// Its address.
     pub mac: Mac,
     /// Its files; the first is `SIP<MAC>.cnf`.
-    pub files: Vec<File>,
+    pub files: Arc<[File]>,
     /// Whether one of them holds a password.
     pub secret: bool,
 }
@@ -105,7 +105,7 @@ pub fn plan(
     if let Some(image) = told.filter(|image| Image::parse(image).is_some_and(|image| image.uses_loader())) {
         files.push(File::new(format!("SEP{mac}.cnf.xml"), boot::sep_xml(spec.model, image)));
     }
-    (!values.unread).then_some(PhonePlan { mac, files, secret: values.secret })
+    (!values.unread).then_some(PhonePlan { mac, files: files.into(), secret: values.secret })
 }
 
 fn lines(

@@ -5,12 +5,13 @@
 //! first and leaves the old one only then: there is no moment without its file.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
-use super::Key;
 use super::digest::Digest;
+use super::{File, Key};
 
 /// How many shards of each kind a site can have.
 pub const MAX_SHARDS: u8 = 64;
@@ -98,8 +99,8 @@ pub fn digest<'a>(files: impl Iterator<Item = (&'a str, Digest)>) -> Digest {
 /// One shard in memory.
 #[derive(Debug, Default)]
 pub struct Shard {
-    /// The phones in it, and how much room each takes.
-    phones: BTreeMap<Key, usize>,
+    /// The phones in it, and their files.
+    phones: BTreeMap<Key, Arc<[File]>>,
     used: usize,
     /// Files of phones that moved away, until their new shard is written: name, bytes, where to.
     leaving: BTreeMap<String, (Bytes, Slot)>,
@@ -113,15 +114,21 @@ pub struct Shards {
     stored: BTreeMap<Slot, Digest>,
 }
 
+/// How much room files take: they may have to be written as Base64.
+fn room(files: &[File]) -> usize {
+    files.iter().map(|file| file.name.len() + file.bytes.len() * 4 / 3 + 8).sum()
+}
+
 impl Shards {
-    /// Finds room for a phone: where it is, if it can stay there. `None` if the site is full.
-    pub fn place(&mut self, phone: &Key, now: Option<Slot>, secret: bool, size: usize) -> Option<Slot> {
+    /// Finds room for a phone's files: where they are, if they can stay there. `None` if the site is full.
+    pub fn place(&mut self, phone: &Key, now: Option<Slot>, secret: bool, files: &Arc<[File]>) -> Option<Slot> {
+        let size = room(files);
         if let Some(slot) = now.filter(|slot| slot.secret() == secret) {
             let shard = self.shards.entry(slot).or_default();
-            let without = shard.used - shard.phones.get(phone).copied().unwrap_or(0);
+            let without = shard.used - shard.phones.get(phone).map_or(0, |files| room(files));
             if without + size <= FULL {
                 shard.used = without + size;
-                shard.phones.insert(phone.clone(), size);
+                shard.phones.insert(phone.clone(), files.clone());
                 return Some(slot);
             }
         }
@@ -135,16 +142,16 @@ impl Shards {
         }
         let shard = self.shards.entry(slot).or_default();
         shard.used += size;
-        shard.phones.insert(phone.clone(), size);
+        shard.phones.insert(phone.clone(), files.clone());
         Some(slot)
     }
 
     /// Takes a phone out.
     pub fn remove(&mut self, phone: &Key, slot: Slot) {
         if let Some(shard) = self.shards.get_mut(&slot)
-            && let Some(size) = shard.phones.remove(phone)
+            && let Some(files) = shard.phones.remove(phone)
         {
-            shard.used -= size;
+            shard.used -= room(&files);
         }
     }
 
@@ -153,9 +160,9 @@ impl Shards {
         self.shards.entry(slot).or_default().leaving.insert(name, (bytes, to));
     }
 
-    /// The phones in a shard.
-    pub fn phones(&self, slot: Slot) -> impl Iterator<Item = &Key> {
-        self.shards.get(&slot).into_iter().flat_map(|shard| shard.phones.keys())
+    /// The files of the phones in a shard.
+    pub fn files(&self, slot: Slot) -> impl Iterator<Item = &File> {
+        self.shards.get(&slot).into_iter().flat_map(|shard| shard.phones.values()).flat_map(|files| files.iter())
     }
 
     /// The files in a shard that are about to leave it.
@@ -222,16 +229,26 @@ mod tests {
         Key::new("ns", format!("p{n}"))
     }
 
+    /// A file that takes so much room.
+    fn files(size: usize) -> Arc<[File]> {
+        let files = [File::new("SIP.cnf", vec![0; (size - 15).div_ceil(4) * 3])];
+        assert!(room(&files).abs_diff(size) < 4);
+        Arc::new(files)
+    }
+
     #[test]
     fn phones_stay_where_they_are_and_shards_grow_one_by_one() {
         let mut shards = Shards::default();
-        let slots: Vec<Slot> = (0..1000).map(|n| shards.place(&phone(n), None, false, 1024).unwrap()).collect();
+        let slots: Vec<Slot> = (0..1000).map(|n| shards.place(&phone(n), None, false, &files(1024)).unwrap()).collect();
         assert_eq!(slots[0], Slot::Phones { secret: false, index: 0 });
         assert_eq!(slots[64], Slot::Phones { secret: false, index: 1 });
         for (n, slot) in slots.iter().enumerate() {
-            assert_eq!(shards.place(&phone(n), Some(*slot), false, 1100), Some(*slot));
+            assert_eq!(shards.place(&phone(n), Some(*slot), false, &files(1100)), Some(*slot));
         }
-        assert_eq!(shards.place(&phone(0), Some(slots[0]), true, 1024), Some(Slot::Phones { secret: true, index: 0 }));
+        assert_eq!(
+            shards.place(&phone(0), Some(slots[0]), true, &files(1024)),
+            Some(Slot::Phones { secret: true, index: 0 })
+        );
     }
 
     #[test]
@@ -239,9 +256,9 @@ mod tests {
         let mut shards = Shards::default();
         let most = FULL / 10_000 * usize::from(MAX_SHARDS);
         for n in 0..most {
-            assert!(shards.place(&phone(n), None, false, 10_000).is_some(), "{n} of {most}");
+            assert!(shards.place(&phone(n), None, false, &files(10_000)).is_some(), "{n} of {most}");
         }
-        assert_eq!(shards.place(&phone(most), None, false, 10_000), None);
+        assert_eq!(shards.place(&phone(most), None, false, &files(10_000)), None);
     }
 
     #[test]

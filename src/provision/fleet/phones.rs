@@ -208,12 +208,11 @@ impl Fleet {
         let found_at = recovered.iter().find(|(slot, _)| slot.secret() == plan.secret).or_else(|| recovered.first());
         let now =
             entry.slot.or_else(|| found_at.map(|(slot, _)| *slot).filter(|slot| matches!(slot, Slot::Phones { .. })));
-        let size = plan.files.iter().map(|file| file.name.len() + file.bytes.len() * 4 / 3 + 8).sum();
-        let Some(slot) = site.shards.place(key, now, plan.secret, size) else {
+        let Some(slot) = site.shards.place(key, now, plan.secret, &plan.files) else {
             let full = "there is no room left on this site: split it into two PhoneSites";
             return Err(Diagnostic::error(reason::SITE_FULL, "spec.siteRef", full));
         };
-        let old_files: Vec<File> = match &entry.plan {
+        let old_files: Arc<[File]> = match &entry.plan {
             Some(old) => old.files.clone(),
             None => now
                 .and_then(|now| recovered.iter().find(|(at, _)| *at == now))
@@ -223,15 +222,15 @@ impl Fleet {
         };
         let fresh = entry.plan.as_ref().map(|old| &old.files) != Some(&plan.files);
         if let Some(before) = now.filter(|before| *before != slot) {
-            for file in &old_files {
+            for file in old_files.iter() {
                 site.shards.leave_behind(before, file.name.clone(), file.bytes.clone(), slot);
             }
             self.dirty.insert(Dirty::Shard(site_key.clone(), before));
         }
-        for file in entry.plan.iter().flat_map(|old| &old.files) {
+        for file in entry.plan.iter().flat_map(|old| old.files.iter()) {
             site.by_file.remove(&file.name);
         }
-        for file in &plan.files {
+        for file in plan.files.iter() {
             site.by_file.insert(file.name.clone(), key.clone());
         }
         if fresh || now != Some(slot) {
@@ -252,7 +251,7 @@ impl Fleet {
         let (Some(home), Some(slot)) = (entry.home.clone(), slot) else { return };
         if let Some(site) = self.sites.get_mut(&home) {
             site.shards.remove(key, slot);
-            for file in plan.iter().flat_map(|plan| &plan.files) {
+            for file in plan.iter().flat_map(|plan| plan.files.iter()) {
                 // Another phone may have the name by now.
                 if site.by_file.get(&file.name) == Some(key) {
                     site.by_file.remove(&file.name);
@@ -399,5 +398,5 @@ fn recovered_plan(site: &Site, spec: &SipPhoneSpec, plan: Option<&PhonePlan>) ->
     if let Some((_, bytes)) = site.recovered.get(&xml).and_then(|copies| copies.first()) {
         files.push(File::new(xml, bytes.clone()));
     }
-    Some(PhonePlan { mac, files, secret: slot.secret() })
+    Some(PhonePlan { mac, files: files.into(), secret: slot.secret() })
 }
