@@ -24,6 +24,8 @@ use cluster::Cluster;
 use node::Node;
 
 const SITES: usize = 20;
+/// How many phones the operator is held against its targets with.
+const LARGEST: usize = 10_000;
 /// How long nothing is done, to see that nothing is written.
 const IDLE: Duration = Duration::from_secs(20);
 
@@ -68,30 +70,47 @@ async fn in_twenty_sites(args: &Args, run: &mut Run, kubeconfig: &Path) -> anyho
     let mut audit = Audit::of(kubeconfig);
     let mut all = Vec::new();
     let mut bare = Vec::new();
-    for phones in [100, 1_000, 10_000] {
-        let largest = phones == 10_000;
-        let namespace = format!("n{phones}");
-        if largest {
+    let mut filled = Vec::new();
+    for phones in [100, 1_000, LARGEST] {
+        // Bare client, operator, operator, bare client: a machine that gets slower meanwhile does so to both.
+        if phones == LARGEST {
             bare.push(fill_barely(&cluster, "bare-before", phones).await?);
         }
-        all.push(measure(args, &cluster, &operator, &mut audit, &namespace, phones).await?);
-        if largest {
+        let measured = measure(args, &cluster, &operator, &mut audit, &format!("n{phones}"), phones).await?;
+        if phones == LARGEST {
+            filled = vec![measured.filled, fill_again(args, &cluster, &operator, "again", phones).await?];
             bare.push(fill_barely(&cluster, "bare-after", phones).await?);
         }
+        all.push(measured);
     }
-    report(run, &all, &bare);
+    report(run, &all, &filled, &bare);
     Ok(())
 }
 
+/// The first run once more, and nothing else.
+async fn fill_again(
+    args: &Args,
+    cluster: &Cluster,
+    kubeconfig: &Path,
+    namespace: &str,
+    phones: usize,
+) -> anyhow::Result<Duration> {
+    cluster.namespace(namespace).await?;
+    let (operator, _) = process::start(args, kubeconfig, namespace).await?;
+    let filled = cluster.fill(namespace, SITES, phones).await?;
+    end(operator)?;
+    Ok(filled)
+}
+
 /// The same work without an operator, with the status that it wrote to a phone before.
-async fn fill_barely(cluster: &Cluster, namespace: &str, phones: usize) -> anyhow::Result<f64> {
+async fn fill_barely(cluster: &Cluster, namespace: &str, phones: usize) -> anyhow::Result<Duration> {
     let sample = cluster.phones("n1000").list(&ListParams::default().limit(1)).await?;
     let status = sample.items.first().and_then(|phone| phone.status.clone()).context("no phone to copy a status of")?;
     let mut status = serde_json::to_value(status)?;
     // It speaks of phones that are new.
     status["observedGeneration"] = 1.into();
     cluster.namespace(namespace).await?;
-    Ok(cluster.fill_barely(namespace, SITES, phones, &status).await?.as_secs_f64())
+    cluster.fill_barely(namespace, SITES, phones, &status).await
 }
 
 async fn measure(
@@ -150,12 +169,17 @@ fn end(operator: Running) -> anyhow::Result<()> {
     operator.wait(Duration::from_secs(20))
 }
 
+/// In seconds.
+fn mean(times: &[Duration]) -> f64 {
+    times.iter().sum::<Duration>().as_secs_f64() / times.len() as f64
+}
+
 fn percentile(sorted: &[Duration], percent: usize) -> f64 {
     let at = sorted.len().saturating_sub(1) * percent / 100;
     sorted.get(at).map_or(f64::NAN, |time| time.as_secs_f64() * 1000.0)
 }
 
-fn report(run: &mut Run, all: &[Measured], bare: &[f64]) {
+fn report(run: &mut Run, all: &[Measured], filled: &[Duration], bare: &[Duration]) {
     let mebibytes = |bytes: f64| bytes / f64::from(1 << 20);
     let mut rows = vec![vec!["phones, in 20 sites".to_owned()]];
     rows[0].extend(all.iter().map(|one| number(one.phones as f64)));
@@ -199,19 +223,21 @@ fn report(run: &mut Run, all: &[Measured], bare: &[f64]) {
     }
     run.table("What the operator writes", &rows);
 
-    let bare = bare.iter().sum::<f64>() / bare.len() as f64;
-    run.figure("10,000 creates and status writes", "bare client", bare, "s");
-    run.say(format!("\nA bare client that makes the same creates and status writes takes {} s.", number(bare)));
+    let each =
+        |times: &[Duration]| times.iter().map(|time| number(time.as_secs_f64())).collect::<Vec<_>>().join(" and ");
+    run.say(format!(
+        "\n10,000 phones took {} s. A bare client that makes the same creates and status writes takes {} s.",
+        each(filled),
+        each(bare)
+    ));
+    let (filled, bare) = (mean(filled), mean(bare));
+    run.figure("first create to all statuses right, both times", "operator", filled, "s");
+    run.figure("10,000 creates and status writes, both times", "bare client", bare, "s");
     let slope = (large.resident - small.resident) / (large.phones - small.phones) as f64;
     run.figure("memory for each phone", "operator", slope, "bytes");
     run.say(format!("Each phone takes {} KiB of the operator's memory.", number(slope / 1024.0)));
 
-    run.at_least(
-        "first create to all statuses right, of the bare client's speed",
-        bare / large.filled.as_secs_f64(),
-        0.8,
-        "",
-    );
+    run.at_least("first create to all statuses right, of the bare client's speed", bare / filled, 0.8, "");
     let statuses = count(&large.writes, "sipphones/status") as f64 / large.phones as f64;
     run.at_most("status writes for each phone at first", statuses, 1.1, "");
     run.at_most("writes of the busiest ConfigMap at first", most_of_one_map(&large.writes) as f64, 3.0, "");
