@@ -401,11 +401,6 @@ impl Fleet {
         content_of(self.files(site, slot))
     }
 
-    /// The digest of what an object should hold; of none, if there should be none.
-    pub fn wanted(&self, site: &Key, slot: Slot) -> Option<Digest> {
-        digest_of(&self.files(site, slot))
-    }
-
     /// What an object should hold, with its digest, if that is not what it holds already.
     pub fn unwritten(&self, site: &Key, slot: Slot) -> (Option<Digest>, Option<Content>) {
         let files = self.files(site, slot);
@@ -456,7 +451,7 @@ impl Fleet {
 
     /// Notes what an object holds in the cluster: after a write, or because somebody else changed it.
     pub fn note_stored(&mut self, site: &Key, slot: Slot, digest: Option<Digest>) {
-        let wanted = self.wanted(site, slot);
+        let wanted = digest_of(&self.files(site, slot));
         let Some(entry) = self.sites.get_mut(site) else { return };
         let news = entry.shards.stored(slot) != digest;
         let relieved = entry.shards.note_stored(slot, digest, wanted);
@@ -495,6 +490,7 @@ fn content_of(files: Files<'_>) -> Content {
     Content(files.into_iter().map(|(name, (bytes, _))| (name.to_owned(), bytes.clone())).collect())
 }
 
+/// None, if the object should not be there.
 fn digest_of(files: &Files<'_>) -> Option<Digest> {
     (!files.is_empty()).then(|| shards::digest(files.iter().map(|(name, (_, digest))| (*name, *digest))))
 }
