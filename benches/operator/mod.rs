@@ -69,20 +69,15 @@ async fn in_twenty_sites(args: &Args, run: &mut Run, kubeconfig: &Path) -> anyho
     let operator = process::kubeconfig(kubeconfig)?;
     let mut audit = Audit::of(kubeconfig);
     let mut all = Vec::new();
-    let mut bare = Vec::new();
-    let mut filled = Vec::new();
-    for phones in [100, 1_000, LARGEST] {
-        // Bare client, operator, operator, bare client: a machine that gets slower meanwhile does so to both.
-        if phones == LARGEST {
-            bare.push(fill_barely(&cluster, "bare-before", phones).await?);
-        }
-        let measured = measure(args, &cluster, &operator, &mut audit, &format!("n{phones}"), phones).await?;
-        if phones == LARGEST {
-            filled = vec![measured.filled, fill_again(args, &cluster, &operator, "again", phones).await?];
-            bare.push(fill_barely(&cluster, "bare-after", phones).await?);
-        }
-        all.push(measured);
+    for phones in [100, 1_000] {
+        all.push(measure(args, &cluster, &operator, &mut audit, phones).await?);
     }
+    // Bare client, operator, operator, bare client: a machine that gets slower meanwhile does so to both.
+    let bare_before = fill_barely(&cluster, "bare-before", LARGEST).await?;
+    let largest = measure(args, &cluster, &operator, &mut audit, LARGEST).await?;
+    let filled = [largest.filled, fill_again(args, &cluster, &operator, "again", LARGEST).await?];
+    let bare = [bare_before, fill_barely(&cluster, "bare-after", LARGEST).await?];
+    all.push(largest);
     report(run, &all, &filled, &bare);
     Ok(())
 }
@@ -118,9 +113,9 @@ async fn measure(
     cluster: &Cluster,
     kubeconfig: &Path,
     audit: &mut Audit,
-    namespace: &str,
     phones: usize,
 ) -> anyhow::Result<Measured> {
+    let namespace = &format!("n{phones}");
     cluster.namespace(namespace).await?;
     let before = audit.writes()?.len();
     let (operator, _) = process::start(args, kubeconfig, namespace).await?;
