@@ -140,17 +140,17 @@ fn a_rollout_and_a_change_reach_phones_that_stay_on() {
 #[test]
 fn a_port_that_is_taken_is_said_with_what_to_do_and_the_end_is_orderly() {
     let folder = tempfile::tempdir().unwrap();
-    let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-    let listen = taken.local_addr().unwrap().to_string();
-    let output = Command::new(env!("CARGO_BIN_EXE_dialtone"))
-        .args(["standalone", "-f", "examples/seed.yaml", "--listen", &listen])
+    // A second one of the same user: the kernel would let both share the port, and each would get some of the phones.
+    let (taken, mut running, _shown) = serve(Path::new("examples/seed.yaml"), folder.path());
+    let listen = taken.to_string();
+    let output = Command::new("timeout")
+        .args(["10", env!("CARGO_BIN_EXE_dialtone"), "standalone", "-f", "examples/seed.yaml", "--listen", &listen])
         .output()
         .unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(said.contains(&listen) && said.contains("end it, or choose another port"), "{said}");
 
-    let (_, mut running, _shown) = serve(Path::new("examples/seed.yaml"), folder.path());
     Command::new("kill").args(["-TERM", &running.0.id().to_string()]).status().unwrap();
     assert!(running.0.wait().unwrap().success(), "a service manager ends it by SIGTERM");
 }

@@ -63,30 +63,15 @@ impl Server {
             max_sessions: (config.max_sessions / workers).max(1),
             ending: AtomicBool::new(false),
         });
-        let mut addresses = config.listen.clone();
-        let mut sockets: Vec<Vec<Udp>> = Vec::new();
-        for _ in 0..workers {
-            let mut own = Vec::new();
-            for address in &mut addresses {
-                let named = |error: io::Error| {
-                    let advice = match error.kind() {
-                        io::ErrorKind::PermissionDenied => ": ports below 1024 are for root, or choose another port",
-                        io::ErrorKind::AddrInUse => ": another server has this port; end it, or choose another port",
-                        io::ErrorKind::AddrNotAvailable => ": this machine does not have this address",
-                        _ => "",
-                    };
-                    io::Error::new(error.kind(), format!("cannot listen on {address} (UDP): {error}{advice}"))
-                };
-                let socket = Udp::bind(*address, workers > 1).map_err(named)?;
-                // A port that the system chose for the first worker is that of all.
-                *address = socket.local_addr()?;
-                own.push(socket);
-            }
-            sockets.push(own);
-        }
+        let bind = |address: &SocketAddr| Udp::bind(*address).map_err(|error| cannot_listen(*address, &error));
+        let first = config.listen.iter().map(bind).collect::<io::Result<Vec<_>>>()?;
+        // A port that the system chose for the first worker is that of all.
+        let addresses = first.iter().map(Udp::local_addr).collect::<io::Result<Vec<_>>>()?;
+        let others =
+            (1..workers).map(|_| first.iter().map(Udp::share).collect()).collect::<io::Result<Vec<Vec<_>>>>()?;
         let deadline = Arc::new(OnceLock::new());
         let mut threads = Vec::new();
-        for (i, listeners) in sockets.into_iter().enumerate() {
+        for (i, listeners) in [first].into_iter().chain(others).enumerate() {
             let (common, deadline) = (common.clone(), deadline.clone());
             let thread = std::thread::Builder::new().name(format!("tftp-{i}"));
             threads.push(thread.spawn(move || match Worker::new(common, listeners) {
@@ -112,4 +97,15 @@ impl Server {
             }
         }
     }
+}
+
+/// Why a server cannot listen, and what to do.
+fn cannot_listen(address: SocketAddr, error: &io::Error) -> io::Error {
+    let advice = match error.kind() {
+        io::ErrorKind::PermissionDenied => ": ports below 1024 are for root, or choose another port",
+        io::ErrorKind::AddrInUse => ": another server has this port; end it, or choose another port",
+        io::ErrorKind::AddrNotAvailable => ": this machine does not have this address",
+        _ => "",
+    };
+    io::Error::new(error.kind(), format!("cannot listen on {address} (UDP): {error}{advice}"))
 }

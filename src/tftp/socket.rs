@@ -88,11 +88,23 @@ fn incoming_headers() -> MultiHeaders<SockaddrStorage> {
 }
 
 impl Udp {
-    /// A socket on an address, whose port others of this process may have too if it is shared.
-    pub fn bind(address: SocketAddr, shared: bool) -> io::Result<Udp> {
-        let udp = Udp::new(address, shared)?;
-        let fd = &udp.socket;
-        let tells_address = udp.only.is_none()
+    /// A socket on an address, whose port nobody else has.
+    pub fn bind(address: SocketAddr) -> io::Result<Udp> {
+        Udp::new(address, false)?.listening(address)
+    }
+
+    /// Another socket on the same port. Whoever has a port first without asking to share it has it alone, so a second server
+    /// is told that it is taken; this one may be joined from now on only by those who ask.
+    pub fn share(&self) -> io::Result<Udp> {
+        let address = self.local_addr()?;
+        self.socket.set_reuse_port(true)?;
+        Udp::new(address, true)?.listening(address)
+    }
+
+    /// Makes it ready for requests: of many phones at once, and on any of the machine's addresses.
+    fn listening(mut self, address: SocketAddr) -> io::Result<Udp> {
+        let fd = &self.socket;
+        self.tells_address = self.only.is_none()
             && match address {
                 SocketAddr::V4(_) => setsockopt(fd, sockopt::Ipv4PacketInfo, &true),
                 SocketAddr::V6(_) => setsockopt(fd, sockopt::Ipv6RecvPacketInfo, &true),
@@ -100,10 +112,10 @@ impl Udp {
             .is_ok();
         // What the kernel may not give is not worth failing for. Beyond the system's own bound it gives to the privileged only.
         if setsockopt(fd, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
-            let _ = udp.socket.set_recv_buffer_size(RECEIVE_BUFFER);
+            let _ = self.socket.set_recv_buffer_size(RECEIVE_BUFFER);
         }
-        udp.socket.set_read_timeout(Some(PATIENCE))?;
-        Ok(Udp { tells_address, ..udp })
+        self.socket.set_read_timeout(Some(PATIENCE))?;
+        Ok(self)
     }
 
     /// A socket of its own for one transfer, on a port that the system chooses.
@@ -294,9 +306,29 @@ mod tests {
     }
 
     #[test]
+    fn a_port_is_shared_within_a_server_and_with_no_other() {
+        let first = Udp::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let port = first.local_addr().unwrap();
+        let all = [&first.share().unwrap(), &first.share().unwrap(), &first];
+        let refused = Udp::bind(port).err().unwrap();
+        assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
+        for _ in 0..200 {
+            UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"hello", port).unwrap();
+        }
+        let each = all.map(|udp| {
+            let (mut inbox, mut got) = (Inbox::new(), 0);
+            while udp.receive(&mut inbox) {
+                got += inbox.datagrams().count();
+            }
+            got + inbox.datagrams().count()
+        });
+        assert!(each.iter().all(|&got| got > 20), "{each:?}");
+    }
+
+    #[test]
     fn blocks_larger_than_the_network_takes_arrive_in_fragments() {
         in_a_small_network(|| {
-            let server = Udp::bind("127.0.0.1:0".parse().unwrap(), false).unwrap();
+            let server = Udp::bind("127.0.0.1:0".parse().unwrap()).unwrap();
             let client = UdpSocket::bind("127.0.0.1:0").unwrap();
             client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
             let peer = client.local_addr().unwrap();
