@@ -23,7 +23,7 @@ else
   hack/node/packages.sh
   bin=$(hack/node/build.sh)
   export PATH=$bin:$PATH
-  say "2/6 Building dialtone and its image (about 5 minutes on two cores the first time)"
+  say "2/6 Building dialtone and its image (about 10 minutes on two cores the first time)"
   cargo build --quiet
   tarball=$(hack/image.sh)
   image=docker.io/library/dialtone:dev
