@@ -67,11 +67,14 @@ impl Server {
         let first = config.listen.iter().map(bind).collect::<io::Result<Vec<_>>>()?;
         // A port that the system chose for the first worker is that of all.
         let addresses = first.iter().map(Udp::local_addr).collect::<io::Result<Vec<_>>>()?;
-        let others =
-            (1..workers).map(|_| first.iter().map(Udp::share).collect()).collect::<io::Result<Vec<Vec<_>>>>()?;
+        let mut sockets = vec![first];
+        for _ in 1..workers {
+            let share = |(udp, at): (&Udp, &SocketAddr)| udp.share().map_err(|error| cannot_listen(*at, &error));
+            sockets.push(sockets[0].iter().zip(&addresses).map(share).collect::<io::Result<_>>()?);
+        }
         let deadline = Arc::new(OnceLock::new());
         let mut threads = Vec::new();
-        for (i, listeners) in [first].into_iter().chain(others).enumerate() {
+        for (i, listeners) in sockets.into_iter().enumerate() {
             let (common, deadline) = (common.clone(), deadline.clone());
             let thread = std::thread::Builder::new().name(format!("tftp-{i}"));
             threads.push(thread.spawn(move || match Worker::new(common, listeners) {

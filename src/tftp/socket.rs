@@ -90,7 +90,7 @@ fn incoming_headers() -> MultiHeaders<SockaddrStorage> {
 impl Udp {
     /// A socket on an address, whose port nobody else has.
     pub fn bind(address: SocketAddr) -> io::Result<Udp> {
-        Udp::new(address, false)?.listening(address)
+        Udp::listener(address, false)
     }
 
     /// Another socket on the same port. Whoever has a port first without asking to share it has it alone, so a second server
@@ -98,13 +98,14 @@ impl Udp {
     pub fn share(&self) -> io::Result<Udp> {
         let address = self.local_addr()?;
         self.socket.set_reuse_port(true)?;
-        Udp::new(address, true)?.listening(address)
+        Udp::listener(address, true)
     }
 
-    /// Makes it ready for requests: of many phones at once, and on any of the machine's addresses.
-    fn listening(mut self, address: SocketAddr) -> io::Result<Udp> {
-        let fd = &self.socket;
-        self.tells_address = self.only.is_none()
+    /// Ready for requests: of many phones at once, and on any of the machine's addresses.
+    fn listener(address: SocketAddr, shared: bool) -> io::Result<Udp> {
+        let udp = Udp::new(address, shared)?;
+        let fd = &udp.socket;
+        let tells_address = udp.only.is_none()
             && match address {
                 SocketAddr::V4(_) => setsockopt(fd, sockopt::Ipv4PacketInfo, &true),
                 SocketAddr::V6(_) => setsockopt(fd, sockopt::Ipv6RecvPacketInfo, &true),
@@ -112,10 +113,10 @@ impl Udp {
             .is_ok();
         // What the kernel may not give is not worth failing for. Beyond the system's own bound it gives to the privileged only.
         if setsockopt(fd, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
-            let _ = self.socket.set_recv_buffer_size(RECEIVE_BUFFER);
+            let _ = udp.socket.set_recv_buffer_size(RECEIVE_BUFFER);
         }
-        self.socket.set_read_timeout(Some(PATIENCE))?;
-        Ok(self)
+        udp.socket.set_read_timeout(Some(PATIENCE))?;
+        Ok(Udp { tells_address, ..udp })
     }
 
     /// A socket of its own for one transfer, on a port that the system chooses.
