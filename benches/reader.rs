@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use dialtone::tftp::wire::Query;
+use dialtone::base::report::Query;
 
 /// A reader at work.
 pub struct Reader {

@@ -70,7 +70,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     });
     tokio::select! {
         Ok(()) = all_there, if once => {}
-        () = crate::tftp::told_to_end() => {}
+        () = crate::base::shutdown_signal() => {}
     }
     Ok(())
 }

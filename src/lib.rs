@@ -1,6 +1,7 @@
 //! Provisions Cisco 7940 and 7960 SIP phones from Kubernetes manifests.
 
 pub mod api;
+pub mod base;
 pub mod diff;
 pub mod fetch;
 pub mod import;

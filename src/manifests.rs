@@ -11,10 +11,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::api::{GROUP, PhoneSite, RESYNC_AT, SecretKey, SipPhone, crd};
+use crate::api::{API_VERSION, PhoneSite, RESYNC_AT, SecretKey, SipPhone, crd};
 use crate::near::near;
 use crate::provision::firmware::{FirmwareFile, Inventory};
-use crate::provision::{Dirty, Fleet, Key, Meta, Reference};
+use crate::provision::{Fleet, Key, Meta, Reference, WorkItem};
 
 /// The namespace of objects that name none.
 const DEFAULT_NAMESPACE: &str = "default";
@@ -93,13 +93,13 @@ impl Manifests {
             return;
         }
         let result = match (version.as_str(), kind.as_str()) {
-            (v, "PhoneSite") if v == format!("{GROUP}/v1alpha1") => self.site(file, document),
-            (v, "SipPhone") if v == format!("{GROUP}/v1alpha1") => self.phone(file, document),
-            (v, kind) if v.split('/').next() == Some(GROUP) && !["PhoneSite", "SipPhone"].contains(&kind) => {
-                Err(anyhow::anyhow!("{kind:?} is no kind of {GROUP}: these are PhoneSite and SipPhone"))
+            (v, "PhoneSite") if v == API_VERSION => self.site(file, document),
+            (v, "SipPhone") if v == API_VERSION => self.phone(file, document),
+            (v, kind) if v.split('/').next() == Some(API_VERSION) && !["PhoneSite", "SipPhone"].contains(&kind) => {
+                Err(anyhow::anyhow!("{kind:?} is no kind of {API_VERSION}: these are PhoneSite and SipPhone"))
             }
             (v, "PhoneSite" | "SipPhone") => {
-                Err(anyhow::anyhow!("{kind} of apiVersion {v:?}: it must be {GROUP}/v1alpha1"))
+                Err(anyhow::anyhow!("{kind} of apiVersion {v:?}: it must be {API_VERSION}"))
             }
             ("v1", "Secret") => self.secret(document),
             ("v1", "ConfigMap") => self.map(document),
@@ -240,8 +240,8 @@ impl Manifests {
     pub fn tell(&self, fleet: &mut Fleet) {
         let gone_phones: Vec<Key> = fleet.phones().filter(|key| !self.phones.contains_key(*key)).cloned().collect();
         let gone_sites: Vec<Key> = fleet.sites().filter(|key| !self.sites.contains_key(*key)).cloned().collect();
-        gone_phones.iter().for_each(|key| fleet.remove_phone(key));
-        gone_sites.iter().for_each(|key| fleet.remove_site(key));
+        gone_phones.iter().for_each(|key| fleet.delete_phone(key));
+        gone_sites.iter().for_each(|key| fleet.delete_site(key));
         let meta = |key: &Key, meta: &ObjectMeta| Meta {
             key: key.clone(),
             generation: None,
@@ -250,10 +250,10 @@ impl Manifests {
             resync_at: meta.annotations.as_ref().and_then(|all| all.get(RESYNC_AT)).cloned(),
         };
         for (key, (site, _)) in &self.sites {
-            fleet.set_site(meta(key, &site.metadata), site.spec.clone(), site.status.clone().unwrap_or_default());
+            fleet.apply_site(meta(key, &site.metadata), site.spec.clone(), site.status.clone().unwrap_or_default());
         }
         for (key, (phone, _)) in &self.phones {
-            fleet.set_phone(meta(key, &phone.metadata), phone.spec.clone(), phone.status.clone().unwrap_or_default());
+            fleet.apply_phone(meta(key, &phone.metadata), phone.spec.clone(), phone.status.clone().unwrap_or_default());
         }
         for (key, data) in &self.secrets {
             if fleet.refers_to(Reference::Secret, key) {
@@ -267,10 +267,10 @@ impl Manifests {
         }
         // What is not among the manifests is not there.
         loop {
-            let dirty = fleet.take_dirty();
+            let dirty = fleet.take_work();
             let mut read = false;
             for thing in dirty {
-                if let Dirty::Read(kind, key) = thing {
+                if let WorkItem::Read(kind, key) = thing {
                     read = true;
                     match kind {
                         Reference::Secret => fleet.set_secret(&key, self.secrets.get(&key).cloned()),

@@ -7,12 +7,12 @@ mod telnet;
 pub use notify::notify;
 pub use telnet::reset;
 
-use crate::provision::resync::{Order, Problem, Way};
+use crate::provision::resync::{ResyncError, ResyncOrder, Transport};
 
 /// Tells one phone; why it could not be told.
-pub async fn tell(order: &Order) -> Result<(), Problem> {
+pub async fn tell(order: &ResyncOrder) -> Result<(), ResyncError> {
     match &order.way {
-        Way::Notify { port, lines } => notify::notify((order.address, *port).into(), lines).await,
-        Way::Telnet { password } => telnet::reset((order.address, telnet::PORT).into(), &password.0).await,
+        Transport::Notify { port, lines } => notify::notify((order.address, *port).into(), lines).await,
+        Transport::Telnet { password } => telnet::reset((order.address, telnet::PORT).into(), &password.0).await,
     }
 }

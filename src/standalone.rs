@@ -14,16 +14,17 @@ use notify::{RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 
 use crate::api::PhoneFirmwareStatus;
+use crate::base::report::Query;
+use crate::base::shutdown_signal;
 use crate::manifests::{Manifests, inventory};
-use crate::provision::resync::Problem;
-use crate::provision::{Dirty, Fetch, Fleet, Key};
+use crate::provision::resync::ResyncError;
+use crate::provision::{Fetch, Fleet, Key, WorkItem};
 use crate::render;
 use crate::resync;
 use crate::tftp::library::{Change, Library, Snapshot};
 use crate::tftp::metrics::Metrics;
 use crate::tftp::reporter::Reporter;
-use crate::tftp::wire::Query;
-use crate::tftp::{Config, PortMode, Server, told_to_end};
+use crate::tftp::{Config, PortMode, Server};
 
 /// Serve manifests without a cluster: watch them, serve their files over TFTP, show who fetched what
 ///
@@ -62,7 +63,7 @@ struct Standalone {
     query: Query,
     shown: String,
     /// What came of telling phones to fetch a change.
-    told: mpsc::UnboundedSender<(Key, Result<(), Problem>)>,
+    told: mpsc::UnboundedSender<(Key, Result<(), ResyncError>)>,
 }
 
 /// Look again this often, in case a change was not noticed.
@@ -88,7 +89,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         watcher.watch(path, RecursiveMode::Recursive).with_context(|| format!("cannot watch {}", path.display()))?;
     }
     // Before anybody is told that it serves: whoever hears that may end it at once.
-    let mut end = std::pin::pin!(told_to_end());
+    let mut end = std::pin::pin!(shutdown_signal());
     let mut news = reporter.subscribe();
     let (told, mut answers) = mpsc::unbounded_channel();
     let mut shell = Standalone {
@@ -147,7 +148,7 @@ impl Standalone {
         }
         manifests.tell(&mut self.fleet);
         manifests.tell_missing(&self.manifests, &mut self.fleet);
-        self.fleet.take_dirty();
+        self.fleet.take_work();
         let site = self.choose_site()?;
         if self.site.is_none() {
             render::complain(&manifests, &self.fleet);
@@ -201,7 +202,7 @@ impl Standalone {
             self.fleet.fetched(&site, &Fetch::from(record));
         }
         // What one phone fetched may be another one's turn in a rollout: its file says so before it is told to fetch it.
-        if self.fleet.take_dirty().iter().any(|dirty| matches!(dirty, Dirty::Shard(..))) {
+        if self.fleet.take_work().iter().any(|dirty| matches!(dirty, WorkItem::Shard(..))) {
             self.publish();
         }
     }

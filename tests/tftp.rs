@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use dialtone::base::report::{Outcome, Query, Report};
 use dialtone::tftp::http::{self, Http};
 use dialtone::tftp::library::{Change, Library, Snapshot};
 use dialtone::tftp::metrics::Metrics;
 use dialtone::tftp::reporter::Reporter;
-use dialtone::tftp::wire::{Outcome, Query, Report};
 use dialtone::tftp::{Config, PortMode, Server};
 
 struct Site {
@@ -107,7 +107,7 @@ impl Client {
     }
 }
 
-fn records(site: &Site, want: usize) -> Vec<dialtone::tftp::wire::Record> {
+fn records(site: &Site, want: usize) -> Vec<dialtone::base::report::Record> {
     let began = Instant::now();
     loop {
         let mut records = site.reporter.report(&Query::default()).journal.records;

@@ -262,7 +262,7 @@ pub fn rendered_hashes(args: &crate::Args, phones: usize) -> anyhow::Result<Hash
     let mut hashes = HashMap::new();
     for entry in std::fs::read_dir(folder.join("default/bench"))? {
         let entry = entry?;
-        let digest = dialtone::provision::digest::Digest::of(&std::fs::read(entry.path())?);
+        let digest = dialtone::base::digest::Digest::of(&std::fs::read(entry.path())?);
         hashes.insert(entry.file_name().to_string_lossy().into_owned(), digest.public(None));
     }
     Ok(hashes)

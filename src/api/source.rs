@@ -34,10 +34,44 @@ pub struct FirmwareSource {
     pub persistent_volume_claim: Option<VolumeSource>,
 }
 
+/// One place that firmware comes from. Whoever treats sources differently matches all of these.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Origin<'a> {
+    /// A ConfigMap, whose files the operator reads.
+    ConfigMap(&'a ObjectRef),
+    /// A file from the web.
+    Url(&'a UrlSource),
+    /// An OCI image.
+    Image(&'a ImageSource),
+    /// A volume.
+    Volume(&'a VolumeSource),
+}
+
+impl Origin<'_> {
+    /// Whether only the pods can see its files, and not the operator.
+    pub const fn is_pod_side(&self) -> bool {
+        match self {
+            Origin::ConfigMap(_) => false,
+            Origin::Url(_) | Origin::Image(_) | Origin::Volume(_) => true,
+        }
+    }
+}
+
 impl FirmwareSource {
+    /// All origins, those first whose files win over files of the same name from later ones.
+    pub fn origins(&self) -> impl Iterator<Item = Origin<'_>> {
+        // Taken apart without `..`: a new kind of source cannot be forgotten here.
+        let FirmwareSource { config_maps, urls, image, persistent_volume_claim } = self;
+        let maps = config_maps.iter().map(Origin::ConfigMap);
+        let urls = urls.iter().map(Origin::Url);
+        let image = image.iter().map(Origin::Image);
+        let volume = persistent_volume_claim.iter().map(Origin::Volume);
+        maps.chain(urls).chain(image).chain(volume)
+    }
+
     /// Whether some files can be seen in the pods only.
-    pub fn is_outside(&self) -> bool {
-        !self.urls.is_empty() || self.image.is_some() || self.persistent_volume_claim.is_some()
+    pub fn is_pod_side(&self) -> bool {
+        self.origins().any(|origin| origin.is_pod_side())
     }
 }
 

@@ -11,7 +11,7 @@ use super::convert::{Draft, Style, is_given};
 use super::files::{self, Files};
 use super::hoist;
 use super::tree::{Config, Note, Tree};
-use crate::api::{GROUP, PhoneSiteSpec, SipPhoneSpec};
+use crate::api::{API_VERSION, PhoneSiteSpec, SipPhoneSpec};
 use crate::phone::image::Image;
 use crate::phone::parameter::{Place, check_file_name};
 use crate::phone::{Mac, Model};
@@ -78,7 +78,7 @@ fn document<S: Serialize + DeserializeOwned>(
     text: &mut String,
 ) -> anyhow::Result<()> {
     let spec: S = serde_json::from_value(spec.into())?;
-    let document = Document { api_version: format!("{GROUP}/v1alpha1"), kind, metadata: metadata(args, name), spec };
+    let document = Document { api_version: API_VERSION.to_owned(), kind, metadata: metadata(args, name), spec };
     push(text, &document)
 }
 

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::apply::{DEPLOYMENT, Kind, NETWORK_POLICY, SERVICE, SERVICE_ACCOUNT};
 use super::context::Options;
 use super::names::{APPLIED, ROLE, SITE, labels, shard, token, workload};
-use crate::api::{GROUP, PhoneSiteSpec, PortMode, ServiceType};
+use crate::api::{API_VERSION, PhoneSiteSpec, PortMode, ServiceType};
 use crate::provision::{Content, Key, Slot};
 
 /// Where the TFTP pods listen: a port that needs no privilege.
@@ -133,7 +133,7 @@ fn metadata(site: &Key, uid: &str, role: &str) -> Value {
         "namespace": site.namespace,
         "labels": labels(site, role),
         "ownerReferences": [{
-            "apiVersion": format!("{GROUP}/v1alpha1"),
+            "apiVersion": API_VERSION,
             "kind": "PhoneSite",
             "name": site.name,
             "uid": uid,

@@ -16,8 +16,8 @@ use super::metrics::Metrics;
 use super::names::MANAGER;
 use super::pace::Pace;
 use super::queue::Queue;
-use crate::provision::digest::HashKey;
-use crate::provision::{Content, Dirty, Fleet, Key, Slot};
+use crate::base::digest::HashKey;
+use crate::provision::{Content, Fleet, Key, Slot, WorkItem};
 
 /// What the command line says.
 #[derive(Clone, Debug)]
@@ -79,7 +79,7 @@ pub struct Context {
     /// What the command line says.
     pub options: Options,
     /// What is to be looked at.
-    pub queue: Queue<Dirty>,
+    pub queue: Queue<WorkItem>,
     /// Says what a person should notice.
     pub recorder: Recorder,
     /// Counts.
@@ -156,26 +156,26 @@ impl Context {
         let mut fleet = self.fleet.lock().unwrap_or_else(PoisonError::into_inner);
         let answer = news(&mut fleet);
         if self.ready.load(Ordering::Acquire) {
-            let dirty = fleet.take_dirty();
+            let dirty = fleet.take_work();
             self.enqueue(dirty, &mut fleet);
         }
         answer
     }
 
     /// Queues things, each with the pause that suits it.
-    pub fn enqueue(&self, dirty: Vec<Dirty>, fleet: &mut Fleet) {
+    pub fn enqueue(&self, dirty: Vec<WorkItem>, fleet: &mut Fleet) {
         for thing in dirty {
             let pause = match &thing {
-                Dirty::Shard(site, slot) => self.shard_pause(site, *slot),
-                Dirty::PhoneStatus(phone) if fleet.is_upgrading(phone) => {
+                WorkItem::Shard(site, slot) => self.shard_pause(site, *slot),
+                WorkItem::PhoneStatus(phone) if fleet.is_upgrading(phone) => {
                     self.queue.add_in_turn(thing, PROGRESS_PACE, SETTLING);
                     continue;
                 }
-                Dirty::PhoneStatus(phone) if fleet.is_on_its_way(phone) || fleet.is_to_be_told(phone) => SETTLING,
+                WorkItem::PhoneStatus(phone) if fleet.is_propagating(phone) || fleet.needs_resync(phone) => SETTLING,
                 // A folder's phones are often applied before their site.
-                Dirty::PhoneStatus(phone) if fleet.is_in_trouble(phone) => SETTLING,
-                Dirty::Resync(_) => RESYNC_PACE,
-                Dirty::SiteStatus(_) => SETTLING,
+                WorkItem::PhoneStatus(phone) if fleet.has_errors(phone) => SETTLING,
+                WorkItem::Resync(_) => RESYNC_PACE,
+                WorkItem::SiteStatus(_) => SETTLING,
                 _ => Duration::ZERO,
             };
             self.queue.add(thing, pause);
@@ -188,7 +188,7 @@ impl Context {
 
     /// How long a phone's status still waits for its file, which is on its way to the pods.
     pub fn settling(&self, phone: &Key) -> Option<Duration> {
-        let place = self.ask(|fleet| fleet.is_on_its_way(phone).then(|| fleet.slot_of(phone)).flatten())?;
+        let place = self.ask(|fleet| fleet.is_propagating(phone).then(|| fleet.slot_of(phone)).flatten())?;
         let shared = self.shared();
         let under_way = shared.paces.get(&place).is_some_and(|pace| pace.is_under_way(Instant::now(), SETTLING));
         under_way.then_some(SETTLING / 3)

@@ -7,7 +7,7 @@ use kube::runtime::events::{Event, EventType};
 
 use super::apply::limited;
 use super::context::Context;
-use crate::api::{GROUP, PhoneFirmwareStatus, SipPhoneStatus, Stage};
+use crate::api::{API_VERSION, PhoneFirmwareStatus, SipPhoneStatus, Stage};
 use crate::provision::Key;
 
 /// One thing to say.
@@ -110,7 +110,7 @@ pub fn firmware_news(
 /// Publishes events. They are a courtesy: one that cannot be written is logged and forgotten.
 pub async fn publish(ctx: &Context, kind: &str, key: &Key, uid: &str, news: Vec<News>) {
     let reference = ObjectReference {
-        api_version: Some(format!("{GROUP}/v1alpha1")),
+        api_version: Some(API_VERSION.to_owned()),
         kind: Some(kind.to_owned()),
         name: Some(key.name.to_string()),
         namespace: Some(key.namespace.to_string()),

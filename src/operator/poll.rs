@@ -13,10 +13,10 @@ use tokio::time::Instant;
 
 use super::build::REPORT_PORT;
 use super::context::Context;
-use crate::provision::digest::Digest;
+use crate::base::digest::Digest;
+use crate::base::report::{Query, Report};
 use crate::provision::firmware::FirmwareFile;
 use crate::provision::{Fetch, Key};
-use crate::tftp::wire::{Query, Report};
 
 /// How long a pod may wait for news before it answers.
 const WAIT: u64 = 30;
@@ -143,11 +143,11 @@ fn take(ctx: &Context, site: &Key, pod: &Key, report: Report) -> bool {
 mod tests {
     use super::super::context::{Options, Pod};
     use super::*;
+    use crate::base::report::{Outcome, Record};
     use crate::provision::Meta;
     use crate::tftp::http::{self, Http};
     use crate::tftp::library::{Change, Library};
     use crate::tftp::reporter::Reporter;
-    use crate::tftp::wire::{Outcome, Record};
     use serde_json::json;
 
     /// A pod with an address of its own, since all pods answer at one port.
@@ -189,10 +189,10 @@ mod tests {
         let ctx = context();
         ctx.tell(|fleet| {
             let spec = json!({"settings": {"proxy1Address": "10.0.0.1"}});
-            fleet.set_site(meta("hq"), serde_json::from_value(spec).unwrap(), Default::default());
+            fleet.apply_site(meta("hq"), serde_json::from_value(spec).unwrap(), Default::default());
             let spec =
                 json!({"siteRef": {"name": "hq"}, "mac": "000A8A123456", "model": "7960", "lines": [{"name": "1"}]});
-            fleet.set_phone(meta("p"), serde_json::from_value(spec).unwrap(), Default::default());
+            fleet.apply_phone(meta("p"), serde_json::from_value(spec).unwrap(), Default::default());
         });
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("token"), "secret").unwrap();

@@ -9,7 +9,7 @@ use super::apply::{Error, limited};
 use super::context::Context;
 use super::queue::Outcome;
 use crate::provision::firmware::FirmwareFile;
-use crate::provision::{Dirty, Key, Reference};
+use crate::provision::{Key, Reference, WorkItem};
 
 /// Reads one, and tells the fleet.
 pub async fn read(ctx: &Context, kind: Reference, key: &Key) -> Result<Outcome, Error> {
@@ -47,21 +47,21 @@ pub async fn read(ctx: &Context, kind: Reference, key: &Key) -> Result<Outcome, 
 }
 
 /// Reads all that is referred to, before anything is written: the rest of what is dirty is returned.
-pub async fn read_all(ctx: &Context) -> Vec<Dirty> {
+pub async fn read_all(ctx: &Context) -> Vec<WorkItem> {
     let mut rest = Vec::new();
     loop {
-        let (reads, others): (Vec<Dirty>, Vec<Dirty>) =
-            ctx.ask(|fleet| fleet.take_dirty()).into_iter().partition(|dirty| matches!(dirty, Dirty::Read(..)));
+        let (reads, others): (Vec<WorkItem>, Vec<WorkItem>) =
+            ctx.ask(|fleet| fleet.take_work()).into_iter().partition(|dirty| matches!(dirty, WorkItem::Read(..)));
         rest.extend(others);
         if reads.is_empty() {
             return rest;
         }
-        let failed: Vec<Dirty> = stream::iter(reads)
+        let failed: Vec<WorkItem> = stream::iter(reads)
             .map(|dirty| async move {
-                let Dirty::Read(kind, key) = dirty else { return None };
+                let WorkItem::Read(kind, key) = dirty else { return None };
                 let error = read(ctx, kind, &key).await.err()?;
                 tracing::warn!(object = %key, %error, "it cannot be read now and will be tried again");
-                Some(Dirty::Read(kind, key))
+                Some(WorkItem::Read(kind, key))
             })
             .buffer_unordered(16)
             .filter_map(std::future::ready)

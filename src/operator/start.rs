@@ -9,8 +9,8 @@ use tokio::time::{Instant, sleep};
 
 use super::context::{Context, Options};
 use super::{http, image_volumes, read, watch, work};
+use crate::base::shutdown_signal;
 use crate::provision::Key;
-use crate::tftp::told_to_end;
 
 /// How long the pods have at the start to tell what they hold, before statuses are written without them.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -27,7 +27,7 @@ pub async fn run(client: Client, options: Options) -> anyhow::Result<()> {
     let startup = tokio::spawn(start(ctx.clone(), began));
     tokio::select! {
         served = server => served??,
-        () = told_to_end() => tracing::info!("told to end"),
+        () = shutdown_signal() => tracing::info!("told to end"),
         failed = async { match startup.await { Ok(()) => std::future::pending().await, Err(error) => error } } => {
             return Err(failed.into());
         }

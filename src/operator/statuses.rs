@@ -15,7 +15,7 @@ use super::metrics::WriteLabels;
 use super::names::MANAGER;
 use super::queue::Outcome;
 use super::{events, watch};
-use crate::api::{GROUP, PhoneSite, SipPhone};
+use crate::api::{API_VERSION, PhoneSite, SipPhone};
 use crate::provision::Key;
 
 /// Writes a phone's status.
@@ -74,7 +74,7 @@ where
 {
     ctx.metrics.writes.get_or_create(&WriteLabels { kind }).inc();
     let object = json!({
-        "apiVersion": format!("{GROUP}/v1alpha1"),
+        "apiVersion": API_VERSION,
         "kind": kind,
         "metadata": {"name": key.name, "namespace": key.namespace},
         "status": status,

@@ -27,8 +27,8 @@ use super::lean::{Guarded, LeanMap, LeanPhone, LeanSecret, LeanSite};
 use super::names::{FILES, SITE, not_ours, ours, parse_shard, token};
 use super::{build, poll};
 use crate::api::RESYNC_AT;
-use crate::provision::digest::HashKey;
-use crate::provision::{Content, Dirty, Key, Meta, Reference, Slot};
+use crate::base::digest::HashKey;
+use crate::provision::{Content, Key, Meta, Reference, Slot, WorkItem};
 
 /// How many objects are listed at a time: a page is read whole, and what it took stays with the process.
 const PAGE: u32 = 100;
@@ -278,10 +278,10 @@ fn site_came(ctx: &Arc<Context>, site: LeanSite) {
     let before = ctx.shared().sites.insert(meta.key.clone(), SiteIdentity { uid: uid.clone() });
     if before.is_some_and(|before| before.uid != uid) {
         // Deleted and made again while the watch was broken: nothing of the old one is ours.
-        ctx.tell(|fleet| fleet.remove_site(&meta.key));
+        ctx.tell(|fleet| fleet.delete_site(&meta.key));
     }
     let key = meta.key.clone();
-    ctx.tell(|fleet| fleet.set_site(meta, spec, status));
+    ctx.tell(|fleet| fleet.apply_site(meta, spec, status));
     give_hash_key(ctx, &key);
 }
 
@@ -293,7 +293,7 @@ fn site_went(ctx: &Arc<Context>, gone: Gone) {
     shared.hash_keys.remove(&gone.key);
     shared.paces.retain(|(site, _), _| *site != gone.key);
     drop(shared);
-    ctx.tell(|fleet| fleet.remove_site(&gone.key));
+    ctx.tell(|fleet| fleet.delete_site(&gone.key));
 }
 
 fn phone_came(ctx: &Arc<Context>, phone: LeanPhone) {
@@ -302,11 +302,11 @@ fn phone_came(ctx: &Arc<Context>, phone: LeanPhone) {
     }
     let Some((spec, status)) = decoded(ctx, "SipPhone", &phone.metadata, phone.spec, phone.status) else { return };
     let meta = meta_of(&phone.metadata);
-    ctx.tell(|fleet| fleet.set_phone(meta, spec, status));
+    ctx.tell(|fleet| fleet.apply_phone(meta, spec, status));
 }
 
 fn phone_went(ctx: &Arc<Context>, gone: Gone) {
-    ctx.tell(|fleet| fleet.remove_phone(&gone.key));
+    ctx.tell(|fleet| fleet.delete_phone(&gone.key));
 }
 
 fn map_came(ctx: &Arc<Context>, map: LeanMap) {
@@ -391,7 +391,7 @@ fn pod_came(ctx: &Arc<Context>, pod: CorePod) {
     let before = ctx.shared().pods.insert(key.clone(), now.clone());
     if before.as_ref().is_none_or(|before| before.ip != now.ip) {
         poll::start(ctx, &site, &key, &now.ip);
-        ctx.queue.add(Dirty::Objects(site), Duration::ZERO);
+        ctx.queue.add(WorkItem::Objects(site), Duration::ZERO);
     }
 }
 
@@ -412,7 +412,7 @@ fn lose_pod(ctx: &Arc<Context>, site: &Key, key: &Key) {
 /// Somebody's Secret or ConfigMap changed: if the fleet refers to it, it is read.
 fn reference(ctx: &Context, kind: Reference, key: Key) {
     if ctx.ready.load(Ordering::Acquire) && ctx.ask(|fleet| fleet.refers_to(kind, &key)) {
-        ctx.queue.add(Dirty::Read(kind, key), Duration::ZERO);
+        ctx.queue.add(WorkItem::Read(kind, key), Duration::ZERO);
     }
 }
 
@@ -425,7 +425,7 @@ fn live_came(ctx: &Arc<Context>, kind: Kind, object: &DynamicObject) {
         metadata.remove("managedFields");
     }
     if note_live(ctx, kind.kind, key_of(&object.metadata), value) && ctx.ready.load(Ordering::Acquire) {
-        ctx.queue.add(Dirty::Objects(site), Duration::ZERO);
+        ctx.queue.add(WorkItem::Objects(site), Duration::ZERO);
     }
 }
 
@@ -445,6 +445,6 @@ pub fn note_live(ctx: &Context, kind: &'static str, key: Key, value: Value) -> b
 fn live_went(ctx: &Arc<Context>, kind: Kind, gone: &Gone) {
     ctx.shared().live.remove(&(kind.kind, gone.key.clone()));
     if let Some(site) = gone.site() {
-        ctx.queue.add(Dirty::Objects(site), Duration::ZERO);
+        ctx.queue.add(WorkItem::Objects(site), Duration::ZERO);
     }
 }

@@ -6,7 +6,7 @@ use super::context::Context;
 use super::metrics::WorkLabels;
 use super::queue::Outcome;
 use super::{apply, files, objects, pods, read, resync, statuses};
-use crate::provision::Dirty;
+use crate::provision::WorkItem;
 
 /// How many workers there are. Writes to one site's objects go on side by side; the API server sets the pace beyond that.
 const WORKERS: usize = 16;
@@ -32,34 +32,36 @@ pub fn start(ctx: &Arc<Context>) {
     }
 }
 
-async fn look_at(ctx: &Arc<Context>, thing: &Dirty) -> Result<Outcome, apply::Error> {
+async fn look_at(ctx: &Arc<Context>, thing: &WorkItem) -> Result<Outcome, apply::Error> {
     match thing {
-        Dirty::Read(kind, key) => read::read(ctx, *kind, key).await,
-        Dirty::Shard(site, slot) => files::write(ctx, site, *slot).await,
-        Dirty::Objects(site) => objects::write(ctx, site).await,
-        Dirty::Pods(site) => pods::tell(ctx, site).await,
-        Dirty::Resync(site) => Ok(resync::tell(ctx, site)),
-        Dirty::SiteStatus(site) => statuses::write_site(ctx, site).await,
-        Dirty::PhoneStatus(phone) => statuses::write_phone(ctx, phone).await,
+        WorkItem::Read(kind, key) => read::read(ctx, *kind, key).await,
+        WorkItem::Shard(site, slot) => files::write(ctx, site, *slot).await,
+        WorkItem::Objects(site) => objects::write(ctx, site).await,
+        WorkItem::Pods(site) => pods::tell(ctx, site).await,
+        WorkItem::Resync(site) => Ok(resync::tell(ctx, site)),
+        WorkItem::SiteStatus(site) => statuses::write_site(ctx, site).await,
+        WorkItem::PhoneStatus(phone) => statuses::write_phone(ctx, phone).await,
     }
 }
 
-fn name(thing: &Dirty) -> &'static str {
+fn name(thing: &WorkItem) -> &'static str {
     match thing {
-        Dirty::Read(..) => "read",
-        Dirty::Shard(..) => "files",
-        Dirty::Objects(_) => "objects",
-        Dirty::Pods(_) => "pods",
-        Dirty::Resync(_) => "resync",
-        Dirty::SiteStatus(_) => "site-status",
-        Dirty::PhoneStatus(_) => "phone-status",
+        WorkItem::Read(..) => "read",
+        WorkItem::Shard(..) => "files",
+        WorkItem::Objects(_) => "objects",
+        WorkItem::Pods(_) => "pods",
+        WorkItem::Resync(_) => "resync",
+        WorkItem::SiteStatus(_) => "site-status",
+        WorkItem::PhoneStatus(_) => "phone-status",
     }
 }
 
-fn describe(thing: &Dirty) -> String {
+fn describe(thing: &WorkItem) -> String {
     match thing {
-        Dirty::Read(_, key) | Dirty::Objects(key) | Dirty::Pods(key) | Dirty::Resync(key) => key.to_string(),
-        Dirty::SiteStatus(key) | Dirty::PhoneStatus(key) => key.to_string(),
-        Dirty::Shard(site, slot) => format!("{site} {}", slot.suffix()),
+        WorkItem::Read(_, key) | WorkItem::Objects(key) | WorkItem::Pods(key) | WorkItem::Resync(key) => {
+            key.to_string()
+        }
+        WorkItem::SiteStatus(key) | WorkItem::PhoneStatus(key) => key.to_string(),
+        WorkItem::Shard(site, slot) => format!("{site} {}", slot.suffix()),
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::phone::image::{self, Image, Protocol};
 
-use super::digest::Digest;
+use crate::base::digest::Digest;
 
 /// What is known of one firmware file.
 #[derive(Clone, Debug, PartialEq, Eq)]

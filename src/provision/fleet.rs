@@ -1,6 +1,6 @@
 //! The model in memory: all sites and phones, what they refer to, and what follows from it.
 //!
-//! Every change comes in by one method and comes out as a list of [`Dirty`] things: what a shell has to read, write or say
+//! Every change comes in by one method and comes out as a list of [`WorkItem`] things: what a shell has to read, write or say
 //! anew. The work that a change makes grows with what it touches, not with the number of phones.
 
 mod firmware;
@@ -10,6 +10,8 @@ mod resync;
 mod rollout;
 mod sites;
 mod speak;
+
+pub use speak::{PhoneReport, Urgency};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
@@ -23,16 +25,16 @@ use crate::phone::Mac;
 
 use super::claims::Claims;
 use super::diagnostic::Diagnostic;
-use super::digest::{Digest, HashKey};
 use super::firmware::Inventory;
 use super::observed::{Callers, CommonFetches, Fetch, Seen, Strangers};
 use super::phone::{LineIdentity, PhonePlan};
-use super::resync::Telling;
+use super::resync::ResyncAttempts;
 use super::shards::{self, Content, Shards, Slot};
 use super::site::SitePlan;
 use super::upgrade::Track;
 use super::values::SecretError;
 use super::{File, Key};
+use crate::base::digest::{Digest, HashKey};
 
 /// What an object's metadata say that matters here.
 #[derive(Clone, Debug)]
@@ -60,7 +62,7 @@ pub enum Reference {
 
 /// Something that a shell has to look at.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Dirty {
+pub enum WorkItem {
     /// An object that is referred to and that the fleet has not been told of.
     Read(Reference, Key),
     /// A site's object with files.
@@ -168,7 +170,7 @@ struct Phone {
     /// What its requests tell of its firmware.
     track: Track,
     /// What is known of telling it to fetch a change.
-    telling: Telling,
+    telling: ResyncAttempts,
     /// The site and the file of its own that it runs: what it can be told by, until it has fetched a change.
     runs: Option<(Arc<SitePlan>, File)>,
     status: Known<SipPhoneStatus>,
@@ -236,7 +238,7 @@ pub struct Fleet {
     todo_tallies: HashSet<Key>,
     /// The time, as far as anybody told it.
     clock: Timestamp,
-    dirty: BTreeSet<Dirty>,
+    dirty: BTreeSet<WorkItem>,
 }
 
 impl Fleet {
@@ -251,7 +253,7 @@ impl Fleet {
     }
 
     /// What has to be looked at since the last call.
-    pub fn take_dirty(&mut self) -> Vec<Dirty> {
+    pub fn take_work(&mut self) -> Vec<WorkItem> {
         self.settle();
         std::mem::take(&mut self.dirty).into_iter().collect()
     }
@@ -274,13 +276,13 @@ impl Fleet {
         }
     }
 
-    fn mark(&mut self, dirty: Dirty) {
+    fn mark(&mut self, dirty: WorkItem) {
         self.dirty.insert(dirty);
     }
 
     fn mark_phone(&mut self, phone: &Key) {
         self.todo_tallies.insert(phone.clone());
-        self.dirty.insert(Dirty::PhoneStatus(phone.clone()));
+        self.dirty.insert(WorkItem::PhoneStatus(phone.clone()));
     }
 
     /// Tells of a Secret that somebody refers to; `None` if there is none.
@@ -331,7 +333,7 @@ impl Fleet {
                 (Reference::ConfigMap, User::Site(site)) => {
                     self.restage(&site);
                     // Left alone, the kubelet looks at the pods' volumes once a minute.
-                    self.mark(Dirty::Pods(site.clone()));
+                    self.mark(WorkItem::Pods(site.clone()));
                     self.todo_sites.insert(site);
                 }
                 (_, User::Site(site)) => {
@@ -366,7 +368,7 @@ impl Fleet {
             };
             users.entry(key.clone()).or_default().insert(user.clone());
             if !known {
-                self.dirty.insert(Dirty::Read(kind, key.clone()));
+                self.dirty.insert(WorkItem::Read(kind, key.clone()));
             }
         }
     }
@@ -456,14 +458,14 @@ impl Fleet {
         let news = entry.shards.stored(slot) != digest;
         let relieved = entry.shards.note_stored(slot, digest, wanted);
         if digest != wanted {
-            self.mark(Dirty::Shard(site.clone(), slot));
+            self.mark(WorkItem::Shard(site.clone(), slot));
         }
         for slot in relieved {
-            self.mark(Dirty::Shard(site.clone(), slot));
+            self.mark(WorkItem::Shard(site.clone(), slot));
         }
         if news {
-            self.mark(Dirty::Pods(site.clone()));
-            self.mark(Dirty::SiteStatus(site.clone()));
+            self.mark(WorkItem::Pods(site.clone()));
+            self.mark(WorkItem::SiteStatus(site.clone()));
         }
     }
 

@@ -6,7 +6,6 @@
 pub mod advice;
 mod claims;
 pub mod diagnostic;
-pub mod digest;
 pub mod firmware;
 mod fleet;
 mod lint;
@@ -21,7 +20,7 @@ mod status;
 pub mod upgrade;
 mod values;
 
-pub use fleet::{Dirty, Fleet, Infra, Meta, Reference};
+pub use fleet::{Fleet, Infra, Meta, PhoneReport, Reference, Urgency, WorkItem};
 pub use observed::{Fetch, Seen};
 pub use shards::{Content, MAX_SHARDS, Slot};
 pub use site::DIAL_TEMPLATE;
@@ -65,13 +64,13 @@ pub struct File {
     /// Its bytes.
     pub bytes: bytes::Bytes,
     /// Their digest.
-    pub digest: digest::Digest,
+    pub digest: crate::base::digest::Digest,
 }
 
 impl File {
     /// A file.
     pub fn new(name: impl Into<String>, bytes: impl Into<bytes::Bytes>) -> File {
         let bytes = bytes.into();
-        File { name: name.into(), digest: digest::Digest::of(&bytes), bytes }
+        File { name: name.into(), digest: crate::base::digest::Digest::of(&bytes), bytes }
     }
 }

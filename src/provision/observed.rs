@@ -9,9 +9,9 @@ use crate::api::Unclaimed;
 use crate::phone::Mac;
 
 use super::Key;
-use super::digest::Digest;
 use super::upgrade;
-use crate::tftp::wire::{Outcome, Record};
+use crate::base::digest::Digest;
+use crate::base::report::{Outcome, Record};
 
 /// A request that a TFTP pod answered, or could not answer.
 #[derive(Clone, Debug)]

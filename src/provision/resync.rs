@@ -25,18 +25,18 @@ const LONGEST_PAUSE: i64 = 6 * 3600;
 
 /// A phone to be told, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Order {
+pub struct ResyncOrder {
     /// The phone.
     pub phone: Key,
     /// Where it was seen last.
     pub address: IpAddr,
     /// How it is told.
-    pub way: Way,
+    pub way: Transport,
 }
 
 /// How a phone is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum Transport {
     /// SIP NOTIFY.
     Notify {
         /// The phone's SIP port.
@@ -63,23 +63,23 @@ impl fmt::Debug for Password {
 
 /// Why a phone could not be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct ResyncError {
     /// The reason, for conditions.
     pub reason: &'static str,
     /// What happened, and what to do.
     pub message: String,
 }
 
-impl Problem {
+impl ResyncError {
     /// A problem.
-    pub fn new(reason: &'static str, message: impl Into<String>) -> Problem {
-        Problem { reason, message: message.into() }
+    pub fn new(reason: &'static str, message: impl Into<String>) -> ResyncError {
+        ResyncError { reason, message: message.into() }
     }
 }
 
 /// Whose turn it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
+pub enum Due {
     /// It may be told now.
     Now,
     /// It is being told, or was told, and has until then to come back.
@@ -90,7 +90,7 @@ pub enum Turn {
 
 /// What is known of telling one phone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Telling {
+pub struct ResyncAttempts {
     /// When it was told last.
     at: Option<Timestamp>,
     /// What it should have fetched then; nothing if that was before a restart.
@@ -99,19 +99,19 @@ pub struct Telling {
     tries: u32,
     /// Whether it is being told at this moment.
     sending: bool,
-    problem: Option<Problem>,
+    problem: Option<ResyncError>,
     /// The image that it is told of only to see whether it runs it.
     checks: Option<String>,
     /// The image that it was told of for that; once is enough.
     checked: Option<String>,
 }
 
-impl Telling {
+impl ResyncAttempts {
     /// What a status said before a restart; `needed` if there was something to tell.
-    pub fn recover(status: Option<&ResyncStatus>, needed: bool) -> Telling {
+    pub fn recover(status: Option<&ResyncStatus>, needed: bool) -> ResyncAttempts {
         let at: Option<Timestamp> = status.and_then(|s| s.told_at.as_deref()).and_then(|at| at.parse().ok());
         let failures = status.and_then(|s| s.failures).and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
-        let mut telling = Telling { at, tries: failures + u32::from(at.is_some()), ..Telling::default() };
+        let mut telling = ResyncAttempts { at, tries: failures + u32::from(at.is_some()), ..ResyncAttempts::default() };
         if !needed {
             telling.rest();
         }
@@ -119,16 +119,16 @@ impl Telling {
     }
 
     /// Whether a phone that should fetch this may be told; `seen` is when it fetched its file last.
-    pub fn turn(&self, content: &str, seen: Option<Timestamp>, now: Timestamp) -> Turn {
-        let Some(at) = self.at else { return Turn::Now };
+    pub fn turn(&self, content: &str, seen: Option<Timestamp>, now: Timestamp) -> Due {
+        let Some(at) = self.at else { return Due::Now };
         let patience = after(at, PATIENCE);
         let came_back = seen.is_some_and(|seen| seen > at);
         if self.sending || (self.problem.is_none() && !came_back && now < patience) {
-            return Turn::OnItsWay(patience);
+            return Due::OnItsWay(patience);
         }
         let same = self.content.as_deref().is_none_or(|told| told == content);
         let again = after(at, pause(self.tries));
-        if same && now < again { Turn::Later(again) } else { Turn::Now }
+        if same && now < again { Due::Later(again) } else { Due::Now }
     }
 
     /// It is told.
@@ -153,7 +153,7 @@ impl Telling {
     }
 
     /// It was told, or could not be.
-    pub fn end(&mut self, result: Result<(), Problem>) {
+    pub fn end(&mut self, result: Result<(), ResyncError>) {
         self.sending = false;
         if let (Some(image), Ok(())) = (self.checks.take(), &result) {
             self.checked = Some(image);
@@ -170,7 +170,7 @@ impl Telling {
     }
 
     /// Why it could not be told.
-    pub fn problem(&self) -> Option<&Problem> {
+    pub fn problem(&self) -> Option<&ResyncError> {
         self.problem.as_ref()
     }
 
@@ -203,16 +203,16 @@ mod tests {
 
     #[test]
     fn a_phone_is_told_once_and_again_after_longer_and_longer_pauses() {
-        let mut telling = Telling::default();
+        let mut telling = ResyncAttempts::default();
         let (mut now, mut told) = (0, Vec::new());
         while told.len() < 10 {
             match telling.turn("a", None, at(now)) {
-                Turn::Now => {
+                Due::Now => {
                     telling.begin("a", at(now));
                     telling.end(Ok(()));
                     told.push(now);
                 }
-                Turn::OnItsWay(then) | Turn::Later(then) => {
+                Due::OnItsWay(then) | Due::Later(then) => {
                     assert!(then > at(now));
                     now = then.as_second();
                 }
@@ -225,41 +225,41 @@ mod tests {
 
     #[test]
     fn a_new_change_is_told_at_once_unless_the_phone_is_on_its_way() {
-        let mut telling = Telling::default();
+        let mut telling = ResyncAttempts::default();
         telling.begin("a", at(100));
-        assert_eq!(telling.turn("b", None, at(101)), Turn::OnItsWay(at(280)), "it is being told");
+        assert_eq!(telling.turn("b", None, at(101)), Due::OnItsWay(at(280)), "it is being told");
         telling.end(Ok(()));
-        assert_eq!(telling.turn("b", None, at(101)), Turn::OnItsWay(at(280)), "it will fetch the newest");
-        assert_eq!(telling.turn("b", Some(at(150)), at(151)), Turn::Now, "it came back before the newest was there");
+        assert_eq!(telling.turn("b", None, at(101)), Due::OnItsWay(at(280)), "it will fetch the newest");
+        assert_eq!(telling.turn("b", Some(at(150)), at(151)), Due::Now, "it came back before the newest was there");
         assert_eq!(
             telling.turn("a", Some(at(150)), at(151)),
-            Turn::Later(at(400)),
+            Due::Later(at(400)),
             "it did not take what it was told of"
         );
-        telling.end(Err(Problem::new("NoAnswer", "")));
-        assert_eq!(telling.turn("b", None, at(101)), Turn::Now);
-        assert_eq!(telling.turn("a", None, at(101)), Turn::Later(at(400)));
+        telling.end(Err(ResyncError::new("NoAnswer", "")));
+        assert_eq!(telling.turn("b", None, at(101)), Due::Now);
+        assert_eq!(telling.turn("a", None, at(101)), Due::Later(at(400)));
     }
 
     #[test]
     fn the_next_change_is_told_at_once_when_the_last_one_was_taken() {
-        let mut telling = Telling::default();
+        let mut telling = ResyncAttempts::default();
         telling.begin("a", at(100));
         telling.end(Ok(()));
         telling.rest();
-        assert_eq!(telling.turn("b", Some(at(120)), at(121)), Turn::Now);
+        assert_eq!(telling.turn("b", Some(at(120)), at(121)), Due::Now);
         let told = telling.status(false);
-        assert_eq!(Telling::recover(told.as_ref(), false).turn("b", Some(at(120)), at(121)), Turn::Now);
+        assert_eq!(ResyncAttempts::recover(told.as_ref(), false).turn("b", Some(at(120)), at(121)), Due::Now);
     }
 
     #[test]
     fn a_restart_of_the_operator_tells_nobody_twice() {
-        let mut before = Telling::default();
+        let mut before = ResyncAttempts::default();
         before.begin("a", at(1_000));
         before.end(Ok(()));
-        let mut after = Telling::recover(before.status(true).as_ref(), true);
-        assert_eq!(after.turn("a", None, at(1_100)), Turn::OnItsWay(at(1_180)));
-        assert_eq!(after.turn("a", None, at(1_200)), Turn::Later(at(1_300)));
+        let mut after = ResyncAttempts::recover(before.status(true).as_ref(), true);
+        assert_eq!(after.turn("a", None, at(1_100)), Due::OnItsWay(at(1_180)));
+        assert_eq!(after.turn("a", None, at(1_200)), Due::Later(at(1_300)));
         after.begin("a", at(1_300));
         assert_eq!(after.status(true).unwrap().failures, Some(1));
         assert_eq!(after.status(false).unwrap().failures, None);
@@ -267,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_password_does_not_show() {
-        let order = Way::Telnet { password: Password("correct-horse".into()) };
+        let order = Transport::Telnet { password: Password("correct-horse".into()) };
         assert!(!format!("{order:?}").contains("horse"));
     }
 
@@ -276,7 +276,7 @@ mod tests {
         /// a phone that needs to be told always has a turn in the end.
         #[test]
         fn pauses_hold_and_nobody_is_forgotten(steps in proptest::collection::vec((0u8..4, 1i64..400), 1..200)) {
-            let mut telling = Telling::default();
+            let mut telling = ResyncAttempts::default();
             let (mut now, mut content, mut seen) = (0, 0, None);
             let mut last: Option<(i64, i32)> = None;
             for (what, pass) in steps {
@@ -284,19 +284,19 @@ mod tests {
                 match what {
                     0 => content += 1,
                     1 => seen = Some(at(now)),
-                    2 => telling.end(Err(Problem::new("NoAnswer", ""))),
+                    2 => telling.end(Err(ResyncError::new("NoAnswer", ""))),
                     _ => telling.end(Ok(())),
                 }
                 match telling.turn(&content.to_string(), seen, at(now)) {
-                    Turn::Now => {
+                    Due::Now => {
                         if let Some((then, of)) = last {
                             prop_assert!(of != content || now - then >= FIRST_PAUSE);
                         }
                         telling.begin(&content.to_string(), at(now));
                         last = Some((now, content));
                     }
-                    Turn::OnItsWay(then) => prop_assert!(then.as_second() - now <= PATIENCE || telling.sending),
-                    Turn::Later(then) => prop_assert!(then > at(now) && then.as_second() - now <= LONGEST_PAUSE),
+                    Due::OnItsWay(then) => prop_assert!(then.as_second() - now <= PATIENCE || telling.sending),
+                    Due::Later(then) => prop_assert!(then > at(now) && then.as_second() - now <= LONGEST_PAUSE),
                 }
             }
         }

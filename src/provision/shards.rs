@@ -10,8 +10,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
-use super::digest::Digest;
 use super::{File, Key};
+use crate::base::digest::Digest;
 
 /// How many shards of each kind a site can have.
 pub const MAX_SHARDS: u8 = 64;

@@ -13,11 +13,11 @@ use crate::phone::{Mac, boot, ringlist, syncinfo, text};
 use super::File;
 use super::advice;
 use super::diagnostic::{Diagnostic, reason};
-use super::digest::Digest;
 use super::firmware;
 use super::lint;
 use super::resync::Hours;
 use super::values::{Secrets, Values};
+use crate::base::digest::Digest;
 
 /// What a phone's own file depends on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -151,7 +151,7 @@ pub fn plan(
     let sources = spec.config_maps().map(str::to_owned).collect();
     let hours = hours(spec, found);
     let source = firmware_spec.source.unwrap_or_default();
-    let outside = source.is_outside();
+    let outside = source.is_pod_side();
     let (secret, mut checksums) = (values.secret, firmware_spec.checksums);
     for (i, one) in source.urls.iter().enumerate() {
         let (path, file) = (format!("spec.firmware.source.urls[{i}]"), one.file_name());

@@ -7,7 +7,7 @@ use tokio::net::UdpSocket;
 use tokio::time::{Instant, timeout_at};
 
 use super::sip::{LIMIT, Notify, pause};
-use crate::provision::resync::Problem;
+use crate::provision::resync::ResyncError;
 
 /// Answers of a phone that is there and does not know whom the request is for.
 const NOT_FOR_ME: [u16; 6] = [404, 410, 416, 484, 485, 604];
@@ -20,7 +20,7 @@ enum Answer {
 
 /// Tells the phone at an address to check its files: by its first line, and if it does not know that one, by the others and
 /// in the end by none, for its lines may have changed since it fetched them.
-pub async fn notify(to: SocketAddr, lines: &[String]) -> Result<(), Problem> {
+pub async fn notify(to: SocketAddr, lines: &[String]) -> Result<(), ResyncError> {
     let mut refused = Vec::new();
     for line in lines.iter().map(|line| Some(line.as_str())).chain([None]) {
         match ask(to, line).await? {
@@ -35,12 +35,12 @@ pub async fn notify(to: SocketAddr, lines: &[String]) -> Result<(), Problem> {
     }
     refused.dedup();
     let what = format!("the phone at {to} refused the NOTIFY: {}", refused.join(", "));
-    Err(Problem::new("Refused", what))
+    Err(ResyncError::new("Refused", what))
 }
 
 /// One transaction.
-async fn ask(to: SocketAddr, line: Option<&str>) -> Result<Answer, Problem> {
-    let unsent = |error: io::Error| Problem::new("NotSent", format!("a NOTIFY to {to} could not be sent: {error}"));
+async fn ask(to: SocketAddr, line: Option<&str>) -> Result<Answer, ResyncError> {
+    let unsent = |error: io::Error| ResyncError::new("NotSent", format!("a NOTIFY to {to} could not be sent: {error}"));
     let any: IpAddr = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((any, 0)).await.map_err(unsent)?;
     // Connected, so that only the phone is heard and a port that nobody listens on is noticed.
@@ -76,7 +76,7 @@ async fn ask(to: SocketAddr, line: Option<&str>) -> Result<Answer, Problem> {
         }
     }
     let why = if closed { "nobody listens there" } else { "is it unplugged, or does a firewall keep SIP from it?" };
-    Err(Problem::new(
+    Err(ResyncError::new(
         "NoAnswer",
         format!("the phone at {to} did not answer {sent} NOTIFYs in {} s: {why}", LIMIT.as_secs()),
     ))

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::provision::resync::Problem;
+use crate::provision::resync::ResyncError;
 
 /// The port of telnet.
 pub const PORT: u16 = 23;
@@ -28,8 +28,8 @@ const DO: u8 = 253;
 const DONT: u8 = 254;
 
 /// Restarts the phone at an address.
-pub async fn reset(to: SocketAddr, password: &str) -> Result<(), Problem> {
-    let unreachable = |why: String| Problem::new("NoAnswer", format!("telnet to {to}: {why}"));
+pub async fn reset(to: SocketAddr, password: &str) -> Result<(), ResyncError> {
+    let unreachable = |why: String| ResyncError::new("NoAnswer", format!("telnet to {to}: {why}"));
     let stream = match timeout(PATIENCE, TcpStream::connect(to)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return Err(unreachable(error.to_string())),
@@ -44,7 +44,7 @@ pub async fn reset(to: SocketAddr, password: &str) -> Result<(), Problem> {
         let what = format!(
             "the phone at {to} does not take the password of settings.phonePasswordSecretRef: it takes a new one only when it restarts"
         );
-        return Err(Problem::new("LoginFailed", what));
+        return Err(ResyncError::new("LoginFailed", what));
     }
     session.say("reset").await.map_err(failed)?;
     // A phone that restarts says nothing more, or ends the connection.
@@ -52,7 +52,7 @@ pub async fn reset(to: SocketAddr, password: &str) -> Result<(), Problem> {
     if let Ok(Ok(())) = objection {
         let words = session.text.lines().map(str::trim).rfind(|line| is_objection(line)).unwrap_or_default().to_owned();
         let what = format!("the phone at {to} does not restart: {words:?}; it needs settings.telnetLevel Privileged");
-        return Err(Problem::new("Refused", what));
+        return Err(ResyncError::new("Refused", what));
     }
     Ok(())
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::base::shutdown_signal;
+
 use super::http::{self, Http};
 use super::library::Library;
 use super::metrics::Metrics;
@@ -86,7 +88,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     tokio::pin!(reports);
     tokio::select! {
         ended = &mut reports => ended?,
-        () = told_to_end() => tracing::info!("told to end: transfers under way may finish"),
+        () = shutdown_signal() => tracing::info!("told to end: transfers under way may finish"),
     }
     let stop = tokio::task::spawn_blocking(move || server.stop(Duration::from_secs(args.drain)));
     // How the last transfers end is told as well: a phone that takes an image is seen to its end.
@@ -106,17 +108,4 @@ async fn stop_and_tell(stop: tokio::task::JoinHandle<()>, reporter: &Reporter) -
     // Nobody may come for it.
     let _ = tokio::time::timeout(LAST_WORDS, told).await;
     Ok(())
-}
-
-/// Ends when the process is told to, from this call on.
-pub fn told_to_end() -> impl Future<Output = ()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let term = signal(SignalKind::terminate());
-    async move {
-        let Ok(mut term) = term else { return std::future::pending().await };
-        tokio::select! {
-            _ = term.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
-        }
-    }
 }

@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 use super::library::Library;
 use super::metrics::Metrics;
 use super::reporter::{News, Reporter};
-use super::wire::{Query, REPORT_PATH};
+use crate::base::report::{Query, REPORT_PATH};
 
 /// The longest that a reader may wait for news, in seconds.
 const LONGEST_WAIT: u64 = 60;

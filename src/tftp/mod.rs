@@ -16,10 +16,9 @@ mod socket;
 mod transfers;
 pub mod tree;
 mod wheel;
-pub mod wire;
 mod worker;
 
-pub use command::{Args, run, told_to_end};
+pub use command::{Args, run};
 pub use port_mode::PortMode;
 pub use server::{Config, Server};
 pub use tree::PROBLEMS;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use super::library::{Change, Library};
-use super::wire::{Held, Holdings, Journal, Outcome, Query, Record, Report};
+use crate::base::report::{Held, Holdings, Journal, Outcome, Query, Record, Report};
 use crate::phone::image;
 
 /// How many transfers are remembered.

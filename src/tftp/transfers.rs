@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::library::File;
 use super::session::{Millis, Session};
 use super::socket::Udp;
-use super::wire::{Outcome, Record};
+use crate::base::report::{Outcome, Record};
 
 /// One client that fetches one file.
 pub struct Transfer {

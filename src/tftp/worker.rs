@@ -19,7 +19,7 @@ use super::session::{End, Millis, Session, Step};
 use super::socket::{Inbox, Outgoing, OutgoingHeaders, Received, Udp};
 use super::transfers::{Transfer, Transfers};
 use super::wheel::Wheel;
-use super::wire::{Outcome, Record};
+use crate::base::report::{Outcome, Record};
 
 /// What all workers of a server share.
 pub struct Common {

@@ -28,7 +28,7 @@ fn files() -> Vec<(String, Vec<u8>)> {
 fn wants(fleet: &mut Fleet, generation: i64, image: &str) {
     let firmware = json!({"image": image, "source": {"configMaps": [{"name": "f"}]}});
     site(fleet, generation, json!({"settings": {"proxy1Address": "10.0.0.1"}, "firmware": firmware}));
-    fleet.take_dirty();
+    fleet.take_work();
 }
 
 /// A site with these phones whose pods hold both images.
@@ -275,7 +275,7 @@ fn statuses_of_phones_on_their_way_are_written_in_turn_until_the_end_is_written(
     let mut version = 2;
     let mut write = |fleet: &mut Fleet| {
         version += 1;
-        fleet.take_dirty();
+        fleet.take_work();
         if let Some((_, status)) = fleet.phone_status(&p, Timestamp::from_second(1_000).unwrap()) {
             fleet.note_phone_status(&p, status, version);
         }
@@ -284,14 +284,14 @@ fn statuses_of_phones_on_their_way_are_written_in_turn_until_the_end_is_written(
     assert!(!fleet.is_upgrading(&key("p0")));
     let mut caller = Caller::new(0, 9);
     caller.loader(&mut fleet, NEW, 1_000);
-    fleet.take_dirty();
+    fleet.take_work();
     assert!(fleet.is_upgrading(&key("p0")), "it was offered the image");
     caller.whole(&mut fleet, "P003-8-12-00.sbn", LOADER, 1_001);
     caller.loader(&mut fleet, NEW, 1_002);
     caller.whole(&mut fleet, "P0S3-8-12-00.sb2", APPLICATION, 1_003);
     write(&mut fleet);
     caller.application(&mut fleet, 1_004);
-    fleet.take_dirty();
+    fleet.take_work();
     assert!(fleet.is_upgrading(&key("p0")), "that it is through has its turn, too");
     write(&mut fleet);
     assert!(!fleet.is_upgrading(&key("p0")));
@@ -324,7 +324,7 @@ fn a_new_operator_goes_on_in_the_middle_of_a_loaders_order() {
         wants(&mut after, 1, NEW);
         let inventory = files().iter().map(|(name, bytes)| (name.clone(), FirmwareFile::new(name, bytes))).collect();
         after.set_firmware(&key("f"), Some(inventory));
-        after.set_phone(meta("p0", 1, 0), serde_json::from_value(plain(&mac(0), "0")).unwrap(), said.clone());
+        after.apply_phone(meta("p0", 1, 0), serde_json::from_value(plain(&mac(0), "0")).unwrap(), said.clone());
         after.hold_fetches();
         ["a", "b"].iter().for_each(|pod| serve(&mut after, pod, true));
         let (was, is) = (said.firmware.unwrap(), firmware(&mut after, 0, 1_050));

@@ -16,12 +16,12 @@ fn said(at_site: Value, at_phone: Value) -> Vec<(String, String)> {
         spec[field] = value.clone();
     }
     phone(&mut fleet, "p", 1, 0, spec);
-    fleet.take_dirty();
+    fleet.take_work();
     secret(&mut fleet, &"x".repeat(32));
     let files = [("OTHER.pcm", vec![0u8; 240]), ("wav.pcm", b"RIFFxxxx".to_vec()), ("SIPDefault.cnf", vec![1])];
     let files = files.into_iter().map(|(name, bytes)| (name.to_owned(), FirmwareFile::new(name, &bytes))).collect();
     fleet.set_firmware(&key("files"), Some(files));
-    fleet.take_dirty();
+    fleet.take_work();
     let found = fleet.findings().flat_map(|(_, _, found)| found);
     found.map(|one| (one.reason.to_owned(), one.to_string())).collect()
 }
@@ -203,11 +203,11 @@ fn a_phone_that_lets_everybody_in_is_told_of_like_a_site() {
 fn the_case_of_files_that_phones_ask_for_by_name_is_looked_at() {
     let mut fleet = Fleet::offline();
     site(&mut fleet, 1, and(good(), "files", json!({"configMaps": [{"name": "files"}]})));
-    fleet.take_dirty();
+    fleet.take_work();
     let files = ["ringlist.dat", "XMLDefault.cnf.xml", "xmldefault.cnf.xml"];
     let files = files.map(|name| (name.to_owned(), FirmwareFile::new(name, b"x")));
     fleet.set_firmware(&key("files"), Some(files.into_iter().collect()));
-    fleet.take_dirty();
+    fleet.take_work();
     let said: Vec<String> = fleet.findings().flat_map(|(_, _, found)| found).map(ToString::to_string).collect();
     assert!(said.len() == 1 && said[0].contains("hold ringlist.dat, and phones ask for RINGLIST.DAT"), "{said:?}");
 }
@@ -231,9 +231,9 @@ fn what_all_phones_share_holds_although_their_own_files_are_reset() {
     spec["secretParameters"] = json!({"line1_password": {"name": "s", "key": "p"}});
     site(&mut fleet, 1, spec);
     phone(&mut fleet, "p", 1, 0, plain(MAC, "1"));
-    fleet.take_dirty();
+    fleet.take_work();
     secret(&mut fleet, "correct-horse");
-    fleet.take_dirty();
+    fleet.take_work();
     let tree = fleet.tree(&key("hq"));
     let mut all = reader::parameters(&tree["SIPDefault.cnf"]);
     all.extend(reader::parameters(&tree[FILE]));
@@ -243,7 +243,7 @@ fn what_all_phones_share_holds_although_their_own_files_are_reset() {
     let mut own = plain(MAC, "1");
     own["lines"][0]["displayName"] = "Desk".into();
     phone(&mut fleet, "p", 2, 0, own);
-    fleet.take_dirty();
+    fleet.take_work();
     assert_eq!(reader::parameters(&fleet.tree(&key("hq"))[FILE])["line1_displayname"], "Desk");
 }
 
@@ -263,7 +263,7 @@ fn one_name_on_two_proxies_is_told_of_on_the_younger_phone() {
     phone(&mut fleet, "young", 1, 2, on("000A8A000002", "10.0.0.2"));
     phone(&mut fleet, "old", 1, 1, on("000A8A000001", "10.0.0.1"));
     let shared = |fleet: &mut Fleet| -> Vec<String> {
-        fleet.take_dirty();
+        fleet.take_work();
         let found = fleet.findings().flat_map(|(_, key, found)| found.iter().map(move |one| (key, one)));
         let shared = found.filter(|(_, one)| one.reason == "LineNameShared");
         shared.map(|(key, one)| format!("{}: {one}", key.name)).collect()
@@ -323,9 +323,9 @@ fn secret_parameters_are_written_and_keep_the_file_in_a_secret() {
     spec["secretParameters"] =
         json!({"line3_password": {"name": "s", "key": "p"}, "unheard_of": {"name": "s", "key": "p"}});
     phone(&mut fleet, "p", 1, 0, spec);
-    fleet.take_dirty();
+    fleet.take_work();
     secret(&mut fleet, "correct-horse");
-    fleet.take_dirty();
+    fleet.take_work();
     let file = text(&fleet, FILE).unwrap();
     assert!(file.contains("line3_password: correct-horse\n") && file.contains("unheard_of: correct-horse\n"), "{file}");
     let slots: Vec<Slot> = Slot::all().filter(|slot| fleet.content(&key("hq"), *slot).0.contains_key(FILE)).collect();

@@ -22,7 +22,7 @@ fn a_site_takes_all_that_its_objects_hold_and_then_says_that_it_is_full() {
             let mac = format!("0A0000{n:06X}");
             phone(&mut fleet, &format!("p{n:05}"), 1, 0, large(&mac, &n.to_string()));
         }
-        fleet.take_dirty();
+        fleet.take_work();
         phones += 500;
         let last = format!("p{:05}", phones - 1);
         if reasons(&fleet, &last).contains(&"SiteFull") {
@@ -43,8 +43,8 @@ fn a_site_takes_all_that_its_objects_hold_and_then_says_that_it_is_full() {
     assert_eq!(objects, 65, "all 64 and the common one are used");
 
     // One phone fewer, and there is room for one of those that had none.
-    fleet.remove_phone(&key("p00000"));
+    fleet.delete_phone(&key("p00000"));
     phone(&mut fleet, "late", 1, 0, large("0A0000FFFFFF", "late"));
-    fleet.take_dirty();
+    fleet.take_work();
     assert!(reasons(&fleet, "late").is_empty());
 }

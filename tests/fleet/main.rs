@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use dialtone::api::{PhoneSiteSpec, SipPhoneSpec};
-use dialtone::provision::digest::{Digest, HashKey};
-use dialtone::provision::{Dirty, Fetch, Fleet, Key, Meta, Reference, Slot};
+use dialtone::base::digest::{Digest, HashKey};
+use dialtone::provision::{Fetch, Fleet, Key, Meta, Reference, Slot, WorkItem};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -31,12 +31,12 @@ fn meta(name: &str, generation: i64, created: i64) -> Meta {
 
 fn site(fleet: &mut Fleet, generation: i64, spec: Value) {
     let spec: PhoneSiteSpec = serde_json::from_value(spec).unwrap();
-    fleet.set_site(meta("hq", generation, 0), spec, Default::default());
+    fleet.apply_site(meta("hq", generation, 0), spec, Default::default());
 }
 
 fn phone(fleet: &mut Fleet, name: &str, generation: i64, created: i64, spec: Value) {
     let spec: SipPhoneSpec = serde_json::from_value(spec).unwrap();
-    fleet.set_phone(meta(name, generation, created), spec, Default::default());
+    fleet.apply_phone(meta(name, generation, created), spec, Default::default());
 }
 
 fn plain(mac: &str, line: &str) -> Value {
@@ -66,10 +66,10 @@ fn reasons(fleet: &Fleet, name: &str) -> Vec<&'static str> {
 fn write_all(fleet: &mut Fleet) -> Vec<Slot> {
     let mut written = Vec::new();
     loop {
-        let dirty = fleet.take_dirty();
+        let dirty = fleet.take_work();
         let mut shards = dirty
             .iter()
-            .filter_map(|d| if let Dirty::Shard(site, slot) = d { Some((site, *slot)) } else { None })
+            .filter_map(|d| if let WorkItem::Shard(site, slot) = d { Some((site, *slot)) } else { None })
             .peekable();
         if shards.peek().is_none() {
             return written;
@@ -126,7 +126,7 @@ fn the_application_notes_example_is_rendered_as_it_says() {
         json!({"siteRef": {"name": "hq"}, "mac": "00:0a:8a:12:34:56", "model": "7960", "label": "Reception",
         "lines": [{"name": "8105", "displayName": "Front desk"}]}),
     );
-    fleet.take_dirty();
+    fleet.take_work();
     assert_eq!(text(&fleet, "SIPDefault.cnf").unwrap(), "proxy1_address: 172.16.129.248\n");
     assert_eq!(
         text(&fleet, FILE).unwrap(),
@@ -150,7 +150,7 @@ fn every_file_of_a_site_is_there() {
             "firmware": {"image": "P0S3-06-3-00"},
         }),
     );
-    fleet.take_dirty();
+    fleet.take_work();
     let names: Vec<String> = fleet.tree(&key("hq")).into_keys().collect();
     assert_eq!(names, ["OS79XX.TXT", "RINGLIST.DAT", "SIPDefault.cnf", "dialplan.xml"]);
     assert_eq!(text(&fleet, "OS79XX.TXT").unwrap(), "P0S30202\n");
@@ -183,14 +183,14 @@ fn the_older_of_two_keeps_what_both_want_and_the_other_is_told_who() {
     assert!(reasons(&fleet, "old").is_empty() && reasons(&fleet, "elsewhere").is_empty());
     assert!(text(&fleet, FILE).unwrap().contains("line1_name: 2\n"));
     assert!(fleet.findings().any(|(_, _, found)| found.iter().any(|one| one.message.contains("SipPhone old"))));
-    fleet.remove_phone(&key("old"));
+    fleet.delete_phone(&key("old"));
     write_all(&mut fleet);
     assert!(reasons(&fleet, "young").is_empty() && reasons(&fleet, "line").is_empty());
     assert!(text(&fleet, FILE).unwrap().contains("line1_name: 1\n"));
 }
 
 fn other_site(fleet: &mut Fleet, spec: Value) {
-    fleet.set_site(meta("other", 1, 0), serde_json::from_value(spec).unwrap(), Default::default());
+    fleet.apply_site(meta("other", 1, 0), serde_json::from_value(spec).unwrap(), Default::default());
 }
 
 #[test]
@@ -226,11 +226,11 @@ fn a_phone_that_moves_takes_its_wish_for_an_image_along() {
     let mut canary = plain(MAC, "1");
     canary["firmware"] = json!({"image": "P0S3-06-3-00"});
     phone(&mut fleet, "p", 1, 0, canary.clone());
-    fleet.take_dirty();
+    fleet.take_work();
     assert!(text(&fleet, FILE).unwrap().contains("image_version: P0S3-06-3-00\n"));
     canary["siteRef"]["name"] = "other".into();
     phone(&mut fleet, "p", 2, 0, canary);
-    fleet.take_dirty();
+    fleet.take_work();
     assert_eq!(text(&fleet, FILE), None);
     let moved = fleet.tree(&key("other"))[FILE].clone();
     assert!(String::from_utf8_lossy(&moved).contains("image_version: P0S3-06-3-00\n"));
@@ -250,11 +250,11 @@ fn what_goes_wrong_leaves_the_last_good_file() {
     assert_eq!(reasons(&fleet, "p"), ["SecretNotFound"]);
     assert_eq!(text(&fleet, FILE), good);
     fleet.set_secret(&key("s"), Some(BTreeMap::new()));
-    fleet.take_dirty();
+    fleet.take_work();
     assert_eq!(reasons(&fleet, "p"), ["SecretKeyNotFound"]);
     site(&mut fleet, 2, json!({"settings": {"callWaiting": "AlwaysOn"}}));
     let common = text(&fleet, "SIPDefault.cnf");
-    fleet.take_dirty();
+    fleet.take_work();
     assert_eq!(reasons(&fleet, "hq"), ["Invalid"]);
     assert_eq!(text(&fleet, "SIPDefault.cnf"), common);
 }
@@ -359,7 +359,7 @@ fn a_restart_finds_everything_as_it_is_and_writes_nothing() {
     // What nobody declares any more goes.
     let mut fewer = restarted(&before, &all, tell);
     secret(&mut fewer, "x");
-    fewer.remove_phone(&key("p3"));
+    fewer.delete_phone(&key("p3"));
     fewer.finish_recovery();
     assert_eq!(write_all(&mut fewer), [before.slot_of(&key("p3")).unwrap().1]);
 }
@@ -373,9 +373,9 @@ fn a_phone_that_gets_a_password_is_never_without_a_file() {
     phone(&mut fleet, "q", 1, 0, plain("000A8A000001", "2"));
     write_all(&mut fleet);
     phone(&mut fleet, "p", 2, 0, with_password(MAC, "1"));
-    fleet.take_dirty();
+    fleet.take_work();
     secret(&mut fleet, "x");
-    fleet.take_dirty();
+    fleet.take_work();
     let (old, new) = (Slot::Phones { secret: false, index: 0 }, Slot::Phones { secret: true, index: 0 });
     assert!(fleet.content(&key("hq"), old).0.contains_key(FILE), "it stays until the new one is written");
     assert!(!String::from_utf8_lossy(&fleet.content(&key("hq"), old).0[FILE]).contains('x'), "without the password");
@@ -414,10 +414,10 @@ fn what_pods_hold_and_phones_fetch_becomes_the_status() {
     assert_eq!(status.lines[0].station_connection.as_deref(), Some("1@10.0.0.9"));
 
     site(&mut fleet, 2, json!({"settings": {"proxyRegister": true}}));
-    fleet.take_dirty();
+    fleet.take_work();
     assert_eq!(condition(&mut fleet, "p", "InSync"), "False CommonOutdated");
     phone(&mut fleet, "p", 2, 0, plain(MAC, "2"));
-    fleet.take_dirty();
+    fleet.take_work();
     assert_eq!(condition(&mut fleet, "p", "InSync"), "False Outdated");
 }
 
@@ -430,7 +430,7 @@ fn a_report_that_nothing_can_be_made_of_is_asked_for_again() {
     assert!(!fleet.pod_holds(&key("hq"), "pod", false, held(), &[]), "a change of what was never told");
     assert!(fleet.pod_holds(&key("hq"), "pod", true, held(), &[]));
     assert!(fleet.pod_holds(&key("hq"), "pod", false, held(), &[]));
-    fleet.remove_site(&key("hq"));
+    fleet.delete_site(&key("hq"));
     site(&mut fleet, 1, json!({}));
     assert!(!fleet.pod_holds(&key("hq"), "pod", false, held(), &[]), "a site that was made anew knows no pod");
 }
@@ -442,9 +442,9 @@ fn a_stranger_is_news_once() {
     write_all(&mut fleet);
     let miss = fetch(FILE, None);
     fleet.fetched(&key("hq"), &miss);
-    assert_eq!(fleet.take_dirty(), [Dirty::SiteStatus(key("hq"))]);
+    assert_eq!(fleet.take_work(), [WorkItem::SiteStatus(key("hq"))]);
     fleet.fetched(&key("hq"), &miss);
-    assert!(fleet.take_dirty().is_empty());
+    assert!(fleet.take_work().is_empty());
 }
 
 #[test]
@@ -452,10 +452,10 @@ fn a_secret_is_read_when_somebody_refers_to_it_and_forgotten_when_nobody_does() 
     let mut fleet = Fleet::new();
     site(&mut fleet, 1, json!({}));
     phone(&mut fleet, "p", 1, 0, with_password(MAC, "1"));
-    assert!(fleet.take_dirty().contains(&Dirty::Read(Reference::Secret, key("s"))));
+    assert!(fleet.take_work().contains(&WorkItem::Read(Reference::Secret, key("s"))));
     assert!(fleet.refers_to(Reference::Secret, &key("s")));
     phone(&mut fleet, "p", 2, 0, plain(MAC, "1"));
-    fleet.take_dirty();
+    fleet.take_work();
     assert!(!fleet.refers_to(Reference::Secret, &key("s")));
 }
 
@@ -466,9 +466,9 @@ fn secrets_that_do_not_fit_are_refused_without_being_shown() {
         site(&mut fleet, 1, json!({}));
         phone(&mut fleet, "p", 1, 0, with_password(MAC, "1"));
         secret(&mut fleet, bad);
-        fleet.take_dirty();
+        fleet.take_work();
         secret(&mut fleet, bad);
-        fleet.take_dirty();
+        fleet.take_work();
         assert_eq!(reasons(&fleet, "p"), ["Invalid"], "{bad:?}");
         let said = fleet.findings().flat_map(|(_, _, found)| found).map(ToString::to_string).collect::<String>();
         assert!(bad.is_empty() || !said.contains(bad), "{said}");
@@ -482,9 +482,9 @@ fn a_secret_of_32_digits_is_served_with_a_warning_that_does_not_show_it() {
     site(&mut fleet, 1, json!({}));
     phone(&mut fleet, "p", 1, 0, with_password(MAC, "1"));
     secret(&mut fleet, long);
-    fleet.take_dirty();
+    fleet.take_work();
     secret(&mut fleet, long);
-    fleet.take_dirty();
+    fleet.take_work();
     let found: Vec<_> = fleet.findings().flat_map(|(_, _, found)| found).collect();
     let said = found.iter().find(|one| one.reason == "PasswordTooLong").unwrap().to_string();
     assert!(said.contains("32 characters") && !said.contains(long), "{said}");
@@ -495,7 +495,7 @@ fn a_secret_of_32_digits_is_served_with_a_warning_that_does_not_show_it() {
 fn trouble_that_ends_when_the_site_comes_is_known_as_such() {
     let mut fleet = Fleet::new();
     phone(&mut fleet, "a", 1, 1, plain("000A8A000001", "1"));
-    assert!(fleet.is_in_trouble(&key("a")));
+    assert!(fleet.has_errors(&key("a")));
     site(&mut fleet, 1, json!({"settings": {"proxy1Address": "10.0.0.1"}}));
-    assert!(!fleet.is_in_trouble(&key("a")));
+    assert!(!fleet.has_errors(&key("a")));
 }

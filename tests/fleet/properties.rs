@@ -97,7 +97,7 @@ fn booted(flash: &mut Flash, common: &Value, spec: &Value) {
     let mut fleet = Fleet::offline();
     site(&mut fleet, 1, json!({"settings": common}));
     phone(&mut fleet, "p", 1, 0, spec.clone());
-    fleet.take_dirty();
+    fleet.take_work();
     assert_eq!(reasons(&fleet, "p"), Vec::<&str>::new());
     let tree = fleet.tree(&key("hq"));
     flash.load(&tree["SIPDefault.cnf"]);
@@ -111,7 +111,7 @@ fn a_canary_is_told_the_defaults_that_its_site_is_too_old_to_know() {
     let mut spec = plain(MAC, "1");
     spec["firmware"] = json!({"image": "P0S3-07-4-00"});
     phone(&mut fleet, "p", 1, 0, spec);
-    fleet.take_dirty();
+    fleet.take_work();
     let tree = fleet.tree(&key("hq"));
     let (common, own) = (reader::parameters(&tree["SIPDefault.cnf"]), reader::parameters(&tree[FILE]));
     for parameter in parameters().iter().filter(|p| p.place == Place::Either) {
@@ -162,7 +162,7 @@ proptest! {
                 at_phone[field] = value.clone();
             }
             phone(&mut fleet, "p", 1, 0, at_phone);
-            fleet.take_dirty();
+            fleet.take_work();
             let bytes = fleet.tree(&key("hq"))[file].clone();
             let mut expected: BTreeMap<String, String> = extra.clone();
             for (field, value) in settings.as_object().unwrap() {
@@ -193,7 +193,7 @@ proptest! {
         let mut fleet = Fleet::offline();
         site(&mut fleet, 1, json!({}));
         phone(&mut fleet, "p", 1, 0, spec);
-        fleet.take_dirty();
+        fleet.take_work();
         match text(&fleet, FILE) {
             None => prop_assert!(reasons(&fleet, "p").iter().all(|reason| *reason == "Invalid")),
             Some(_) => {
@@ -218,7 +218,7 @@ proptest! {
         let mut spec = plain(MAC, "1");
         spec["settings"] = on_phone;
         phone(&mut fleet, "p", 1, 0, spec);
-        fleet.take_dirty();
+        fleet.take_work();
         let file = if parameter.place == Place::Phone { FILE } else { "SIPDefault.cnf" };
         match fleet.tree(&key("hq")).get(file) {
             None => prop_assert!(fleet.findings().any(|(_, _, found)| found.iter().any(|one| one.reason == "Invalid"))),
@@ -244,7 +244,7 @@ proptest! {
         }
         let mut fleet = Fleet::offline();
         site(&mut fleet, 1, json!({"dialPlan": {"templates": [rule]}, "ringList": [ring]}));
-        fleet.take_dirty();
+        fleet.take_work();
         let tree = fleet.tree(&key("hq"));
         if let Some(plan) = tree.get("dialplan.xml") {
             let (rules, problems) = dialtone::phone::dialplan::read(plan);
@@ -277,9 +277,9 @@ proptest! {
                     n => phone(fleet, &format!("p{n}"), 1, n as i64, if n % 3 == 0 { with_password(&format!("000A8A{:06X}", n / 2), &n.to_string()) } else { plain(&format!("000A8A{:06X}", n / 2), &(n / 3).to_string()) }),
                 }
             }
-            fleet.take_dirty();
+            fleet.take_work();
             secret(fleet, "x");
-            fleet.take_dirty();
+            fleet.take_work();
         }
         prop_assert_eq!(fleet.tree(&key("hq")), sorted.tree(&key("hq")));
     }

@@ -1,6 +1,6 @@
 //! Phones that are told to fetch a change: exactly those that should, so many at a time, and what their statuses say.
 
-use dialtone::provision::resync::{Order, Problem, Way};
+use dialtone::provision::resync::{ResyncError, ResyncOrder, Transport};
 
 use super::*;
 
@@ -58,7 +58,7 @@ fn edit(fleet: &mut Fleet, n: u8, generation: i64, label: &str) {
     serve(fleet);
 }
 
-fn told(orders: &[Order]) -> Vec<&str> {
+fn told(orders: &[ResyncOrder]) -> Vec<&str> {
     orders.iter().map(|order| &*order.phone.name).collect()
 }
 
@@ -74,10 +74,10 @@ fn exactly_the_phone_that_changed_is_told_where_it_is_and_by_its_line() {
     assert_eq!(fleet.resync_orders(&key("hq"), at(1_001)), (vec![], None), "all run what is served");
     assert_eq!(said(&mut fleet, 1, 1_001), "True InSync");
     edit(&mut fleet, 1, 2, "New");
-    assert!(fleet.take_dirty().contains(&Dirty::Resync(key("hq"))));
+    assert!(fleet.take_work().contains(&WorkItem::Resync(key("hq"))));
     let (orders, _) = fleet.resync_orders(&key("hq"), at(1_010));
-    let way = Way::Notify { port: 5060, lines: vec!["1".to_owned()] };
-    assert_eq!(orders, [Order { phone: key("p1"), address: [10, 0, 1, 1].into(), way }]);
+    let way = Transport::Notify { port: 5060, lines: vec!["1".to_owned()] };
+    assert_eq!(orders, [ResyncOrder { phone: key("p1"), address: [10, 0, 1, 1].into(), way }]);
     assert_eq!(said(&mut fleet, 1, 1_010), "False Told");
     fleet.note_resync(&key("p1"), Ok(()));
     assert_eq!(fleet.resync_orders(&key("hq"), at(1_050)).0, [], "once");
@@ -101,7 +101,7 @@ fn nobody_is_told_before_every_pod_serves_the_change() {
     holds(&mut fleet, "a");
     assert_eq!(fleet.resync_orders(&key("hq"), at(1_010)).0, []);
     holds(&mut fleet, "b");
-    assert!(fleet.take_dirty().contains(&Dirty::Resync(key("hq"))));
+    assert!(fleet.take_work().contains(&WorkItem::Resync(key("hq"))));
     assert_eq!(told(&fleet.resync_orders(&key("hq"), at(1_011)).0), ["p0"]);
 }
 
@@ -117,14 +117,14 @@ fn syncinfo_is_served_where_phones_are_told_and_differs_from_what_they_have() {
     let mut own = plain(&mac(0), "0");
     own["resync"] = json!({"method": "Notify"});
     phone(&mut fleet, "p0", 2, 0, own);
-    fleet.take_dirty();
+    fleet.take_work();
     assert!(text(&fleet, "syncinfo.xml").is_some(), "one phone is told");
-    fleet.remove_phone(&key("p0"));
-    fleet.take_dirty();
+    fleet.delete_phone(&key("p0"));
+    fleet.take_work();
     assert_eq!(text(&fleet, "syncinfo.xml"), None);
 
     site(&mut fleet, 3, notified(json!({"settings": {"sync": "restart-when-told"}})));
-    fleet.take_dirty();
+    fleet.take_work();
     assert_eq!(fleet.site_status(&key("hq"), at(1)).unwrap().1.conditions[0].reason, "Invalid");
 }
 
@@ -137,7 +137,7 @@ fn so_many_at_a_time_are_on_their_way_and_the_next_follow() {
     assert_eq!(fleet.resync_orders(&key("hq"), at(1_011)).0, []);
     assert_eq!(said(&mut fleet, 2, 1_011), "False Waiting");
     fleet.note_resync(&key("p0"), Ok(()));
-    fleet.note_resync(&key("p1"), Err(Problem::new("NoAnswer", "the phone did not answer")));
+    fleet.note_resync(&key("p1"), Err(ResyncError::new("NoAnswer", "the phone did not answer")));
     assert_eq!(
         told(&fleet.resync_orders(&key("hq"), at(1_043)).0),
         ["p2"],
@@ -166,7 +166,7 @@ fn outside_the_hours_nobody_is_told_unless_somebody_asks() {
     assert_eq!((orders, again), (vec![], Some(10 * 3600 + 1)));
     assert_eq!(said(&mut fleet, 0, noon), "False OutsideWindow");
     let asked = Meta { resync_at: Some("1970-01-01T12:00:00+01:00".into()), ..meta("p1", 1, 0) };
-    fleet.set_phone(asked, serde_json::from_value(plain(&mac(1), "1")).unwrap(), Default::default());
+    fleet.apply_phone(asked, serde_json::from_value(plain(&mac(1), "1")).unwrap(), Default::default());
     fleet.tick(at(noon));
     serve(&mut fleet);
     assert_eq!(told(&fleet.resync_orders(&key("hq"), at(noon + 1)).0), ["p1"], "although nothing of it changed");
@@ -180,7 +180,7 @@ fn an_annotation_asks_once_now_or_later_and_of_a_whole_site() {
     let mut fleet = running(3, json!({"settings": {"proxy1Address": "10.0.0.1"}}));
     let ask = |fleet: &mut Fleet, when: &str| {
         let spec = serde_json::from_value(json!({"settings": {"proxy1Address": "10.0.0.1"}})).unwrap();
-        fleet.set_site(Meta { resync_at: Some(when.into()), ..meta("hq", 1, 0) }, spec, Default::default());
+        fleet.apply_site(Meta { resync_at: Some(when.into()), ..meta("hq", 1, 0) }, spec, Default::default());
         serve(fleet);
     };
     assert_eq!(said(&mut fleet, 0, 1_001), "absent", "nobody wants phones told");
@@ -207,11 +207,11 @@ fn telnet_needs_a_level_and_takes_the_password_from_the_secret() {
     assert_eq!(said(&mut fleet, 0, 1_010), "False TelnetOff");
     let settings = json!({"proxy1Address": "10.0.0.1", "telnetLevel": "Privileged", "phonePasswordSecretRef": {"name": "s", "key": "k"}});
     site(&mut fleet, 3, json!({"settings": settings, "resync": {"method": "Telnet"}}));
-    fleet.take_dirty();
+    fleet.take_work();
     fleet.set_secret(&key("s"), Some([("k".to_owned(), Bytes::from_static(b"correct-horse"))].into()));
     serve(&mut fleet);
     let (orders, _) = fleet.resync_orders(&key("hq"), at(1_020));
-    assert!(matches!(&orders[0].way, Way::Telnet { password } if password.0 == "correct-horse"), "{orders:?}");
+    assert!(matches!(&orders[0].way, Transport::Telnet { password } if password.0 == "correct-horse"), "{orders:?}");
     assert!(!format!("{orders:?}").contains("horse"));
 }
 
@@ -253,7 +253,7 @@ fn a_new_operator_tells_nobody_who_was_just_told() {
     site(&mut after, 1, notified(json!({})));
     let mut spec = plain(&mac(0), "0");
     spec["label"] = "New".into();
-    after.set_phone(meta("p0", 2, 0), serde_json::from_value(spec).unwrap(), status);
+    after.apply_phone(meta("p0", 2, 0), serde_json::from_value(spec).unwrap(), status);
     serve(&mut after);
     assert_eq!(after.resync_orders(&key("hq"), at(1_100)).0, []);
     assert_eq!(told(&after.resync_orders(&key("hq"), at(1_311)).0), ["p0"], "after the pause");
@@ -270,12 +270,12 @@ fn a_phone_is_told_by_what_it_runs_not_by_the_change_that_it_is_told_of() {
         let mut fleet = Fleet::new();
         fleet.set_hash_key(&key("hq"), HashKey::new(b"k"));
         site(&mut fleet, 1, json!({"settings": settings(5062), "resync": {"method": method}}));
-        fleet.take_dirty();
+        fleet.take_work();
         fleet.set_secret(&key("s"), password(b"before"));
         phone(&mut fleet, "p0", 1, 0, plain(&mac(0), "7101"));
         serve(&mut fleet);
         boots(&mut fleet, 0, 1_000);
-        fleet.take_dirty();
+        fleet.take_work();
         // The line's name, the SIP port and the password change, all at once.
         phone(&mut fleet, "p0", 2, 0, plain(&mac(0), "7199"));
         site(&mut fleet, 2, json!({"settings": settings(5070), "resync": {"method": method}}));
@@ -283,8 +283,8 @@ fn a_phone_is_told_by_what_it_runs_not_by_the_change_that_it_is_told_of() {
         serve(&mut fleet);
         let (orders, _) = fleet.resync_orders(&key("hq"), at(1_010));
         let expected = match method {
-            "Notify" => Way::Notify { port: 5062, lines: vec!["7101".to_owned()] },
-            _ => Way::Telnet { password: dialtone::provision::resync::Password("before".to_owned()) },
+            "Notify" => Transport::Notify { port: 5062, lines: vec!["7101".to_owned()] },
+            _ => Transport::Telnet { password: dialtone::provision::resync::Password("before".to_owned()) },
         };
         assert!(orders.iter().map(|order| &order.way).eq([&expected]), "{orders:?}");
     }

@@ -31,7 +31,7 @@ fn want(fleet: &mut Fleet, wish: &Wish, generation: i64) {
         }
         phone(fleet, &format!("p{n}"), generation, 0, spec);
     }
-    fleet.take_dirty();
+    fleet.take_work();
 }
 
 fn mac(n: u8) -> String {
@@ -128,7 +128,7 @@ impl Device {
         };
         self.step = next;
         fleet.fetched(&key("hq"), &one);
-        fleet.take_dirty();
+        fleet.take_work();
     }
 }
 
@@ -208,7 +208,7 @@ proptest! {
                     // No boot takes so long: whoever was in one had its plug pulled.
                     devices.iter_mut().for_each(|device| device.step = 0);
                     fleet.tick(at(now));
-                    fleet.take_dirty();
+                    fleet.take_work();
                     changes = false;
                 }
                 Step::Silence => {}
@@ -218,7 +218,7 @@ proptest! {
                 want(&mut fleet, &wish, generation);
             }
             fleet.tick(at(now));
-            fleet.take_dirty();
+            fleet.take_work();
             let (is, truly) = (going(&mut fleet, &devices, now), under_way(&devices));
             let most = usize::try_from(limit).unwrap();
             prop_assert!(truly <= most.max(truly_before), "{truly} of {most}: {wish:?} {devices:?}");
@@ -236,7 +236,7 @@ proptest! {
                 }
             }
             fleet.tick(at(now));
-            fleet.take_dirty();
+            fleet.take_work();
             if (0..PHONES).all(|n| firmware(&mut fleet, n, now).stage == Stage::Current) {
                 break;
             }
@@ -252,7 +252,7 @@ fn after_a_power_cut_no_more_phones_upgrade_at_once_than_the_limit_says() {
     // Nobody restarts any phone for a day.
     for minute in 0..24 * 60 {
         fleet.tick(at(1_000 + minute * 60));
-        fleet.take_dirty();
+        fleet.take_work();
     }
     let now = 1_000 + 24 * 3_600;
     let mut devices = devices();
@@ -297,7 +297,7 @@ fn a_phone_that_is_called_back_to_what_it_runs_counts_until_it_was_heard_of_agai
     assert!(devices[0].under_way, "it has read of the image, and takes it");
     let others_told = |fleet: &mut Fleet, now| {
         fleet.tick(at(now));
-        fleet.take_dirty();
+        fleet.take_work();
         (1..PHONES).filter(|n| firmware(fleet, *n, now).stage == Stage::Staged).count()
     };
     assert_eq!(others_told(&mut fleet, 1_014), 0);
@@ -318,12 +318,12 @@ fn who_begins_again_after_long_is_not_held_to_what_it_read_before() {
     assert_eq!(firmware(&mut fleet, 0, 1_003).stage, Stage::Offered);
     // Somebody pulls its plug.
     fleet.tick(at(4_000));
-    fleet.take_dirty();
+    fleet.take_work();
     let told = (1..PHONES).find(|n| firmware(&mut fleet, *n, 4_000).stage == Stage::Staged).unwrap();
     devices[0].step = 0;
     devices[0].goes_on(&mut fleet, 4_010, false);
     fleet.tick(at(4_010));
-    fleet.take_dirty();
+    fleet.take_work();
     let stages = (firmware(&mut fleet, 0, 4_011).stage, firmware(&mut fleet, told, 4_011).stage);
     assert_eq!(stages, (Stage::Waiting, Stage::Staged));
 }

@@ -18,7 +18,7 @@ fn wanting(source: Value) -> Fleet {
     let firmware = json!({"image": IMAGE, "source": source});
     site(&mut fleet, 1, json!({"settings": {"proxy1Address": "10.0.0.1"}, "firmware": firmware}));
     phone(&mut fleet, "p", 1, 0, plain(MAC, "1"));
-    fleet.take_dirty();
+    fleet.take_work();
     fleet
 }
 
@@ -92,7 +92,7 @@ fn a_config_map_wins_and_is_still_the_kubelets_business() {
     assert!(fleet.pods_are_current(&key("hq")));
     let newer = FirmwareFile::new("P0S3-8-12-00.sb2", b"newer");
     fleet.set_firmware(&key("f"), Some([("P0S3-8-12-00.sb2".to_owned(), newer)].into()));
-    fleet.take_dirty();
+    fleet.take_work();
     assert_eq!(staged(&mut fleet).0, "Pending");
     assert!(!fleet.pods_are_current(&key("hq")), "the kubelet should look");
 }

@@ -21,7 +21,7 @@ fn ready() -> Fleet {
         1,
         json!({"settings": {"proxy1Address": "10.0.0.1"}, "firmware": {"image": IMAGE, "source": {"configMaps": [{"name": "f"}]}}}),
     );
-    fleet.take_dirty();
+    fleet.take_work();
     fleet.set_firmware(&key("f"), Some([("P0S3-06-3-00.bin".to_owned(), IMAGE_FILE.clone())].into()));
     fleet
 }
@@ -83,7 +83,7 @@ fn upgrade(fleet: &Fleet, mac: &str, address: u8, from: i64) -> Vec<Fetch> {
 fn a_phone_goes_through_all_stages() {
     let mut fleet = ready();
     phone(&mut fleet, "p", 1, 0, plain(MAC, "1"));
-    fleet.take_dirty();
+    fleet.take_work();
     assert_eq!(firmware(&mut fleet, "p").stage, Stage::Pending);
     serve(&mut fleet);
     assert_eq!(firmware(&mut fleet, "p").stage, Stage::Staged);
@@ -136,11 +136,11 @@ fn pods_are_told_of_firmware_that_changes_under_them() {
     let mut fleet = ready();
     phone(&mut fleet, "p", 1, 0, plain(MAC, "1"));
     serve(&mut fleet);
-    fleet.take_dirty();
+    fleet.take_work();
     assert!(fleet.pods_are_current(&key("hq")));
     let other = FirmwareFile::new("P0S3-06-3-00.bin", b"another build");
     fleet.set_firmware(&key("f"), Some([("P0S3-06-3-00.bin".to_owned(), other)].into()));
-    assert!(fleet.take_dirty().contains(&Dirty::Pods(key("hq"))), "the kubelet alone takes a minute to look");
+    assert!(fleet.take_work().contains(&WorkItem::Pods(key("hq"))), "the kubelet alone takes a minute to look");
     assert!(!fleet.pods_are_current(&key("hq")));
 }
 
@@ -175,7 +175,7 @@ fn a_new_operator_goes_on_where_the_old_one_was() {
             before.current_status(&key("p"), Timestamp::from_second(1_000 + cut as i64).unwrap()).unwrap();
         let mut after = ready();
         let spec: SipPhoneSpec = serde_json::from_value(plain(MAC, "1")).unwrap();
-        after.set_phone(meta("p", 1, 0), spec, status.clone());
+        after.apply_phone(meta("p", 1, 0), spec, status.clone());
         after.hold_fetches();
         serve(&mut after);
         // The pods tell everything again, one after the other.
@@ -224,7 +224,7 @@ fn a_new_operator_counts_no_failure_twice_and_takes_no_old_start_for_a_new_one()
         assert_eq!(status.firmware.as_ref().unwrap().failures, failures);
         let mut second = ready();
         let spec: SipPhoneSpec = serde_json::from_value(plain(MAC, "1")).unwrap();
-        second.set_phone(meta("p", 1, 0), spec, status);
+        second.apply_phone(meta("p", 1, 0), spec, status);
         second.hold_fetches();
         serve(&mut second);
         told.iter().for_each(|one| second.fetched(&key("hq"), one));
@@ -270,7 +270,7 @@ fn a_phone_whose_last_boot_was_lost_with_a_pod_is_told_once_to_show_what_it_runs
             fleet.fetched(&key("hq"), one);
         }
         assert_eq!(firmware(&mut fleet, "p").stage, Stage::Installing);
-        fleet.take_dirty();
+        fleet.take_work();
         let (orders, again) = fleet.resync_orders(&key("hq"), at(1_010));
         if method == "Never" {
             assert_eq!((orders.len(), again), (0, None));
@@ -281,7 +281,7 @@ fn a_phone_whose_last_boot_was_lost_with_a_pod_is_told_once_to_show_what_it_runs
         let (orders, _) = fleet.resync_orders(&key("hq"), at(1_190));
         assert_eq!(orders.len(), 1, "it should have been heard of");
         fleet.note_resync(&key("p"), Ok(()));
-        fleet.take_dirty();
+        fleet.take_work();
         assert_eq!(fleet.resync_orders(&key("hq"), at(3_000)).0, [], "once");
         for one in &upgrade(&fleet, MAC, 9, 3_000)[6..] {
             fleet.fetched(&key("hq"), one);
@@ -305,7 +305,7 @@ fn rolling(phones: u8, rollout: Value) -> Fleet {
 fn set_rollout(fleet: &mut Fleet, generation: i64, rollout: Value) {
     let firmware = json!({"image": IMAGE, "source": {"configMaps": [{"name": "f"}]}, "rollout": rollout});
     site(fleet, generation, json!({"settings": {"proxy1Address": "10.0.0.1"}, "firmware": firmware}));
-    fleet.take_dirty();
+    fleet.take_work();
 }
 
 fn mac(n: u8) -> String {
@@ -357,19 +357,19 @@ fn a_phone_that_fails_or_says_nothing_does_not_keep_others_waiting_for_ever() {
         assert_eq!(stages(&mut fleet, 3)[1], Stage::Waiting);
         fleet.fetched(&key("hq"), &part(1_001 + 2 * n, 10, 512, None));
         fleet.fetched(&key("hq"), &part(1_002 + 2 * n, 10, 1_024, failed()));
-        fleet.take_dirty();
+        fleet.take_work();
     }
     assert_eq!(stages(&mut fleet, 3), [Stage::Failed, Stage::Staged, Stage::Waiting]);
     fleet.tick(Timestamp::from_second(1_000 + 1_700).unwrap());
-    fleet.take_dirty();
+    fleet.take_work();
     assert_eq!(stages(&mut fleet, 3)[2], Stage::Waiting);
     fleet.tick(Timestamp::from_second(1_000 + 1_900).unwrap());
-    fleet.take_dirty();
+    fleet.take_work();
     let last = [Stage::Failed, Stage::Waiting, Stage::Staged];
     assert_eq!(stages(&mut fleet, 3), last, "the second is not plugged in: it has another turn after the others");
     assert!(!names_image(&fleet, 1) && names_image(&fleet, 2));
     fleet.tick(Timestamp::from_second(1_000 + 3_800).unwrap());
-    fleet.take_dirty();
+    fleet.take_work();
     assert_eq!(stages(&mut fleet, 3), [Stage::Failed, Stage::Staged, Stage::Waiting]);
 }
 
@@ -405,7 +405,7 @@ fn a_new_operator_tells_no_further_phone() {
         let name = format!("p{n}");
         let spec: SipPhoneSpec = serde_json::from_value(plain(&mac(n), &n.to_string())).unwrap();
         let status = before.current_status(&key(&name), Timestamp::from_second(1_100).unwrap()).unwrap();
-        after.set_phone(meta(&name, 1, 0), spec, status);
+        after.apply_phone(meta(&name, 1, 0), spec, status);
     }
     for slot in Slot::all() {
         let content = before.content(&key("hq"), slot);

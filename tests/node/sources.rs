@@ -62,7 +62,7 @@ spec: {{accessModes: [ReadOnlyMany], storageClassName: '', volumeName: firmware,
     let listener = runtime.block_on(tokio::net::TcpListener::bind("0.0.0.0:0")).unwrap();
     let port = listener.local_addr().unwrap().port();
     runtime.spawn(async move { axum::serve(listener, routes).await.unwrap() });
-    let sum = dialtone::provision::digest::Digest::of(LOADS).to_string().replace("sha256:", "");
+    let sum = dialtone::base::digest::Digest::of(LOADS).to_string().replace("sha256:", "");
     let url = format!("http://{}:{port}/fw/P0S3-8-12-00.loads", own_address());
 
     apply(

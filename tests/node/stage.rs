@@ -160,7 +160,7 @@ pub fn count(writes: &[(String, String)], resource: &str) -> usize {
 }
 
 pub fn sha256(bytes: &[u8]) -> String {
-    dialtone::provision::digest::Digest::of(bytes).to_string()
+    dialtone::base::digest::Digest::of(bytes).to_string()
 }
 
 /// How long until every pod serves other bytes than these.

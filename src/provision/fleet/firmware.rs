@@ -95,7 +95,7 @@ impl Fleet {
         }
         let parts = kept.iter().map(|image| (image.clone(), sizes(image, &inventory))).collect();
         let gone: Vec<String> = site.kept.difference(&kept).cloned().collect();
-        self.mark(Dirty::SiteStatus(key.clone()));
+        self.mark(WorkItem::SiteStatus(key.clone()));
         let Some(site) = self.sites.get_mut(key) else { return };
         (site.parts, site.lost) = (parts, lost);
         if site.staged == staged && site.kept == kept {

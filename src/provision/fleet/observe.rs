@@ -53,10 +53,10 @@ impl Fleet {
             }
         }
         if news || !changed.is_empty() {
-            self.mark(Dirty::SiteStatus(site.clone()));
-            self.mark(Dirty::Pods(site.clone()));
+            self.mark(WorkItem::SiteStatus(site.clone()));
+            self.mark(WorkItem::Pods(site.clone()));
             if self.sites.get(site).is_some_and(|entry| !entry.pending.is_empty()) {
-                self.mark(Dirty::Resync(site.clone()));
+                self.mark(WorkItem::Resync(site.clone()));
             }
             self.restage(site);
         }
@@ -157,7 +157,7 @@ impl Fleet {
         let own_file = fetch.name.to_ascii_uppercase().contains("SIP");
         let Some(key) = self.macs.holder(&(site_key.namespace.clone(), mac)).cloned() else {
             if own_file && fetch.missing && site.strangers.note(mac, fetch.address, fetch.time) {
-                self.mark(Dirty::SiteStatus(site_key.clone()));
+                self.mark(WorkItem::SiteStatus(site_key.clone()));
             }
             return;
         };

@@ -9,7 +9,7 @@ use crate::provision::upgrade::Upgrade;
 
 impl Fleet {
     /// A phone was made or changed.
-    pub fn set_phone(&mut self, meta: Meta, spec: SipPhoneSpec, status: SipPhoneStatus) {
+    pub fn apply_phone(&mut self, meta: Meta, spec: SipPhoneSpec, status: SipPhoneStatus) {
         let key = meta.key.clone();
         let site = key.sibling(&spec.site_ref.name);
         let mut before = BTreeSet::new();
@@ -64,7 +64,7 @@ impl Fleet {
                 stage: None,
                 seen,
                 runs: None,
-                telling: Telling::recover(status.resync.as_ref(), is_to_be_told(&status)),
+                telling: ResyncAttempts::recover(status.resync.as_ref(), needs_resync(&status)),
                 track: Track::new(Upgrade::recover(status.firmware.as_ref())),
                 status: Known { status, version: meta.version },
                 meta,
@@ -82,7 +82,7 @@ impl Fleet {
     }
 
     /// A phone is gone, and its file with it.
-    pub fn remove_phone(&mut self, key: &Key) {
+    pub fn delete_phone(&mut self, key: &Key) {
         let Some(entry) = self.phones.get(key) else { return };
         let before = references(key, &entry.spec);
         let site = key.sibling(&entry.spec.site_ref.name);
@@ -103,7 +103,7 @@ impl Fleet {
         self.refer(Reference::Secret, &User::Phone(key.clone()), &before, &BTreeSet::new());
         self.todo_phones.remove(key);
         self.todo_tallies.remove(key);
-        self.dirty.remove(&Dirty::PhoneStatus(key.clone()));
+        self.dirty.remove(&WorkItem::PhoneStatus(key.clone()));
     }
 
     /// What the operator wrote as a phone's status, and the version of the object that has it.
@@ -141,7 +141,7 @@ impl Fleet {
             return;
         };
         if site.phones.insert(key.clone()) {
-            self.mark(Dirty::SiteStatus(site_key.clone()));
+            self.mark(WorkItem::SiteStatus(site_key.clone()));
         }
         if let Some(entry) = self.phones.get_mut(key) {
             entry.home = Some(site_key.clone());
@@ -225,7 +225,7 @@ impl Fleet {
             for file in old_files.iter() {
                 site.shards.leave_behind(before, file.name.clone(), file.bytes.clone(), slot);
             }
-            self.dirty.insert(Dirty::Shard(site_key.clone(), before));
+            self.dirty.insert(WorkItem::Shard(site_key.clone(), before));
         }
         for file in entry.plan.iter().flat_map(|old| old.files.iter()) {
             site.by_file.remove(&file.name);
@@ -234,10 +234,10 @@ impl Fleet {
             site.by_file.insert(file.name.clone(), key.clone());
         }
         if fresh || now != Some(slot) {
-            self.dirty.insert(Dirty::Shard(site_key.clone(), slot));
+            self.dirty.insert(WorkItem::Shard(site_key.clone(), slot));
         }
         if site.strangers.claim(plan.mac) {
-            self.dirty.insert(Dirty::SiteStatus(site_key.clone()));
+            self.dirty.insert(WorkItem::SiteStatus(site_key.clone()));
         }
         entry.slot = Some(slot);
         entry.plan = Some(plan);
@@ -257,7 +257,7 @@ impl Fleet {
                     site.by_file.remove(&file.name);
                 }
             }
-            self.dirty.insert(Dirty::Shard(home, slot));
+            self.dirty.insert(WorkItem::Shard(home, slot));
         }
     }
 
@@ -276,7 +276,7 @@ impl Fleet {
             {
                 set.remove(key);
             }
-            self.dirty.insert(Dirty::SiteStatus(home));
+            self.dirty.insert(WorkItem::SiteStatus(home));
         }
     }
 
@@ -375,7 +375,7 @@ impl Tally<i64> {
 }
 
 /// Whether a status says that there is something to tell the phone.
-fn is_to_be_told(status: &SipPhoneStatus) -> bool {
+fn needs_resync(status: &SipPhoneStatus) -> bool {
     status.conditions.iter().any(|condition| condition.type_ == "Resynced" && condition.status == "False")
 }
 

@@ -7,7 +7,7 @@ use crate::api::ResyncMethod;
 use crate::phone::cnf;
 use crate::provision::advice;
 use crate::provision::phone_status::{PhoneFacts, ResyncFacts, Served, SyncProblem, sync_problem};
-use crate::provision::resync::{Order, Password, Problem, Turn, Way};
+use crate::provision::resync::{Due, Password, ResyncError, ResyncOrder, Transport};
 
 /// How many phones are on their way at a time, if nobody says.
 const MOST: i64 = 5;
@@ -27,7 +27,7 @@ enum Need {
 impl Fleet {
     /// Those who may be told now, and after how many seconds to ask again. Whoever is returned counts as being told until
     /// [`Fleet::note_resync`].
-    pub fn resync_orders(&mut self, site_key: &Key, now: Timestamp) -> (Vec<Order>, Option<i64>) {
+    pub fn resync_orders(&mut self, site_key: &Key, now: Timestamp) -> (Vec<ResyncOrder>, Option<i64>) {
         self.settle();
         let Some(site) = self.sites.get(site_key).filter(|site| !site.spec.suspend) else { return (Vec::new(), None) };
         // Phones look into syncinfo.xml, and take the common files too.
@@ -50,12 +50,12 @@ impl Fleet {
                 Need::Check { method, content, image } => (method, content, false, Some(image)),
             };
             match phone.telling.turn(&content, phone.seen.time, now) {
-                Turn::OnItsWay(then) => {
+                Due::OnItsWay(then) => {
                     active += 1;
                     later(then);
                 }
-                Turn::Later(then) => later(then),
-                Turn::Now => match site.hours() {
+                Due::Later(then) => later(then),
+                Due::Now => match site.hours() {
                     Some(hours) if !requested && !hours.contains(now) => later(hours.next(now)),
                     _ => {
                         if let Ok(way) = way(site, phone, method, now) {
@@ -75,26 +75,26 @@ impl Fleet {
                     Some(image) => phone.telling.begin_check(&content, &image, now),
                     None => phone.telling.begin(&content, now),
                 }
-                self.mark(Dirty::PhoneStatus(key.clone()));
-                orders.push(Order { phone: key, address, way });
+                self.mark(WorkItem::PhoneStatus(key.clone()));
+                orders.push(ResyncOrder { phone: key, address, way });
             }
         }
         (orders, next.map(|next| (next.as_second() - now.as_second()).max(0) + 1))
     }
 
     /// A phone was told, or could not be.
-    pub fn note_resync(&mut self, key: &Key, result: Result<(), Problem>) {
+    pub fn note_resync(&mut self, key: &Key, result: Result<(), ResyncError>) {
         let Some(phone) = self.phones.get_mut(key) else { return };
         phone.telling.end(result);
         let home = phone.home.clone();
-        self.mark(Dirty::PhoneStatus(key.clone()));
+        self.mark(WorkItem::PhoneStatus(key.clone()));
         if let Some(home) = home {
-            self.mark(Dirty::Resync(home));
+            self.mark(WorkItem::Resync(home));
         }
     }
 
     /// Whether a phone is among those that are to be told: soon there is more to say of it.
-    pub fn is_to_be_told(&self, key: &Key) -> bool {
+    pub fn needs_resync(&self, key: &Key) -> bool {
         let home = self.phones.get(key).and_then(|phone| self.sites.get(phone.home.as_ref()?));
         home.is_some_and(|site| site.pending.contains(key))
     }
@@ -112,7 +112,7 @@ impl Fleet {
             phone.telling.rest();
         }
         if needed || was {
-            self.mark(Dirty::Resync(home));
+            self.mark(WorkItem::Resync(home));
         }
     }
 
@@ -181,9 +181,9 @@ impl Fleet {
             }
         };
         let (reason, message) = match (way(site, phone, how, now), phone.telling.turn(&content, phone.seen.time, now)) {
-            (_, Turn::OnItsWay(_)) => ("Told", told(how).to_owned()),
+            (_, Due::OnItsWay(_)) => ("Told", told(how).to_owned()),
             (Err(problem), _) => (problem.reason, problem.message),
-            (_, Turn::Later(then)) => {
+            (_, Due::Later(then)) => {
                 let then = crate::provision::observed::seconds(then);
                 match phone.telling.problem() {
                     Some(problem) => (problem.reason, format!("{}; it is told again at {then}", problem.message)),
@@ -195,7 +195,7 @@ impl Fleet {
                     ),
                 }
             }
-            (_, Turn::Now) => match site.hours() {
+            (_, Due::Now) => match site.hours() {
                 Some(hours) if !requested && !hours.contains(now) => {
                     ("OutsideWindow", format!("phones are told {}", hours.words()))
                 }
@@ -263,9 +263,9 @@ const fn told(how: ResyncMethod) -> &'static str {
 }
 
 /// Where and how a phone is told; why it cannot be, and what to do.
-fn way(site: &Site, phone: &Phone, how: ResyncMethod, now: Timestamp) -> Result<(IpAddr, Way), Problem> {
+fn way(site: &Site, phone: &Phone, how: ResyncMethod, now: Timestamp) -> Result<(IpAddr, Transport), ResyncError> {
     let Some(address) = phone.seen.address else {
-        return Err(Problem::new(
+        return Err(ResyncError::new(
             "NoAddress",
             "the phone was never seen: plug it in, and it fetches everything by itself",
         ));
@@ -273,7 +273,7 @@ fn way(site: &Site, phone: &Phone, how: ResyncMethod, now: Timestamp) -> Result<
     let upgrade = phone.track.now();
     let overdue = phone.told.as_ref().and_then(|told| upgrade.overdue_at(told)).is_some_and(|then| then <= now);
     if upgrade.due_in(now).is_some() && !overdue {
-        return Err(Problem::new("Upgrading", "the phone is taking an image and restarts by itself"));
+        return Err(ResyncError::new("Upgrading", "the phone is taking an image and restarts by itself"));
     }
     // It still goes by what it fetched last, not by the change that it is to be told of; after a restart of the operator the
     // change is all that is known.
@@ -292,14 +292,14 @@ fn way(site: &Site, phone: &Phone, how: ResyncMethod, now: Timestamp) -> Result<
     if how != ResyncMethod::Telnet {
         let port = value("voip_control_port").and_then(|port| port.parse().ok()).unwrap_or(5060);
         let lines = (1..=phone.spec.model.lines()).filter_map(|n| value(&format!("line{n}_name")));
-        return Ok((address, Way::Notify { port, lines: lines.map(str::to_owned).collect() }));
+        return Ok((address, Transport::Notify { port, lines: lines.map(str::to_owned).collect() }));
     }
     if value("telnet_level") != Some("2") {
-        return Err(Problem::new(
+        return Err(ResyncError::new(
             "TelnetOff",
             "phones restart by telnet only with settings.telnetLevel Privileged: set it, and let the phone restart once by itself",
         ));
     }
     let password = value("phone_password").unwrap_or("cisco").to_owned();
-    Ok((address, Way::Telnet { password: Password(password) }))
+    Ok((address, Transport::Telnet { password: Password(password) }))
 }

@@ -7,7 +7,7 @@ use crate::provision::site;
 
 impl Fleet {
     /// A site was made or changed.
-    pub fn set_site(&mut self, meta: Meta, spec: PhoneSiteSpec, status: PhoneSiteStatus) {
+    pub fn apply_site(&mut self, meta: Meta, spec: PhoneSiteSpec, status: PhoneSiteStatus) {
         let key = meta.key.clone();
         if let Some(entry) = self.sites.get_mut(&key) {
             if meta.version >= entry.status.version {
@@ -74,7 +74,7 @@ impl Fleet {
     }
 
     /// A site is gone, and with it all that was made for it.
-    pub fn remove_site(&mut self, key: &Key) {
+    pub fn delete_site(&mut self, key: &Key) {
         let Some(entry) = self.sites.get(key) else { return };
         let before = references(&entry.spec);
         let phones: Vec<Key> = entry.phones.iter().cloned().collect();
@@ -84,7 +84,7 @@ impl Fleet {
         self.todo_rolls.remove(key);
         self.todo_phones.extend(phones);
         self.todo_phones.extend(self.by_site.get(key).into_iter().flatten().cloned());
-        self.dirty.retain(|dirty| !matches!(dirty, Dirty::Shard(site, _) | Dirty::Objects(site) | Dirty::Pods(site) | Dirty::Resync(site) | Dirty::SiteStatus(site) if site == key));
+        self.dirty.retain(|dirty| !matches!(dirty, WorkItem::Shard(site, _) | WorkItem::Objects(site) | WorkItem::Pods(site) | WorkItem::Resync(site) | WorkItem::SiteStatus(site) if site == key));
     }
 
     /// What the operator wrote as a site's status, and the version of the object that has it.
@@ -113,7 +113,7 @@ impl Fleet {
             let Some(entry) = self.sites.get_mut(&key) else { continue };
             entry.recovered = HashMap::new();
             for slot in entry.shards.existing().collect::<Vec<_>>() {
-                self.mark(Dirty::Shard(key.clone(), slot));
+                self.mark(WorkItem::Shard(key.clone(), slot));
             }
         }
     }
@@ -130,7 +130,7 @@ impl Fleet {
         let Some(entry) = self.sites.get_mut(site) else { return };
         if entry.infra != infra {
             entry.infra = infra;
-            self.mark(Dirty::SiteStatus(site.clone()));
+            self.mark(WorkItem::SiteStatus(site.clone()));
             self.restage(site);
         }
     }
@@ -146,7 +146,7 @@ impl Fleet {
         for phone in phones {
             self.mark_phone(&phone);
         }
-        self.mark(Dirty::SiteStatus(site.clone()));
+        self.mark(WorkItem::SiteStatus(site.clone()));
     }
 
     pub(super) fn settle_site(&mut self, key: &Key) {
@@ -200,19 +200,19 @@ impl Fleet {
         entry.suspended = entry.spec.suspend;
         let waiting: Vec<Slot> = if toggled { entry.shards.slots().collect() } else { Vec::new() };
         for slot in waiting {
-            self.mark(Dirty::Shard(key.clone(), slot));
+            self.mark(WorkItem::Shard(key.clone(), slot));
         }
         if changed {
-            self.mark(Dirty::Shard(key.clone(), Slot::Common { secret: false }));
-            self.mark(Dirty::Shard(key.clone(), Slot::Common { secret: true }));
+            self.mark(WorkItem::Shard(key.clone(), Slot::Common { secret: false }));
+            self.mark(WorkItem::Shard(key.clone(), Slot::Common { secret: true }));
             // Whether a phone is in sync depends on the common file too.
             self.mark_all(key);
         }
         if rebase || toggled || answered {
             self.todo_phones.extend(self.by_site.get(key).into_iter().flatten().cloned());
         }
-        self.mark(Dirty::Objects(key.clone()));
-        self.mark(Dirty::SiteStatus(key.clone()));
+        self.mark(WorkItem::Objects(key.clone()));
+        self.mark(WorkItem::SiteStatus(key.clone()));
         self.todo_rolls.insert(key.clone());
         self.restage(key);
     }

@@ -32,7 +32,7 @@ impl Fleet {
             }
         }
         site.stages.retain(|_, count| *count > 0);
-        self.mark(Dirty::SiteStatus(home));
+        self.mark(WorkItem::SiteStatus(home));
     }
 
     /// How many phones of each site are at each stage of their firmware.
@@ -67,13 +67,13 @@ impl Fleet {
     }
 
     /// Whether a phone's newest file is on its way to the pods: soon there is more to say.
-    pub fn is_on_its_way(&mut self, key: &Key) -> bool {
+    pub fn is_propagating(&mut self, key: &Key) -> bool {
         self.settle();
         self.phone_facts(key).is_some_and(|facts| facts.current && facts.served == Served::Pending)
     }
 
     /// Whether something is wrong with a phone: what it refers to may be among what is applied together with it.
-    pub fn is_in_trouble(&mut self, key: &Key) -> bool {
+    pub fn has_errors(&mut self, key: &Key) -> bool {
         self.settle();
         self.phone_facts(key).is_some_and(|facts| facts.found.iter().any(Diagnostic::is_error))
     }
@@ -123,7 +123,7 @@ impl Fleet {
             && let Some(site) = self.sites.get_mut(&home)
         {
             site.counts.shift(before, tally);
-            self.mark(Dirty::SiteStatus(home));
+            self.mark(WorkItem::SiteStatus(home));
         }
         self.settle_resync(key);
     }
@@ -219,4 +219,59 @@ impl Fleet {
 fn common_hash(site: &Site) -> Option<String> {
     let plan = site.plan.as_ref()?;
     plan.common().map(|file| file.digest.public(site.hash_key.as_ref().filter(|_| plan.secret)))
+}
+
+/// How soon a phone's status should be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    /// At once.
+    Now,
+    /// After a moment: files on their way to the pods, a notification or a missing object are about to change it again.
+    Settle,
+    /// In its turn: many phones may be on their way to another image at once.
+    InTurn,
+}
+
+/// What there is to say of one phone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PhoneReport {
+    /// The status that the API server is known to hold.
+    pub before: SipPhoneStatus,
+    /// The status as it should be.
+    pub after: SipPhoneStatus,
+    /// After how many seconds the status says something else although nothing is heard.
+    pub due_in: Option<i64>,
+    /// How many seconds the phone's last upgrade took.
+    pub upgrade_seconds: Option<i64>,
+}
+
+impl PhoneReport {
+    /// Whether there is something to write.
+    pub fn is_news(&self) -> bool {
+        self.before != self.after
+    }
+}
+
+impl Fleet {
+    /// What there is to say of a phone. `None` while something that it refers to has not been read.
+    pub fn report(&self, key: &Key, now: Timestamp) -> Option<PhoneReport> {
+        let facts = self.phone_facts(key)?;
+        let phone = self.phones.get(key)?;
+        let before = phone.status.status.clone();
+        let after = phone_status(&facts, self.resync_facts(key, &facts, now), &before, now);
+        let upgrade = phone.track.now();
+        Some(PhoneReport { before, after, due_in: upgrade.due_in(now), upgrade_seconds: upgrade.lasted })
+    }
+
+    /// How soon a phone's status should be written.
+    pub fn urgency(&self, key: &Key) -> Urgency {
+        if self.is_upgrading(key) {
+            return Urgency::InTurn;
+        }
+        let settles = self.phone_facts(key).is_some_and(|facts| {
+            (facts.current && facts.served == Served::Pending) || facts.found.iter().any(Diagnostic::is_error)
+        });
+        // A folder's phones are often applied before their site.
+        if settles || self.needs_resync(key) { Urgency::Settle } else { Urgency::Now }
+    }
 }

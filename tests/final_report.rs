@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use child::Running;
-use dialtone::tftp::wire::{Outcome, Query, Report};
+use dialtone::base::report::{Outcome, Query, Report};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 

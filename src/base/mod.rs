@@ -1,0 +1,9 @@
+//! The ground floor: what every other room may use, and what uses none of them.
+
+pub mod backoff;
+pub mod digest;
+pub mod report;
+mod shutdown;
+
+pub use backoff::Backoff;
+pub use shutdown::shutdown_signal;
