@@ -41,7 +41,7 @@ crds: ## write the CustomResourceDefinitions anew
 
 .PHONY: docs
 docs: ## write the reference anew
-	DIALTONE_WRITE_DOCS=1 cargo test --quiet --test reference
+	DIALTONE_WRITE_DOCS=1 cargo test --quiet --test suite reference::
 
 .PHONY: image
 image: ## a static image in target/dialtone.tar, dialtone:dev
