@@ -12,11 +12,14 @@ mod final_report;
 mod fleet;
 mod golden;
 mod import;
+mod layers;
 mod operator;
 #[path = "../support/reader.rs"]
 mod reader;
 mod reference;
 mod render;
 mod simulator;
+mod source;
 mod standalone;
 mod tftp;
+mod tidy;
