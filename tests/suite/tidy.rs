@@ -188,6 +188,36 @@ fn public(tokens: &[Token]) -> Vec<(usize, &str)> {
 }
 
 #[test]
+fn every_dependency_is_used_where_it_is_declared() {
+    let manifest = read(Path::new("Cargo.toml"));
+    // The names in a section, as Rust writes them.
+    let section = |title: &str| -> BTreeSet<String> {
+        let lines = manifest.lines().skip_while(|line| *line != format!("[{title}]")).skip(1);
+        let lines = lines.take_while(|line| !line.starts_with('['));
+        lines.filter_map(|line| Some(line.split_once(" = ")?.0.replace('-', "_"))).collect()
+    };
+    let all_words = |tokens: &[Token]| tokens.iter().map(|token| token.text.clone()).collect::<Vec<_>>();
+    let shipped: BTreeSet<String> =
+        Source::library().modules.values().flat_map(|module| all_words(&module.tokens)).collect();
+    let tested: BTreeSet<String> = ["src", "tests", "benches"]
+        .into_iter()
+        .flat_map(files)
+        .flat_map(|file| all_words(&tokens(&read(&file))))
+        .collect();
+    let (normal, dev) = (section("dependencies"), section("dev-dependencies"));
+    assert!(normal.contains("tokio") && dev.contains("proptest"), "Cargo.toml is read as it is written");
+    let mut wrong = Vec::new();
+    for name in normal.iter().filter(|name| !shipped.contains(*name)) {
+        let what = if tested.contains(name) { "only tests use it: it is a dev-dependency" } else { "nobody uses it" };
+        wrong.push(format!("Cargo.toml: {name}: {what}"));
+    }
+    for name in dev.iter().filter(|name| !tested.contains(*name)) {
+        wrong.push(format!("Cargo.toml: {name}: no test uses it"));
+    }
+    nothing(&wrong);
+}
+
+#[test]
 fn every_test_is_in_a_program_that_runs_it() {
     let manifest = read(Path::new("Cargo.toml"));
     let mut wrong = Vec::new();
