@@ -11,7 +11,7 @@ use crate::provision::resync::{ResyncError, ResyncOrder, Transport};
 
 /// Tells one phone; why it could not be told.
 pub async fn tell(order: &ResyncOrder) -> Result<(), ResyncError> {
-    match &order.way {
+    match &order.transport {
         Transport::Notify { port, lines } => notify::notify((order.address, *port).into(), lines).await,
         Transport::Telnet { password } => telnet::reset((order.address, telnet::PORT).into(), &password.0).await,
     }

@@ -232,7 +232,8 @@ impl Standalone {
         let mut table =
             vec![["PHONE", "FILE", "READY", "IN SYNC", "FIRMWARE", "ADDRESS", "LAST SEEN"].map(str::to_owned)];
         for key in keys {
-            let Some(status) = self.fleet.current_status(&key, now) else { continue };
+            let Some(report) = self.fleet.report(&key, now) else { continue };
+            let status = report.after;
             let condition = |kind: &str| {
                 let found = status.conditions.iter().find(|c| c.type_ == kind);
                 found

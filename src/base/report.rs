@@ -166,3 +166,12 @@ pub enum Outcome {
     /// The request was refused: a write, or an illegal one.
     Refused,
 }
+
+/// A file that could not be loaded, and why.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FileProblem {
+    /// The file.
+    pub file: String,
+    /// What is wrong with it.
+    pub message: String,
+}

@@ -9,7 +9,7 @@ use crate::phone::dialplan::{self, Rule, check_attribute};
 use crate::phone::image::{Image, NAME_MAX};
 use crate::phone::parameter::{check_file_name, check_host};
 use crate::phone::{Mac, boot, ringlist, syncinfo, text};
-use crate::provision::firmware::{FirmwareFile, Inventory, problems};
+use crate::provision::firmware::{Catalog, FirmwareFile, Inventory, problems};
 
 /// How many bytes one ConfigMap can hold; the API server refuses more than 1 MiB.
 pub const MAP_SIZE: usize = 1_000_000;
@@ -205,7 +205,7 @@ fn images(tree: &mut Tree, files: &mut Files, taken: bool) {
 pub fn is_whole(image: &str, firmware: &BTreeMap<String, Vec<u8>>) -> bool {
     let inventory: Inventory =
         firmware.iter().map(|(name, bytes)| (name.clone(), FirmwareFile::new(name, bytes))).collect();
-    Image::parse(image).is_some() && problems(image, &inventory, &BTreeMap::new()).is_empty()
+    Image::parse(image).is_some() && problems(image, &Catalog::new(vec![&inventory]), &BTreeMap::new()).is_empty()
 }
 
 /// Says of every other file why it was left.

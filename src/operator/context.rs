@@ -167,13 +167,11 @@ impl Context {
         for thing in dirty {
             let pause = match &thing {
                 WorkItem::Shard(site, slot) => self.shard_pause(site, *slot),
-                WorkItem::PhoneStatus(phone) if fleet.is_upgrading(phone) => {
+                WorkItem::PhoneStatus(phone) if fleet.urgency(phone) == crate::provision::Urgency::InTurn => {
                     self.queue.add_in_turn(thing, PROGRESS_PACE, SETTLING);
                     continue;
                 }
-                WorkItem::PhoneStatus(phone) if fleet.is_propagating(phone) || fleet.needs_resync(phone) => SETTLING,
-                // A folder's phones are often applied before their site.
-                WorkItem::PhoneStatus(phone) if fleet.has_errors(phone) => SETTLING,
+                WorkItem::PhoneStatus(phone) if fleet.urgency(phone) == crate::provision::Urgency::Settle => SETTLING,
                 WorkItem::Resync(_) => RESYNC_PACE,
                 WorkItem::SiteStatus(_) => SETTLING,
                 _ => Duration::ZERO,

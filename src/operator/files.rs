@@ -75,7 +75,10 @@ pub fn note_problem(ctx: &Context, site: &Key, error: &Error) {
     if error.is_lasting() {
         ctx.tell(|fleet| {
             let mut infra = fleet.infra(site);
-            infra.problem = Some((error.reason().to_owned(), error.to_string()));
+            infra.problem = Some(crate::provision::InfraProblem {
+                reason: error.reason().parse().unwrap_or(crate::api::Reason::ApplyFailed),
+                message: error.to_string(),
+            });
             fleet.set_infra(site, infra);
         });
     }

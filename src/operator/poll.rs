@@ -118,6 +118,14 @@ fn take(ctx: &Context, site: &Key, pod: &Key, report: Report) -> bool {
         firmware.push((file.name.clone(), FirmwareFile { digest, size, first: file.first, parts: file.parts }));
         held.push((file.name, digest));
     }
+    let problems: Vec<crate::base::report::FileProblem> = report
+        .problems
+        .iter()
+        .map(|text| {
+            let (file, message) = text.split_once(": ").unwrap_or(("", text));
+            crate::base::report::FileProblem { file: file.into(), message: message.into() }
+        })
+        .collect();
     let fetches: Vec<Fetch> = report.journal.records.iter().map(Fetch::from).collect();
     let (known, taken) = ctx.tell(|fleet| {
         // A report may cross the news that the pod is leaving: what it holds, taken later, would never be taken back. And right
@@ -125,7 +133,7 @@ fn take(ctx: &Context, site: &Key, pod: &Key, report: Report) -> bool {
         let known = ctx.shared().pods.contains_key(pod);
         if known {
             let (complete, gone) = (report.holdings.complete, &report.holdings.gone);
-            fleet.pod_firmware(site, &pod.name, complete, firmware, gone, &report.problems);
+            fleet.pod_firmware(site, &pod.name, complete, firmware, gone, &problems);
         }
         let taken = !known || fleet.pod_holds(site, &pod.name, report.holdings.complete, held, &report.holdings.gone);
         if taken {
@@ -174,7 +182,10 @@ mod tests {
     /// Which address a phone was seen at last.
     async fn is_seen_at(ctx: &Context, last: u8) -> bool {
         for _ in 0..100 {
-            let now = ctx.ask(|fleet| fleet.current_status(&Key::new("ns", "p"), jiff::Timestamp::now()));
+            let now = ctx.ask(|fleet| {
+                fleet.settle();
+                fleet.report(&Key::new("ns", "p"), jiff::Timestamp::now()).map(|report| report.after)
+            });
             if now.and_then(|status| status.address) == Some(format!("10.0.0.{last}")) {
                 return true;
             }

@@ -21,9 +21,9 @@ pub fn tell(ctx: &Arc<Context>, site: &Key) -> Outcome {
             tracing::info!(phone = %order.phone, address = %order.address, "it is told to fetch a change");
             let result = resync::tell(&order).await;
             if let Err(problem) = &result {
-                tracing::warn!(phone = %order.phone, reason = problem.reason, problem = problem.message, "it could not be told");
+                tracing::warn!(phone = %order.phone, reason = problem.reason.as_str(), problem = problem.message, "it could not be told");
             }
-            let label = result.as_ref().map_or_else(|problem| problem.reason, |()| "Told");
+            let label = result.as_ref().map_or_else(|problem| problem.reason.as_str(), |()| "Told");
             ctx.metrics.resyncs.get_or_create(&ResyncLabels { result: label }).inc();
             ctx.tell(|fleet| fleet.note_resync(&order.phone, result));
         });

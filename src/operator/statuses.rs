@@ -25,9 +25,12 @@ pub async fn write_phone(ctx: &Context, key: &Key) -> Result<Outcome, Error> {
         return Ok(Outcome::Again(pause));
     }
     let now = Timestamp::now();
-    let due = ctx.ask(|fleet| fleet.due_in(key, now)).and_then(|seconds| u64::try_from(seconds).ok());
+    let report = ctx.ask(|fleet| fleet.report(key, now));
+    let due = report.as_ref().and_then(|report| report.due_in).and_then(|seconds| u64::try_from(seconds).ok());
     let outcome = due.map_or(Outcome::Done, |seconds| Outcome::Again(Duration::from_secs(seconds)));
-    let Some((before, after)) = ctx.ask(|fleet| fleet.phone_status(key, now)) else {
+    let Some(crate::provision::PhoneReport { before, after, upgrade_seconds: lasted, .. }) =
+        report.filter(|report| report.is_news())
+    else {
         return Ok(outcome);
     };
     let Some(written) = write::<SipPhone>(ctx, "SipPhone", key, &after).await? else { return Ok(Outcome::Done) };
@@ -36,7 +39,6 @@ pub async fn write_phone(ctx: &Context, key: &Key) -> Result<Outcome, Error> {
     if let Some(uid) = written.metadata.uid {
         let mut news = events::news(&before.conditions, &after.conditions);
         news.extend(events::told_news(&before, &after));
-        let lasted = ctx.ask(|fleet| fleet.upgrade_lasted(key));
         let upgrade = events::firmware_news(before.firmware.as_ref(), after.firmware.as_ref(), lasted.is_some());
         if upgrade.as_ref().is_some_and(|news| news.reason == "Upgraded")
             && let Some(seconds) = lasted

@@ -8,6 +8,7 @@ mod read;
 
 pub use read::{Entry, NAME_MAX, Problem, Reading, check_name, read};
 
+use super::parameter::UNPROVISIONED;
 use super::text;
 
 /// Writes parameters in the order given.
@@ -34,6 +35,12 @@ pub fn write<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> Ve
     // It is kept for as long as the phone is.
     out.shrink_to_fit();
     out
+}
+
+/// The image that a file names, if it names one.
+pub fn image_named(file: &[u8]) -> Option<String> {
+    let image = read(file).effective().remove("image_version")?;
+    (!image.is_empty() && image != UNPROVISIONED).then_some(image)
 }
 
 fn is_plain(value: &str) -> bool {

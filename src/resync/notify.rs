@@ -7,6 +7,7 @@ use tokio::net::UdpSocket;
 use tokio::time::{Instant, timeout_at};
 
 use super::sip::{LIMIT, Notify, pause};
+use crate::api::Reason;
 use crate::provision::resync::ResyncError;
 
 /// Answers of a phone that is there and does not know whom the request is for.
@@ -35,12 +36,13 @@ pub async fn notify(to: SocketAddr, lines: &[String]) -> Result<(), ResyncError>
     }
     refused.dedup();
     let what = format!("the phone at {to} refused the NOTIFY: {}", refused.join(", "));
-    Err(ResyncError::new("Refused", what))
+    Err(ResyncError::new(Reason::Refused, what))
 }
 
 /// One transaction.
 async fn ask(to: SocketAddr, line: Option<&str>) -> Result<Answer, ResyncError> {
-    let unsent = |error: io::Error| ResyncError::new("NotSent", format!("a NOTIFY to {to} could not be sent: {error}"));
+    let unsent =
+        |error: io::Error| ResyncError::new(Reason::NotSent, format!("a NOTIFY to {to} could not be sent: {error}"));
     let any: IpAddr = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((any, 0)).await.map_err(unsent)?;
     // Connected, so that only the phone is heard and a port that nobody listens on is noticed.
@@ -77,7 +79,7 @@ async fn ask(to: SocketAddr, line: Option<&str>) -> Result<Answer, ResyncError> 
     }
     let why = if closed { "nobody listens there" } else { "is it unplugged, or does a firewall keep SIP from it?" };
     Err(ResyncError::new(
-        "NoAnswer",
+        Reason::NoAnswer,
         format!("the phone at {to} did not answer {sent} NOTIFYs in {} s: {why}", LIMIT.as_secs()),
     ))
 }
@@ -148,7 +150,7 @@ mod tests {
         ] {
             let (to, heard) = answers(Box::leak(Box::new([status]))).await;
             let problem = notify(to, &names(&["7101"])).await.unwrap_err();
-            assert!(problem.reason == "Refused" && problem.message.contains(status), "{problem:?}");
+            assert!(problem.reason == Reason::Refused && problem.message.contains(status), "{problem:?}");
             assert_eq!(heard.await.unwrap().len(), 1, "{status} is an answer: nothing is sent again");
         }
         // After 100 the request is sent again only to hear the final answer.
@@ -165,7 +167,7 @@ mod tests {
         tokio::time::pause();
         let began = Instant::now();
         let problem = notify(to, &names(&["7101"])).await.unwrap_err();
-        assert_eq!((problem.reason, began.elapsed().as_secs()), ("NoAnswer", 32), "{problem:?}");
+        assert_eq!((problem.reason, began.elapsed().as_secs()), (Reason::NoAnswer, 32), "{problem:?}");
         let (mut sent, mut datagram) = (0, [0; 4096]);
         while silent.try_recv(&mut datagram).is_ok() {
             sent += 1;

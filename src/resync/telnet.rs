@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::api::Reason;
 use crate::provision::resync::ResyncError;
 
 /// The port of telnet.
@@ -29,7 +30,7 @@ const DONT: u8 = 254;
 
 /// Restarts the phone at an address.
 pub async fn reset(to: SocketAddr, password: &str) -> Result<(), ResyncError> {
-    let unreachable = |why: String| ResyncError::new("NoAnswer", format!("telnet to {to}: {why}"));
+    let unreachable = |why: String| ResyncError::new(Reason::NoAnswer, format!("telnet to {to}: {why}"));
     let stream = match timeout(PATIENCE, TcpStream::connect(to)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return Err(unreachable(error.to_string())),
@@ -44,7 +45,7 @@ pub async fn reset(to: SocketAddr, password: &str) -> Result<(), ResyncError> {
         let what = format!(
             "the phone at {to} does not take the password of settings.phonePasswordSecretRef: it takes a new one only when it restarts"
         );
-        return Err(ResyncError::new("LoginFailed", what));
+        return Err(ResyncError::new(Reason::LoginFailed, what));
     }
     session.say("reset").await.map_err(failed)?;
     // A phone that restarts says nothing more, or ends the connection.
@@ -52,7 +53,7 @@ pub async fn reset(to: SocketAddr, password: &str) -> Result<(), ResyncError> {
     if let Ok(Ok(())) = objection {
         let words = session.text.lines().map(str::trim).rfind(|line| is_objection(line)).unwrap_or_default().to_owned();
         let what = format!("the phone at {to} does not restart: {words:?}; it needs settings.telnetLevel Privileged");
-        return Err(ResyncError::new("Refused", what));
+        return Err(ResyncError::new(Reason::Refused, what));
     }
     Ok(())
 }
@@ -172,7 +173,7 @@ mod tests {
         ] {
             let (address, _heard) = phone(says).await;
             let problem = reset(address, "secret").await.unwrap_err();
-            assert_eq!(problem.reason, reason, "{problem:?}");
+            assert_eq!(problem.reason.as_str(), reason, "{problem:?}");
             assert!(!problem.message.contains("secret"));
         }
     }

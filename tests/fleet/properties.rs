@@ -221,7 +221,7 @@ proptest! {
         fleet.take_work();
         let file = if parameter.place == Place::Phone { FILE } else { "SIPDefault.cnf" };
         match fleet.tree(&key("hq")).get(file) {
-            None => prop_assert!(fleet.findings().any(|(_, _, found)| found.iter().any(|one| one.reason == "Invalid"))),
+            None => prop_assert!(fleet.findings().any(|(_, _, found)| found.iter().any(|one| one.code() == "Invalid"))),
             Some(bytes) => {
                 let read = dialtone::phone::cnf::read(bytes).effective();
                 prop_assert_eq!(read.get(&parameter.name), Some(&value));
@@ -260,7 +260,7 @@ proptest! {
                 prop_assert_eq!(parts[field - 3], value);
             }
         } else {
-            prop_assert!(fleet.findings().any(|(_, _, found)| found.iter().any(|one| one.reason == "Invalid")));
+            prop_assert!(fleet.findings().any(|(_, _, found)| found.iter().any(|one| one.code() == "Invalid")));
         }
     }
 

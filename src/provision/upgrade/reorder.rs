@@ -1,31 +1,36 @@
-//! What several pods tell of one phone, in whatever order, and what a new operator hears again.
+//! The requests of one phone as several pods report them, in whatever order, and as they are reported again to a new operator.
 
 use std::collections::{BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 
-use super::{Seen, Upgrade};
+use super::{BootEvent, Upgrade};
 
-/// How late one of several pods may tell what another has told the sequel of, in seconds.
+/// How late a pod may report a request after another pod has reported the next one, in seconds.
 const LATE: i64 = 10;
 
-/// What a phone's requests tell, whatever the order in which pods tell of them.
+/// What follows from a phone's requests, whatever the order in which pods report them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Track {
+pub struct EventReorderer {
     now: Upgrade,
     before: Upgrade,
-    recent: VecDeque<(Timestamp, Seen)>,
-    /// The parts that the status told of, if the phone was on its way then.
-    told: Option<BTreeSet<String>>,
-    /// What a new operator hears again; most phones never need it.
+    recent: VecDeque<(Timestamp, BootEvent)>,
+    /// The parts that the status named, if the phone was on its way then.
+    recovered: Option<BTreeSet<String>>,
+    /// What is reported again to a new operator; most phones never need it.
     again: Option<Box<Upgrade>>,
 }
 
-impl Track {
+impl EventReorderer {
     /// Begins with what a status said.
-    pub fn new(known: Upgrade) -> Track {
+    pub fn new(known: Upgrade) -> EventReorderer {
         let on_its_way = known.transfer.is_some() || known.failure.is_some() || !known.taken.is_empty();
-        Track { told: on_its_way.then(|| known.taken.clone()), now: known.clone(), before: known, ..Track::default() }
+        EventReorderer {
+            recovered: on_its_way.then(|| known.taken.clone()),
+            now: known.clone(),
+            before: known,
+            ..EventReorderer::default()
+        }
     }
 
     /// What is known.
@@ -33,15 +38,15 @@ impl Track {
         &self.now
     }
 
-    /// Follows one request. One that is told late is put where it belongs; one that is told much later is passed over.
-    pub fn follow(&mut self, seen: Seen, time: Timestamp) {
+    /// Follows one request. One that is reported late is put where it belongs; one that is reported much later is passed over.
+    pub fn follow(&mut self, seen: BootEvent, time: Timestamp) {
         if self.recent.is_empty() && self.before.last.is_some_and(|last| time <= last) {
-            // A status tells of what it led to; only how the boot began, and all that it took, are not in there.
+            // A status holds what it led to; only how the boot began, and all that it took, are not in there.
             let again = self.again.get_or_insert_default();
             again.follow(&seen, time);
             self.before.boot = again.boot.clone();
-            if let Some(told) = &self.told {
-                self.before.taken = told.union(&again.taken).cloned().collect();
+            if let Some(taken) = &self.recovered {
+                self.before.taken = taken.union(&again.taken).cloned().collect();
                 self.before.began = again.began;
             }
             self.now = self.before.clone();
@@ -60,7 +65,7 @@ impl Track {
             }
             _ => {
                 self.now.follow(&seen, time);
-                let goes_on = |seen: &Seen| matches!(seen, Seen::Part { end: None, .. });
+                let goes_on = |seen: &BootEvent| matches!(seen, BootEvent::Part { end: None, .. });
                 if goes_on(&seen) && self.recent.back().is_some_and(|(_, last)| goes_on(last)) {
                     self.recent.pop_back();
                 }

@@ -1,104 +1,25 @@
-//! Which ConfigMap or Secret a phone's files are in.
+//! The shards of a site: which object each phone's files are in, and what each object holds in the cluster.
 //!
 //! A file stays where it is: an edit rewrites one shard, and growing does not move anybody. A pod's volume names all shards
-//! from the start, so that a new one rolls no pod. A phone that has to move (it got a password) is written to its new shard
-//! first and leaves the old one only then: there is no moment without its file.
+//! from the start, so that a new one rolls no pod.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sha2::{Digest as _, Sha256};
 
-use super::{File, Key};
 use crate::base::digest::Digest;
+use crate::provision::slot::{MAX_SHARDS, Slot};
+use crate::provision::{File, Key};
 
-/// How many shards of each kind a site can have.
-pub const MAX_SHARDS: u8 = 64;
 /// A shard takes no new phone beyond this, while another has room: about forty phones. Small shards make small writes.
 const ROOMY: usize = 64 * 1024;
 /// A shard takes no new phone beyond this. The API server's limit is 1 MiB.
 const FULL: usize = 800 * 1024;
 
-/// One object of a site that holds files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Slot {
-    /// The files that all phones share.
-    Common {
-        /// In a Secret, because one holds a password.
-        secret: bool,
-    },
-    /// Files of phones.
-    Phones {
-        /// In a Secret, because they hold passwords.
-        secret: bool,
-        /// Which shard.
-        index: u8,
-    },
-}
-
-impl Slot {
-    /// Whether it is a Secret.
-    pub const fn secret(self) -> bool {
-        match self {
-            Slot::Common { secret } | Slot::Phones { secret, .. } => secret,
-        }
-    }
-
-    /// The end of the object's name.
-    pub fn suffix(self) -> String {
-        match self {
-            Slot::Common { .. } => "common".to_owned(),
-            Slot::Phones { index, .. } => format!("phones-{index:02}"),
-        }
-    }
-
-    /// Reads what [`Slot::suffix`] wrote.
-    pub fn parse(suffix: &str, secret: bool) -> Option<Slot> {
-        match suffix.strip_prefix("phones-") {
-            Some(index) => {
-                let index = index.parse().ok().filter(|index| *index < MAX_SHARDS)?;
-                Some(Slot::Phones { secret, index })
-            }
-            None => (suffix == "common").then_some(Slot::Common { secret }),
-        }
-    }
-
-    /// All slots that a site can have.
-    pub fn all() -> impl Iterator<Item = Slot> {
-        [false, true].into_iter().flat_map(|secret| {
-            let shards = (0..MAX_SHARDS).map(move |index| Slot::Phones { secret, index });
-            std::iter::once(Slot::Common { secret }).chain(shards)
-        })
-    }
-}
-
-/// What an object should hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Content(pub BTreeMap<String, Bytes>);
-
-impl Content {
-    /// Its digest.
-    pub fn digest(&self) -> Digest {
-        digest(self.0.iter().map(|(name, bytes)| (name.as_str(), Digest::of(bytes))))
-    }
-}
-
-/// The digest of files, told in the order of their names. It is made of names and the files' own digests, so that whoever knows
-/// those need not read all files again because one has changed.
-pub fn digest<'a>(files: impl Iterator<Item = (&'a str, Digest)>) -> Digest {
-    let mut all = Sha256::new();
-    for (name, file) in files {
-        all.update((name.len() as u64).to_be_bytes());
-        all.update(name.as_bytes());
-        all.update(file.bytes());
-    }
-    Digest::of(&all.finalize())
-}
-
-/// One shard in memory.
+/// One shard.
 #[derive(Debug, Default)]
-pub struct Shard {
+struct Shard {
     /// The phones in it, and their files.
     phones: BTreeMap<Key, Arc<[File]>>,
     used: usize,
@@ -120,7 +41,8 @@ fn room(files: &[File]) -> usize {
 }
 
 impl Shards {
-    /// Finds room for a phone's files: where they are, if they can stay there. `None` if the site is full.
+    /// Finds room for a phone's files: where they are, if they can stay there. `None` if the site is full; then they stay where
+    /// they were.
     pub fn place(&mut self, phone: &Key, now: Option<Slot>, secret: bool, files: &Arc<[File]>) -> Option<Slot> {
         let size = room(files);
         if let Some(slot) = now.filter(|slot| slot.secret() == secret) {
@@ -155,9 +77,14 @@ impl Shards {
         }
     }
 
+    /// The files of a phone in a shard.
+    pub fn of_phone(&self, phone: &Key, slot: Slot) -> Option<Arc<[File]>> {
+        self.shards.get(&slot)?.phones.get(phone).cloned()
+    }
+
     /// Keeps a file where it was until `to` is written.
-    pub fn leave_behind(&mut self, slot: Slot, name: String, bytes: Bytes, to: Slot) {
-        self.shards.entry(slot).or_default().leaving.insert(name, (bytes, to));
+    pub fn leave_behind(&mut self, slot: Slot, file: &File, to: Slot) {
+        self.shards.entry(slot).or_default().leaving.insert(file.name.clone(), (file.bytes.clone(), to));
     }
 
     /// The files of the phones in a shard.
@@ -197,8 +124,8 @@ impl Shards {
     }
 
     /// The objects that exist or should.
-    pub fn slots(&self) -> impl Iterator<Item = Slot> {
-        self.shards.keys().chain(self.stored.keys()).copied()
+    pub fn slots(&self) -> BTreeSet<Slot> {
+        self.shards.keys().chain(self.stored.keys()).copied().collect()
     }
 
     /// The objects that exist, as far as is known.
@@ -210,20 +137,6 @@ impl Shards {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_digest_tells_names_and_bytes_apart() {
-        let content = |files: &[(&str, &'static str)]| {
-            let files = files.iter().map(|(name, text)| ((*name).to_owned(), Bytes::from_static(text.as_bytes())));
-            Content(files.collect()).digest()
-        };
-        let one = content(&[("a", "1"), ("b", "2")]);
-        assert_eq!(one, content(&[("b", "2"), ("a", "1")]));
-        for other in [&[("a", "2"), ("b", "1")][..], &[("a", "1")], &[("a", "1"), ("c", "2")], &[("a", "1"), ("b", "")]]
-        {
-            assert_ne!(one, content(other), "{other:?}");
-        }
-    }
 
     fn phone(n: usize) -> Key {
         Key::new("ns", format!("p{n}"))
@@ -265,20 +178,11 @@ mod tests {
     fn a_moved_file_stays_until_its_new_shard_is_written() {
         let (old, new) = (Slot::Phones { secret: false, index: 0 }, Slot::Phones { secret: true, index: 0 });
         let mut shards = Shards::default();
-        shards.leave_behind(old, "SIP.cnf".into(), Bytes::from_static(b"x"), new);
+        shards.leave_behind(old, &File::new("SIP.cnf", &b"x"[..]), new);
         assert_eq!(shards.leaving(old).count(), 1);
         assert!(shards.note_stored(old, Some(Digest::of(b"")), Some(Digest::of(b""))).is_empty());
         assert!(shards.note_stored(new, Some(Digest::of(b"x")), Some(Digest::of(b"y"))).is_empty());
         assert_eq!(shards.note_stored(new, Some(Digest::of(b"y")), Some(Digest::of(b"y"))), [old]);
         assert_eq!(shards.leaving(old).count(), 0);
-    }
-
-    #[test]
-    fn names_come_back() {
-        for slot in Slot::all() {
-            assert_eq!(Slot::parse(&slot.suffix(), slot.secret()), Some(slot));
-        }
-        assert_eq!(Slot::parse("phones-64", false), None);
-        assert_eq!(Slot::parse("token", true), None);
     }
 }

@@ -4,37 +4,20 @@ use std::sync::Arc;
 
 use crate::api::{SipPhoneSpec, UnsetParameters};
 use crate::phone::image::Image;
+use crate::phone::mac::InvalidMac;
 use crate::phone::parameter::{Kind, Parameter, Place, UNPROVISIONED, check_host};
-use crate::phone::{Mac, boot, find, text};
+use crate::phone::{FileName, Mac, boot, find, text};
 
 use super::File;
 use super::advice;
 use super::diagnostic::Diagnostic;
+use super::image_field::{check_image, take_image};
 use super::lint;
-use super::site::{PhoneBase, Proxy, check_image, release, take_image};
+use super::plan::{LineIdentity, PhoneBase, PhonePlan, Rendering, release};
+use super::reach::Reach;
 use super::values::{Secrets, Values};
 
-/// One line, as other systems know it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LineIdentity {
-    /// The line's name.
-    pub name: Arc<str>,
-    /// Its SIP server and port.
-    pub proxy: Option<Proxy>,
-}
-
-/// A phone that can be served.
-#[derive(Clone, Debug)]
-pub struct PhonePlan {
-    /// Its address.
-    pub mac: Mac,
-    /// Its files; the first is `SIP<MAC>.cnf`.
-    pub files: Arc<[File]>,
-    /// Whether one of them holds a password.
-    pub secret: bool,
-}
-
-/// What phones are told of their firmware.
+/// The image that a phone should run.
 pub fn target<'a>(spec: &'a SipPhoneSpec, base: &'a PhoneBase) -> Option<&'a str> {
     spec.firmware.as_ref().and_then(|f| f.image.as_deref()).or(base.image.as_deref())
 }
@@ -55,43 +38,35 @@ pub fn identities(spec: &SipPhoneSpec, base: &PhoneBase) -> Vec<LineIdentity> {
         .collect()
 }
 
-/// Renders a phone that is told of an image. `None` while a Secret is unread or the MAC address cannot be read; errors are among `found`, and then the
-/// plan must not be served.
-pub fn plan(
+/// Renders a phone whose files name the image `offered`.
+pub fn render(
     spec: &SipPhoneSpec,
+    mac: &Result<Mac, InvalidMac>,
     base: &PhoneBase,
-    told: Option<&str>,
+    offered: Option<&str>,
     secrets: &Secrets<'_>,
-    found: &mut Vec<Diagnostic>,
-) -> Option<PhonePlan> {
-    let mac = match spec.mac.parse::<Mac>() {
-        Ok(mac) if mac.bytes()[0] & 1 == 1 => {
-            found.push(Diagnostic::invalid("spec.mac", format!("{mac} is a group address, which no phone has")));
-            None
-        }
-        Ok(mac) => Some(mac),
-        Err(problem) => {
-            found.push(Diagnostic::invalid("spec.mac", problem.to_string()));
-            None
-        }
-    };
+) -> Rendering<PhonePlan> {
+    let mut found = Vec::new();
+    let diagnostics = &mut found;
+    let mac = check_mac(mac, diagnostics);
     let image = spec.firmware.as_ref().and_then(|f| f.image.as_deref());
-    check_image("spec.firmware.image", image, found);
+    check_image("spec.firmware.image", image, diagnostics);
 
     let mut values = Values::default();
-    lines(spec, base, &mut values, secrets, found);
+    lines(spec, base, &mut values, secrets, diagnostics);
     match spec.label.as_deref() {
-        Some(label) => take_text(&mut values, "phone_label", "spec.label", label, found),
+        Some(label) => take_text(&mut values, "phone_label", "spec.label", label, diagnostics),
         None if base.unset == UnsetParameters::Reset => values.set("phone_label", ""),
         None => {}
     }
-    values.take_settings(&spec.settings, Place::Phone, secrets, found);
-    values.take_extra(&spec.extra_parameters, Place::Phone, found);
-    values.take_secret_parameters(&spec.secret_parameters, secrets, found);
+    values.take_settings(&spec.settings, Place::Phone, secrets, diagnostics);
+    values.take_extra(&spec.extra_parameters, Place::Phone, diagnostics);
+    values.take_secret_parameters(&spec.secret_parameters, secrets, diagnostics);
     let target = target(spec, base);
     let in_own_file = image.is_some() || base.rollout.is_some();
-    take_image(&mut values, image, told.filter(|_| in_own_file), found);
-    lint::phone(spec, &values, base, found);
+    let named = offered.filter(|_| in_own_file);
+    take_image(&mut values, image, named, diagnostics);
+    lint::phone(spec, &values, base, diagnostics);
     if base.unset == UnsetParameters::Reset {
         // What the site's own firmware does not know, the site's file does not reset.
         let site = release(base.image.as_deref());
@@ -100,12 +75,25 @@ pub fn plan(
         values.leave_to_site(&base.shared);
     }
 
-    let mac = mac?;
-    let mut files = vec![File::new(mac.config_file(), values.write())];
-    if let Some(image) = told.filter(|image| Image::parse(image).is_some_and(|image| image.uses_loader())) {
-        files.push(File::new(format!("SEP{mac}.cnf.xml"), boot::sep_xml(spec.model, image)));
-    }
-    (!values.unread).then_some(PhonePlan { mac, files: files.into(), secret: values.secret })
+    let plan = mac.filter(|_| !values.pending).map(|mac| {
+        let mut files = vec![File::new(mac.config_file(), values.write())];
+        if let Some(image) = offered.filter(|image| Image::parse(image).is_some_and(|image| image.uses_loader())) {
+            files.push(File::new(FileName::Sep(Some(mac)).to_string(), boot::sep_xml(spec.model, image)));
+        }
+        let image = values.given("image_version").map(str::to_owned);
+        PhonePlan { mac, files: files.into(), secret: values.secret, image, reach: Reach::of(&values) }
+    });
+    Rendering::new(plan, found)
+}
+
+fn check_mac(mac: &Result<Mac, InvalidMac>, diagnostics: &mut Vec<Diagnostic>) -> Option<Mac> {
+    let problem = match mac {
+        Ok(mac) if mac.is_group() => format!("{mac} is a group address, which no phone has"),
+        Ok(mac) => return Some(*mac),
+        Err(problem) => problem.to_string(),
+    };
+    diagnostics.push(Diagnostic::invalid("spec.mac", problem));
+    None
 }
 
 fn lines(
@@ -113,17 +101,17 @@ fn lines(
     base: &PhoneBase,
     values: &mut Values,
     secrets: &Secrets<'_>,
-    found: &mut Vec<Diagnostic>,
+    diagnostics: &mut Vec<Diagnostic>,
 ) {
     let most = spec.model.lines();
     if spec.lines.len() > most {
-        found.push(Diagnostic::invalid(
+        diagnostics.push(Diagnostic::invalid(
             "spec.lines",
             format!("has {} lines; a {} has {most} line appearances", spec.lines.len(), spec.model),
         ));
     }
     if spec.lines.is_empty() {
-        found.push(Diagnostic::advice(advice::NO_LINES, "spec.lines", "is empty"));
+        diagnostics.push(Diagnostic::advice(advice::NO_LINES, "spec.lines", "is empty"));
     }
     let identities = identities(spec, base);
     for (i, line) in spec.lines.iter().enumerate().take(most) {
@@ -131,18 +119,22 @@ fn lines(
         let path = |field: &str| format!("spec.lines[{i}].{field}");
         let name = |what: &str| format!("line{n}_{what}");
         if let Some(problem) = name_problem(&line.name) {
-            found.push(Diagnostic::invalid(path("name"), problem));
+            diagnostics.push(Diagnostic::invalid(path("name"), problem));
         }
         if identities[..i].contains(&identities[i]) {
-            found.push(Diagnostic::invalid(
+            diagnostics.push(Diagnostic::invalid(
                 path("name"),
                 format!("{:?} is the name of another line of this phone on the same proxy", line.name),
             ));
         }
         if identities[i].proxy.is_none() {
-            found.push(Diagnostic::advice(advice::NO_PROXY, path("proxy"), "is not set, and neither is the site's"));
+            diagnostics.push(Diagnostic::advice(
+                advice::NO_PROXY,
+                path("proxy"),
+                "is not set, and neither is the site's",
+            ));
         }
-        take_text(values, &name("name"), &path("name"), &line.name, found);
+        take_text(values, &name("name"), &path("name"), &line.name, diagnostics);
         let display = line.display_name.as_deref();
         let reset = base.unset == UnsetParameters::Reset;
         // What the phone would do by itself is written out, because it may remember something else.
@@ -165,7 +157,7 @@ fn lines(
                 let most = find(&name(what)).map_or(31, |p| if let Kind::Text { max } = p.kind { max } else { 31 });
                 let cut: String = if written { text.to_owned() } else { text.chars().take(most).collect() };
                 if written {
-                    take_text(values, &name(what), &path(field), &cut, found);
+                    take_text(values, &name(what), &path(field), &cut, diagnostics);
                 } else if text::check(&cut, most).is_ok() {
                     values.set(&name(what), cut);
                 }
@@ -173,7 +165,7 @@ fn lines(
         }
         match (&line.password_secret_ref, find(&name("password"))) {
             (Some(key), Some(parameter)) => {
-                values.take_secret(&parameter.name, 31, &path("passwordSecretRef"), key, secrets, found);
+                values.take_secret(&parameter.name, 31, &path("passwordSecretRef"), key, secrets, diagnostics);
             }
             (None, _) if reset => values.set(&name("password"), UNPROVISIONED),
             _ => {}
@@ -182,12 +174,12 @@ fn lines(
             let problem =
                 if proxy.address.is_empty() { Err("is empty".to_owned()) } else { check_host(&proxy.address) };
             if let Err(problem) = problem {
-                found.push(Diagnostic::invalid(path("proxy.address"), problem));
+                diagnostics.push(Diagnostic::invalid(path("proxy.address"), problem));
             }
             values.set_at(&format!("proxy{n}_address"), &proxy.address, &path("proxy.address"));
             if let Some(port) = proxy.port {
                 if !(1..=65535).contains(&port) {
-                    found.push(Diagnostic::invalid(
+                    diagnostics.push(Diagnostic::invalid(
                         path("proxy.port"),
                         format!("is {port}; it must be from 1 to 65535"),
                     ));
@@ -220,10 +212,10 @@ fn name_problem(name: &str) -> Option<&'static str> {
     }
 }
 
-fn take_text(values: &mut Values, name: &str, path: &str, value: &str, found: &mut Vec<Diagnostic>) {
+fn take_text(values: &mut Values, name: &str, path: &str, value: &str, diagnostics: &mut Vec<Diagnostic>) {
     let Some(Kind::Text { max }) = find(name).map(|p| p.kind) else { return };
     match text::check(value, max) {
         Ok(()) => values.set_at(name, value, path),
-        Err(problem) => found.push(Diagnostic::invalid(path, problem.to_string())),
+        Err(problem) => diagnostics.push(Diagnostic::invalid(path, problem.to_string())),
     }
 }
