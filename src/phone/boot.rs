@@ -1,11 +1,6 @@
 //! Files that steer the boot: `OS79XX.TXT` and the XML that loaders from 7.0 on read.
 
-/// What every phone before 7.0 asks for first.
-pub const OS79XX: &str = "OS79XX.TXT";
-/// What loaders from 7.0 on, and SCCP phones on their way to SIP, fall back to.
-pub const XML_DEFAULT: &str = "XMLDefault.cnf.xml";
-/// The phone-common file.
-pub const SIP_DEFAULT: &str = "SIPDefault.cnf";
+pub use super::file_name::{OS79XX, SIP_DEFAULT, XML_DEFAULT};
 
 /// `OS79XX.TXT`: the bootstrap image's name and nothing else.
 ///

@@ -56,6 +56,15 @@ pub struct Image<'a> {
 /// The 2.2 image that phones older than 2.2 must load first; what `OS79XX.TXT` names for targets before 7.0.
 pub const BOOTSTRAP: &str = "P0S30202";
 
+/// The extension of the file that lists an image's parts, from firmware 7.0 on.
+pub const LOADS: &str = ".loads";
+/// The extension of an image that is one file: firmware before 7.0.
+pub const BIN: &str = ".bin";
+/// The extension of a loader.
+pub const SBN: &str = ".sbn";
+/// The extension of an application, from firmware 7.0 on.
+pub const SB2: &str = ".sb2";
+
 /// A pattern for API schemas: the characters that the phone's image names have.
 pub const NAME_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9_-]*$";
 
@@ -93,6 +102,11 @@ impl<'a> Image<'a> {
         self.release.is_some_and(|release| release >= Release::LOADER)
     }
 
+    /// Whether it is the loader itself, which comes in the package of an application.
+    pub fn is_loader(&self) -> bool {
+        self.uses_loader() && self.protocol == Protocol::Sccp
+    }
+
     /// The loader that comes in the same package: `P003-07-4-00` for `P0S3-07-4-00`.
     pub fn loader(&self) -> Option<String> {
         self.uses_loader().then(|| format!("P003{}", &self.name[4..]))
@@ -121,15 +135,13 @@ pub fn did_you_mean(name: &str) -> Option<String> {
 
 /// The files that a `.loads` file names; none for any other file. It is a signed header of binary fields and then one name a line.
 pub fn parts(name: &str, bytes: &[u8]) -> Vec<String> {
-    if !name.ends_with(".loads") {
+    if !name.ends_with(LOADS) {
         return Vec::new();
     }
     bytes
         .split(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')))
         .filter_map(|word| std::str::from_utf8(word).ok())
-        .filter(|word| {
-            [".sbn", ".sb2", ".bin"].iter().any(|suffix| word.len() > suffix.len() + 3 && word.ends_with(suffix))
-        })
+        .filter(|word| [SBN, SB2, BIN].iter().any(|suffix| word.len() > suffix.len() + 3 && word.ends_with(suffix)))
         .map(str::to_owned)
         .collect()
 }

@@ -5,6 +5,7 @@
 pub mod boot;
 pub mod cnf;
 pub mod dialplan;
+pub mod file_name;
 pub mod image;
 pub mod mac;
 pub mod model;
@@ -15,6 +16,7 @@ mod table;
 pub mod text;
 pub mod zone;
 
+pub use file_name::FileName;
 pub use mac::Mac;
 pub use model::Model;
 pub use table::{find, find_field, parameters};

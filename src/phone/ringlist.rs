@@ -1,5 +1,7 @@
 //! `RINGLIST.DAT`: the rings that a person can choose from, and what a ring must be.
 
+pub use super::file_name::RING_LIST as FILE;
+
 use super::text;
 
 /// One ring: the name in the phone's menu and the file that holds it.
@@ -9,9 +11,6 @@ pub struct Ring<'a> {
     /// The file in the TFTP root, raw 8 kHz µ-law.
     pub file: &'a str,
 }
-
-/// The file's name as phones ask for it.
-pub const FILE: &str = "RINGLIST.DAT";
 
 /// The shortest and the longest ring in bytes, one a sample, and what its length must be a multiple of.
 pub const RING_SIZE: (usize, usize, usize) = (240, 16_080, 240);

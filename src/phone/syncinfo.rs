@@ -4,8 +4,8 @@
 //! if SYNC differs from its own `sync`. All phones of a site share the file, so it cannot say which of them should restart:
 //! that is said by whom the NOTIFY is sent to. The mark is one that no phone has.
 
-/// The file's name.
-pub const FILE: &str = "syncinfo.xml";
+pub use super::file_name::SYNC_INFO as FILE;
+
 /// What no phone's `sync` may be.
 pub const MARK: &str = "restart-when-told";
 
