@@ -11,7 +11,9 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::phone::{Mac, Model, boot, ringlist};
+use crate::phone::file_name::{RING_LIST, dial_plan};
+use crate::phone::{FileName, Model};
+use crate::provision::DIAL_TEMPLATE;
 use tree::Tree;
 
 /// Turn an existing TFTP root into manifests on stdout
@@ -61,7 +63,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     check_site_name(&args.site)?;
     args.namespace.as_deref().map_or(Ok(()), check_namespace)?;
     let mut tree = Tree::read(&args.root)?;
-    let others = ["dialplan.xml", ringlist::FILE].iter().any(|name| tree.find(name).is_some());
+    let others = [dial_plan(DIAL_TEMPLATE).as_str(), RING_LIST].iter().any(|name| tree.find(name).is_some());
     if tree.common.is_none() && tree.phones.is_empty() && !others {
         tree.notes.sort();
         tree.notes.iter().for_each(|note| eprintln!("warning: {note}"));
@@ -125,8 +127,7 @@ fn check_namespace(name: &str) -> anyhow::Result<()> {
 fn elsewhere(tree: &Tree) -> String {
     let inner = tree.files.keys().find_map(|name| {
         let (folder, base) = name.rsplit_once('/')?;
-        let phone = base.to_ascii_uppercase().starts_with("SIP") && Mac::from_file_name(base).is_some();
-        (phone || base.eq_ignore_ascii_case(boot::SIP_DEFAULT)).then_some(folder)
+        matches!(FileName::parse(base), FileName::Own(_) | FileName::Common).then_some(folder)
     });
     inner.map(|folder| format!("; did you mean its folder {folder}?")).unwrap_or_default()
 }

@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use crate::manifests::Manifests;
 use crate::phone::parameter::{Kind, is_secret};
-use crate::phone::{boot, cnf, find, ringlist};
+use crate::phone::file_name::{OS79XX, RING_LIST, SIP_DEFAULT, XML_DEFAULT, dial_plan};
+use crate::phone::{FileName, cnf, find};
 use crate::provision::{Fleet, Key};
 use crate::render;
 
@@ -96,7 +97,7 @@ impl Rendered {
         let trees: BTreeMap<Key, BTreeMap<String, Bytes>> =
             sites.into_iter().map(|site| (site.clone(), render::tree(manifests, &fleet, &site))).collect();
         let commons: BTreeMap<&Key, BTreeMap<String, String>> =
-            trees.iter().map(|(site, tree)| (site, values(tree, boot::SIP_DEFAULT))).collect();
+            trees.iter().map(|(site, tree)| (site, values(tree, SIP_DEFAULT))).collect();
         let mut phones = BTreeMap::new();
         for key in fleet.phones() {
             let Some((site, file)) = fleet.place_of(key) else { continue };
@@ -153,7 +154,7 @@ fn change(key: &Key, old: &Rendered, new: &Rendered) -> Option<Change> {
         change.files.insert(0, format!("{} instead of {}", is.file, was.file));
     }
     let upgrade = change.parameters.iter().any(|parameter| parameter.name == "image_version");
-    let is_plan = |file: &String| file.ends_with(".xml") && file != boot::XML_DEFAULT;
+    let is_plan = |file: &String| matches!(FileName::parse(file), FileName::Xml(_));
     let only_dial_plan = change.parameters.is_empty() && change.files.iter().all(is_plan);
     change.action = Some(match (upgrade, only_dial_plan) {
         (true, _) => Action::Upgrade,
@@ -179,9 +180,9 @@ fn parameters(was: &BTreeMap<String, String>, is: &BTreeMap<String, String>) -> 
 fn files(was: &Phone, old: &BTreeMap<String, Bytes>, is: &Phone, new: &BTreeMap<String, Bytes>) -> Vec<String> {
     let plan = |phone: &Phone| {
         let name = phone.values.get("dial_template").filter(|name| !name.is_empty())?;
-        Some(format!("{name}.xml"))
+        Some(dial_plan(name))
     };
     let mut names: BTreeSet<String> = [plan(was), plan(is)].into_iter().flatten().collect();
-    names.extend([ringlist::FILE, boot::OS79XX, boot::XML_DEFAULT].map(str::to_owned));
+    names.extend([RING_LIST, OS79XX, XML_DEFAULT].map(str::to_owned));
     names.into_iter().filter(|name| old.get(name) != new.get(name)).collect()
 }

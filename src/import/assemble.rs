@@ -12,9 +12,11 @@ use super::files::{self, Files};
 use super::hoist;
 use super::tree::{Config, Note, Tree};
 use crate::api::{API_VERSION, PhoneSiteSpec, SipPhoneSpec};
+use crate::phone::file_name::{SIP_DEFAULT, dial_plan};
 use crate::phone::image::Image;
 use crate::phone::parameter::{Place, check_file_name};
-use crate::phone::{Mac, Model};
+use crate::phone::{FileName, Mac, Model};
+use crate::provision::DIAL_TEMPLATE;
 
 /// The manifests of a tree, as YAML.
 pub fn manifests(tree: &mut Tree, args: &Args) -> anyhow::Result<String> {
@@ -22,7 +24,7 @@ pub fn manifests(tree: &mut Tree, args: &Args) -> anyhow::Result<String> {
     let common = tree.common.clone().unwrap_or_default();
     if tree.common.is_none() {
         let why = "is not there; phones keep what they have of the common parameters";
-        tree.notes.push(Note::file(crate::phone::boot::SIP_DEFAULT, why));
+        tree.notes.push(Note::file(SIP_DEFAULT, why));
     }
     let mut site = Draft::new(&common);
     let mut phones: Vec<(Mac, Model, Draft)> = Vec::new();
@@ -102,7 +104,7 @@ fn model(tree: &mut Tree, mac: Mac, config: &Config) -> Option<Model> {
     if third_line {
         return Some(Model::Cp7960);
     }
-    let loader = tree.find(&format!("SEP{mac}.cnf.xml"));
+    let loader = tree.find(&FileName::Sep(Some(mac)).to_string());
     let loader = loader.and_then(|file| tree.files.get(&file).cloned().flatten());
     let comments: Vec<u8> = config
         .text
@@ -151,7 +153,7 @@ fn part_duplicates(common: &Config, phones: &mut [(Mac, Model, Draft)], notes: &
 fn templates(tree: &Tree, common: &Config, phones: impl Iterator<Item = Mac>) -> Vec<String> {
     let fine = |name: &str| is_given(name) && check_file_name(name).is_ok();
     let of_site = common.get("dial_template").filter(|name| fine(name)).map(str::to_owned);
-    let of_site = of_site.or_else(|| tree.find("dialplan.xml").map(|_| "dialplan".to_owned()));
+    let of_site = of_site.or_else(|| tree.find(&dial_plan(DIAL_TEMPLATE)).map(|_| DIAL_TEMPLATE.to_owned()));
     let own: BTreeSet<String> = phones
         .filter_map(|mac| tree.phones.get(&mac)?.get("dial_template").filter(|name| fine(name)).map(str::to_owned))
         .filter(|name| Some(name) != of_site.as_ref())
@@ -197,7 +199,8 @@ fn site_objects(
     if let Some(image) = spec.get("firmware").and_then(|firmware| firmware["image"].as_str()) {
         // dialtone writes what loaders read itself.
         let uses_loader = Image::parse(image).is_some_and(|image| image.uses_loader());
-        others.retain(|name, _| !uses_loader || !name.to_ascii_lowercase().ends_with(".cnf.xml"));
+        let names_image = |name: &str| matches!(FileName::parse(name), FileName::Sep(_) | FileName::XmlDefault);
+        others.retain(|name, _| !uses_loader || !names_image(name));
     }
     let mut parts = files::pack(others.clone(), files::SMALL_MAP_SIZE);
     if parts.len() > FILE_MAPS {

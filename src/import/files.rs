@@ -8,7 +8,8 @@ use super::tree::{Note, Tree};
 use crate::phone::dialplan::{self, Rule, check_attribute};
 use crate::phone::image::{Image, NAME_MAX};
 use crate::phone::parameter::{check_file_name, check_host};
-use crate::phone::{Mac, boot, ringlist, syncinfo, text};
+use crate::phone::file_name::{OS79XX, RING_LIST, SYNC_INFO, XML_DEFAULT, dial_plan};
+use crate::phone::{FileName, ringlist, text};
 use crate::provision::firmware::{FirmwareFile, Inventory, problems};
 
 /// How many bytes one ConfigMap can hold; the API server refuses more than 1 MiB.
@@ -33,11 +34,11 @@ pub struct Files {
 pub fn take(tree: &mut Tree, templates: &[String], firmware: bool) -> Files {
     let mut files = Files::default();
     for (i, template) in templates.iter().enumerate() {
-        dial_plan(tree, &mut files, &format!("{template}.xml"), i == 0);
+        take_dial_plan(tree, &mut files, &dial_plan(template), i == 0);
     }
     ring_list(tree, &mut files);
     bootstrap(tree, &mut files);
-    for name in [boot::XML_DEFAULT, syncinfo::FILE] {
+    for name in [XML_DEFAULT, SYNC_INFO] {
         if let Some((file, bytes)) = tree.take(name) {
             if bytes.iter().filter(|byte| **byte == b'"').count() % 2 == 1 {
                 tree.notes.push(Note::file(&file, "has a quote that is not closed; it is served as it is"));
@@ -59,7 +60,7 @@ fn keep(tree: &mut Tree, files: &mut Files, name: &str, bytes: Vec<u8>) {
     }
 }
 
-fn dial_plan(tree: &mut Tree, files: &mut Files, name: &str, of_site: bool) {
+fn take_dial_plan(tree: &mut Tree, files: &mut Files, name: &str, of_site: bool) {
     let Some((file, bytes)) = tree.take(name) else {
         let why = "dial_template names it, and it is not there: phones dial without a plan";
         return tree.notes.push(Note::file(name, why));
@@ -114,7 +115,7 @@ fn typed_rule(rule: &Rule) -> Option<Value> {
 }
 
 fn ring_list(tree: &mut Tree, files: &mut Files) {
-    let Some((file, bytes)) = tree.take(ringlist::FILE) else { return };
+    let Some((file, bytes)) = tree.take(RING_LIST) else { return };
     let (rings, problems) = ringlist::read(&bytes);
     for (line, problem) in problems {
         tree.notes.push(Note::line(&file, line, format!("not used: {problem}")));
@@ -140,12 +141,12 @@ fn ring_list(tree: &mut Tree, files: &mut Files) {
         files.spec.insert("ringList".to_owned(), list.into());
     } else {
         tree.notes.push(Note::file(&file, "no ringList can say it; it is served as it is, from a ConfigMap"));
-        keep(tree, files, ringlist::FILE, bytes);
+        keep(tree, files, RING_LIST, bytes);
     }
 }
 
 fn bootstrap(tree: &mut Tree, files: &mut Files) {
-    let Some((file, bytes)) = tree.take(boot::OS79XX) else { return };
+    let Some((file, bytes)) = tree.take(OS79XX) else { return };
     let content = text::from_latin1(&bytes);
     let line = content.trim_end_matches(['\r', '\n', '\0', '\u{1a}']);
     let name = line.trim();
@@ -165,7 +166,8 @@ fn bootstrap(tree: &mut Tree, files: &mut Files) {
 /// What loaders ask for by a phone's address: served as it is, for phones that dialtone does not tell of an image.
 fn loaders(tree: &mut Tree, files: &mut Files) {
     let asked = |name: &&String| {
-        !name.contains('/') && !name.to_ascii_uppercase().starts_with("SIP") && Mac::from_file_name(name).is_some()
+        let file = FileName::parse(name);
+        !name.contains('/') && !file.is_own_config() && file.mac().is_some()
     };
     for name in tree.files.keys().filter(asked).cloned().collect::<Vec<_>>() {
         let Some(bytes) = tree.files.get(&name).cloned().flatten() else { continue };
@@ -177,13 +179,8 @@ fn loaders(tree: &mut Tree, files: &mut Files) {
     }
 }
 
-fn is_firmware(name: &str) -> bool {
-    let lower = name.to_ascii_lowercase();
-    !name.contains('/') && [".bin", ".sbn", ".sb2", ".loads"].iter().any(|suffix| lower.ends_with(suffix))
-}
-
 fn images(tree: &mut Tree, files: &mut Files, taken: bool) {
-    let names: Vec<String> = tree.files.keys().filter(|name| is_firmware(name)).cloned().collect();
+    let names: Vec<String> = tree.files.keys().filter(|name| !name.contains('/') && FileName::parse(name).is_firmware()).cloned().collect();
     for name in &names {
         tree.explain(name);
         match tree.files.get(name).cloned().flatten() {

@@ -7,8 +7,9 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use crate::phone::cnf::{self, Reading};
+use crate::phone::file_name::SIP_DEFAULT;
 use crate::phone::parameter::is_secret;
-use crate::phone::{Mac, boot};
+use crate::phone::{FileName, Mac};
 
 /// Larger files are no configuration; they are known by their names only.
 const LARGEST: u64 = 4 << 20;
@@ -149,7 +150,8 @@ impl Tree {
                 } else if depth == 0 {
                     self.notes.push(Note::file(&shown, "not used: is too many folders deep"));
                 } else {
-                    if Mac::from_file_name(&shown).is_some() || shown.eq_ignore_ascii_case(boot::SIP_DEFAULT) {
+                    let file = FileName::parse(&shown);
+                    if file.mac().is_some() || (prefix.is_empty() && file == FileName::Common) {
                         self.notes.push(Note::file(&shown, "not used: is a folder, where phones want a file"));
                     }
                     self.folder(&entry.path(), &format!("{shown}/"), depth - 1)?;
@@ -196,7 +198,7 @@ impl Tree {
     }
 
     fn find_common(&mut self) {
-        if let Some((file, bytes)) = self.take(boot::SIP_DEFAULT) {
+        if let Some((file, bytes)) = self.take(SIP_DEFAULT) {
             self.common = Some(Config::new(&file, &bytes, &mut self.notes));
         }
     }
@@ -208,11 +210,7 @@ impl Tree {
         let mut candidates: BTreeMap<Mac, Vec<(bool, bool, String)>> = BTreeMap::new();
         for name in self.files.keys() {
             let (folder, base) = name.rsplit_once('/').map_or(("", name.as_str()), |(folder, base)| (folder, base));
-            let Some(mac) =
-                Mac::from_file_name(base).filter(|_| base.get(..4).is_some_and(|s| s[..3].eq_ignore_ascii_case("SIP")))
-            else {
-                continue;
-            };
+            let FileName::Own(mac) = FileName::parse(base) else { continue };
             let place = if folder.is_empty() { String::new() } else { format!("{}/", folder.to_ascii_lowercase()) };
             let asked = prefix == place;
             if asked || place.is_empty() {

@@ -6,14 +6,16 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 
 use crate::phone::dialplan::{self, Matcher, Rule, When};
-use crate::phone::{boot, cnf};
+use crate::phone::file_name::{SIP_DEFAULT, dial_plan};
+use crate::phone::parameter::UNPROVISIONED;
+use crate::phone::cnf;
 use crate::provision::{DIAL_TEMPLATE, Key};
 
 /// Says it, for one number and the files of one site.
 pub fn explain(files: &BTreeMap<String, Bytes>, site: &Key, keys: &str) -> String {
-    let common = files.get(boot::SIP_DEFAULT).map(|file| cnf::read(file).effective()).unwrap_or_default();
+    let common = files.get(SIP_DEFAULT).map(|file| cnf::read(file).effective()).unwrap_or_default();
     let plan = common.get("dial_template").map_or(DIAL_TEMPLATE, String::as_str);
-    let rules = served(files, &format!("{plan}.xml"));
+    let rules = served(files, &dial_plan(plan));
     let call = Matcher::new(rules.iter().map(|rule| rule.template())).dial(keys);
     let rule = call.rule.map(|rule| &rules[rule]);
     let mut text = format!("{site}: {keys}\n");
@@ -57,7 +59,7 @@ fn served(files: &BTreeMap<String, Bytes>, plan: &str) -> Vec<Rule> {
 
 fn destination(route: Option<&str>, common: &BTreeMap<String, String>) -> String {
     let given = |name: &str| {
-        common.get(name).map(String::as_str).filter(|value| !value.is_empty() && *value != "UNPROVISIONED")
+        common.get(name).map(String::as_str).filter(|value| !value.is_empty() && *value != UNPROVISIONED)
     };
     let at = |name: &str, port: &str| Some(format!("{}:{}", given(name)?, given(port).unwrap_or("5060")));
     let target = match route {
