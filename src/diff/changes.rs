@@ -6,8 +6,8 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::manifests::Manifests;
-use crate::phone::parameter::{Kind, is_secret};
 use crate::phone::file_name::{OS79XX, RING_LIST, SIP_DEFAULT, XML_DEFAULT, dial_plan};
+use crate::phone::parameter::{Kind, is_secret};
 use crate::phone::{FileName, cnf, find};
 use crate::provision::{Fleet, Key};
 use crate::render;

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Args;
 use super::tree::{Config, Tree};
 use crate::manifests::Manifests;
-use crate::phone::parameter::is_secret;
 use crate::phone::file_name::SIP_DEFAULT;
+use crate::phone::parameter::is_secret;
 use crate::phone::{cnf, find};
 use crate::provision::Fleet;
 

@@ -223,7 +223,7 @@ fn word(typed: &Parameter, value: &str, from: Place, style: Style) -> Result<Val
     };
     match word {
         Some(word)
-            if from == Place::Site && word.as_str().is_some_and(|word| typed.phone_only_words.contains(&word)) =>
+            if from == Place::Site && word.as_str().is_some_and(|word| typed.phone_only_values.contains(&word)) =>
         {
             Err(Some(format!("is {value}, which phones obey only in their own file")))
         }

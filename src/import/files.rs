@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 
 use super::tree::{Note, Tree};
 use crate::phone::dialplan::{self, Rule, check_attribute};
+use crate::phone::file_name::{OS79XX, RING_LIST, SYNC_INFO, XML_DEFAULT, dial_plan};
 use crate::phone::image::{Image, NAME_MAX};
 use crate::phone::parameter::{check_file_name, check_host};
-use crate::phone::file_name::{OS79XX, RING_LIST, SYNC_INFO, XML_DEFAULT, dial_plan};
 use crate::phone::{FileName, ringlist, text};
 use crate::provision::firmware::{FirmwareFile, Inventory, problems};
 
@@ -180,7 +180,8 @@ fn loaders(tree: &mut Tree, files: &mut Files) {
 }
 
 fn images(tree: &mut Tree, files: &mut Files, taken: bool) {
-    let names: Vec<String> = tree.files.keys().filter(|name| !name.contains('/') && FileName::parse(name).is_firmware()).cloned().collect();
+    let names: Vec<String> =
+        tree.files.keys().filter(|name| !name.contains('/') && FileName::parse(name).is_firmware()).cloned().collect();
     for name in &names {
         tree.explain(name);
         match tree.files.get(name).cloned().flatten() {

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 
+use crate::phone::cnf;
 use crate::phone::dialplan::{self, Matcher, Rule, When};
 use crate::phone::file_name::{SIP_DEFAULT, dial_plan};
 use crate::phone::parameter::UNPROVISIONED;
-use crate::phone::cnf;
 use crate::provision::{DIAL_TEMPLATE, Key};
 
 /// Says it, for one number and the files of one site.
@@ -58,9 +58,8 @@ fn served(files: &BTreeMap<String, Bytes>, plan: &str) -> Vec<Rule> {
 }
 
 fn destination(route: Option<&str>, common: &BTreeMap<String, String>) -> String {
-    let given = |name: &str| {
-        common.get(name).map(String::as_str).filter(|value| !value.is_empty() && *value != UNPROVISIONED)
-    };
+    let given =
+        |name: &str| common.get(name).map(String::as_str).filter(|value| !value.is_empty() && *value != UNPROVISIONED);
     let at = |name: &str, port: &str| Some(format!("{}:{}", given(name)?, given(port).unwrap_or("5060")));
     let target = match route {
         Some(route) if route.eq_ignore_ascii_case("Emergency") => match at("proxy_emergency", "proxy_emergency_port") {
