@@ -1,4 +1,4 @@
-//! What differs, phone by phone.
+//! The differences between two rendered sets of manifests, phone by phone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,10 +12,10 @@ use crate::phone::{FileName, cnf, find};
 use crate::provision::{Fleet, Key};
 use crate::render;
 
-/// What a phone has to do to run the new configuration.
+/// What a phone does to run the new configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Action {
-    /// Read the dial plan again, which it does when it is told to check its files.
+    /// Read the dial plan again, which a NOTIFY for check-sync is enough for.
     Reload,
     /// Restart.
     Restart,
@@ -23,15 +23,15 @@ pub enum Action {
     Upgrade,
 }
 
-/// How one parameter differs.
+/// The difference in one parameter.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Parameter {
     /// The phone's own name.
     pub name: String,
-    /// What it was; absent if it was not set, or is secret.
+    /// The old value; absent if it was not set, or is secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub old: Option<String>,
-    /// What it is; absent if it is not set, or is secret.
+    /// The new value; absent if it is not set, or is secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub new: Option<String>,
     /// Whether the values are not shown.
@@ -39,18 +39,18 @@ pub struct Parameter {
     pub secret: bool,
 }
 
-/// What becomes of a phone.
+/// The kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum What {
     /// It is new.
     Added,
-    /// It is no longer there.
+    /// It is no longer among the manifests.
     Removed,
     /// It changes.
     Changed,
 }
 
-/// How one phone differs.
+/// The difference in one phone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Change {
     /// Namespace and name.
@@ -59,9 +59,9 @@ pub struct Change {
     pub file: String,
     /// Its site.
     pub site: String,
-    /// What becomes of it.
+    /// The kind of the change.
     pub what: What,
-    /// What it has to do.
+    /// What the phone does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub action: Option<Action>,
     /// The parameters that differ.
@@ -83,7 +83,7 @@ struct Phone {
 pub struct Rendered {
     phones: BTreeMap<Key, Phone>,
     trees: BTreeMap<Key, BTreeMap<String, Bytes>>,
-    /// How many errors there were; they have been said.
+    /// The number of errors, which were reported already.
     pub errors: usize,
 }
 
@@ -91,8 +91,8 @@ impl Rendered {
     /// Renders manifests.
     pub fn new(manifests: &Manifests) -> Rendered {
         let mut fleet = Fleet::offline();
-        manifests.tell(&mut fleet);
-        let errors = render::complain_of_errors(manifests, &fleet);
+        manifests.apply_to(&mut fleet);
+        let errors = render::report_errors(manifests, &fleet);
         let sites: Vec<Key> = fleet.sites().cloned().collect();
         let trees: BTreeMap<Key, BTreeMap<String, Bytes>> =
             sites.into_iter().map(|site| (site.clone(), render::tree(manifests, &fleet, &site))).collect();
@@ -104,18 +104,18 @@ impl Rendered {
             let Some(tree) = trees.get(&site) else { continue };
             let mut all = commons.get(&site).cloned().unwrap_or_default();
             all.extend(values(tree, &file));
-            // Phones are told of an image once its files are in every pod; what a reviewer asks is where that leads.
+            // A phone's file names an image only once every pod holds it; a reviewer wants to know the target.
             all.extend(fleet.image_of(key).map(|image| ("image_version".to_owned(), image.to_owned())));
             phones.insert(key.clone(), Phone { site, file, values: all });
         }
         Rendered { phones, trees, errors }
     }
 
-    /// Leaves a site as it was.
-    pub fn hold(&mut self, site: &Key, before: &Rendered) {
+    /// Replaces a site by what it was before.
+    pub fn retain_site(&mut self, site: &Key, before: &Rendered) {
         self.phones.retain(|_, phone| phone.site != *site);
-        let kept = before.phones.iter().filter(|(_, phone)| phone.site == *site);
-        self.phones.extend(kept.map(|(key, phone)| (key.clone(), phone.clone())));
+        let retained = before.phones.iter().filter(|(_, phone)| phone.site == *site);
+        self.phones.extend(retained.map(|(key, phone)| (key.clone(), phone.clone())));
         self.trees.extend(before.trees.get(site).map(|tree| (site.clone(), tree.clone())));
     }
 }
@@ -176,7 +176,7 @@ fn parameters(was: &BTreeMap<String, String>, is: &BTreeMap<String, String>) -> 
         .collect()
 }
 
-/// The dial plan, the rings and what steers the boot, which phones read besides their configuration.
+/// The files besides the configuration that differ: dial plan, ring list and what controls the boot.
 fn files(was: &Phone, old: &BTreeMap<String, Bytes>, is: &Phone, new: &BTreeMap<String, Bytes>) -> Vec<String> {
     let plan = |phone: &Phone| {
         let name = phone.values.get("dial_template").filter(|name| !name.is_empty())?;

@@ -1,8 +1,8 @@
-//! Renders what was imported and compares it with what was there, parameter for parameter.
+//! `--check`: renders the manifests and compares the result with the imported files, parameter by parameter.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Args;
+use super::args::Args;
 use super::tree::{Config, Tree};
 use crate::manifests::Manifests;
 use crate::phone::file_name::SIP_DEFAULT;
@@ -10,11 +10,11 @@ use crate::phone::parameter::is_secret;
 use crate::phone::{cnf, find};
 use crate::provision::Fleet;
 
-/// Every difference, in words.
+/// Describes every difference.
 pub fn differences(tree: &Tree, text: &str, args: &Args) -> anyhow::Result<Vec<String>> {
     let manifests = Manifests::parse("stdout", text);
     let mut fleet = Fleet::offline();
-    manifests.tell(&mut fleet);
+    manifests.apply_to(&mut fleet);
     let mut differences: Vec<String> = manifests.errors.clone();
     for (kind, key, found) in fleet.findings() {
         differences.extend(found.iter().filter(|one| one.is_error()).map(|one| format!("{kind} {key}: {one}")));

@@ -1,4 +1,4 @@
-//! Dial plans, rings, firmware and whatever else lies in a TFTP root.
+//! Converts dial plans, ring lists, firmware and all other files of a TFTP root.
 
 use std::collections::BTreeMap;
 
@@ -12,9 +12,9 @@ use crate::phone::parameter::{check_file_name, check_host};
 use crate::phone::{FileName, ringlist, text};
 use crate::provision::firmware::{FirmwareFile, Inventory, problems};
 
-/// How many bytes one ConfigMap can hold; the API server refuses more than 1 MiB.
+/// The most bytes of one ConfigMap; the API server refuses more than 1 MiB.
 pub const MAP_SIZE: usize = 1_000_000;
-/// How many bytes one ConfigMap is given where files are small: `kubectl apply` keeps a copy of the object in an annotation,
+/// The bytes of one ConfigMap of small files: `kubectl apply` keeps a copy of the object in an annotation,
 /// in base64, and the API server refuses annotations of more than 256 KiB.
 pub const SMALL_MAP_SIZE: usize = 180_000;
 
@@ -29,8 +29,8 @@ pub struct Files {
     pub firmware: BTreeMap<String, Vec<u8>>,
 }
 
-/// Looks at all files that are no configuration. `templates` are the dial plans that the configuration names, the site's
-/// first; `firmware` says whether images are taken along.
+/// Converts all files that are no configuration. `templates` are the dial plans that the configuration names, the site's
+/// first; `firmware` says whether images are imported.
 pub fn take(tree: &mut Tree, templates: &[String], firmware: bool) -> Files {
     let mut files = Files::default();
     for (i, template) in templates.iter().enumerate() {
@@ -83,7 +83,7 @@ fn take_dial_plan(tree: &mut Tree, files: &mut Files, name: &str, of_site: bool)
     }
 }
 
-/// A rule as a manifest has it; `None` if it holds what a manifest refuses or has no word for.
+/// A rule as a manifest has it; `None` if a manifest cannot express it.
 fn typed_rule(rule: &Rule) -> Option<Value> {
     if rule.line.is_some() {
         return None;
@@ -163,7 +163,7 @@ fn bootstrap(tree: &mut Tree, files: &mut Files) {
     files.spec.insert("firmware".to_owned(), json!({"bootstrap": name}));
 }
 
-/// What loaders ask for by a phone's address: served as it is, for phones that dialtone does not tell of an image.
+/// The loaders' files with a MAC address in their names: served unchanged, for phones whose image dialtone does not manage.
 fn loaders(tree: &mut Tree, files: &mut Files) {
     let asked = |name: &&String| {
         let file = FileName::parse(name);
@@ -171,7 +171,7 @@ fn loaders(tree: &mut Tree, files: &mut Files) {
     };
     for name in tree.files.keys().filter(asked).cloned().collect::<Vec<_>>() {
         let Some(bytes) = tree.files.get(&name).cloned().flatten() else { continue };
-        tree.explain(&name);
+        tree.mark_used(&name);
         if bytes.is_empty() && name.to_ascii_lowercase().ends_with(".xml") {
             tree.notes.push(Note::file(&name, "is empty, and phones then say \"Protocol Application Invalid\""));
         }
@@ -183,7 +183,7 @@ fn images(tree: &mut Tree, files: &mut Files, taken: bool) {
     let names: Vec<String> =
         tree.files.keys().filter(|name| !name.contains('/') && FileName::parse(name).is_firmware()).cloned().collect();
     for name in &names {
-        tree.explain(name);
+        tree.mark_used(name);
         match tree.files.get(name).cloned().flatten() {
             Some(bytes) if taken && bytes.len() <= MAP_SIZE && check_file_name(name).is_ok() => {
                 files.firmware.insert(name.clone(), bytes);
@@ -199,14 +199,14 @@ fn images(tree: &mut Tree, files: &mut Files, taken: bool) {
     }
 }
 
-/// Whether an image is among the firmware, whole.
+/// Whether the firmware holds all files of an image.
 pub fn is_whole(image: &str, firmware: &BTreeMap<String, Vec<u8>>) -> bool {
     let inventory: Inventory =
         firmware.iter().map(|(name, bytes)| (name.clone(), FirmwareFile::new(name, bytes))).collect();
     Image::parse(image).is_some() && problems(image, &inventory, &BTreeMap::new()).is_empty()
 }
 
-/// Says of every other file why it was left.
+/// Notes for every other file why it is not used.
 fn leftovers(tree: &mut Tree) {
     for name in tree.unused() {
         let base = name.rsplit('/').next().unwrap_or(&name).to_ascii_lowercase();
@@ -221,7 +221,7 @@ fn leftovers(tree: &mut Tree) {
     }
 }
 
-/// Parts files into as few ConfigMaps as hold them, with so many bytes in each unless one file alone has more.
+/// Divides files among as few ConfigMaps as possible, with at most so many bytes in each unless a single file has more.
 pub fn pack(files: BTreeMap<String, Vec<u8>>, most: usize) -> Vec<BTreeMap<String, Vec<u8>>> {
     let mut maps: Vec<(usize, BTreeMap<String, Vec<u8>>)> = Vec::new();
     for (name, bytes) in files {

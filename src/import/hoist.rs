@@ -1,4 +1,4 @@
-//! Moves what all phones have in common to the site.
+//! `--hoist`: moves the values that all phones have in common to the site.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::phone::model::MAX_LINES;
 use crate::phone::parameter::Place;
 use crate::phone::{find, find_field};
 
-/// Moves it. Phones read their own file last, so what all of them say there is what holds, whatever the site said before.
+/// Moves the common values. Phones read their own file last, so these values win over what the site had before.
 pub fn hoist(site: &mut Draft, mut phones: Vec<&mut Draft>) {
     let Some(first) = phones.first().map(|draft| (*draft).clone()) else { return };
     for (field, value) in first.settings {
