@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
+use dialtone::base::report::FileProblem;
 use sha2::{Digest as _, Sha256};
 
 const IMAGE: &[u8] = b"an image";
@@ -81,9 +82,11 @@ async fn what_cannot_be_fetched_is_said_and_tried_again_and_holds_up_nothing_els
     let mut child = fetch(folder.path(), &args);
     let problems = || std::fs::read_to_string(folder.path().join("..problems")).unwrap_or_default();
     until("what is wrong to be said", || problems().lines().count() == 3).await;
-    let said = problems();
-    assert!(said.contains("a.bin: ") && said.contains(&format!("not {sum}, in 15 bytes")), "{said}");
-    assert!(said.contains(&format!("b.bin: {gone}: http status: 404")), "{said}");
+    let noted: Vec<FileProblem> = problems().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [a, b, c] = noted.as_slice() else { panic!("{noted:?}") };
+    assert!(a.file == "a.bin" && a.message.contains(&format!("not {sum}, in 15 bytes")), "{a:?}");
+    assert_eq!(b, &FileProblem::new("b.bin", format!("{gone}: http status: 404")));
+    assert_eq!(c.file, "c.bin");
     assert!(folder.path().join("d.bin").exists() && !folder.path().join("a.bin").exists());
     until("the second try", || folder.path().join("c.bin").exists()).await;
     assert_eq!(asked.load(Ordering::SeqCst), 2);

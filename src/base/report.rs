@@ -3,11 +3,12 @@
 //! The reader asks with the cursors of the last report; the answer comes at once if there is anything newer, otherwise
 //! as soon as there is. A server that was restarted has another `instance`, and then everything is told anew.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Where reports are had.
 pub const REPORT_PATH: &str = "/v1/report";
@@ -58,7 +59,53 @@ pub struct Report {
     pub journal: Journal,
     /// Files that could not be loaded, and why.
     #[serde(default)]
-    pub problems: Vec<String>,
+    pub problems: Vec<FileProblem>,
+}
+
+/// The file in a folder with the problems of other files, a [`FileProblem`] in JSON on each line. `dialtone fetch` writes it, the
+/// TFTP server reads it. It is not served, as no file whose name begins with two dots is.
+pub const PROBLEMS_FILE: &str = "..problems";
+
+/// Why a file could not be loaded or fetched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FileProblem {
+    /// The file's name, relative to the root; empty if it is not known which file it is.
+    pub file: String,
+    /// The reason.
+    pub message: String,
+}
+
+impl FileProblem {
+    /// A problem with a file.
+    pub fn new(file: impl Into<String>, message: impl Into<String>) -> FileProblem {
+        FileProblem { file: file.into(), message: message.into() }
+    }
+}
+
+impl fmt::Display for FileProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.file.as_str() {
+            "" => f.write_str(&self.message),
+            file => write!(f, "{file}: {}", self.message),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for FileProblem {
+    /// Also reads the one string that servers before this type sent, because during an upgrade the operator is the newer one. Such
+    /// a text is not taken apart: neither file names nor messages are free of `": "`.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<FileProblem, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Wire {
+            Fields { file: String, message: String },
+            Text(String),
+        }
+        Ok(match Wire::deserialize(deserializer)? {
+            Wire::Fields { file, message } => FileProblem { file, message },
+            Wire::Text(message) => FileProblem { file: String::new(), message },
+        })
+    }
 }
 
 /// The files that a server holds, or what changed of them.
@@ -165,4 +212,27 @@ pub enum Outcome {
     TimedOut,
     /// The request was refused: a write, or an illegal one.
     Refused,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_keeps_its_file_and_its_message_apart() {
+        let problem = FileProblem::new("odd: name.bin", "http://[::1]/: status: 404");
+        let json = serde_json::to_string(&problem).unwrap();
+        assert_eq!(json, r#"{"file":"odd: name.bin","message":"http://[::1]/: status: 404"}"#);
+        assert_eq!(serde_json::from_str::<FileProblem>(&json).unwrap(), problem);
+        assert_eq!(problem.to_string(), "odd: name.bin: http://[::1]/: status: 404");
+    }
+
+    #[test]
+    fn a_report_of_an_older_server_is_read_and_its_problems_are_of_no_known_file() {
+        let json = r#"{"instance": "i", "holdings": {"version": 1, "complete": true, "held": [], "gone": []},
+            "journal": {"next": 1, "lost": 0, "records": []}, "problems": ["a.bin: no such file"]}"#;
+        let report: Report = serde_json::from_str(json).unwrap();
+        assert_eq!(report.problems, [FileProblem::new("", "a.bin: no such file")]);
+        assert_eq!(report.problems[0].to_string(), "a.bin: no such file");
+    }
 }

@@ -67,7 +67,7 @@ async fn ask(ctx: &Context, site: &Key, pod: &Key, host: &str) {
                 failures = 0;
                 query = Query::after(&report, WAIT);
                 for problem in &report.problems {
-                    tracing::warn!(%pod, problem, "a TFTP pod cannot load a file");
+                    tracing::warn!(%pod, %problem, "a TFTP pod cannot load a file");
                 }
                 if report.journal.lost > 0 {
                     tracing::warn!(%pod, lost = report.journal.lost, "a TFTP pod had more to tell than it could keep");

@@ -35,6 +35,7 @@ use super::upgrade::Track;
 use super::values::SecretError;
 use super::{File, Key};
 use crate::base::digest::{Digest, HashKey};
+use crate::base::report::FileProblem;
 
 /// What an object's metadata say that matters here.
 #[derive(Clone, Debug)]
@@ -108,7 +109,7 @@ struct Site {
     pods: BTreeMap<String, HashMap<String, Digest>>,
     /// Firmware files that pods have from elsewhere than ConfigMaps, and what they say of files that are not there.
     outside: BTreeMap<String, Inventory>,
-    problems: BTreeMap<String, Vec<String>>,
+    problems: BTreeMap<String, Vec<FileProblem>>,
     /// How many phones want each image.
     images: BTreeMap<String, usize>,
     /// The images that every pod holds whole.

@@ -53,6 +53,11 @@ impl Snapshot {
         snapshot
     }
 
+    /// The file of exactly this name.
+    pub fn get(&self, name: &str) -> Option<&Arc<File>> {
+        self.exact.get(name)
+    }
+
     /// Finds a file by the name that a phone asks for: exactly, or else whatever its case. A leading `/` or `./` is passed
     /// over; nothing above the root exists. Phones put tftp_cfg_dir in front of their file's name: a file that is not in the
     /// folder that they name is looked for by its own name.

@@ -21,4 +21,3 @@ mod worker;
 pub use command::{Args, run};
 pub use port_mode::PortMode;
 pub use server::{Config, Server};
-pub use tree::PROBLEMS;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use super::library::{Change, Library};
-use crate::base::report::{Held, Holdings, Journal, Outcome, Query, Record, Report};
+use crate::base::report::{FileProblem, Held, Holdings, Journal, Outcome, Query, Record, Report};
 use crate::phone::image;
 
 /// How many transfers are remembered.
@@ -48,7 +48,7 @@ struct State {
     loaded: bool,
     version: u64,
     changes: VecDeque<(u64, Change)>,
-    problems: Vec<String>,
+    problems: Vec<FileProblem>,
     seq: u64,
     transfers: VecDeque<Record>,
     misses: VecDeque<Record>,
@@ -77,7 +77,7 @@ impl Reporter {
     }
 
     /// The files changed.
-    pub fn note_change(&self, change: &Change, problems: Vec<String>) {
+    pub fn note_change(&self, change: &Change, problems: Vec<FileProblem>) {
         let mut state = self.state();
         state.problems = problems.into_iter().take(PROBLEMS).collect();
         let first = !state.loaded;

@@ -16,6 +16,7 @@ use notify::{RecursiveMode, Watcher};
 
 use super::library::{Change, Library, Snapshot};
 use super::reporter::Reporter;
+use crate::base::report::{FileProblem, PROBLEMS_FILE};
 
 /// How deep folders are followed.
 const DEPTH: usize = 4;
@@ -25,11 +26,10 @@ const QUIET: Duration = Duration::from_millis(5);
 const POLL: Duration = Duration::from_secs(5);
 /// Read anew this soon when a file changed under the reader's hands.
 const RETRIES: usize = 5;
-
-/// The file in a folder with what is wrong with others; it is not served, as all whose names begin with two dots.
-pub const PROBLEMS: &str = "..problems";
-/// How many of its lines are read.
+/// How many lines of a folder's [`PROBLEMS_FILE`] are read.
 const MOST_PROBLEMS: usize = 32;
+/// The most characters of a problem that are reported, its file's name included.
+const LONGEST_PROBLEM: usize = 300;
 
 /// The folders and what was read from them.
 pub struct Tree {
@@ -53,7 +53,7 @@ pub struct Reading {
     /// The files by name.
     pub files: BTreeMap<String, Bytes>,
     /// What could not be read, and why.
-    pub problems: Vec<String>,
+    pub problems: Vec<FileProblem>,
 }
 
 impl Tree {
@@ -109,13 +109,12 @@ impl Walk<'_> {
             Ok(entries) => entries,
             // An optional volume that is not there has no files.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
-            Err(error) => return reading.problems.push(format!("{prefix}: {error}")),
+            Err(error) => return reading.problems.push(FileProblem::new(prefix, error.to_string())),
         };
         for entry in entries.flatten() {
             let Ok(name) = entry.file_name().into_string() else {
-                reading
-                    .problems
-                    .push(format!("{prefix}{}: the name is not UTF-8", entry.file_name().to_string_lossy()));
+                let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+                reading.problems.push(FileProblem::new(name, "the name is not UTF-8"));
                 continue;
             };
             if name.starts_with("..") {
@@ -133,10 +132,10 @@ impl Walk<'_> {
                     Ok(bytes) => {
                         reading.files.insert(name, bytes);
                     }
-                    Err(error) => reading.problems.push(format!("{name}: {error}")),
+                    Err(error) => reading.problems.push(FileProblem::new(name, error.to_string())),
                 },
                 Ok(_) => {}
-                Err(error) => reading.problems.push(format!("{name}: {error}")),
+                Err(error) => reading.problems.push(FileProblem::new(name, error.to_string())),
             }
         }
     }
@@ -158,10 +157,17 @@ impl Walk<'_> {
     }
 }
 
-/// What whoever fills a folder has to say about files that are not there yet, a line each: `NAME: why`.
-fn problems_of(root: &Path) -> Vec<String> {
-    let text = fs::read_to_string(root.join(PROBLEMS)).unwrap_or_default();
-    text.lines().take(MOST_PROBLEMS).map(|line| line.chars().take(300).collect()).collect()
+/// The problems that `dialtone fetch` noted in a folder.
+fn problems_of(root: &Path) -> Vec<FileProblem> {
+    let text = fs::read_to_string(root.join(PROBLEMS_FILE)).unwrap_or_default();
+    text.lines().take(MOST_PROBLEMS).map(problem_in).collect()
+}
+
+fn problem_in(line: &str) -> FileProblem {
+    let problem = serde_json::from_str(line).unwrap_or_else(|_| FileProblem::new("", line));
+    let used = if problem.file.is_empty() { 0 } else { problem.file.chars().count() + ": ".len() };
+    let message: String = problem.message.chars().take(LONGEST_PROBLEM.saturating_sub(used)).collect();
+    FileProblem { message, ..problem }
 }
 
 /// Where a volume's files really are at this moment.
@@ -218,14 +224,14 @@ fn load(tree: &mut Tree, library: &Library, reporter: &Reporter) {
     let Reading { files, problems } = tree.read();
     let before = library.now();
     // A file that cannot be read now stays as it was.
-    let unreadable = problems.iter().filter_map(|problem| problem.split_once(": ")).map(|(name, _)| name);
-    let kept: Vec<(String, Bytes)> = unreadable
-        .filter_map(|name| before.find(name.as_bytes()).map(|file| (file.name.to_string(), file.bytes.clone())))
+    let kept: Vec<(String, Bytes)> = problems
+        .iter()
+        .filter_map(|problem| before.get(&problem.file).map(|file| (file.name.to_string(), file.bytes.clone())))
         .collect();
     let after = Snapshot::new(files.into_iter().chain(kept), &before);
     let change = Change::between(&before, &after);
     for problem in &problems {
-        tracing::warn!(problem, "a file cannot be loaded");
+        tracing::warn!(%problem, "a file cannot be loaded");
     }
     if !change.is_empty() || reporter.is_empty() {
         tracing::info!(
@@ -295,7 +301,41 @@ mod tests {
         fs::write(root.path().join("large"), [0; 2000]).unwrap();
         let reading = Tree::new(vec![root.path().to_owned()], 1000).read();
         assert!(reading.files.is_empty());
-        assert!(reading.problems[0].contains("--max-bytes"), "{:?}", reading.problems);
+        assert!(reading.problems[0].message.contains("--max-bytes"), "{:?}", reading.problems);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_stays_as_it_was_and_no_other_does() {
+        let root = tempfile::tempdir().unwrap();
+        let put = |name: &str, text: &str| fs::write(root.path().join(name), text).unwrap();
+        put("a", "old");
+        put("a: b", "old");
+        let mut tree = Tree::new(vec![root.path().to_owned()], 1000);
+        let library = Arc::new(Library::default());
+        let reporter = Reporter::new(library.clone());
+        load(&mut tree, &library, &reporter);
+        put("a", "new");
+        fs::remove_file(root.path().join("a: b")).unwrap();
+        symlink("nowhere: at all", root.path().join("a: b")).unwrap();
+        load(&mut tree, &library, &reporter);
+        let files = library.now();
+        let text = |name: &str| files.get(name).map(|file| file.bytes.clone()).unwrap_or_default();
+        assert_eq!((text("a"), text("a: b")), ("new".into(), "old".into()));
+        let problems = reporter.report(&Default::default()).problems;
+        assert_eq!(problems, [FileProblem::new("a: b", "No such file or directory (os error 2)")]);
+    }
+
+    #[test]
+    fn what_could_not_be_fetched_is_reported_by_file() {
+        let root = tempfile::tempdir().unwrap();
+        let long = "x".repeat(400);
+        let noted = [FileProblem::new("a: b.bin", "http://h/a: b.bin: status: 404"), FileProblem::new("c.bin", &long)];
+        let lines: Vec<String> = noted.iter().map(|problem| serde_json::to_string(problem).unwrap()).collect();
+        fs::write(root.path().join(PROBLEMS_FILE), lines.join("\n") + "\nof an older version: as text\n").unwrap();
+        let reading = Tree::new(vec![root.path().to_owned()], 1000).read();
+        assert_eq!(reading.problems[0], noted[0]);
+        assert_eq!(reading.problems[1].to_string(), format!("c.bin: {long}")[..300]);
+        assert_eq!(reading.problems[2], FileProblem::new("", "of an older version: as text"));
     }
 
     #[test]

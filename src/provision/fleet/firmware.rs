@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::api::Stage;
+use crate::base::report::FileProblem;
 use crate::provision::firmware::{files_of, problems, sizes};
 
 /// How long files go on naming an image, in seconds, after all pods were replaced by such that have not fetched it yet.
@@ -196,11 +197,12 @@ impl Fleet {
         };
         let problems = problems(image, &inventory, &plan.checksums);
         let files = files_of(image, &inventory);
-        let about = |said: &&String| files.iter().any(|file| said.starts_with(&format!("{file}: ")));
-        let told: BTreeSet<&String> = site.problems.values().flatten().filter(about).collect();
-        if !told.is_empty() {
-            let told: Vec<&str> = told.into_iter().map(String::as_str).collect();
-            return (Stage::Pending, "FetchFailed", format!("{image} is not whole: {}", told.join("; ")));
+        let about = |problem: &&FileProblem| files.contains(&problem.file);
+        let failed: BTreeSet<String> =
+            site.problems.values().flatten().filter(about).map(FileProblem::to_string).collect();
+        if !failed.is_empty() {
+            let failed: Vec<String> = failed.into_iter().collect();
+            return (Stage::Pending, "FetchFailed", format!("{image} is not whole: {}", failed.join("; ")));
         }
         if plan.outside && site.outside.is_empty() && !problems.is_empty() {
             return (Stage::Pending, "Pending", format!("no TFTP pod has told yet which files of {image} it has"));

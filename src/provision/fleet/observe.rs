@@ -1,6 +1,7 @@
 //! What TFTP pods hold, and who fetched what.
 
 use super::*;
+use crate::base::report::FileProblem;
 use crate::phone::parameter::UNPROVISIONED;
 use crate::phone::{boot, cnf};
 use crate::provision::firmware::FirmwareFile;
@@ -71,7 +72,7 @@ impl Fleet {
         complete: bool,
         files: Vec<(String, FirmwareFile)>,
         gone: &[String],
-        problems: &[String],
+        problems: &[FileProblem],
     ) {
         let Some(entry) = self.sites.get_mut(site) else { return };
         let known = entry.outside.entry(pod.to_owned()).or_default();
