@@ -5,11 +5,13 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::Key;
 use crate::api::ResyncStatus;
+use crate::base::Backoff;
 
 mod window;
 
@@ -18,10 +20,8 @@ pub use window::Hours;
 /// How long a phone has to come back after it was told, in seconds: it waits until it has been idle for 20 seconds, and
 /// restarts. As long it counts as one of those that are on their way.
 pub const PATIENCE: i64 = 180;
-/// The pause after the first time that it was told in vain, in seconds; it doubles with each further one.
-const FIRST_PAUSE: i64 = 300;
-/// The longest pause.
-const LONGEST_PAUSE: i64 = 6 * 3600;
+/// The pauses after attempts in vain.
+const BACKOFF: Backoff = Backoff::new(Duration::from_secs(300), Duration::from_secs(6 * 3600));
 
 /// A phone to be told, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -185,7 +185,7 @@ impl ResyncAttempts {
 }
 
 fn pause(tries: u32) -> i64 {
-    FIRST_PAUSE.saturating_mul(1 << tries.saturating_sub(1).min(16)).min(LONGEST_PAUSE)
+    BACKOFF.after(tries.max(1)).as_secs() as i64
 }
 
 fn after(time: Timestamp, seconds: i64) -> Timestamp {
@@ -290,13 +290,13 @@ mod tests {
                 match telling.turn(&content.to_string(), seen, at(now)) {
                     Due::Now => {
                         if let Some((then, of)) = last {
-                            prop_assert!(of != content || now - then >= FIRST_PAUSE);
+                            prop_assert!(of != content || now - then >= pause(1));
                         }
                         telling.begin(&content.to_string(), at(now));
                         last = Some((now, content));
                     }
                     Due::OnItsWay(then) => prop_assert!(then.as_second() - now <= PATIENCE || telling.sending),
-                    Due::Later(then) => prop_assert!(then > at(now) && then.as_second() - now <= LONGEST_PAUSE),
+                    Due::Later(then) => prop_assert!(then > at(now) && then.as_second() - now <= pause(u32::MAX)),
                 }
             }
         }
