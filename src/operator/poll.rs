@@ -67,7 +67,7 @@ async fn ask(ctx: &Context, site: &Key, pod: &Key, host: &str) {
                 failures = 0;
                 query = Query::after(&report, WAIT);
                 for problem in &report.problems {
-                    tracing::warn!(%pod, problem, "a TFTP pod cannot load a file");
+                    tracing::warn!(%pod, %problem, "a TFTP pod cannot load a file");
                 }
                 if report.journal.lost > 0 {
                     tracing::warn!(%pod, lost = report.journal.lost, "a TFTP pod had more to tell than it could keep");
@@ -118,14 +118,6 @@ fn take(ctx: &Context, site: &Key, pod: &Key, report: Report) -> bool {
         firmware.push((file.name.clone(), FirmwareFile { digest, size, first: file.first, parts: file.parts }));
         held.push((file.name, digest));
     }
-    let problems: Vec<crate::base::report::FileProblem> = report
-        .problems
-        .iter()
-        .map(|text| {
-            let (file, message) = text.split_once(": ").unwrap_or(("", text));
-            crate::base::report::FileProblem { file: file.into(), message: message.into() }
-        })
-        .collect();
     let fetches: Vec<Fetch> = report.journal.records.iter().map(Fetch::from).collect();
     let (known, taken) = ctx.tell(|fleet| {
         // A report may cross the news that the pod is leaving: what it holds, taken later, would never be taken back. And right
@@ -133,7 +125,7 @@ fn take(ctx: &Context, site: &Key, pod: &Key, report: Report) -> bool {
         let known = ctx.shared().pods.contains_key(pod);
         if known {
             let (complete, gone) = (report.holdings.complete, &report.holdings.gone);
-            fleet.pod_firmware(site, &pod.name, complete, firmware, gone, &problems);
+            fleet.pod_firmware(site, &pod.name, complete, firmware, gone, &report.problems);
         }
         let taken = !known || fleet.pod_holds(site, &pod.name, report.holdings.complete, held, &report.holdings.gone);
         if taken {
@@ -154,8 +146,7 @@ mod tests {
     use crate::base::report::{Outcome, Record};
     use crate::provision::Meta;
     use crate::tftp::http::{self, Http};
-    use crate::tftp::library::{Change, Library};
-    use crate::tftp::reporter::Reporter;
+    use crate::tftp::{Change, FileStore, TransferLog};
     use serde_json::json;
 
     /// A pod with an address of its own, since all pods answer at one port.
@@ -207,22 +198,18 @@ mod tests {
         });
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("token"), "secret").unwrap();
-        let library = Arc::new(Library::default());
-        let reporter = Arc::new(Reporter::new(library.clone()));
-        reporter.note_change(&Change::default(), Vec::new());
-        let parts = Http {
-            reporter: reporter.clone(),
-            library,
-            metrics: Arc::default(),
-            token: Some(folder.path().join("token")),
-        };
+        let files = Arc::new(FileStore::default());
+        let log = Arc::new(TransferLog::new(files.clone()));
+        log.files_loaded(&Change::default(), Vec::new());
+        let parts =
+            Http { log: log.clone(), files, metrics: Arc::default(), token_file: Some(folder.path().join("token")) };
         let listener = http::listen(format!("{HOST}:{REPORT_PORT}").parse().unwrap()).await.unwrap();
         let server = tokio::spawn(http::serve(parts, listener));
         let takes = |last: u8| {
             let mut record = Record::without_transfer(([10, 0, 0, last], 1000).into(), "", Outcome::Complete);
             (record.file, record.digest) =
                 (Some("SIP000A8A123456.cnf".into()), Some(Digest::of(b"").to_string().into()));
-            reporter.note(record);
+            log.append(record);
         };
 
         ctx.shared().tokens.insert(site.clone(), "secret".into());

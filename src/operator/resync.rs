@@ -19,7 +19,7 @@ pub fn tell(ctx: &Arc<Context>, site: &Key) -> Outcome {
         // Each takes as long as the phone takes to answer: other work goes on meanwhile.
         tokio::spawn(async move {
             tracing::info!(phone = %order.phone, address = %order.address, "it is told to fetch a change");
-            let result = resync::tell(&order).await;
+            let result = resync::send(&order).await;
             if let Err(problem) = &result {
                 tracing::warn!(phone = %order.phone, reason = problem.reason.as_str(), problem = problem.message, "it could not be told");
             }

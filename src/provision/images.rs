@@ -292,11 +292,8 @@ impl Images {
         let problems = problems(image, catalog, &plan.checksums);
         if let Holders::Pods(pods, _) = holders {
             let files = files_of(image, catalog);
-            let failed: BTreeSet<String> = pods
-                .problems()
-                .filter(|problem| files.contains(&problem.file))
-                .map(|problem| format!("{}: {}", problem.file, problem.message))
-                .collect();
+            let failed: BTreeSet<String> =
+                pods.problems().filter(|problem| files.contains(&problem.file)).map(ToString::to_string).collect();
             if !failed.is_empty() {
                 let failed: Vec<String> = failed.into_iter().collect();
                 let message = format!("{image} is not whole: {}", failed.join("; "));

@@ -178,7 +178,7 @@ async fn the_operators_notify_and_reset_restart_the_phone() {
     phone.until("a restart", |now| now.restarts == 1 && now.what == "is up").await;
     tokio::time::sleep(Duration::from_millis(50)).await;
     let telnet = SocketAddr::new(phone.address, 2323);
-    assert_eq!(dialtone::resync::reset(telnet, "wrong").await.unwrap_err().reason, "LoginFailed");
+    assert_eq!(dialtone::resync::reset(telnet, "wrong").await.unwrap_err().reason, dialtone::api::Reason::LoginFailed);
     dialtone::resync::reset(telnet, "secret").await.unwrap();
     phone.until("another restart", |now| now.restarts == 2 && now.what == "is up").await;
     assert!(phone.end().await.booted);

@@ -14,7 +14,7 @@ pub struct File {
     pub name: Arc<str>,
     /// Its bytes.
     pub bytes: Bytes,
-    /// Their SHA-256, in hexadecimal digits: it is told more often than it is computed.
+    /// Their SHA-256 in hexadecimal digits, because it is reported more often than it is computed.
     pub digest: Arc<str>,
 }
 
@@ -32,13 +32,13 @@ pub struct Snapshot {
     files: Vec<Arc<File>>,
     /// Names as they are.
     exact: FxHashMap<Arc<str>, Arc<File>>,
-    /// Names in lower case, for those who write them otherwise; the first in byte order wins.
+    /// Names in lower case, for clients that write them otherwise; the first in byte order wins.
     folded: FxHashMap<String, Arc<File>>,
 }
 
 impl Snapshot {
-    /// A snapshot of files. What did not change since `before` keeps its digest.
-    pub fn new(files: impl IntoIterator<Item = (String, Bytes)>, before: &Snapshot) -> Snapshot {
+    /// A snapshot of files. A file that did not change since `before` keeps its digest.
+    fn new(files: impl IntoIterator<Item = (String, Bytes)>, before: &Snapshot) -> Snapshot {
         let mut snapshot = Snapshot::default();
         for (name, bytes) in files {
             let known = before.exact.get(name.as_str()).filter(|known| known.bytes == bytes);
@@ -53,17 +53,22 @@ impl Snapshot {
         snapshot
     }
 
-    /// Finds a file by the name that a phone asks for: exactly, or else whatever its case. A leading `/` or `./` is passed
-    /// over; nothing above the root exists. Phones put tftp_cfg_dir in front of their file's name: a file that is not in the
-    /// folder that they name is looked for by its own name.
-    pub fn find(&self, asked: &[u8]) -> Option<&Arc<File>> {
-        let asked = std::str::from_utf8(asked).ok()?;
-        let plain = !asked.contains(['/', '\\']);
-        if plain && let Some(file) = self.exact.get(asked) {
+    /// The file of exactly this name.
+    pub fn get(&self, name: &str) -> Option<&Arc<File>> {
+        self.exact.get(name)
+    }
+
+    /// Finds a file by the name in a request: exactly, or else whatever its case. A leading `/` or `./` is ignored; nothing
+    /// above the root exists. Phones put tftp_cfg_dir in front of their file's name: a file that is not in the folder of the
+    /// request is searched by its own name.
+    pub fn find(&self, requested: &[u8]) -> Option<&Arc<File>> {
+        let requested = std::str::from_utf8(requested).ok()?;
+        let is_plain = !requested.contains(['/', '\\']);
+        if is_plain && let Some(file) = self.exact.get(requested) {
             return Some(file);
         }
         let mut parts: Vec<&str> = Vec::new();
-        for part in asked.split(['/', '\\']) {
+        for part in requested.split(['/', '\\']) {
             match part {
                 "" | "." => {}
                 ".." => return None,
@@ -97,8 +102,8 @@ pub struct Change {
 }
 
 impl Change {
-    /// What is different in `after`.
-    pub fn between(before: &Snapshot, after: &Snapshot) -> Change {
+    /// The differences of `after`.
+    fn between(before: &Snapshot, after: &Snapshot) -> Change {
         let differs = |file: &&Arc<File>| before.exact.get(&file.name).is_none_or(|old| old.digest != file.digest);
         let gone = before.files.iter().map(|file| &file.name).filter(|name| !after.exact.contains_key(*name));
         Change { held: after.files.iter().filter(differs).cloned().collect(), gone: gone.cloned().collect() }
@@ -112,17 +117,23 @@ impl Change {
 
 /// The files that are served now. A transfer keeps the file that it began with.
 #[derive(Debug, Default)]
-pub struct Library(ArcSwap<Snapshot>);
+pub struct FileStore(ArcSwap<Snapshot>);
 
-impl Library {
+impl FileStore {
     /// The files at this moment.
-    pub fn now(&self) -> Arc<Snapshot> {
+    pub fn snapshot(&self) -> Arc<Snapshot> {
         self.0.load_full()
     }
 
-    /// Serves other files from now on.
-    pub fn swap(&self, snapshot: Snapshot) {
-        self.0.store(Arc::new(snapshot));
+    /// Serves these files from now on, and no others; what changed. There must be one writer at a time.
+    pub fn replace(&self, files: impl IntoIterator<Item = (String, Bytes)>) -> Change {
+        let before = self.snapshot();
+        let after = Snapshot::new(files, &before);
+        let change = Change::between(&before, &after);
+        if !change.is_empty() {
+            self.0.store(Arc::new(after));
+        }
+        change
     }
 }
 
@@ -153,11 +164,21 @@ mod tests {
 
     #[test]
     fn a_change_is_what_differs() {
-        let before = snapshot(&["a", "b"]);
-        let files = [("b".to_owned(), Bytes::from_static(b"new")), ("c".to_owned(), Bytes::from_static(b"c"))];
-        let change = Change::between(&before, &Snapshot::new(files, &before));
+        let files = |list: &[(&str, &'static str)]| {
+            list.iter()
+                .map(|(name, text)| ((*name).to_owned(), Bytes::from_static(text.as_bytes())))
+                .collect::<Vec<_>>()
+        };
+        let store = FileStore::default();
+        assert!(store.replace(files(&[])).is_empty());
+        store.replace(files(&[("a", "a"), ("b", "b"), ("d", "d")]));
+        let before = store.snapshot();
+        let change = store.replace(files(&[("b", "new"), ("c", "c"), ("d", "d")]));
         let held: Vec<&str> = change.held.iter().map(|file| file.name.as_ref()).collect();
         assert_eq!(held, ["b", "c"]);
         assert_eq!(change.gone.iter().map(AsRef::as_ref).collect::<Vec<&str>>(), ["a"]);
+        let (old, new) = (before.get("d").unwrap(), store.snapshot().get("d").cloned().unwrap());
+        assert!(Arc::ptr_eq(old, &new), "what did not change is not hashed anew");
+        assert!(before.get("a").is_some(), "a snapshot stays as it was");
     }
 }
