@@ -111,7 +111,10 @@ impl Fleet {
         if let Some(entry) = self.phones.get_mut(key)
             && version >= entry.status.version
         {
+            let stage = status.firmware.as_ref().map(|firmware| firmware.stage);
             entry.status = Known { status, version };
+            // Some stages follow from the time alone, and show only when the status is written.
+            self.count_stage(key, stage);
         }
     }
 
