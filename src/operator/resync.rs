@@ -52,3 +52,62 @@ async fn notify(ctx: &Context, order: &ResyncOrder, send: impl Future<Output = R
     ctx.metrics.resyncs.get_or_create(&ResyncLabels { result: label }).inc();
     ctx.update(|fleet| fleet.note_resync(&order.phone, result));
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::supervisor::supervised;
+    use super::super::testing::{Logs, context};
+    use super::*;
+    use crate::api::ConditionType;
+    use crate::base::digest::{Digest, HashKey};
+    use crate::base::report::{Outcome as Ended, Record};
+    use crate::provision::{Fetch, Fleet, Meta};
+
+    fn meta(name: &str) -> Meta {
+        Meta { key: Key::new("ns", name), generation: Some(1), created: 0, version: 1, resync_at: None }
+    }
+
+    /// A phone that runs an older file than the one that a pod serves.
+    fn outdated(fleet: &mut Fleet) {
+        let site = Key::new("ns", "hq");
+        fleet.set_hash_key(&site, HashKey::new(b"k"));
+        let spec = json!({"settings": {"proxy1Address": "10.0.0.1"}, "resync": {"method": "Notify"}});
+        fleet.apply_site(meta("hq"), serde_json::from_value(spec).unwrap(), Default::default());
+        let spec = json!({"siteRef": {"name": "hq"}, "mac": "000A8A123456", "model": "7960", "lines": [{"name": "1"}]});
+        fleet.apply_phone(meta("p"), serde_json::from_value(spec).unwrap(), Default::default());
+        fleet.take_work();
+        let held = fleet.tree(&site).iter().map(|(name, bytes)| (name.clone(), Digest::of(bytes))).collect();
+        fleet.pod_holds(&site, "pod", true, held, &[]);
+        let mut record =
+            Record::without_transfer(([127, 0, 0, 1], 1000).into(), "SIP000A8A123456.cnf", Ended::Complete);
+        record.digest = Some(Digest::of(b"older").to_string().into());
+        fleet.fetched(&site, &Fetch::from(&record));
+    }
+
+    #[tokio::test]
+    async fn a_notification_that_panics_is_logged_counted_and_does_not_last_for_ever() {
+        let logs = Logs::capture();
+        let (tasks, _supervisor) = supervised();
+        let (ctx, site) = (context(tasks), Key::new("ns", "hq"));
+        ctx.update(outdated);
+        let orders = ctx.update(|fleet| fleet.resync_orders(&site, Timestamp::now()).0);
+        let [order] = orders.as_slice() else { panic!("{orders:?}") };
+        let resynced = || {
+            let report = ctx.read(|fleet| fleet.report(&order.phone, Timestamp::now())).unwrap();
+            let name = ConditionType::Resynced.as_str();
+            let condition = report.after.conditions.into_iter().find(|condition| condition.type_ == name).unwrap();
+            condition.reason
+        };
+        assert_eq!(resynced(), "Told", "it is being notified");
+
+        notify(&ctx, order, async { panic!("an odd answer") }).await;
+        assert_eq!(resynced(), "NotSent", "it is tried again later");
+        let text = ctx.metrics.text().unwrap();
+        assert!(text.contains("panics_total{task=\"notify\"} 1"), "{text}");
+        assert!(text.contains("resyncs_total{result=\"NotSent\"} 1"), "{text}");
+        let lines = logs.lines();
+        assert!(lines[1].contains("notifying phone ns/p panicked") && lines[1].contains("an odd answer"), "{lines:?}");
+    }
+}
