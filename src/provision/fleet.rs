@@ -24,6 +24,7 @@ use crate::api::{PhoneSiteSpec, PhoneSiteStatus, SipPhoneSpec, SipPhoneStatus};
 use crate::base::digest::{Digest, HashKey};
 
 use super::Key;
+use super::counts::PhoneTally;
 use super::dependencies::{Dependencies, Dependency, Reference, User};
 use super::diagnostic::Diagnostic;
 use super::firmware::Inventory;
@@ -240,8 +241,20 @@ impl Fleet {
 
     /// What was written as a phone's status, and the version of the object that has it.
     pub fn note_phone_status(&mut self, key: &Key, status: SipPhoneStatus, version: u64) {
-        if let Some(phone) = self.phones.get_mut(key) {
-            phone.note_status(status, version);
+        let Some(phone) = self.phones.get_mut(key) else { return };
+        let stage = status.firmware.as_ref().map(|firmware| firmware.stage);
+        phone.note_status(status, version);
+        // Some stages follow from the time alone, and show only when a status is written.
+        let before = phone.derived().tally;
+        if let Some(site) = phone.home().and_then(|home| self.sites.get_mut(home))
+            && before.stage.is_some()
+            && stage.is_some()
+        {
+            let now = PhoneTally { stage, ..before };
+            phone.count_as(now);
+            if site.counts.replace(before, now) {
+                self.agenda.work(WorkItem::SiteStatus(site.meta().key.clone()));
+            }
         }
     }
 

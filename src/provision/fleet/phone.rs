@@ -311,6 +311,11 @@ impl Phone {
         std::mem::replace(&mut self.facts, facts).tally
     }
 
+    /// It is counted otherwise.
+    pub fn count_as(&mut self, tally: PhoneTally) {
+        self.facts.tally = tally;
+    }
+
     /// Whether it is on its way to another image, or its status says so.
     pub fn is_upgrading(&self) -> bool {
         let written = self.status().firmware.as_ref().map(|firmware| firmware.stage);

@@ -1,5 +1,5 @@
-//! Objects as the watches read them: without their managed fields. Those name every field and every file again, each in a map
-//! of its own, and nobody here looks at them.
+//! Objects as the watches read them: trimmed, without their managed fields. Those name every field and every file again, each in
+//! a map of its own, and the operator does not use them.
 
 use std::collections::BTreeMap;
 
@@ -16,70 +16,70 @@ use crate::api::{PhoneSite, PhoneSiteSpec, PhoneSiteStatus, SipPhone, SipPhoneSp
 /// A PhoneSite.
 #[derive(Clone, Debug, Deserialize, Resource)]
 #[resource(inherit = "PhoneSite")]
-pub struct LeanSite {
-    /// Without managed fields.
-    #[serde(deserialize_with = "lean")]
-    pub metadata: ObjectMeta,
+pub(super) struct TrimmedSite {
+    /// Trimmed.
+    #[serde(deserialize_with = "trimmed")]
+    pub(super) metadata: ObjectMeta,
     /// What is wanted.
     #[serde(default)]
-    pub spec: Guarded<PhoneSiteSpec>,
-    /// What was written of it.
+    pub(super) spec: Guarded<PhoneSiteSpec>,
+    /// What was written about it.
     #[serde(default)]
-    pub status: Guarded<PhoneSiteStatus>,
+    pub(super) status: Guarded<PhoneSiteStatus>,
 }
 
 /// A SipPhone.
 #[derive(Clone, Debug, Deserialize, Resource)]
 #[resource(inherit = "SipPhone")]
-pub struct LeanPhone {
-    /// Without managed fields.
-    #[serde(deserialize_with = "lean")]
-    pub metadata: ObjectMeta,
+pub(super) struct TrimmedPhone {
+    /// Trimmed.
+    #[serde(deserialize_with = "trimmed")]
+    pub(super) metadata: ObjectMeta,
     /// What is wanted.
     #[serde(default)]
-    pub spec: Guarded<SipPhoneSpec>,
-    /// What was written of it.
+    pub(super) spec: Guarded<SipPhoneSpec>,
+    /// What was written about it.
     #[serde(default)]
-    pub status: Guarded<SipPhoneStatus>,
+    pub(super) status: Guarded<SipPhoneStatus>,
 }
 
 /// An object's metadata.
 #[derive(Clone, Debug, Deserialize)]
-pub struct LeanMeta {
-    /// Without managed fields.
-    #[serde(deserialize_with = "lean")]
-    pub metadata: ObjectMeta,
+pub(super) struct TrimmedMeta {
+    /// Trimmed.
+    #[serde(deserialize_with = "trimmed")]
+    pub(super) metadata: ObjectMeta,
 }
 
 /// A ConfigMap with files.
 #[derive(Clone, Debug, Deserialize, Resource)]
 #[resource(inherit = "ConfigMap")]
 #[serde(rename_all = "camelCase")]
-pub struct LeanMap {
-    /// Without managed fields.
-    #[serde(deserialize_with = "lean")]
-    pub metadata: ObjectMeta,
+pub(super) struct TrimmedConfigMap {
+    /// Trimmed.
+    #[serde(deserialize_with = "trimmed")]
+    pub(super) metadata: ObjectMeta,
     /// Files of text.
-    pub data: Option<BTreeMap<String, String>>,
+    pub(super) data: Option<BTreeMap<String, String>>,
     /// Other files.
-    pub binary_data: Option<BTreeMap<String, ByteString>>,
+    pub(super) binary_data: Option<BTreeMap<String, ByteString>>,
 }
 
 /// A Secret with files, or with a token.
 #[derive(Clone, Debug, Deserialize, Resource)]
 #[resource(inherit = "Secret")]
-pub struct LeanSecret {
-    /// Without managed fields.
-    #[serde(deserialize_with = "lean")]
-    pub metadata: ObjectMeta,
+pub(super) struct TrimmedSecret {
+    /// Trimmed.
+    #[serde(deserialize_with = "trimmed")]
+    pub(super) metadata: ObjectMeta,
     /// What it holds.
-    pub data: Option<BTreeMap<String, ByteString>>,
+    pub(super) data: Option<BTreeMap<String, ByteString>>,
 }
 
 /// A part of an object that may be of another version than this program: what cannot be decoded is an error of its own, and
 /// the list or watch that it came with goes on.
 #[derive(Clone, Debug)]
-pub struct Guarded<T>(pub Result<T, String>);
+pub(super) struct Guarded<T>(pub(super) Result<T, String>);
 
 impl<T: DeserializeOwned> Guarded<T> {
     fn of(value: Value) -> Guarded<T> {
@@ -102,11 +102,11 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Guarded<T> {
     }
 }
 
-fn lean<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+fn trimmed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
     /// What watches use of an object's metadata.
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    struct Lean {
+    struct Trimmed {
         name: Option<String>,
         namespace: Option<String>,
         uid: Option<String>,
@@ -117,17 +117,17 @@ fn lean<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Err
         labels: Option<BTreeMap<String, String>>,
         annotations: Option<BTreeMap<String, String>>,
     }
-    let lean = Lean::deserialize(deserializer)?;
+    let object = Trimmed::deserialize(deserializer)?;
     Ok(ObjectMeta {
-        name: lean.name,
-        namespace: lean.namespace,
-        uid: lean.uid,
-        resource_version: lean.resource_version,
-        generation: lean.generation,
-        creation_timestamp: lean.creation_timestamp,
-        deletion_timestamp: lean.deletion_timestamp,
-        labels: lean.labels,
-        annotations: lean.annotations,
+        name: object.name,
+        namespace: object.namespace,
+        uid: object.uid,
+        resource_version: object.resource_version,
+        generation: object.generation,
+        creation_timestamp: object.creation_timestamp,
+        deletion_timestamp: object.deletion_timestamp,
+        labels: object.labels,
+        annotations: object.annotations,
         ..ObjectMeta::default()
     })
 }
@@ -135,18 +135,19 @@ fn lean<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Err
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::API_VERSION;
 
     fn metadata() -> Value {
         json!({
             "name": "a", "namespace": "n", "uid": "u", "labels": {"l": "1"}, "annotations": {"a": "2"},
             "resourceVersion": "7", "generation": 3, "creationTimestamp": "2026-01-02T03:04:05Z",
-            "deletionTimestamp": "2026-01-02T03:04:06Z", "managedFields": "of whatever shape: nobody looks",
+            "deletionTimestamp": "2026-01-02T03:04:06Z", "managedFields": "of whatever shape: not read",
         })
     }
 
     #[test]
     fn metadata_is_whole_but_for_managed_fields() {
-        let map: LeanMap = serde_json::from_value(json!({"metadata": metadata()})).unwrap();
+        let map: TrimmedConfigMap = serde_json::from_value(json!({"metadata": metadata()})).unwrap();
         let mut known = metadata();
         known.as_object_mut().unwrap().remove("managedFields");
         assert_eq!(serde_json::to_value(map.metadata).unwrap(), known);
@@ -155,20 +156,20 @@ mod tests {
     #[test]
     fn files_are_read() {
         let data = json!({"metadata": metadata(), "data": {"a.cnf": "x"}, "binaryData": {"b.bin": "AAE="}});
-        let map: LeanMap = serde_json::from_value(data).unwrap();
+        let map: TrimmedConfigMap = serde_json::from_value(data).unwrap();
         assert_eq!(map.data.unwrap()["a.cnf"], "x");
         assert_eq!(map.binary_data.unwrap()["b.bin"].0, [0, 1]);
         let data = json!({"metadata": metadata(), "data": {"token": "eA=="}});
-        let secret: LeanSecret = serde_json::from_value(data).unwrap();
+        let secret: TrimmedSecret = serde_json::from_value(data).unwrap();
         assert_eq!(secret.data.unwrap()["token"].0, b"x");
     }
 
     #[test]
     fn what_cannot_be_decoded_is_an_error_of_its_own() {
         let phone = |rest: Value| {
-            let mut object = json!({"apiVersion": "dialtone.dev/v1alpha1", "kind": "SipPhone", "metadata": metadata()});
+            let mut object = json!({"apiVersion": API_VERSION, "kind": "SipPhone", "metadata": metadata()});
             object.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
-            serde_json::from_value::<LeanPhone>(object).unwrap()
+            serde_json::from_value::<TrimmedPhone>(object).unwrap()
         };
         let spec = json!({"siteRef": {"name": "s"}, "mac": "00:0A:8A:00:00:01", "model": "7960"});
         let fine = phone(json!({"spec": spec}));

@@ -1,9 +1,12 @@
 //! Firmware that does not come from ConfigMaps: from a volume, from an image, from the web.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
-use super::super::context::Options;
-use crate::api::{FirmwareSource, ImageSource, PhoneSiteSpec};
+use super::super::options::Options;
+use super::merge::merge;
+use crate::api::{FirmwareSource, ImageSource, Origin, PhoneSiteSpec, UrlSource, VolumeSource};
 
 /// Where fetched files are.
 const FETCHED: &str = "/srv/fetched";
@@ -14,48 +17,83 @@ const VOLUME: &str = "/srv/volume";
 /// Where this program is for a container that has nothing but firmware.
 const TOOL: &str = "/srv/tool";
 
-/// Adds volumes, what fills them, and the server's further roots to a pod.
-pub fn add(pod: &mut Value, source: &FirmwareSource, options: &Options) {
-    if !source.urls.is_empty() {
-        let files =
-            source.urls.iter().flat_map(|one| [one.file_name().to_owned(), one.sha256.clone(), one.url.clone()]);
-        let args = ["fetch".to_owned(), format!("--to={FETCHED}"), "--file".to_owned()].into_iter().chain(files);
-        // It goes on beside the server: a web server that does not answer keeps no phone from its configuration.
-        let fetch = container("fetch", &options.image, args.collect(), options, &[("fetched", FETCHED, false)]);
-        push(&mut pod["initContainers"], with(fetch, &json!({"restartPolicy": "Always"})));
-        push(&mut pod["volumes"], json!({"name": "fetched", "emptyDir": {"sizeLimit": "512Mi"}}));
-        root(pod, "fetched", FETCHED, FETCHED, None);
+/// A source's origins, each kind by itself, in the order in which their files win.
+#[derive(Default)]
+struct Roots<'a> {
+    urls: Vec<&'a UrlSource>,
+    image: Option<&'a ImageSource>,
+    volume: Option<&'a VolumeSource>,
+}
+
+impl<'a> Roots<'a> {
+    fn of(source: &'a FirmwareSource) -> Roots<'a> {
+        let mut roots = Roots::default();
+        for origin in source.origins() {
+            match origin {
+                // In the projected volume that every pod has.
+                Origin::ConfigMap(_) => {}
+                Origin::Url(url) => roots.urls.push(url),
+                Origin::Image(image) => roots.image = Some(image),
+                Origin::Volume(volume) => roots.volume = Some(volume),
+            }
+        }
+        roots
     }
-    if let Some(image) = &source.image {
+}
+
+/// Adds volumes, what fills them, and the server's further roots to a pod.
+pub(super) fn add(pod: &mut Value, source: &FirmwareSource, options: &Options) {
+    let Roots { urls, image, volume } = Roots::of(source);
+    if !urls.is_empty() {
+        fetch(pod, &urls, options);
+    }
+    if let Some(image) = image {
         let folder = image.path.as_deref().unwrap_or("/").trim_matches('/');
         if options.image_volumes.get() == Some(&true) {
-            let mut volume = json!({"reference": image.reference});
-            if let Some(policy) = image.pull_policy {
-                volume["pullPolicy"] = format!("{policy:?}").into();
-            }
-            push(&mut pod["volumes"], json!({"name": "image", "image": volume}));
-            root(pod, "image", IMAGE, format!("{IMAGE}/{folder}").trim_end_matches('/'), None);
+            mount_image(pod, image, folder);
         } else {
-            copy(pod, image, folder, options);
-            root(pod, "image", IMAGE, IMAGE, None);
+            copy_image(pod, image, folder, options);
         }
     }
-    if let Some(claim) = &source.persistent_volume_claim {
+    if let Some(claim) = volume {
         let volume = json!({"claimName": claim.claim_name, "readOnly": true});
         push(&mut pod["volumes"], json!({"name": "volume", "persistentVolumeClaim": volume}));
         root(pod, "volume", VOLUME, VOLUME, claim.sub_path.as_deref());
     }
 }
 
-/// What pods may begin themselves: to ask for a name, and to fetch.
-pub fn egress(spec: &PhoneSiteSpec) -> Value {
+/// Lets a container beside the server fetch files.
+fn fetch(pod: &mut Value, urls: &[&UrlSource], options: &Options) {
+    let files = urls.iter().flat_map(|one| [one.file_name().to_owned(), one.sha256.clone(), one.url.clone()]);
+    let args = ["fetch".to_owned(), format!("--to={FETCHED}"), "--file".to_owned()].into_iter().chain(files);
+    // It goes on beside the server: a web server that does not answer keeps no phone from its configuration.
+    let fetch = container("fetch", &options.image, args.collect(), options, &[("fetched", FETCHED, false)]);
+    push(&mut pod["initContainers"], with(fetch, &json!({"restartPolicy": "Always"})));
+    push(&mut pod["volumes"], json!({"name": "fetched", "emptyDir": {"sizeLimit": "512Mi"}}));
+    root(pod, "fetched", FETCHED, FETCHED, None);
+}
+
+fn mount_image(pod: &mut Value, image: &ImageSource, folder: &str) {
+    let mut volume = json!({"reference": image.reference});
+    if let Some(policy) = image.pull_policy {
+        volume["pullPolicy"] = format!("{policy:?}").into();
+    }
+    push(&mut pod["volumes"], json!({"name": "image", "image": volume}));
+    root(pod, "image", IMAGE, format!("{IMAGE}/{folder}").trim_end_matches('/'), None);
+}
+
+/// The connections that pods may begin: to resolve names, and to fetch.
+pub(super) fn egress(spec: &PhoneSiteSpec) -> Value {
     let source = spec.firmware.as_ref().and_then(|firmware| firmware.source.as_ref());
-    let mut ports: Vec<u16> = source.into_iter().flat_map(|source| &source.urls).map(|one| port(&one.url)).collect();
+    let port = |origin: Origin<'_>| match origin {
+        Origin::Url(url) => Some(port(&url.url)),
+        // The kubelet mounts and pulls these, not the pod.
+        Origin::ConfigMap(_) | Origin::Image(_) | Origin::Volume(_) => None,
+    };
+    let ports: BTreeSet<u16> = source.into_iter().flat_map(FirmwareSource::origins).filter_map(port).collect();
     if ports.is_empty() {
         return json!([]);
     }
-    ports.sort_unstable();
-    ports.dedup();
     let names = ["UDP", "TCP"].map(|protocol| json!({"port": 53, "protocol": protocol}));
     let web = ports.iter().map(|port| json!({"port": port, "protocol": "TCP"}));
     json!([{"ports": names}, {"ports": web.collect::<Vec<_>>()}])
@@ -69,7 +107,7 @@ fn port(url: &str) -> u16 {
 }
 
 /// Lets the image copy its files itself, with this program lent to it: it may hold nothing but firmware.
-fn copy(pod: &mut Value, image: &ImageSource, folder: &str, options: &Options) {
+fn copy_image(pod: &mut Value, image: &ImageSource, folder: &str, options: &Options) {
     let tool = format!("{TOOL}/dialtone");
     let lend = vec!["copy".to_owned(), "/proc/self/exe".to_owned(), tool.clone()];
     push(&mut pod["initContainers"], container("tool", &options.image, lend, options, &[("tool", TOOL, false)]));
@@ -85,6 +123,7 @@ fn copy(pod: &mut Value, image: &ImageSource, folder: &str, options: &Options) {
     push(&mut pod["initContainers"], copies);
     push(&mut pod["volumes"], json!({"name": "tool", "emptyDir": {"sizeLimit": "128Mi"}}));
     push(&mut pod["volumes"], json!({"name": "image", "emptyDir": {"sizeLimit": "512Mi"}}));
+    root(pod, "image", IMAGE, IMAGE, None);
 }
 
 /// A container that prepares files.
@@ -121,7 +160,7 @@ fn root(pod: &mut Value, volume: &str, path: &str, folder: &str, sub_path: Optio
 }
 
 fn with(mut object: Value, more: &Value) -> Value {
-    super::merge(&mut object, more);
+    merge(&mut object, more);
     object
 }
 
@@ -134,12 +173,13 @@ fn push(list: &mut Value, item: Value) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::testing::options;
     use super::*;
 
     fn pod(source: &Value, image_volumes: bool) -> Value {
         let mut pod = json!({"containers": [{"args": ["tftp"], "volumeMounts": []}], "volumes": []});
         let source = serde_json::from_value(source.clone()).unwrap();
-        add(&mut pod, &source, &Options { image_volumes: image_volumes.into(), ..super::super::tests::options() });
+        add(&mut pod, &source, &Options { image_volumes: image_volumes.into(), ..options() });
         pod
     }
 
