@@ -17,10 +17,12 @@ demo: ## a throwaway cluster with a site and phones that boot; CONTEXT=… IMAGE
 test: lint unit cluster ## everything that CI checks
 
 .PHONY: lint
-lint: ## formatting, clippy, docs
+lint: ## formatting, clippy, docs, shellcheck; layers, dependencies and what is public
 	cargo fmt --check
+	hack/lint-shell.sh
 	cargo clippy --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
+	cargo test --quiet --test suite -- layers:: tidy::
 
 .PHONY: unit
 unit: ## tests that need no cluster
@@ -41,7 +43,7 @@ crds: ## write the CustomResourceDefinitions anew
 
 .PHONY: docs
 docs: ## write the reference anew
-	DIALTONE_WRITE_DOCS=1 cargo test --quiet --test reference
+	DIALTONE_WRITE_DOCS=1 cargo test --quiet --test suite reference::
 
 .PHONY: image
 image: ## a static image in target/dialtone.tar, dialtone:dev

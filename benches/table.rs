@@ -61,6 +61,8 @@ pub struct Run {
     pub goals: Vec<Goal>,
     /// What could not be measured, and why.
     pub failures: Vec<String>,
+    /// Parts that came to no end, and why.
+    pub broken: Vec<String>,
     /// Tables as they are printed.
     #[serde(skip)]
     pub text: String,
@@ -115,7 +117,7 @@ impl Run {
         }
     }
 
-    /// Prints the targets; whether all were reached, or nearly.
+    /// Prints the targets, and in one sentence how it went; whether all were measured, and reached or nearly so.
     pub fn verdict(&mut self) -> bool {
         let mut rows = vec![["figure", "measured", "target", ""].map(str::to_owned).to_vec()];
         for goal in &self.goals {
@@ -132,7 +134,20 @@ impl Run {
         for failure in self.failures.clone() {
             self.say(format!("\nnot measured: {failure}"));
         }
-        self.goals.iter().all(|goal| goal.verdict() != "MISSED")
+        let missed: Vec<&str> =
+            self.goals.iter().filter(|goal| goal.verdict() == "MISSED").map(|goal| goal.what.as_str()).collect();
+        let all = self.goals.len();
+        let mut sentence = match missed.as_slice() {
+            [] if all == 0 => "There was no target to reach".to_owned(),
+            [] => format!("All {all} targets were reached, or nearly"),
+            some => format!("{} of {all} targets were missed by more than a tenth: {}", some.len(), some.join("; ")),
+        };
+        if !self.broken.is_empty() {
+            let _ = write!(sentence, "; what could not be measured to its end: {}", self.broken.join("; "));
+        }
+        let reached = missed.is_empty() && self.broken.is_empty();
+        self.say(format!("\n{sentence}."));
+        reached
     }
 }
 

@@ -59,4 +59,22 @@ if wanted operator || wanted wire; then
   export PATH
 fi
 say "measuring: nothing else should run meanwhile"
-"$bench" "${args[@]}" "${@:3}"
+# In a process group of its own, so that no server outlives it if it is broken off.
+set -m
+"$bench" "${args[@]}" "${@:3}" &
+pid=$!
+set +m
+broken_off() {
+  trap '' INT TERM
+  say "broken off: taking down what runs"
+  kill -TERM -- "-$pid" 2>/dev/null || true
+  sleep 1
+  kill -KILL -- "-$pid" 2>/dev/null || true
+  local node
+  for node in benchcp bench; do hack/node/down.sh --name "$node" 2>/dev/null; done
+  exit "$1"
+}
+trap 'broken_off 130' INT
+trap 'broken_off 143' TERM
+trap 'broken_off 129' HUP
+wait "$pid"

@@ -1,5 +1,4 @@
 //! What the real API server makes of the kinds: no warning, every refusal with its message, and what people see.
-#![cfg(feature = "cluster-tests")]
 #![allow(clippy::unwrap_used)] // A test that cannot go on should stop.
 
 mod support;

@@ -12,6 +12,7 @@ case $action in stop | restart) halt "$what" ;; esac
 case $action in
   start | restart)
     if ! alive "$what"; then
+      command=()
       eval "command=($(cat "$STATE/run/$what.cmd"))"
       launch "$what" "${command[@]}"
     fi

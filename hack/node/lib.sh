@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # What every script here shares: where things are kept, what a node is called, how to talk to the person at the screen.
 # Sourced, never run. Only functions and the paths below; no side effects.
+# shellcheck disable=SC2034 # whoever sources it uses them
 
 NODE_SCRIPTS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 CACHE=${DIALTONE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/dialtone}
@@ -8,6 +9,17 @@ CACHE=${DIALTONE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/dialtone}
 # Progress goes to stderr: stdout carries only the one line that a caller wants to read.
 say() { printf '%s\n' "$*" >&2; }
 die() { say "error: $*"; exit 1; }
+
+# can_install: whether apt_install can do anything here
+can_install() { ((EUID == 0)) && command -v apt-get >/dev/null; }
+
+# apt_install PACKAGE…: from the distribution; its lists of packages are fetched only if they are missing or too old
+apt_install() {
+  local install=(apt-get install -y -qq --no-install-recommends "$@")
+  say "installing $*"
+  export DEBIAN_FRONTEND=noninteractive
+  "${install[@]}" >/dev/null 2>&1 || { apt-get update -qq >/dev/null && "${install[@]}" >/dev/null; }
+}
 
 # seconds since the epoch with a fraction, for elapsed times
 now() { printf '%s' "$EPOCHREALTIME"; }

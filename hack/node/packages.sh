@@ -21,7 +21,4 @@ fi
 ((${#missing[@]})) || exit 0
 ((EUID == 0)) || die "these packages are missing and only root can install them: ${missing[*]}"
 command -v apt-get >/dev/null || die "install these by the means of your distribution: ${missing[*]}"
-say "installing ${missing[*]}"
-apt=(apt-get install -y -qq --no-install-recommends "${missing[@]}")
-export DEBIAN_FRONTEND=noninteractive
-"${apt[@]}" >/dev/null 2>&1 || { apt-get update -qq >/dev/null && "${apt[@]}" >/dev/null; }
+apt_install "${missing[@]}"

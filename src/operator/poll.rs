@@ -164,8 +164,7 @@ mod tests {
     use crate::base::report::{Outcome, Record};
     use crate::provision::Meta;
     use crate::tftp::http::{self, Http};
-    use crate::tftp::library::{Change, Library};
-    use crate::tftp::reporter::Reporter;
+    use crate::tftp::{Change, FileStore, TransferLog};
     use serde_json::json;
 
     /// A pod with an address of its own, since all pods answer at one port.
@@ -204,22 +203,18 @@ mod tests {
         });
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("token"), "secret").unwrap();
-        let library = Arc::new(Library::default());
-        let reporter = Arc::new(Reporter::new(library.clone()));
-        reporter.note_change(&Change::default(), Vec::new());
-        let parts = Http {
-            reporter: reporter.clone(),
-            library,
-            metrics: Arc::default(),
-            token: Some(folder.path().join("token")),
-        };
+        let files = Arc::new(FileStore::default());
+        let log = Arc::new(TransferLog::new(files.clone()));
+        log.files_loaded(&Change::default(), Vec::new());
+        let parts =
+            Http { log: log.clone(), files, metrics: Arc::default(), token_file: Some(folder.path().join("token")) };
         let listener = http::listen(format!("{HOST}:{REPORT_PORT}").parse().unwrap()).await.unwrap();
         let server = tokio::spawn(http::serve(parts, listener));
         let takes = |last: u8| {
             let mut record = Record::without_transfer(([10, 0, 0, last], 1000).into(), "", Outcome::Complete);
             (record.file, record.digest) =
                 (Some("SIP000A8A123456.cnf".into()), Some(Digest::of(b"").to_string().into()));
-            reporter.note(record);
+            log.append(record);
         };
 
         ctx.sites.note_secret(&site, "secret", "key");

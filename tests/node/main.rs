@@ -1,6 +1,5 @@
 //! The main job on a real node: `helm install`, `kubectl apply`, phones that boot over real UDP, and all that can fail
 //! meanwhile. One story, told in order, because each part stands on the one before.
-#![cfg(feature = "cluster-tests")]
 #![allow(clippy::unwrap_used)] // A test that cannot go on should stop.
 
 mod booting;

@@ -1,8 +1,4 @@
 //! `dialtone standalone`: manifests, no cluster, real UDP.
-#![allow(clippy::unwrap_used)] // A test that cannot go on should stop.
-
-#[path = "support/child.rs"]
-mod child;
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -10,7 +6,7 @@ use std::path::Path;
 use std::process::{ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use child::Running;
+use crate::child::Running;
 use dialtone::simulator::{Options, Outcome, Patience, boot};
 
 async fn phone(server: SocketAddr) -> Outcome {

@@ -1,5 +1,4 @@
 //! `dialtone diff`: what a pull request does to the phones.
-#![allow(clippy::unwrap_used)] // A test that cannot go on should stop.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

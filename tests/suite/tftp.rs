@@ -1,5 +1,4 @@
 //! The TFTP server over real UDP on the loopback interface.
-#![allow(clippy::unwrap_used)] // A test that cannot go on should stop.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};

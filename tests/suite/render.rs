@@ -1,5 +1,4 @@
 //! `dialtone render`, as people call it.
-#![allow(clippy::unwrap_used)] // A test that cannot go on should stop.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

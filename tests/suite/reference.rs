@@ -1,6 +1,5 @@
 //! `docs/reference.md` is made from the kinds' schema, `docs/parameters.md` and `docs/advice.md` from the tables of what
 //! phones understand and of what experience says; `make docs` writes them anew.
-#![allow(clippy::unwrap_used)] // A test that cannot go on should stop.
 
 use std::fmt::Write as _;
 

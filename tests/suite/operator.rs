@@ -1,15 +1,11 @@
 //! `dialtone operator` while nobody answers: it lives, says that it is not ready, tries again soon, and ends when it is told to.
-#![allow(clippy::unwrap_used)] // A test that cannot go on should stop.
-
-#[path = "support/child.rs"]
-mod child;
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use child::Running;
+use crate::child::Running;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 

@@ -1,5 +1,4 @@
 //! The simulated phone asks as the real one does, in both orders, and follows what it is told.
-#![allow(clippy::unwrap_used)] // A test that cannot go on should stop.
 
 mod life;
 

@@ -1,15 +1,14 @@
 //! `dialtone import`, over trees that mimic what people's hands and other generators made of the phones' files.
-#![allow(clippy::unwrap_used)] // A test that cannot go on should stop.
 
 mod corpus;
 mod generated;
 mod odd;
-#[path = "../support/reader.rs"]
-mod reader;
 
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+
+use crate::reader;
 
 /// A file of a tree: its name and its bytes.
 pub type Files<'a> = &'a [(&'a str, &'a [u8])];

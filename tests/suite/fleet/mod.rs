@@ -1,12 +1,9 @@
 //! The fleet in memory, without a cluster: what is rendered, who wins, what stays, what a restart finds.
-#![allow(clippy::unwrap_used)] // A test that cannot go on should stop.
 
 mod addresses;
 mod advice;
 mod edges;
 mod properties;
-#[path = "../support/reader.rs"]
-mod reader;
 mod resync;
 mod rollout;
 mod sources;
@@ -20,6 +17,8 @@ use dialtone::base::digest::{Digest, HashKey};
 use dialtone::provision::{Fetch, Fleet, Key, Meta, Reference, Slot, Urgency, WorkItem};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+
+use crate::reader;
 
 /// Reads as a shell makes them: after all changes were followed through.
 trait Reads {

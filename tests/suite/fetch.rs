@@ -1,5 +1,4 @@
 //! Firmware from the web: fetched, checked, tried again, and problems noted, against a real HTTP server.
-#![allow(clippy::unwrap_used)] // A test that cannot go on should stop.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

@@ -1,15 +1,11 @@
 //! The shutdown of `dialtone tftp`: transfers under way finish, and their records are in the final report.
-#![allow(clippy::unwrap_used)] // A test that cannot go on should stop.
-
-#[path = "support/child.rs"]
-mod child;
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use child::Running;
+use crate::child::Running;
 use dialtone::base::report::{Outcome, Query, Report};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;

@@ -1,5 +1,4 @@
 //! The definitions in `crds/` and in the chart are those of the types, and as the API server likes them.
-#![allow(clippy::unwrap_used)] // A test that cannot go on should stop.
 
 use serde_json::Value;
 

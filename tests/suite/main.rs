@@ -1,0 +1,25 @@
+//! Every test that needs no cluster, in one program: it is linked once.
+//!
+//! One part of it alone: `cargo test --test suite tftp::`
+#![allow(clippy::unwrap_used)] // A test that cannot go on should stop.
+
+#[path = "../support/child.rs"]
+mod child;
+mod crds;
+mod diff;
+mod fetch;
+mod final_report;
+mod fleet;
+mod golden;
+mod import;
+mod layers;
+mod operator;
+#[path = "../support/reader.rs"]
+mod reader;
+mod reference;
+mod render;
+mod simulator;
+mod source;
+mod standalone;
+mod tftp;
+mod tidy;
