@@ -135,16 +135,18 @@ async fn round(request: &Request<'_>, repeats: &mut u32) -> Result<Vec<u8>, Fail
                     }
                     continue 'ask;
                 }
-                5 => {
-                    let text = String::from_utf8_lossy(&datagram[4..len]).trim_end_matches('\0').to_owned();
-                    return Err(match number_at(2) {
-                        1 => Failure::NotFound,
-                        code => Failure::Refused(code, text),
-                    });
-                }
+                5 => return Err(refusal(number_at(2), &datagram[4..len])),
                 _ => {}
             }
         }
+    }
+}
+
+/// The server's ERROR packet.
+fn refusal(code: u16, text: &[u8]) -> Failure {
+    match code {
+        1 => Failure::NotFound,
+        code => Failure::Refused(code, String::from_utf8_lossy(text).trim_end_matches('\0').to_owned()),
     }
 }
 
