@@ -90,7 +90,7 @@ fn push(text: &mut String, object: &impl Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The model, as far as a phone's own file or the loader's tells it.
+/// The model, if a phone's own file or the loader's file shows it.
 fn model(tree: &mut Tree, mac: Mac, config: &Config) -> Option<Model> {
     let model_in = |text: &[u8]| {
         let has = |model: &[u8]| text.windows(model.len()).any(|window| window == model);
@@ -285,7 +285,7 @@ fn config_map(args: &Args, name: &str, files: BTreeMap<String, Vec<u8>>) -> Valu
 }
 
 /// The name of a phone's objects.
-pub fn object_name(mac: Mac) -> String {
+fn object_name(mac: Mac) -> String {
     format!("phone-{}", mac.to_string().to_ascii_lowercase())
 }
 

@@ -95,8 +95,8 @@ fn typed_rule(rule: &Rule) -> Option<Value> {
         (timeout <= 3600).then(|| value.insert("timeout".to_owned(), timeout.into()))?;
     }
     if let Some(user) = rule.user.as_deref().filter(|user| !user.is_empty()) {
-        let word = ["Phone", "IP"].into_iter().find(|word| word.eq_ignore_ascii_case(user))?;
-        value.insert("user".to_owned(), word.into());
+        let known = ["Phone", "IP"].into_iter().find(|known| known.eq_ignore_ascii_case(user))?;
+        value.insert("user".to_owned(), known.into());
     }
     if let Some(rewrite) = &rule.rewrite {
         check_attribute(rewrite).ok()?;

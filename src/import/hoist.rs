@@ -14,7 +14,7 @@ pub fn hoist(site: &mut Draft, mut phones: Vec<&mut Draft>) {
     let Some(first) = phones.first().map(|draft| (*draft).clone()) else { return };
     for (field, value) in first.settings {
         let Some(parameter) = find_field(&field).filter(|parameter| parameter.place == Place::Either) else { continue };
-        let locked = value.as_str().is_some_and(|word| parameter.phone_only_values.contains(&word));
+        let locked = value.as_str().is_some_and(|text| parameter.phone_only_values.contains(&text));
         let shared =
             !locked && !value.is_object() && phones.iter().all(|phone| phone.settings.get(&field) == Some(&value));
         if shared {

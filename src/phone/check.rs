@@ -5,7 +5,7 @@ pub fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let inside = ["password", "passwd", "passphrase", "secret", "credential", "token"];
     let whole = ["pw", "pwd", "pass", "pin", "psk", "key", "community"];
-    inside.iter().any(|word| name.contains(word)) || name.split(['_', '.', '-']).any(|part| whole.contains(&part))
+    inside.iter().any(|part| name.contains(part)) || name.split(['_', '.', '-']).any(|part| whole.contains(&part))
 }
 
 /// A pattern for API schemas that accepts an IPv4 address or nothing.

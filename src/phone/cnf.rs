@@ -1,8 +1,8 @@
 //! The format of `SIPDefault.cnf` and `SIP<MAC>.cnf`: one `name: value` a line; the writer. The reader is in [`read`].
 //!
 //! There is no way to write a double quote or a line break inside a value, `;` begins a comment and `#` a comment line; so
-//! values that are more than a plain word are quoted, and what cannot be quoted is refused before it comes here
-//! ([`super::text::check`]). No comments are written: old firmware cannot load large files.
+//! a value with other characters than letters, digits, `.`, `_` and `-` is quoted, and what cannot be quoted is refused
+//! before ([`super::text::check`]). No comments are written: old firmware cannot load large files.
 
 mod read;
 
@@ -32,7 +32,7 @@ pub fn write<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> Ve
         }
         out.push(b'\n');
     }
-    // It is kept for as long as the phone is.
+    // The fleet holds it for as long as the phone exists.
     out.shrink_to_fit();
     out
 }
@@ -53,7 +53,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn words_stand_bare_and_all_else_is_quoted() {
+    fn plain_values_are_bare_and_all_others_are_quoted() {
         let parameters =
             [("a", "8105"), ("b", ""), ("c", "Front desk"), ("d", "x;y#z"), ("e", "Müller"), ("f", "M/D/Y")];
         let mut expected = b"a: 8105\nb: \"\"\nc: \"Front desk\"\nd: \"x;y#z\"\ne: \"M".to_vec();

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_in_a_file_is_read_back_as_people_write_it() {
+    fn a_files_value_is_read_back_as_manifests_write_it() {
         let value = |name: &str, wire: &str| find(name).unwrap().value_of(wire);
         assert_eq!(value("call_waiting", "2"), Some("AlwaysOff".into()));
         assert_eq!(value("timer_t1", "500"), Some(500.into()));
@@ -118,7 +118,7 @@ mod tests {
         assert_eq!(value("line1_password", "secret"), None);
         assert_eq!(value("logo_url", ""), Some("".into()));
         let like = |name: &str, wire: &str| find(name).unwrap().value_like(wire);
-        for (name, wire, word) in [
+        for (name, wire, value) in [
             ("dst_start_month", "April", "April"),
             ("dst_stop_month", "Oct", "October"),
             ("dst_stop_day_of_week", "Sun", "Sunday"),
@@ -127,7 +127,7 @@ mod tests {
             ("preferred_codec", "G711ulaw", "g711ulaw"),
             ("network_media_type", "auto", "Auto"),
         ] {
-            assert_eq!(like(name, wire), Some(word.into()), "{name}: {wire}");
+            assert_eq!(like(name, wire), Some(value.into()), "{name}: {wire}");
         }
         assert_eq!(like("timer_t1", "0500"), Some(500.into()));
         assert_eq!(like("dst_start_month", "Sun"), None);

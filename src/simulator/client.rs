@@ -109,9 +109,9 @@ async fn round(request: &Request<'_>, repeats: &mut u32) -> Result<Vec<u8>, Fail
             if from.ip() != server.ip() || peer.is_some_and(|peer| peer != from) || len < 4 {
                 continue;
             }
-            let word = |at: usize| u16::from_be_bytes([datagram[at], datagram[at + 1]]);
-            match word(0) {
-                3 if word(2) == block.wrapping_add(1) => {
+            let number_at = |at: usize| u16::from_be_bytes([datagram[at], datagram[at + 1]]);
+            match number_at(0) {
+                3 if number_at(2) == block.wrapping_add(1) => {
                     peer = Some(from);
                     to = from;
                     match fault {
@@ -135,13 +135,18 @@ async fn round(request: &Request<'_>, repeats: &mut u32) -> Result<Vec<u8>, Fail
                     }
                     continue 'ask;
                 }
-                5 => {
-                    let text = String::from_utf8_lossy(&datagram[4..len]).trim_end_matches('\0').to_owned();
-                    return Err(if word(2) == 1 { Failure::NotFound } else { Failure::Refused(word(2), text) });
-                }
+                5 => return Err(refusal(number_at(2), &datagram[4..len])),
                 _ => {}
             }
         }
+    }
+}
+
+/// The server's ERROR packet.
+fn refusal(code: u16, text: &[u8]) -> Failure {
+    match code {
+        1 => Failure::NotFound,
+        code => Failure::Refused(code, String::from_utf8_lossy(text).trim_end_matches('\0').to_owned()),
     }
 }
 

@@ -262,7 +262,7 @@ fn options(args: &Args, server: SocketAddr, n: u32) -> anyhow::Result<Options> {
         bind: match args.bind {
             Some(IpAddr::V4(ip)) => IpAddr::V4((u32::from(ip).wrapping_add(n)).into()),
             Some(IpAddr::V6(ip)) => IpAddr::V6((u128::from(ip).wrapping_add(n.into())).into()),
-            // Servers tell phones apart by their addresses; on the loopback network each phone can have its own.
+            // Servers distinguish phones by their addresses; on the loopback network each phone can have its own.
             None if cfg!(target_os = "linux") && args.count > 1 && server.is_ipv4() && server.ip().is_loopback() => {
                 IpAddr::V4((u32::from(Ipv4Addr::new(127, 1, 0, 1)) + n).into())
             }
