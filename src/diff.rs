@@ -1,4 +1,4 @@
-//! `dialtone diff`: which phones a change of manifests reaches, and what it does to them.
+//! `dialtone diff`: which phones a change of manifests affects, and how.
 
 mod changes;
 mod report;
@@ -42,10 +42,10 @@ enum Format {
     Json,
 }
 
-/// What `diff` has always said when anything is wrong.
+/// The exit status of an error, as of `diff`.
 const TROUBLE: u8 = 2;
 
-/// Compares once.
+/// Runs the command.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     match compare(&args).await {
         Ok(true) => Ok(ExitCode::FAILURE),
@@ -69,17 +69,17 @@ async fn compare(args: &Args) -> anyhow::Result<bool> {
         (_, true) => anyhow::bail!("with --cluster there is one path, the new manifests"),
         (_, false) => anyhow::bail!("there must be two paths, the old and the new manifests, or --cluster and one"),
     };
-    old.borrow(&new);
-    new.borrow(&old);
-    old.pretend_secrets();
-    new.pretend_secrets();
-    old.resume();
-    let suspended = new.resume();
+    old.fill_from(&new);
+    new.fill_from(&old);
+    old.fill_missing_secrets();
+    new.fill_missing_secrets();
+    old.clear_suspend();
+    let suspended = new.clear_suspend();
     let (old, mut new) = (Rendered::new(&old), Rendered::new(&new));
     anyhow::ensure!(new.errors == 0, "the new manifests cannot be rendered");
     for site in &suspended {
         eprintln!("warning: PhoneSite {site}: spec.suspend is true: its phones keep what they have");
-        new.hold(site, &old);
+        new.retain_site(site, &old);
     }
     let changes = changes::between(&old, &new);
     match args.output {

@@ -9,7 +9,8 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use sha2::{Digest as _, Sha256};
 
-use crate::tftp::PROBLEMS;
+use crate::base::report::{FileProblem, PROBLEMS_FILE};
+use crate::base::{Backoff, SupervisedThread, shutdown_signal};
 
 /// Fetch files from the web into a folder, check them, and stay (what the pods run beside the server)
 ///
@@ -41,98 +42,118 @@ pub struct CopyArgs {
 }
 
 /// The largest file that is fetched.
-const LARGEST: u64 = 64 << 20;
-/// The first pause after a failure; it doubles.
-const FIRST_PAUSE: Duration = Duration::from_secs(5);
-/// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+const MAX_FILE_BYTES: u64 = 64 << 20;
+/// The pauses between rounds in which a file could not be fetched.
+const BACKOFF: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(300));
 /// How long one file may take.
-const PATIENCE: Duration = Duration::from_secs(120);
+const FILE_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// One file that should be there.
-struct Wanted<'a> {
+/// One file that should be in the folder.
+struct WantedFile<'a> {
     name: &'a str,
     sha256: &'a str,
     url: &'a str,
 }
 
-/// Fetches until all is there, and then waits until the process is told to end.
+/// Runs `dialtone fetch`: with `--once` until all files are there, otherwise until the shutdown signal.
 pub async fn run(args: Args) -> anyhow::Result<()> {
     if !args.files.len().is_multiple_of(3) {
         bail!("--file takes three values for each file: NAME SHA256 URL");
     }
-    let once = args.once;
-    let (done, all_there) = tokio::sync::oneshot::channel();
-    // A thread of its own that nobody waits for when the process ends.
-    std::thread::spawn(move || {
-        work(&args);
-        let _ = done.send(());
-    });
-    tokio::select! {
-        Ok(()) = all_there, if once => {}
-        () = crate::base::shutdown_signal() => {}
-    }
-    Ok(())
+    let (once, shutdown) = (args.once, shutdown_signal());
+    // A thread of its own, because it blocks: the shutdown does not wait for it.
+    let fetching = SupervisedThread::spawn("fetch", move || {
+        fetch_all(&args);
+        Ok(())
+    })?;
+    supervise(fetching, once, shutdown).await
 }
 
-fn work(args: &Args) {
-    let wanted: Vec<Wanted<'_>> =
-        args.files.chunks_exact(3).map(|three| Wanted { name: &three[0], sha256: &three[1], url: &three[2] }).collect();
-    let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).build().into();
-    let mut pause = FIRST_PAUSE;
+/// Waits for the end: of the thread if that is all there is to do or if it fails, otherwise the shutdown signal.
+async fn supervise(
+    mut fetching: SupervisedThread,
+    once: bool,
+    shutdown: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let finished = async {
+        fetching.ended().await?;
+        if once { Ok(()) } else { std::future::pending().await }
+    };
+    tokio::select! {
+        result = finished => result,
+        () = shutdown => Ok(()),
+    }
+}
+
+/// Fetches until all files are there.
+fn fetch_all(args: &Args) {
+    let wanted: Vec<WantedFile<'_>> = args
+        .files
+        .chunks_exact(3)
+        .map(|three| WantedFile { name: &three[0], sha256: &three[1], url: &three[2] })
+        .collect();
+    let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(FILE_TIMEOUT)).build().into();
+    let mut failures = 0;
     loop {
+        let pause = BACKOFF.after(failures + 1);
         let mut problems = BTreeMap::new();
         for one in &wanted {
             match fetch(&agent, one, &args.to) {
-                Ok(true) => tracing::info!(file = one.name, url = one.url, "fetched"),
+                Ok(true) => tracing::info!(file = one.name, url = one.url, "file fetched"),
                 Ok(false) => {}
                 Err(problem) => {
-                    tracing::warn!(file = one.name, problem, "it is fetched again in {} s", pause.as_secs());
+                    let seconds = pause.as_secs();
+                    tracing::warn!(
+                        file = one.name,
+                        problem,
+                        attempt = failures + 1,
+                        "file not fetched; the next attempt is in {seconds} s"
+                    );
                     problems.insert(one.name, problem);
                 }
             }
         }
-        if let Err(error) = tell(&args.to, &problems) {
-            tracing::warn!(%error, "what is wrong cannot be written down");
+        if let Err(error) = write_problems(&args.to, &problems) {
+            tracing::warn!(%error, file = PROBLEMS_FILE, "the list of problems cannot be written");
         }
         if problems.is_empty() {
             return;
         }
         std::thread::sleep(pause);
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        failures += 1;
     }
 }
 
 /// Fetches one file; false if it is there already.
-fn fetch(agent: &ureq::Agent, wanted: &Wanted<'_>, folder: &Path) -> Result<bool, String> {
+fn fetch(agent: &ureq::Agent, wanted: &WantedFile<'_>, folder: &Path) -> Result<bool, String> {
     if wanted.name.is_empty() || wanted.name.starts_with('.') || wanted.name.contains('/') {
         return Err("it is no name of a file".to_owned());
     }
     let path = folder.join(wanted.name);
-    if fs::read(&path).is_ok_and(|bytes| is_right(&bytes, wanted.sha256)) {
+    if fs::read(&path).is_ok_and(|bytes| has_sha256(&bytes, wanted.sha256)) {
         return Ok(false);
     }
     let mut response = agent.get(wanted.url).call().map_err(|error| format!("{}: {error}", wanted.url))?;
     let mut bytes = Vec::new();
-    let mut body = response.body_mut().as_reader().take(LARGEST + 1);
+    let mut body = response.body_mut().as_reader().take(MAX_FILE_BYTES + 1);
     body.read_to_end(&mut bytes).map_err(|error| format!("{}: {error}", wanted.url))?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(format!("{} has more than {} MiB", wanted.url, LARGEST >> 20));
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(format!("{} has more than {} MiB", wanted.url, MAX_FILE_BYTES >> 20));
     }
-    if !is_right(&bytes, wanted.sha256) {
+    if !has_sha256(&bytes, wanted.sha256) {
         let found = hex::encode(Sha256::digest(&bytes));
         return Err(format!("{} has the SHA-256 {found}, not {}, in {} bytes", wanted.url, wanted.sha256, bytes.len()));
     }
-    put(&path, &bytes).map_err(|error| format!("{}: {error}", path.display()))?;
+    write_atomically(&path, &bytes).map_err(|error| format!("{}: {error}", path.display()))?;
     Ok(true)
 }
 
-fn is_right(bytes: &[u8], sha256: &str) -> bool {
+fn has_sha256(bytes: &[u8], sha256: &str) -> bool {
     hex::encode(Sha256::digest(bytes)).eq_ignore_ascii_case(sha256)
 }
 
-/// Writes a file so that nobody sees half of it.
-fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes a file so that no reader sees half of it.
+fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("file");
     let part = path.with_file_name(format!("..{name}.part"));
     let mut file = fs::File::create(&part)?;
@@ -141,23 +162,28 @@ fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::rename(part, path)
 }
 
-fn tell(folder: &Path, problems: &BTreeMap<&str, String>) -> io::Result<()> {
-    let path = folder.join(PROBLEMS);
+/// Writes which files could not be fetched, and why, into the folder; the TFTP server reports it. Without problems there is no
+/// such file.
+fn write_problems(folder: &Path, problems: &BTreeMap<&str, String>) -> io::Result<()> {
+    let path = folder.join(PROBLEMS_FILE);
     if problems.is_empty() {
         return match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         };
     }
-    let lines: String =
-        problems.iter().map(|(name, problem)| format!("{name}: {}\n", problem.replace('\n', " "))).collect();
+    let mut lines = String::new();
+    for (file, message) in problems {
+        lines += &serde_json::to_string(&FileProblem::new(*file, message.replace('\n', " ")))?;
+        lines.push('\n');
+    }
     if fs::read_to_string(&path).is_ok_and(|before| before == lines) {
         return Ok(());
     }
-    put(&path, lines.as_bytes())
+    write_atomically(&path, lines.as_bytes())
 }
 
-/// Copies.
+/// Runs `dialtone copy`.
 pub fn copy(args: &CopyArgs) -> anyhow::Result<()> {
     let meta = fs::metadata(&args.from).with_context(|| format!("cannot read {}", args.from.display()))?;
     if !meta.is_dir() {
@@ -170,4 +196,36 @@ pub fn copy(args: &CopyArgs) -> anyhow::Result<()> {
         fs::copy(entry.path(), &to).with_context(|| format!("cannot write {}", to.display()))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_thread_that_panics_ends_the_process_with_an_error_although_no_signal_came() {
+        for once in [false, true] {
+            let panics = SupervisedThread::spawn("fetch", || panic!("out of luck")).unwrap();
+            let error = supervise(panics, once, std::future::pending()).await.unwrap_err();
+            assert_eq!(error.to_string(), "the thread fetch panicked: out of luck");
+        }
+        let done = SupervisedThread::spawn("fetch", || Ok(())).unwrap();
+        assert!(supervise(done, true, std::future::pending()).await.is_ok());
+    }
+
+    #[test]
+    fn problems_are_written_as_data_a_line_each_and_removed_when_there_are_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let problems =
+            BTreeMap::from([("a: b.bin", "http://h/a: status: 404\nand more".to_owned()), ("c", "x".into())]);
+        write_problems(folder.path(), &problems).unwrap();
+        let text = fs::read_to_string(folder.path().join(PROBLEMS_FILE)).unwrap();
+        let read: Vec<FileProblem> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(
+            read,
+            [FileProblem::new("a: b.bin", "http://h/a: status: 404 and more"), FileProblem::new("c", "x")]
+        );
+        write_problems(folder.path(), &BTreeMap::new()).unwrap();
+        assert!(!folder.path().join(PROBLEMS_FILE).exists());
+    }
 }

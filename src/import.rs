@@ -1,5 +1,6 @@
-//! `dialtone import`: a TFTP root that somebody kept by hand, as manifests.
+//! `dialtone import`: turns a TFTP root that was kept by hand into manifests.
 
+mod args;
 mod assemble;
 mod check;
 mod convert;
@@ -8,67 +9,26 @@ mod hoist;
 mod tree;
 
 use std::io::Write as _;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::phone::{Mac, Model, boot, ringlist};
+use crate::phone::FileName;
+use crate::phone::file_name::{RING_LIST, dial_plan};
+use crate::provision::DIAL_TEMPLATE;
+pub use args::Args;
 use tree::Tree;
 
-/// Turn an existing TFTP root into manifests on stdout
-///
-/// Rendering them gives every phone the same parameters as before. Passwords become Secrets, the dial plan and the ring
-/// list typed fields, rings a ConfigMap; what no typed field takes is kept in extraParameters. Whatever could not be used is
-/// said on stderr, with file, line and reason.
-///
-/// Exit status: 0, with warnings on stderr; 1 if there is nothing to import, or --check finds a difference.
-#[derive(clap::Args, Clone, Debug)]
-pub struct Args {
-    /// The folder that the TFTP server serves
-    #[arg(value_name = "DIR")]
-    root: PathBuf,
-
-    /// The name of the PhoneSite to write
-    #[arg(long, value_name = "NAME")]
-    site: String,
-
-    /// The namespace of all objects; without it they have none and go where kubectl applies them
-    #[arg(long, value_name = "NS")]
-    namespace: Option<String>,
-
-    /// The model of phones whose files do not tell it [default: 7960, with a warning]
-    #[arg(long, value_name = "7940|7960")]
-    model: Option<Model>,
-
-    /// Move what all phones have in common to the site
-    #[arg(long)]
-    hoist: bool,
-
-    /// Write typed settings also where a file spells a value in another way that phones read as the same: April for 4
-    #[arg(long)]
-    tidy: bool,
-
-    /// Take firmware along, in ConfigMaps, and let dialtone manage the image that the files name
-    #[arg(long)]
-    firmware: bool,
-
-    /// Render the result and compare it with the files, parameter for parameter
-    #[arg(long)]
-    check: bool,
-}
-
-/// Imports once.
+/// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    check_site_name(&args.site)?;
-    args.namespace.as_deref().map_or(Ok(()), check_namespace)?;
+    args.check_names()?;
     let mut tree = Tree::read(&args.root)?;
-    let others = ["dialplan.xml", ringlist::FILE].iter().any(|name| tree.find(name).is_some());
+    let others = [dial_plan(DIAL_TEMPLATE).as_str(), RING_LIST].iter().any(|name| tree.find(name).is_some());
     if tree.common.is_none() && tree.phones.is_empty() && !others {
         tree.notes.sort();
         tree.notes.iter().for_each(|note| eprintln!("warning: {note}"));
         anyhow::bail!(
             "there is nothing to import in {}: neither SIPDefault.cnf nor a SIP<MAC>.cnf{}",
             args.root.display(),
-            elsewhere(&tree),
+            subfolder_hint(&tree),
         );
     }
     let text = assemble::manifests(&mut tree, args)?;
@@ -78,7 +38,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         eprintln!("warning: {note}");
     }
     match std::io::stdout().write_all(text.as_bytes()) {
-        // Whoever reads has enough.
+        // The reader closed the pipe early.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),
         result => result?,
     }
@@ -99,34 +59,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn check_site_name(name: &str) -> anyhow::Result<()> {
-    let fine = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    let edges = name.starts_with(|c: char| c.is_ascii_lowercase()) && !name.ends_with('-');
-    if !edges || name.len() > 40 || !name.bytes().all(fine) {
-        anyhow::bail!(
-            "--site {name:?}: a site's name has lower-case letters, digits and '-', a letter first, at most 40 characters"
-        );
-    }
-    Ok(())
-}
-
-fn check_namespace(name: &str) -> anyhow::Result<()> {
-    let fine = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    let edges = !name.is_empty() && !name.starts_with('-') && !name.ends_with('-');
-    if !edges || name.len() > 63 || !name.bytes().all(fine) {
-        anyhow::bail!(
-            "--namespace {name:?}: a namespace's name has lower-case letters, digits and '-', at most 63 characters"
-        );
-    }
-    Ok(())
-}
-
-/// A folder below in which there would be something to import.
-fn elsewhere(tree: &Tree) -> String {
+/// A hint at a subfolder that could be imported.
+fn subfolder_hint(tree: &Tree) -> String {
     let inner = tree.files.keys().find_map(|name| {
         let (folder, base) = name.rsplit_once('/')?;
-        let phone = base.to_ascii_uppercase().starts_with("SIP") && Mac::from_file_name(base).is_some();
-        (phone || base.eq_ignore_ascii_case(boot::SIP_DEFAULT)).then_some(folder)
+        matches!(FileName::parse(base), FileName::Own(_) | FileName::Common).then_some(folder)
     });
     inner.map(|folder| format!("; did you mean its folder {folder}?")).unwrap_or_default()
 }

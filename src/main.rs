@@ -64,7 +64,7 @@ async fn main() -> ExitCode {
 
 fn print_crds() -> anyhow::Result<()> {
     match std::io::stdout().write_all(dialtone::api::crd::yaml()?.as_bytes()) {
-        // Whoever reads has enough: `dialtone crds | head` is no error.
+        // The reader closed the pipe early: `dialtone crds | head` is no error.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         result => Ok(result?),
     }

@@ -1,4 +1,4 @@
-//! Manifests from files, folders and stdin, for the shells without a cluster.
+//! Manifests from files, folders and stdin, for the commands that work without a cluster.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::api::{API_VERSION, PhoneSite, RESYNC_AT, SecretKey, SipPhone, crd};
+use crate::api::{API_VERSION, GROUP, PhoneSite, RESYNC_AT, SecretKey, SipPhone, crd};
 use crate::near::near;
 use crate::provision::firmware::{FirmwareFile, Inventory};
 use crate::provision::{Fleet, Key, Meta, Reference, WorkItem};
@@ -19,14 +19,14 @@ use crate::provision::{Fleet, Key, Meta, Reference, WorkItem};
 /// The namespace of objects that name none.
 const DEFAULT_NAMESPACE: &str = "default";
 
-/// What was found.
+/// The objects of a set of manifests. Sites and phones stand with the file that they come from.
 #[derive(Default)]
 pub struct Manifests {
     sites: BTreeMap<Key, (PhoneSite, String)>,
     phones: BTreeMap<Key, (SipPhone, String)>,
     secrets: BTreeMap<Key, BTreeMap<String, bytes::Bytes>>,
     maps: BTreeMap<Key, BTreeMap<String, bytes::Bytes>>,
-    /// What cannot be read: file, object, field and why.
+    /// The documents that cannot be used: file, object, field and reason.
     pub errors: Vec<String>,
 }
 
@@ -74,8 +74,8 @@ impl Manifests {
         match serde_saphyr::from_multiple_with_options::<Value>(text, options(text.len())) {
             Ok(documents) => documents.into_iter().for_each(|document| self.document(file, document)),
             Err(error) => {
-                let said = error.to_string();
-                self.errors.push(format!("{file}: not YAML: {}", said.trim_start_matches("error: ")));
+                let message = error.to_string();
+                self.errors.push(format!("{file}: not YAML: {}", message.trim_start_matches("error: ")));
             }
         }
     }
@@ -95,15 +95,15 @@ impl Manifests {
         let result = match (version.as_str(), kind.as_str()) {
             (v, "PhoneSite") if v == API_VERSION => self.site(file, document),
             (v, "SipPhone") if v == API_VERSION => self.phone(file, document),
-            (v, kind) if v.split('/').next() == Some(API_VERSION) && !["PhoneSite", "SipPhone"].contains(&kind) => {
-                Err(anyhow::anyhow!("{kind:?} is no kind of {API_VERSION}: these are PhoneSite and SipPhone"))
+            (v, kind) if v.split('/').next() == Some(GROUP) && !["PhoneSite", "SipPhone"].contains(&kind) => {
+                Err(anyhow::anyhow!("{kind:?} is no kind of {GROUP}: these are PhoneSite and SipPhone"))
             }
             (v, "PhoneSite" | "SipPhone") => {
                 Err(anyhow::anyhow!("{kind} of apiVersion {v:?}: it must be {API_VERSION}"))
             }
             ("v1", "Secret") => self.secret(document),
             ("v1", "ConfigMap") => self.map(document),
-            // What belongs to somebody else may stand in the same folder.
+            // Objects of other kinds may stand in the same folder.
             _ => Ok(()),
         };
         if let Err(error) = result {
@@ -149,7 +149,7 @@ impl Manifests {
         Ok(())
     }
 
-    /// Takes an object that did not come from a file.
+    /// Adds an object that does not come from a file.
     pub fn add(&mut self, from: &str, object: Value) {
         self.document(from, object);
     }
@@ -159,8 +159,9 @@ impl Manifests {
         self.sites.keys().chain(self.phones.keys()).map(|key| key.namespace.clone()).collect()
     }
 
-    /// Takes suspension away: what cannot be seen is what the cluster served before. The sites that had it.
-    pub fn resume(&mut self) -> BTreeSet<Key> {
+    /// Sets `suspend` to false, because the files that a cluster retains for a suspended site are not known here. Returns the
+    /// sites that were suspended.
+    pub fn clear_suspend(&mut self) -> BTreeSet<Key> {
         let suspended = self.sites.iter_mut().filter(|(_, (site, _))| site.spec.suspend);
         suspended
             .map(|(key, (site, _))| {
@@ -170,7 +171,7 @@ impl Manifests {
             .collect()
     }
 
-    /// Leaves out everything that is not in one of the namespaces.
+    /// Drops the sites and phones outside of these namespaces.
     pub fn retain(&mut self, namespaces: &BTreeSet<Arc<str>>) {
         self.sites.retain(|key, _| namespaces.contains(&key.namespace));
         self.phones.retain(|key, _| namespaces.contains(&key.namespace));
@@ -201,8 +202,8 @@ impl Manifests {
         self.sites.iter().flat_map(of).collect()
     }
 
-    /// Takes over Secrets and ConfigMaps that are missing here and that others have.
-    pub fn borrow(&mut self, others: &Manifests) {
+    /// Adds the Secrets and ConfigMaps of other manifests that are missing in these.
+    pub fn fill_from(&mut self, others: &Manifests) {
         for (key, data) in &others.secrets {
             let own = self.secrets.entry(key.clone()).or_default();
             for (name, value) in data {
@@ -214,15 +215,15 @@ impl Manifests {
         }
     }
 
-    /// Puts something in the place of passwords that are nowhere to be found, so that the rest can be rendered.
-    pub fn pretend_secrets(&mut self) {
+    /// Adds a placeholder for every Secret value that is missing, so that the rest can be rendered.
+    pub fn fill_missing_secrets(&mut self) {
         for (key, name) in self.secret_keys() {
-            let stand_in = || bytes::Bytes::from(format!("{}/{name}", key.name).replace('"', "'"));
-            self.secrets.entry(key.clone()).or_default().entry(name.clone()).or_insert_with(stand_in);
+            let placeholder = || bytes::Bytes::from(format!("{}/{name}", key.name).replace('"', "'"));
+            self.secrets.entry(key.clone()).or_default().entry(name.clone()).or_insert_with(placeholder);
         }
     }
 
-    /// Where an object stands.
+    /// The file that an object comes from.
     pub fn file_of(&self, kind: &str, key: &Key) -> &str {
         let file = match kind {
             "PhoneSite" => self.sites.get(key).map(|(_, file)| file),
@@ -236,12 +237,12 @@ impl Manifests {
         self.maps.get(key)
     }
 
-    /// Tells a fleet of everything, and takes out what is no longer there.
-    pub fn tell(&self, fleet: &mut Fleet) {
-        let gone_phones: Vec<Key> = fleet.phones().filter(|key| !self.phones.contains_key(*key)).cloned().collect();
-        let gone_sites: Vec<Key> = fleet.sites().filter(|key| !self.sites.contains_key(*key)).cloned().collect();
-        gone_phones.iter().for_each(|key| fleet.delete_phone(key));
-        gone_sites.iter().for_each(|key| fleet.delete_site(key));
+    /// Applies everything to a fleet, and deletes the fleet's sites and phones that are not among the manifests.
+    pub fn apply_to(&self, fleet: &mut Fleet) {
+        let deleted_phones: Vec<Key> = fleet.phones().filter(|key| !self.phones.contains_key(*key)).cloned().collect();
+        let deleted_sites: Vec<Key> = fleet.sites().filter(|key| !self.sites.contains_key(*key)).cloned().collect();
+        deleted_phones.iter().for_each(|key| fleet.delete_phone(key));
+        deleted_sites.iter().for_each(|key| fleet.delete_site(key));
         let meta = |key: &Key, meta: &ObjectMeta| Meta {
             key: key.clone(),
             generation: None,
@@ -265,12 +266,12 @@ impl Manifests {
                 fleet.set_firmware(key, Some(inventory(data)));
             }
         }
-        // What is not among the manifests is not there.
+        // Whatever the fleet still asks for is not among the manifests: it does not exist.
         loop {
-            let dirty = fleet.take_work();
+            let work = fleet.take_work();
             let mut read = false;
-            for thing in dirty {
-                if let WorkItem::Read(kind, key) = thing {
+            for item in work {
+                if let WorkItem::Read(kind, key) = item {
                     read = true;
                     match kind {
                         Reference::Secret => fleet.set_secret(&key, self.secrets.get(&key).cloned()),
@@ -284,8 +285,8 @@ impl Manifests {
         }
     }
 
-    /// Secrets and ConfigMaps that were there before and no longer are.
-    pub fn tell_missing(&self, before: &Manifests, fleet: &mut Fleet) {
+    /// Deletes from a fleet the Secrets and ConfigMaps of earlier manifests that no longer exist.
+    pub fn delete_missing(&self, before: &Manifests, fleet: &mut Fleet) {
         for key in before.secrets.keys().filter(|key| !self.secrets.contains_key(*key)) {
             if fleet.refers_to(Reference::Secret, key) {
                 fleet.set_secret(key, None);
@@ -299,8 +300,8 @@ impl Manifests {
     }
 }
 
-/// How YAML is read: a site of some thousand phones in one file has more documents than the parser takes by itself, so what
-/// grows with the file may; what aliases can make of a small file stays limited.
+/// The parser's limits. A site of some thousand phones in one file exceeds the defaults, so the limits grow with the file's
+/// length; what aliases can expand a small file to stays limited.
 fn options(length: usize) -> serde_saphyr::Options {
     let mut budget = serde_saphyr::Budget::default();
     let most = length.saturating_add(1024);
@@ -314,7 +315,7 @@ fn options(length: usize) -> serde_saphyr::Options {
     options
 }
 
-/// Looks at firmware files.
+/// The inventory of firmware files.
 pub fn inventory(data: &BTreeMap<String, bytes::Bytes>) -> Inventory {
     data.iter().map(|(name, bytes)| (name.clone(), FirmwareFile::new(name, bytes))).collect()
 }
@@ -322,7 +323,7 @@ pub fn inventory(data: &BTreeMap<String, bytes::Bytes>) -> Inventory {
 fn key(meta: &ObjectMeta) -> anyhow::Result<Key> {
     let name = meta.name.clone().context("metadata.name is missing")?;
     let namespace = meta.namespace.clone().unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
-    // Both become folders: nothing that the API server would refuse may come that far.
+    // Both become the names of folders, so what the API server would refuse is refused here.
     for part in [&name, &namespace] {
         let fine = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
         if part.is_empty() || part.len() > 253 || part.starts_with('.') || !part.bytes().all(fine) {
@@ -332,7 +333,7 @@ fn key(meta: &ObjectMeta) -> anyhow::Result<Key> {
     Ok(Key::new(namespace, name))
 }
 
-/// A ConfigMap's keys become files in a folder: what the API server would refuse must not come that far.
+/// A ConfigMap's keys become files in a folder, so what the API server would refuse is refused here.
 fn check_keys(kind: &str, key: &Key, data: &BTreeMap<String, bytes::Bytes>) -> anyhow::Result<()> {
     let fine = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
     let bad = |name: &&String| {
@@ -370,7 +371,7 @@ fn typed<T: DeserializeOwned>(document: Value) -> anyhow::Result<T> {
         let shown = path.split('.').map(|part| if is_place(part) { format!("[{part}]") } else { format!(".{part}") });
         let shown: String = shown.collect();
         let shown = shown.trim_start_matches('.');
-        match meant(&kind, &path) {
+        match nearest_field(&kind, &path) {
             Some(meant) => format!("there is no field {shown}: did you mean {meant}?"),
             None => format!("there is no field {shown}: correct its name or remove it"),
         }
@@ -378,15 +379,15 @@ fn typed<T: DeserializeOwned>(document: Value) -> anyhow::Result<T> {
     bail!("{who}: {}", slips.collect::<Vec<_>>().join("; "));
 }
 
-/// The field that somebody may have meant: one that stands at the same place in the kind's schema.
-fn meant(kind: &str, path: &str) -> Option<String> {
+/// The field of the kind's schema at the same place whose name is nearest.
+fn nearest_field(kind: &str, path: &str) -> Option<String> {
     let crd = crd::all().into_iter().find(|crd| crd.spec.names.kind == kind)?;
     let crd = serde_json::to_value(crd).ok()?;
     let mut parts: Vec<&str> = path.split('.').collect();
     let slip = parts.pop()?;
     let mut schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
     for part in parts {
-        // A number is the place in a list.
+        // A number is an index into a list.
         schema = if part.parse::<usize>().is_ok() { &schema["items"] } else { &schema["properties"][part] };
     }
     near(slip, schema["properties"].as_object()?.keys().map(String::as_str)).map(str::to_owned)

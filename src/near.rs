@@ -1,11 +1,11 @@
-//! What somebody may have meant.
+//! Suggestions for misspelled names.
 
-/// The known word that is nearest to another one, if it is near enough to be meant.
-pub fn near<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let lower = word.to_ascii_lowercase();
+/// The known name that is nearest to a misspelled one, if it is near enough to be a likely slip.
+pub fn near<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = name.to_ascii_lowercase();
     let distance = |known: &&str| strsim::damerau_levenshtein(&lower, &known.to_ascii_lowercase());
     let nearest = known.into_iter().min_by_key(distance)?;
-    (distance(&nearest) <= 1 + word.len() / 5).then_some(nearest)
+    (distance(&nearest) <= 1 + name.len() / 5).then_some(nearest)
 }
 
 #[cfg(test)]
@@ -13,7 +13,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_is_seen_and_another_word_is_not() {
+    fn a_slip_is_found_and_another_name_is_not() {
         let known = ["lines", "label", "model", "proxy1Address"];
         assert_eq!(near("lins", known), Some("lines"));
         assert_eq!(near("Label", known), Some("label"));

@@ -1,4 +1,4 @@
-//! `dialtone render`: exactly what phones would fetch, in a folder.
+//! `dialtone render`: writes the files that phones would fetch to a folder.
 
 mod dial;
 
@@ -34,18 +34,18 @@ pub struct Args {
     dial: Vec<String>,
 }
 
-/// Renders once.
+/// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut manifests = Manifests::read(&args.paths)?;
-    for site in manifests.resume() {
+    for site in manifests.clear_suspend() {
         let file = manifests.file_of("PhoneSite", &site);
         eprintln!(
             "warning: {file}: PhoneSite {site}: spec.suspend: is true: a cluster goes on serving what it served before, and these files only once it is false"
         );
     }
     let mut fleet = Fleet::offline();
-    manifests.tell(&mut fleet);
-    let wrong = complain(&manifests, &fleet);
+    manifests.apply_to(&mut fleet);
+    let wrong = report(&manifests, &fleet);
     if wrong > 0 {
         eprintln!("{wrong} {}: nothing was written", if wrong == 1 { "error" } else { "errors" });
         return Ok(ExitCode::FAILURE);
@@ -68,12 +68,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Says what is wrong or doubtful on stderr; how many errors there are.
-pub fn complain(manifests: &Manifests, fleet: &Fleet) -> usize {
-    say(manifests, fleet, false)
+/// Prints errors and warnings to stderr; returns the number of errors.
+pub fn report(manifests: &Manifests, fleet: &Fleet) -> usize {
+    print_diagnostics(manifests, fleet, false)
 }
 
-fn say(manifests: &Manifests, fleet: &Fleet, errors_only: bool) -> usize {
+fn print_diagnostics(manifests: &Manifests, fleet: &Fleet, errors_only: bool) -> usize {
     let mut lines: Vec<(bool, String)> = manifests.errors.iter().map(|error| (true, error.clone())).collect();
     for (kind, key, found) in fleet.findings() {
         for one in found.iter().filter(|one| one.is_error() || !errors_only) {
@@ -88,9 +88,9 @@ fn say(manifests: &Manifests, fleet: &Fleet, errors_only: bool) -> usize {
     lines.iter().filter(|(is_error, _)| *is_error).count()
 }
 
-/// Says what is wrong on stderr, and nothing of what is doubtful; how many errors there are.
-pub fn complain_of_errors(manifests: &Manifests, fleet: &Fleet) -> usize {
-    say(manifests, fleet, true)
+/// Prints errors to stderr, without warnings; returns the number of errors.
+pub fn report_errors(manifests: &Manifests, fleet: &Fleet) -> usize {
+    print_diagnostics(manifests, fleet, true)
 }
 
 /// All files of a site, with its firmware.
@@ -112,7 +112,7 @@ fn write(folder: &Path, files: &BTreeMap<String, Bytes>) -> std::io::Result<()> 
         }
     }
     for (name, bytes) in files {
-        // Whoever serves this folder never serves half a file.
+        // A server of this folder never sees half a file.
         let part = folder.join(format!(".{name}.part"));
         std::fs::write(&part, bytes)?;
         std::fs::rename(&part, folder.join(name))?;

@@ -1,4 +1,4 @@
-//! Tells running phones to fetch a change: by SIP NOTIFY, or by telnet.
+//! Makes a running phone check its files for a change: by SIP NOTIFY, or by telnet.
 
 mod notify;
 mod sip;
@@ -9,9 +9,9 @@ pub use telnet::reset;
 
 use crate::provision::resync::{ResyncError, ResyncOrder, Transport};
 
-/// Tells one phone; why it could not be told.
-pub async fn tell(order: &ResyncOrder) -> Result<(), ResyncError> {
-    match &order.way {
+/// Sends one resync, and waits for the phone's answer.
+pub async fn send(order: &ResyncOrder) -> Result<(), ResyncError> {
+    match &order.transport {
         Transport::Notify { port, lines } => notify::notify((order.address, *port).into(), lines).await,
         Transport::Telnet { password } => telnet::reset((order.address, telnet::PORT).into(), &password.0).await,
     }

@@ -48,12 +48,12 @@ impl JsonSchema for Settings {
 /// The schema of a site's settings.
 pub fn for_site(_: &mut SchemaGenerator) -> Schema {
     let mut rules = vec![media_ports()];
-    for p in parameters().iter().filter(|p| p.place != Place::Elsewhere && !p.phone_only_words.is_empty()) {
-        let words: Vec<String> = p.phone_only_words.iter().map(|w| format!("'{w}'")).collect();
+    for p in parameters().iter().filter(|p| p.place != Place::Elsewhere && !p.phone_only_values.is_empty()) {
+        let words: Vec<String> = p.phone_only_values.iter().map(|w| format!("'{w}'")).collect();
         rules.push(json!({
             "rule": format!("!has(self.{0}) || !(self.{0} in [{1}])", p.field, words.join(", ")),
             "message": format!("{}: {} belong in the settings of a SipPhone: phones obey them only in their own file",
-                p.field, p.phone_only_words.join(" and ")),
+                p.field, p.phone_only_values.join(" and ")),
         }));
     }
     schema(&[Place::Either, Place::Site], rules)
@@ -85,7 +85,7 @@ fn property(p: &Parameter) -> Value {
     let mut schema = match p.kind {
         Kind::Switch => json!({"type": "boolean"}),
         Kind::Number { min, max, .. } => json!({"type": "integer", "format": "int64", "minimum": min, "maximum": max}),
-        Kind::Words(words) => json!({"type": "string", "enum": words.iter().map(|w| w.0).collect::<Vec<_>>()}),
+        Kind::Choice(choices) => json!({"type": "string", "enum": choices.iter().map(|c| c.value).collect::<Vec<_>>()}),
         Kind::Text { max } => json!({"type": "string", "maxLength": max, "pattern": text::PATTERN}),
         Kind::Host => json!({"type": "string", "maxLength": 127, "pattern": HOST_PATTERN}),
         Kind::Ipv4 => json!({"type": "string", "maxLength": 15, "pattern": IPV4_PATTERN}),

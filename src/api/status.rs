@@ -4,6 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 /// What is known of a phone.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -98,6 +99,10 @@ pub struct PhoneFirmwareStatus {
     /// The same in percent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub percent: Option<i64>,
+    /// The files of images that it took whole and does not run yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub taken: Vec<String>,
     /// How often it failed since it last ran what it should.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failures: Option<i64>,
@@ -115,7 +120,9 @@ pub struct PhoneFirmwareStatus {
 }
 
 /// How far a phone's firmware is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, IntoStaticStr,
+)]
 pub enum Stage {
     /// No image is wanted.
     #[default]

@@ -4,6 +4,8 @@ pub mod backoff;
 pub mod digest;
 pub mod report;
 mod shutdown;
+mod thread;
 
 pub use backoff::Backoff;
 pub use shutdown::shutdown_signal;
+pub use thread::SupervisedThread;

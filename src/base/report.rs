@@ -1,15 +1,19 @@
-//! What a TFTP server tells over HTTP, and what the operator reads.
+//! The reports that a TFTP server gives over HTTP, and that the operator reads.
 //!
-//! The reader asks with the cursors of the last report; the answer comes at once if there is anything newer, otherwise
-//! as soon as there is. A server that was restarted has another `instance`, and then everything is told anew.
+//! The reader sends the cursors of the last report; the response comes at once if there is anything newer, otherwise as soon as
+//! there is. A server that was restarted has another `instance`: then the report is complete again.
+//!
+//! Fields are named as in JSON. Server and operator may be of different versions during an upgrade, so no name changes, and what
+//! is added has a default.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-/// Where reports are had.
+/// The path of reports.
 pub const REPORT_PATH: &str = "/v1/report";
 
 /// The cursors of the reader.
@@ -24,13 +28,13 @@ pub struct Query {
     /// `journal.next` of the last report.
     #[serde(default)]
     pub journal: u64,
-    /// How many seconds to wait for news; at most 60.
+    /// How many seconds to wait for something new; at most 60.
     #[serde(default)]
     pub wait: u64,
 }
 
 impl Query {
-    /// Asks for what comes after a report.
+    /// Queries what comes after a report.
     pub fn after(report: &Report, wait: u64) -> Query {
         Query {
             instance: report.instance.clone(),
@@ -40,7 +44,7 @@ impl Query {
         }
     }
 
-    /// What stands in a URL after the server's address.
+    /// The path and query of the URL.
     pub fn path(&self) -> String {
         let Query { instance, holdings, journal, wait } = self;
         format!("{REPORT_PATH}?instance={instance}&holdings={holdings}&journal={journal}&wait={wait}")
@@ -52,31 +56,77 @@ impl Query {
 pub struct Report {
     /// Which run of the server this is.
     pub instance: String,
-    /// What it holds.
-    pub holdings: Holdings,
-    /// What was asked of it.
+    /// The files that it holds.
+    pub holdings: Inventory,
+    /// The requests that it got.
     pub journal: Journal,
     /// Files that could not be loaded, and why.
     #[serde(default)]
-    pub problems: Vec<String>,
+    pub problems: Vec<FileProblem>,
+}
+
+/// The file in a folder with the problems of other files, a [`FileProblem`] in JSON on each line. `dialtone fetch` writes it, the
+/// TFTP server reads it. It is not served, as no file whose name begins with two dots is.
+pub const PROBLEMS_FILE: &str = "..problems";
+
+/// Why a file could not be loaded or fetched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FileProblem {
+    /// The file's name, relative to the root; empty if it is not known which file it is.
+    pub file: String,
+    /// The reason.
+    pub message: String,
+}
+
+impl FileProblem {
+    /// A problem with a file.
+    pub fn new(file: impl Into<String>, message: impl Into<String>) -> FileProblem {
+        FileProblem { file: file.into(), message: message.into() }
+    }
+}
+
+impl fmt::Display for FileProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.file.as_str() {
+            "" => f.write_str(&self.message),
+            file => write!(f, "{file}: {}", self.message),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for FileProblem {
+    /// Also reads the one string that servers before this type sent, because during an upgrade the operator is the newer one. Such
+    /// a text is not taken apart: neither file names nor messages are free of `": "`.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<FileProblem, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Wire {
+            Fields { file: String, message: String },
+            Text(String),
+        }
+        Ok(match Wire::deserialize(deserializer)? {
+            Wire::Fields { file, message } => FileProblem { file, message },
+            Wire::Text(message) => FileProblem { file: String::new(), message },
+        })
+    }
 }
 
 /// The files that a server holds, or what changed of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Holdings {
+pub struct Inventory {
     /// Grows with each change.
     pub version: u64,
     /// Whether `held` is everything; otherwise it is what was added or changed.
     pub complete: bool,
     /// Files.
-    pub held: Vec<Held>,
+    pub held: Vec<HeldFile>,
     /// Names of files that are no longer there.
     pub gone: Vec<String>,
 }
 
-/// One file.
+/// One file that a server holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Held {
+pub struct HeldFile {
     /// Its name, relative to the root.
     pub name: String,
     /// Its size in bytes.
@@ -91,27 +141,27 @@ pub struct Held {
     pub parts: Vec<String>,
 }
 
-/// What was asked of a server since the last report.
+/// The requests that a server got since the last report.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Journal {
     /// The cursor for the next report.
     pub next: u64,
-    /// How many records were lost because nobody read them in time.
+    /// How many records were dropped because no reader came for them in time.
     pub lost: u64,
     /// The records, oldest first.
     pub records: Vec<Record>,
 }
 
-/// One request and what became of it, or how far a large file is.
+/// One request and its outcome, or the progress of a large file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// Its number.
     pub seq: u64,
     /// When it ended.
     pub time: Timestamp,
-    /// Who asked.
+    /// The client.
     pub peer: SocketAddr,
-    /// The name as it was asked for.
+    /// The name as it was requested.
     pub asked: Arc<str>,
     /// The file, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -125,21 +175,21 @@ pub struct Record {
     /// How many bytes were acknowledged.
     #[serde(default)]
     pub acknowledged: u64,
-    /// How long it took, in milliseconds.
+    /// The duration in milliseconds.
     #[serde(default)]
     pub millis: u64,
-    /// What became of it.
+    /// Its outcome.
     pub outcome: Outcome,
 }
 
 impl Record {
     /// A request that led to no transfer.
-    pub fn without_transfer(peer: SocketAddr, asked: &str, outcome: Outcome) -> Record {
+    pub fn without_transfer(client: SocketAddr, requested: &str, outcome: Outcome) -> Record {
         Record {
             seq: 0,
             time: Timestamp::now(),
-            peer,
-            asked: asked.into(),
+            peer: client,
+            asked: requested.into(),
             file: None,
             digest: None,
             size: 0,
@@ -150,19 +200,42 @@ impl Record {
     }
 }
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Outcome {
-    /// It goes on; told of large files only.
+    /// The transfer goes on; only reported of large files.
     Running,
     /// All bytes were acknowledged.
     Complete,
     /// There is no such file.
     NotFound,
-    /// The client gave up, with an ERROR packet or with another request from the same port.
+    /// The client aborted the transfer, with an ERROR packet or with another request from the same port.
     Aborted,
-    /// The client fell silent.
+    /// The client stopped answering.
     TimedOut,
-    /// The request was refused: a write, or an illegal one.
+    /// The request was refused: it was a write request, or illegal.
     Refused,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_keeps_its_file_and_its_message_apart() {
+        let problem = FileProblem::new("odd: name.bin", "http://[::1]/: status: 404");
+        let json = serde_json::to_string(&problem).unwrap();
+        assert_eq!(json, r#"{"file":"odd: name.bin","message":"http://[::1]/: status: 404"}"#);
+        assert_eq!(serde_json::from_str::<FileProblem>(&json).unwrap(), problem);
+        assert_eq!(problem.to_string(), "odd: name.bin: http://[::1]/: status: 404");
+    }
+
+    #[test]
+    fn a_report_of_an_older_server_is_read_and_its_problems_are_of_no_known_file() {
+        let json = r#"{"instance": "i", "holdings": {"version": 1, "complete": true, "held": [], "gone": []},
+            "journal": {"next": 1, "lost": 0, "records": []}, "problems": ["a.bin: no such file"]}"#;
+        let report: Report = serde_json::from_str(json).unwrap();
+        assert_eq!(report.problems, [FileProblem::new("", "a.bin: no such file")]);
+        assert_eq!(report.problems[0].to_string(), "a.bin: no such file");
+    }
 }

@@ -1,4 +1,4 @@
-//! What differs, phone by phone.
+//! The differences between two rendered sets of manifests, phone by phone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,15 +6,16 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::manifests::Manifests;
+use crate::phone::file_name::{OS79XX, RING_LIST, SIP_DEFAULT, XML_DEFAULT, dial_plan};
 use crate::phone::parameter::{Kind, is_secret};
-use crate::phone::{boot, cnf, find, ringlist};
+use crate::phone::{FileName, cnf, find};
 use crate::provision::{Fleet, Key};
 use crate::render;
 
-/// What a phone has to do to run the new configuration.
+/// What a phone does to run the new configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Action {
-    /// Read the dial plan again, which it does when it is told to check its files.
+    /// Read the dial plan again, which a NOTIFY for check-sync is enough for.
     Reload,
     /// Restart.
     Restart,
@@ -22,15 +23,15 @@ pub enum Action {
     Upgrade,
 }
 
-/// How one parameter differs.
+/// The difference in one parameter.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Parameter {
     /// The phone's own name.
     pub name: String,
-    /// What it was; absent if it was not set, or is secret.
+    /// The old value; absent if it was not set, or is secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub old: Option<String>,
-    /// What it is; absent if it is not set, or is secret.
+    /// The new value; absent if it is not set, or is secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub new: Option<String>,
     /// Whether the values are not shown.
@@ -38,18 +39,18 @@ pub struct Parameter {
     pub secret: bool,
 }
 
-/// What becomes of a phone.
+/// The kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum What {
     /// It is new.
     Added,
-    /// It is no longer there.
+    /// It is no longer among the manifests.
     Removed,
     /// It changes.
     Changed,
 }
 
-/// How one phone differs.
+/// The difference in one phone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Change {
     /// Namespace and name.
@@ -58,9 +59,9 @@ pub struct Change {
     pub file: String,
     /// Its site.
     pub site: String,
-    /// What becomes of it.
+    /// The kind of the change.
     pub what: What,
-    /// What it has to do.
+    /// What the phone does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub action: Option<Action>,
     /// The parameters that differ.
@@ -82,7 +83,7 @@ struct Phone {
 pub struct Rendered {
     phones: BTreeMap<Key, Phone>,
     trees: BTreeMap<Key, BTreeMap<String, Bytes>>,
-    /// How many errors there were; they have been said.
+    /// The number of errors, which were reported already.
     pub errors: usize,
 }
 
@@ -90,31 +91,31 @@ impl Rendered {
     /// Renders manifests.
     pub fn new(manifests: &Manifests) -> Rendered {
         let mut fleet = Fleet::offline();
-        manifests.tell(&mut fleet);
-        let errors = render::complain_of_errors(manifests, &fleet);
+        manifests.apply_to(&mut fleet);
+        let errors = render::report_errors(manifests, &fleet);
         let sites: Vec<Key> = fleet.sites().cloned().collect();
         let trees: BTreeMap<Key, BTreeMap<String, Bytes>> =
             sites.into_iter().map(|site| (site.clone(), render::tree(manifests, &fleet, &site))).collect();
         let commons: BTreeMap<&Key, BTreeMap<String, String>> =
-            trees.iter().map(|(site, tree)| (site, values(tree, boot::SIP_DEFAULT))).collect();
+            trees.iter().map(|(site, tree)| (site, values(tree, SIP_DEFAULT))).collect();
         let mut phones = BTreeMap::new();
         for key in fleet.phones() {
             let Some((site, file)) = fleet.place_of(key) else { continue };
             let Some(tree) = trees.get(&site) else { continue };
             let mut all = commons.get(&site).cloned().unwrap_or_default();
             all.extend(values(tree, &file));
-            // Phones are told of an image once its files are in every pod; what a reviewer asks is where that leads.
+            // A phone's file names an image only once every pod holds it; a reviewer wants to know the target.
             all.extend(fleet.image_of(key).map(|image| ("image_version".to_owned(), image.to_owned())));
             phones.insert(key.clone(), Phone { site, file, values: all });
         }
         Rendered { phones, trees, errors }
     }
 
-    /// Leaves a site as it was.
-    pub fn hold(&mut self, site: &Key, before: &Rendered) {
+    /// Replaces a site by what it was before.
+    pub fn retain_site(&mut self, site: &Key, before: &Rendered) {
         self.phones.retain(|_, phone| phone.site != *site);
-        let kept = before.phones.iter().filter(|(_, phone)| phone.site == *site);
-        self.phones.extend(kept.map(|(key, phone)| (key.clone(), phone.clone())));
+        let retained = before.phones.iter().filter(|(_, phone)| phone.site == *site);
+        self.phones.extend(retained.map(|(key, phone)| (key.clone(), phone.clone())));
         self.trees.extend(before.trees.get(site).map(|tree| (site.clone(), tree.clone())));
     }
 }
@@ -153,7 +154,7 @@ fn change(key: &Key, old: &Rendered, new: &Rendered) -> Option<Change> {
         change.files.insert(0, format!("{} instead of {}", is.file, was.file));
     }
     let upgrade = change.parameters.iter().any(|parameter| parameter.name == "image_version");
-    let is_plan = |file: &String| file.ends_with(".xml") && file != boot::XML_DEFAULT;
+    let is_plan = |file: &String| matches!(FileName::parse(file), FileName::Xml(_));
     let only_dial_plan = change.parameters.is_empty() && change.files.iter().all(is_plan);
     change.action = Some(match (upgrade, only_dial_plan) {
         (true, _) => Action::Upgrade,
@@ -175,13 +176,13 @@ fn parameters(was: &BTreeMap<String, String>, is: &BTreeMap<String, String>) -> 
         .collect()
 }
 
-/// The dial plan, the rings and what steers the boot, which phones read besides their configuration.
+/// The files besides the configuration that differ: dial plan, ring list and what controls the boot.
 fn files(was: &Phone, old: &BTreeMap<String, Bytes>, is: &Phone, new: &BTreeMap<String, Bytes>) -> Vec<String> {
     let plan = |phone: &Phone| {
         let name = phone.values.get("dial_template").filter(|name| !name.is_empty())?;
-        Some(format!("{name}.xml"))
+        Some(dial_plan(name))
     };
     let mut names: BTreeSet<String> = [plan(was), plan(is)].into_iter().flatten().collect();
-    names.extend([ringlist::FILE, boot::OS79XX, boot::XML_DEFAULT].map(str::to_owned));
+    names.extend([RING_LIST, OS79XX, XML_DEFAULT].map(str::to_owned));
     names.into_iter().filter(|name| old.get(name) != new.get(name)).collect()
 }

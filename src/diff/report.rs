@@ -1,4 +1,4 @@
-//! Says what differs, to people and to programs.
+//! The output: text, or JSON.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,15 +7,15 @@ use serde_json::json;
 
 use super::changes::{Action, Change, Parameter, What};
 
-/// How many phones are named one by one.
+/// The number of phones that are named one by one.
 const NAMED: usize = 8;
 
-/// What happens to phones that stand together.
-type Fate<'a> = (What, Option<Action>, &'a [Parameter], &'a [String]);
+/// What the phones of one group have in common.
+type Group<'a> = (What, Option<Action>, &'a [Parameter], &'a [String]);
 
-/// For people: phones to which the same happens stand together.
+/// As text: phones with the same changes form a group.
 pub fn text(changes: &[Change]) -> String {
-    let mut groups: BTreeMap<Fate<'_>, Vec<&Change>> = BTreeMap::new();
+    let mut groups: BTreeMap<Group<'_>, Vec<&Change>> = BTreeMap::new();
     for change in changes {
         let key = (change.what, change.action, change.parameters.as_slice(), change.files.as_slice());
         groups.entry(key).or_default().push(change);
@@ -76,7 +76,7 @@ fn summary(changes: &[Change]) -> String {
     parts.join(", ")
 }
 
-/// For programs.
+/// As JSON.
 pub fn json(changes: &[Change]) -> serde_json::Result<String> {
     serde_json::to_string_pretty(&json!({"changes": changes}))
 }

@@ -1,4 +1,4 @@
-//! Puts the objects together.
+//! Assembles the objects.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,15 +6,17 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::Args;
+use super::args::Args;
 use super::convert::{Draft, Style, is_given};
 use super::files::{self, Files};
 use super::hoist;
 use super::tree::{Config, Note, Tree};
 use crate::api::{API_VERSION, PhoneSiteSpec, SipPhoneSpec};
+use crate::phone::file_name::{SIP_DEFAULT, dial_plan};
 use crate::phone::image::Image;
 use crate::phone::parameter::{Place, check_file_name};
-use crate::phone::{Mac, Model};
+use crate::phone::{FileName, Mac, Model};
+use crate::provision::DIAL_TEMPLATE;
 
 /// The manifests of a tree, as YAML.
 pub fn manifests(tree: &mut Tree, args: &Args) -> anyhow::Result<String> {
@@ -22,7 +24,7 @@ pub fn manifests(tree: &mut Tree, args: &Args) -> anyhow::Result<String> {
     let common = tree.common.clone().unwrap_or_default();
     if tree.common.is_none() {
         let why = "is not there; phones keep what they have of the common parameters";
-        tree.notes.push(Note::file(crate::phone::boot::SIP_DEFAULT, why));
+        tree.notes.push(Note::file(SIP_DEFAULT, why));
     }
     let mut site = Draft::new(&common);
     let mut phones: Vec<(Mac, Model, Draft)> = Vec::new();
@@ -48,7 +50,7 @@ pub fn manifests(tree: &mut Tree, args: &Args) -> anyhow::Result<String> {
     if args.hoist && phones.len() > 1 {
         hoist::hoist(&mut site, phones.iter_mut().map(|(_, _, draft)| draft).collect());
     }
-    part_duplicates(&common, &mut phones, &mut tree.notes);
+    untype_duplicates(&common, &mut phones, &mut tree.notes);
 
     let templates = templates(tree, &common, phones.iter().map(|(mac, ..)| *mac));
     let files = files::take(tree, &templates, args.firmware);
@@ -60,7 +62,7 @@ pub fn manifests(tree: &mut Tree, args: &Args) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// An object of one of our kinds; its fields stand in the order of the type, which is the order in which people read.
+/// An object of one of our kinds; its fields have the order of the type, which is made for reading.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Document<S> {
@@ -88,9 +90,9 @@ fn push(text: &mut String, object: &impl Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a phone's own file, or the loader's, says of its model.
+/// The model, if a phone's own file or the loader's file shows it.
 fn model(tree: &mut Tree, mac: Mac, config: &Config) -> Option<Model> {
-    let tells = |text: &[u8]| {
+    let model_in = |text: &[u8]| {
         let has = |model: &[u8]| text.windows(model.len()).any(|window| window == model);
         match (has(b"7940"), has(b"7960")) {
             (true, false) => Some(Model::Cp7940),
@@ -102,7 +104,7 @@ fn model(tree: &mut Tree, mac: Mac, config: &Config) -> Option<Model> {
     if third_line {
         return Some(Model::Cp7960);
     }
-    let loader = tree.find(&format!("SEP{mac}.cnf.xml"));
+    let loader = tree.find(&FileName::Sep(Some(mac)).to_string());
     let loader = loader.and_then(|file| tree.files.get(&file).cloned().flatten());
     let comments: Vec<u8> = config
         .text
@@ -111,11 +113,11 @@ fn model(tree: &mut Tree, mac: Mac, config: &Config) -> Option<Model> {
         .flatten()
         .copied()
         .collect();
-    loader.and_then(|text| tells(&text)).or_else(|| tells(&comments))
+    loader.and_then(|text| model_in(&text)).or_else(|| model_in(&comments))
 }
 
 /// Two phones cannot have one line on one proxy: the later one's becomes extra parameters.
-fn part_duplicates(common: &Config, phones: &mut [(Mac, Model, Draft)], notes: &mut Vec<Note>) {
+fn untype_duplicates(common: &Config, phones: &mut [(Mac, Model, Draft)], notes: &mut Vec<Note>) {
     let of_site = |n: usize| {
         let address = common.get(&format!("proxy{n}_address")).filter(|address| !address.is_empty())?;
         let port = common.get(&format!("proxy{n}_port")).unwrap_or("5060");
@@ -147,11 +149,11 @@ fn part_duplicates(common: &Config, phones: &mut [(Mac, Model, Draft)], notes: &
     }
 }
 
-/// The dial plans that phones are told of, the site's first.
+/// The dial plans that configuration files name, the site's first.
 fn templates(tree: &Tree, common: &Config, phones: impl Iterator<Item = Mac>) -> Vec<String> {
     let fine = |name: &str| is_given(name) && check_file_name(name).is_ok();
     let of_site = common.get("dial_template").filter(|name| fine(name)).map(str::to_owned);
-    let of_site = of_site.or_else(|| tree.find("dialplan.xml").map(|_| "dialplan".to_owned()));
+    let of_site = of_site.or_else(|| tree.find(&dial_plan(DIAL_TEMPLATE)).map(|_| DIAL_TEMPLATE.to_owned()));
     let own: BTreeSet<String> = phones
         .filter_map(|mac| tree.phones.get(&mac)?.get("dial_template").filter(|name| fine(name)).map(str::to_owned))
         .filter(|name| Some(name) != of_site.as_ref())
@@ -195,9 +197,10 @@ fn site_objects(
     }
     let mut others = files.others;
     if let Some(image) = spec.get("firmware").and_then(|firmware| firmware["image"].as_str()) {
-        // dialtone writes what loaders read itself.
+        // dialtone writes the loaders' files itself.
         let uses_loader = Image::parse(image).is_some_and(|image| image.uses_loader());
-        others.retain(|name, _| !uses_loader || !name.to_ascii_lowercase().ends_with(".cnf.xml"));
+        let names_image = |name: &str| matches!(FileName::parse(name), FileName::Sep(_) | FileName::XmlDefault);
+        others.retain(|name, _| !uses_loader || !names_image(name));
     }
     let mut parts = files::pack(others.clone(), files::SMALL_MAP_SIZE);
     if parts.len() > FILE_MAPS {
@@ -216,13 +219,13 @@ fn site_objects(
     document::<PhoneSiteSpec>(args, "PhoneSite", &args.site, spec, text)
 }
 
-/// How many files are named in one note.
+/// The number of files that one note names.
 const NAMED: usize = 8;
 
 /// The most ConfigMaps that a site takes files from.
 const FILE_MAPS: usize = 16;
 
-/// Where an image that dialtone is to manage waits until it is known where it goes; no setting has such a name.
+/// The temporary key in `settings` of an image that dialtone will manage; no setting has such a name.
 const IMAGE: &str = "firmware.image";
 
 fn phone_objects(args: &Args, mac: Mac, model: Model, mut draft: Draft, text: &mut String) -> anyhow::Result<()> {
@@ -282,7 +285,7 @@ fn config_map(args: &Args, name: &str, files: BTreeMap<String, Vec<u8>>) -> Valu
 }
 
 /// The name of a phone's objects.
-pub fn object_name(mac: Mac) -> String {
+fn object_name(mac: Mac) -> String {
     format!("phone-{}", mac.to_string().to_ascii_lowercase())
 }
 

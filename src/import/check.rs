@@ -1,19 +1,20 @@
-//! Renders what was imported and compares it with what was there, parameter for parameter.
+//! `--check`: renders the manifests and compares the result with the imported files, parameter by parameter.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Args;
+use super::args::Args;
 use super::tree::{Config, Tree};
 use crate::manifests::Manifests;
+use crate::phone::file_name::SIP_DEFAULT;
 use crate::phone::parameter::is_secret;
-use crate::phone::{boot, cnf, find};
+use crate::phone::{cnf, find};
 use crate::provision::Fleet;
 
-/// Every difference, in words.
+/// Describes every difference.
 pub fn differences(tree: &Tree, text: &str, args: &Args) -> anyhow::Result<Vec<String>> {
     let manifests = Manifests::parse("stdout", text);
     let mut fleet = Fleet::offline();
-    manifests.tell(&mut fleet);
+    manifests.apply_to(&mut fleet);
     let mut differences: Vec<String> = manifests.errors.clone();
     for (kind, key, found) in fleet.findings() {
         differences.extend(found.iter().filter(|one| one.is_error()).map(|one| format!("{kind} {key}: {one}")));
@@ -21,7 +22,7 @@ pub fn differences(tree: &Tree, text: &str, args: &Args) -> anyhow::Result<Vec<S
     let Some(site) = fleet.sites().next().cloned() else { return Ok(differences) };
     let files = fleet.tree(&site);
     let read = |name: &str| files.get(name).map(|bytes| cnf::read(bytes).effective()).unwrap_or_default();
-    let (common_before, common_after) = (effective(tree.common.as_ref()), read(boot::SIP_DEFAULT));
+    let (common_before, common_after) = (effective(tree.common.as_ref()), read(SIP_DEFAULT));
     for (mac, config) in &tree.phones {
         let mut before = common_before.clone();
         before.extend(effective(Some(config)));
@@ -30,7 +31,7 @@ pub fn differences(tree: &Tree, text: &str, args: &Args) -> anyhow::Result<Vec<S
         compare(&config.file, &before, &after, args.tidy, &mut differences);
     }
     if tree.phones.is_empty() {
-        compare(boot::SIP_DEFAULT, &common_before, &common_after, args.tidy, &mut differences);
+        compare(SIP_DEFAULT, &common_before, &common_after, args.tidy, &mut differences);
     }
     Ok(differences)
 }

@@ -1,4 +1,4 @@
-//! From what a file sets to the fields of an object. What no typed field takes goes to `extraParameters`, as it is.
+//! Converts the parameters of a file to the fields of an object. What no typed field takes goes to `extraParameters` unchanged.
 
 use std::collections::BTreeMap;
 
@@ -10,19 +10,19 @@ use crate::phone::image::Image;
 use crate::phone::parameter::{Kind, Parameter, Place, UNPROVISIONED, check_host, is_secret};
 use crate::phone::{Model, find, text};
 
-/// How to convert.
+/// Options of the conversion.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Style {
     /// Write typed values also where phones read another spelling as the same.
     pub tidy: bool,
 }
 
-/// The values of one file on their way into an object.
+/// An object under construction: the values of one file, and the fields that they were converted to.
 #[derive(Clone, Debug, Default)]
 pub struct Draft {
-    /// The file that they come from.
+    /// The file that the values come from.
     pub file: String,
-    /// What is still to be placed: the name as written, the value, the line.
+    /// The values that are not converted yet, by lower-case name: the name as written, the value, the line.
     pub rest: BTreeMap<String, (String, String, usize)>,
     /// `settings`.
     pub settings: Map<String, Value>,
@@ -39,7 +39,7 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// A file's values, none of them placed.
+    /// A draft in which no value is converted yet.
     pub fn new(config: &Config) -> Draft {
         Draft { file: config.file.clone(), rest: config.values.clone(), ..Draft::default() }
     }
@@ -48,7 +48,7 @@ impl Draft {
         self.rest.get(name).map(|(_, value, _)| value.as_str())
     }
 
-    /// Places lines and label of a phone.
+    /// Converts lines and label of a phone.
     pub fn take_phone(&mut self, model: Model, secret: &str) {
         if let Some(label) = self.value("phone_label").filter(|label| text::check(label, 11).is_ok()) {
             self.label = Some(label.to_owned());
@@ -106,7 +106,7 @@ impl Draft {
         }
     }
 
-    /// Places everything else.
+    /// Converts everything else.
     pub fn take_rest(&mut self, from: Place, secret: &str, style: Style, notes: &mut Vec<Note>) {
         for (key, (name, value, line)) in std::mem::take(&mut self.rest) {
             let note = |why: String| Note::line(&self.file, line, why);
@@ -132,9 +132,9 @@ impl Draft {
                 self.extra.insert(name, value);
                 continue;
             };
-            match word(typed, &value, from, style) {
-                Ok(word) => {
-                    self.settings.insert(typed.field.clone(), word);
+            match setting(typed, &value, from, style) {
+                Ok(value) => {
+                    self.settings.insert(typed.field.clone(), value);
                 }
                 Err(why) => {
                     if let Some(why) = why.filter(|_| is_given(&value)) {
@@ -144,7 +144,7 @@ impl Draft {
                 }
             }
         }
-        self.take_back_ports(notes);
+        self.untype_ports(notes);
         let (extra, secret) = (self.extra.len(), self.secret_parameters.len());
         for (have, most, field) in [(extra, EXTRA_COUNT, "extraParameters"), (secret, SECRET_COUNT, "secretParameters")]
         {
@@ -155,8 +155,8 @@ impl Draft {
         }
     }
 
-    /// Media ports in the wrong order are refused as settings.
-    fn take_back_ports(&mut self, notes: &mut Vec<Note>) {
+    /// Moves media ports in the wrong order to the extra parameters, because settings refuse them.
+    fn untype_ports(&mut self, notes: &mut Vec<Note>) {
         let port = |field: &str| self.settings.get(field).and_then(Value::as_i64);
         let (Some(first), Some(last)) = (port("startMediaPort"), port("endMediaPort")) else { return };
         if first < last {
@@ -170,7 +170,7 @@ impl Draft {
         notes.push(Note::file(&self.file, format!("start_media_port, {first}, is not below end_media_port, {last}")));
     }
 
-    /// Gives up on typed lines: their parameters become extra ones.
+    /// Turns the typed lines back into extra parameters.
     pub fn untype_lines(&mut self) {
         for (i, line) in std::mem::take(&mut self.lines).into_iter().enumerate() {
             let n = i + 1;
@@ -190,7 +190,7 @@ impl Draft {
         }
     }
 
-    /// The name of the image that the file tells phones to run.
+    /// The image that the file names.
     pub fn image(&self) -> Option<&str> {
         self.extra.get("image_version").map(String::as_str).filter(|name| Image::parse(name).is_some())
     }
@@ -200,7 +200,7 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// Whether a value says something other than "not set".
+/// Whether a value means anything other than "not set".
 pub fn is_given(value: &str) -> bool {
     !value.is_empty() && value != UNPROVISIONED
 }
@@ -212,28 +212,28 @@ fn is_line_name(name: &str) -> bool {
         && !name.contains(char::is_whitespace)
 }
 
-/// What people write for a value in `settings`, or why they cannot, if that needs saying.
-fn word(typed: &Parameter, value: &str, from: Place, style: Style) -> Result<Value, Option<String>> {
+/// The value for `settings`; or why there is none, if that is worth a note.
+fn setting(typed: &Parameter, value: &str, from: Place, style: Style) -> Result<Value, Option<String>> {
     let exact = typed.value_of(value);
-    let word = exact.clone().or_else(|| typed.value_like(value).filter(|_| style.tidy));
+    let found = exact.clone().or_else(|| typed.value_like(value).filter(|_| style.tidy));
     let fits = match typed.place {
         Place::Either => true,
         Place::Elsewhere => false,
         place => place == from,
     };
-    match word {
-        Some(word)
-            if from == Place::Site && word.as_str().is_some_and(|word| typed.phone_only_words.contains(&word)) =>
+    match found {
+        Some(found)
+            if from == Place::Site && found.as_str().is_some_and(|found| typed.phone_only_values.contains(&found)) =>
         {
             Err(Some(format!("is {value}, which phones obey only in their own file")))
         }
-        Some(word) if fits => Ok(word),
-        // It is right where it stands; there is no field for it there.
+        Some(found) if fits => Ok(found),
+        // The value is right, and this kind of object has no field for it.
         Some(_) => Err(None),
         None if !fits => Err(None),
         None => match typed.value_like(value) {
-            Some(word) => {
-                Err(Some(format!("is {value:?}; settings.{}: {} would say the same", typed.field, plain(&word))))
+            Some(like) => {
+                Err(Some(format!("is {value:?}; settings.{}: {} would say the same", typed.field, plain(&like))))
             }
             None => Err(Some(format!("is {value:?}, which settings.{} refuses", typed.field))),
         },

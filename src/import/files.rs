@@ -1,4 +1,4 @@
-//! Dial plans, rings, firmware and whatever else lies in a TFTP root.
+//! Converts dial plans, ring lists, firmware and all other files of a TFTP root.
 
 use std::collections::BTreeMap;
 
@@ -6,14 +6,15 @@ use serde_json::{Map, Value, json};
 
 use super::tree::{Note, Tree};
 use crate::phone::dialplan::{self, Rule, check_attribute};
+use crate::phone::file_name::{OS79XX, RING_LIST, SYNC_INFO, XML_DEFAULT, dial_plan};
 use crate::phone::image::{Image, NAME_MAX};
 use crate::phone::parameter::{check_file_name, check_host};
-use crate::phone::{Mac, boot, ringlist, syncinfo, text};
-use crate::provision::firmware::{FirmwareFile, Inventory, problems};
+use crate::phone::{FileName, ringlist, text};
+use crate::provision::firmware::{Catalog, FirmwareFile, Inventory, problems};
 
-/// How many bytes one ConfigMap can hold; the API server refuses more than 1 MiB.
+/// The most bytes of one ConfigMap; the API server refuses more than 1 MiB.
 pub const MAP_SIZE: usize = 1_000_000;
-/// How many bytes one ConfigMap is given where files are small: `kubectl apply` keeps a copy of the object in an annotation,
+/// The bytes of one ConfigMap of small files: `kubectl apply` keeps a copy of the object in an annotation,
 /// in base64, and the API server refuses annotations of more than 256 KiB.
 pub const SMALL_MAP_SIZE: usize = 180_000;
 
@@ -28,16 +29,16 @@ pub struct Files {
     pub firmware: BTreeMap<String, Vec<u8>>,
 }
 
-/// Looks at all files that are no configuration. `templates` are the dial plans that the configuration names, the site's
-/// first; `firmware` says whether images are taken along.
+/// Converts all files that are no configuration. `templates` are the dial plans that the configuration names, the site's
+/// first; `firmware` says whether images are imported.
 pub fn take(tree: &mut Tree, templates: &[String], firmware: bool) -> Files {
     let mut files = Files::default();
     for (i, template) in templates.iter().enumerate() {
-        dial_plan(tree, &mut files, &format!("{template}.xml"), i == 0);
+        take_dial_plan(tree, &mut files, &dial_plan(template), i == 0);
     }
     ring_list(tree, &mut files);
     bootstrap(tree, &mut files);
-    for name in [boot::XML_DEFAULT, syncinfo::FILE] {
+    for name in [XML_DEFAULT, SYNC_INFO] {
         if let Some((file, bytes)) = tree.take(name) {
             if bytes.iter().filter(|byte| **byte == b'"').count() % 2 == 1 {
                 tree.notes.push(Note::file(&file, "has a quote that is not closed; it is served as it is"));
@@ -59,7 +60,7 @@ fn keep(tree: &mut Tree, files: &mut Files, name: &str, bytes: Vec<u8>) {
     }
 }
 
-fn dial_plan(tree: &mut Tree, files: &mut Files, name: &str, of_site: bool) {
+fn take_dial_plan(tree: &mut Tree, files: &mut Files, name: &str, of_site: bool) {
     let Some((file, bytes)) = tree.take(name) else {
         let why = "dial_template names it, and it is not there: phones dial without a plan";
         return tree.notes.push(Note::file(name, why));
@@ -82,7 +83,7 @@ fn dial_plan(tree: &mut Tree, files: &mut Files, name: &str, of_site: bool) {
     }
 }
 
-/// A rule as a manifest has it; `None` if it holds what a manifest refuses or has no word for.
+/// A rule as a manifest has it; `None` if a manifest cannot express it.
 fn typed_rule(rule: &Rule) -> Option<Value> {
     if rule.line.is_some() {
         return None;
@@ -94,8 +95,8 @@ fn typed_rule(rule: &Rule) -> Option<Value> {
         (timeout <= 3600).then(|| value.insert("timeout".to_owned(), timeout.into()))?;
     }
     if let Some(user) = rule.user.as_deref().filter(|user| !user.is_empty()) {
-        let word = ["Phone", "IP"].into_iter().find(|word| word.eq_ignore_ascii_case(user))?;
-        value.insert("user".to_owned(), word.into());
+        let known = ["Phone", "IP"].into_iter().find(|known| known.eq_ignore_ascii_case(user))?;
+        value.insert("user".to_owned(), known.into());
     }
     if let Some(rewrite) = &rule.rewrite {
         check_attribute(rewrite).ok()?;
@@ -114,7 +115,7 @@ fn typed_rule(rule: &Rule) -> Option<Value> {
 }
 
 fn ring_list(tree: &mut Tree, files: &mut Files) {
-    let Some((file, bytes)) = tree.take(ringlist::FILE) else { return };
+    let Some((file, bytes)) = tree.take(RING_LIST) else { return };
     let (rings, problems) = ringlist::read(&bytes);
     for (line, problem) in problems {
         tree.notes.push(Note::line(&file, line, format!("not used: {problem}")));
@@ -140,12 +141,12 @@ fn ring_list(tree: &mut Tree, files: &mut Files) {
         files.spec.insert("ringList".to_owned(), list.into());
     } else {
         tree.notes.push(Note::file(&file, "no ringList can say it; it is served as it is, from a ConfigMap"));
-        keep(tree, files, ringlist::FILE, bytes);
+        keep(tree, files, RING_LIST, bytes);
     }
 }
 
 fn bootstrap(tree: &mut Tree, files: &mut Files) {
-    let Some((file, bytes)) = tree.take(boot::OS79XX) else { return };
+    let Some((file, bytes)) = tree.take(OS79XX) else { return };
     let content = text::from_latin1(&bytes);
     let line = content.trim_end_matches(['\r', '\n', '\0', '\u{1a}']);
     let name = line.trim();
@@ -162,14 +163,15 @@ fn bootstrap(tree: &mut Tree, files: &mut Files) {
     files.spec.insert("firmware".to_owned(), json!({"bootstrap": name}));
 }
 
-/// What loaders ask for by a phone's address: served as it is, for phones that dialtone does not tell of an image.
+/// The loaders' files with a MAC address in their names: served unchanged, for phones whose image dialtone does not manage.
 fn loaders(tree: &mut Tree, files: &mut Files) {
     let asked = |name: &&String| {
-        !name.contains('/') && !name.to_ascii_uppercase().starts_with("SIP") && Mac::from_file_name(name).is_some()
+        let file = FileName::parse(name);
+        !name.contains('/') && !file.is_own_config() && file.mac().is_some()
     };
     for name in tree.files.keys().filter(asked).cloned().collect::<Vec<_>>() {
         let Some(bytes) = tree.files.get(&name).cloned().flatten() else { continue };
-        tree.explain(&name);
+        tree.mark_used(&name);
         if bytes.is_empty() && name.to_ascii_lowercase().ends_with(".xml") {
             tree.notes.push(Note::file(&name, "is empty, and phones then say \"Protocol Application Invalid\""));
         }
@@ -177,15 +179,11 @@ fn loaders(tree: &mut Tree, files: &mut Files) {
     }
 }
 
-fn is_firmware(name: &str) -> bool {
-    let lower = name.to_ascii_lowercase();
-    !name.contains('/') && [".bin", ".sbn", ".sb2", ".loads"].iter().any(|suffix| lower.ends_with(suffix))
-}
-
 fn images(tree: &mut Tree, files: &mut Files, taken: bool) {
-    let names: Vec<String> = tree.files.keys().filter(|name| is_firmware(name)).cloned().collect();
+    let names: Vec<String> =
+        tree.files.keys().filter(|name| !name.contains('/') && FileName::parse(name).is_firmware()).cloned().collect();
     for name in &names {
-        tree.explain(name);
+        tree.mark_used(name);
         match tree.files.get(name).cloned().flatten() {
             Some(bytes) if taken && bytes.len() <= MAP_SIZE && check_file_name(name).is_ok() => {
                 files.firmware.insert(name.clone(), bytes);
@@ -201,14 +199,14 @@ fn images(tree: &mut Tree, files: &mut Files, taken: bool) {
     }
 }
 
-/// Whether an image is among the firmware, whole.
+/// Whether the firmware holds all files of an image.
 pub fn is_whole(image: &str, firmware: &BTreeMap<String, Vec<u8>>) -> bool {
     let inventory: Inventory =
         firmware.iter().map(|(name, bytes)| (name.clone(), FirmwareFile::new(name, bytes))).collect();
-    Image::parse(image).is_some() && problems(image, &inventory, &BTreeMap::new()).is_empty()
+    Image::parse(image).is_some() && problems(image, &Catalog::new(vec![&inventory]), &BTreeMap::new()).is_empty()
 }
 
-/// Says of every other file why it was left.
+/// Notes for every other file why it is not used.
 fn leftovers(tree: &mut Tree) {
     for name in tree.unused() {
         let base = name.rsplit('/').next().unwrap_or(&name).to_ascii_lowercase();
@@ -223,7 +221,7 @@ fn leftovers(tree: &mut Tree) {
     }
 }
 
-/// Parts files into as few ConfigMaps as hold them, with so many bytes in each unless one file alone has more.
+/// Divides files among as few ConfigMaps as possible, with at most so many bytes in each unless a single file has more.
 pub fn pack(files: BTreeMap<String, Vec<u8>>, most: usize) -> Vec<BTreeMap<String, Vec<u8>>> {
     let mut maps: Vec<(usize, BTreeMap<String, Vec<u8>>)> = Vec::new();
     for (name, bytes) in files {

@@ -1,4 +1,4 @@
-//! Moves what all phones have in common to the site.
+//! `--hoist`: moves the values that all phones have in common to the site.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,12 @@ use crate::phone::model::MAX_LINES;
 use crate::phone::parameter::Place;
 use crate::phone::{find, find_field};
 
-/// Moves it. Phones read their own file last, so what all of them say there is what holds, whatever the site said before.
+/// Moves the common values. Phones read their own file last, so these values win over what the site had before.
 pub fn hoist(site: &mut Draft, mut phones: Vec<&mut Draft>) {
     let Some(first) = phones.first().map(|draft| (*draft).clone()) else { return };
     for (field, value) in first.settings {
         let Some(parameter) = find_field(&field).filter(|parameter| parameter.place == Place::Either) else { continue };
-        let locked = value.as_str().is_some_and(|word| parameter.phone_only_words.contains(&word));
+        let locked = value.as_str().is_some_and(|text| parameter.phone_only_values.contains(&text));
         let shared =
             !locked && !value.is_object() && phones.iter().all(|phone| phone.settings.get(&field) == Some(&value));
         if shared {
@@ -24,7 +24,7 @@ pub fn hoist(site: &mut Draft, mut phones: Vec<&mut Draft>) {
         }
     }
     for (name, value) in first.extra {
-        let locked = find(&name).is_some_and(|parameter| !parameter.phone_only_words.is_empty());
+        let locked = find(&name).is_some_and(|parameter| !parameter.phone_only_values.is_empty());
         if !locked && phones.iter().all(|phone| phone.extra.get(&name) == Some(&value)) {
             phones.iter_mut().for_each(|phone| drop(phone.extra.remove(&name)));
             put(site, &name, value);

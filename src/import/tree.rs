@@ -1,4 +1,4 @@
-//! A TFTP root as it was found: which file is what, and what is to say of the others.
+//! Reads a TFTP root: which file is what, and notes on those that cannot be used.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
@@ -7,22 +7,23 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use crate::phone::cnf::{self, Reading};
+use crate::phone::file_name::SIP_DEFAULT;
 use crate::phone::parameter::is_secret;
-use crate::phone::{Mac, boot};
+use crate::phone::{FileName, Mac};
 
-/// Larger files are no configuration; they are known by their names only.
-const LARGEST: u64 = 4 << 20;
-/// How deep folders are followed.
-const DEPTH: usize = 6;
+/// The size in bytes up to which a file is read; of larger ones only the name is known.
+const MAX_FILE_SIZE: u64 = 4 << 20;
+/// The number of nested folders that are read.
+const MAX_DEPTH: usize = 6;
 
-/// Something to say of a file.
+/// A warning about a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Note {
     /// The file, relative to the root.
     pub file: String,
     /// The line, from 1; 0 for the file as a whole.
     pub line: usize,
-    /// What there is to say.
+    /// The warning.
     pub why: String,
 }
 
@@ -52,7 +53,7 @@ impl std::fmt::Display for Note {
 pub struct Config {
     /// Its name, relative to the root.
     pub file: String,
-    /// What it says, by name in lower case: the name as written, the value, the line.
+    /// Its parameters, by name in lower case: the name as written, the value, the line.
     pub values: BTreeMap<String, (String, String, usize)>,
     /// Its bytes, for hints in comments.
     pub text: Vec<u8>,
@@ -62,8 +63,8 @@ impl Config {
     fn new(file: &str, bytes: &[u8], notes: &mut Vec<Note>) -> Config {
         let Reading { entries, problems } = cnf::read(bytes);
         for problem in problems {
-            let lost = if problem.used { "" } else { "not used: " };
-            notes.push(Note::line(file, problem.line, format!("{lost}{}", problem.why)));
+            let prefix = if problem.used { "" } else { "not used: " };
+            notes.push(Note::line(file, problem.line, format!("{prefix}{}", problem.why)));
         }
         if entries.is_empty() {
             notes.push(Note::file(file, "sets nothing"));
@@ -100,20 +101,20 @@ fn looks_like_utf8(value: &str) -> bool {
     !value.is_ascii() && bytes.is_some_and(|bytes| std::str::from_utf8(&bytes).is_ok())
 }
 
-/// What was found.
+/// A TFTP root.
 #[derive(Debug, Default)]
 pub struct Tree {
     /// `SIPDefault.cnf`.
     pub common: Option<Config>,
     /// `SIP<MAC>.cnf`.
     pub phones: BTreeMap<Mac, Config>,
-    /// Everything, by name relative to the root; without bytes if too large.
+    /// All files, by name relative to the root; without bytes if too large.
     pub files: BTreeMap<String, Option<Vec<u8>>>,
     /// The names by their lower case, the first in byte order.
     folded: HashMap<String, String>,
-    /// Files that something was made of.
+    /// The files that were converted, or that a note is about.
     used: HashSet<String>,
-    /// What there is to say.
+    /// The warnings.
     pub notes: Vec<Note>,
 }
 
@@ -121,7 +122,7 @@ impl Tree {
     /// Reads a folder.
     pub fn read(root: &Path) -> anyhow::Result<Tree> {
         let mut tree = Tree::default();
-        tree.folder(root, "", DEPTH).with_context(|| format!("cannot read {}", root.display()))?;
+        tree.folder(root, "", MAX_DEPTH).with_context(|| format!("cannot read {}", root.display()))?;
         for name in tree.files.keys() {
             tree.folded.entry(name.to_ascii_lowercase()).or_insert_with(|| name.clone());
         }
@@ -149,7 +150,8 @@ impl Tree {
                 } else if depth == 0 {
                     self.notes.push(Note::file(&shown, "not used: is too many folders deep"));
                 } else {
-                    if Mac::from_file_name(&shown).is_some() || shown.eq_ignore_ascii_case(boot::SIP_DEFAULT) {
+                    let file = FileName::parse(&shown);
+                    if file.mac().is_some() || (prefix.is_empty() && file == FileName::Common) {
                         self.notes.push(Note::file(&shown, "not used: is a folder, where phones want a file"));
                     }
                     self.folder(&entry.path(), &format!("{shown}/"), depth - 1)?;
@@ -157,7 +159,7 @@ impl Tree {
                 continue;
             }
             let bytes =
-                if meta.len() <= LARGEST && meta.is_file() { fs::read(entry.path()).map(Some) } else { Ok(None) };
+                if meta.len() <= MAX_FILE_SIZE && meta.is_file() { fs::read(entry.path()).map(Some) } else { Ok(None) };
             match bytes {
                 Ok(bytes) => drop(self.files.insert(shown, bytes)),
                 Err(error) => self.notes.push(Note::file(&shown, error.to_string())),
@@ -166,7 +168,7 @@ impl Tree {
         Ok(())
     }
 
-    /// Finds a file by the name that phones ask for, whatever its case: the name that it has.
+    /// The actual name of a file that phones ask for, ignoring case.
     pub fn find(&self, name: &str) -> Option<String> {
         if self.files.contains_key(name) {
             return Some(name.to_owned());
@@ -174,7 +176,7 @@ impl Tree {
         self.folded.get(&name.to_ascii_lowercase()).cloned()
     }
 
-    /// The bytes of a file that phones ask for, noting that it was used, and that its name has another case.
+    /// The actual name and the bytes of a file that phones ask for. Marks it as used, and warns if its case differs.
     pub fn take(&mut self, name: &str) -> Option<(String, Vec<u8>)> {
         let found = self.find(name)?;
         let bytes = self.files.get(&found)?.clone()?;
@@ -185,18 +187,18 @@ impl Tree {
         Some((found, bytes))
     }
 
-    /// Notes that a file needs no further word.
-    pub fn explain(&mut self, file: &str) {
+    /// Marks a file as used.
+    pub fn mark_used(&mut self, file: &str) {
         self.used.insert(file.to_owned());
     }
 
-    /// The files that nothing was made of and nothing was said of.
+    /// The files that are not marked as used.
     pub fn unused(&self) -> Vec<String> {
         self.files.keys().filter(|name| !self.used.contains(name.as_str())).cloned().collect()
     }
 
     fn find_common(&mut self) {
-        if let Some((file, bytes)) = self.take(boot::SIP_DEFAULT) {
+        if let Some((file, bytes)) = self.take(SIP_DEFAULT) {
             self.common = Some(Config::new(&file, &bytes, &mut self.notes));
         }
     }
@@ -208,11 +210,7 @@ impl Tree {
         let mut candidates: BTreeMap<Mac, Vec<(bool, bool, String)>> = BTreeMap::new();
         for name in self.files.keys() {
             let (folder, base) = name.rsplit_once('/').map_or(("", name.as_str()), |(folder, base)| (folder, base));
-            let Some(mac) =
-                Mac::from_file_name(base).filter(|_| base.get(..4).is_some_and(|s| s[..3].eq_ignore_ascii_case("SIP")))
-            else {
-                continue;
-            };
+            let FileName::Own(mac) = FileName::parse(base) else { continue };
             let place = if folder.is_empty() { String::new() } else { format!("{}/", folder.to_ascii_lowercase()) };
             let asked = prefix == place;
             if asked || place.is_empty() {

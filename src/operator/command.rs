@@ -6,7 +6,7 @@ use std::time::Duration;
 use kube::Client;
 use kube::config::{Config, KubeConfigOptions};
 
-use super::context::Options;
+use super::options::Options;
 use super::start;
 
 /// Run the controller in, or against, a cluster
@@ -51,10 +51,10 @@ pub struct Args {
 /// learnt where they go, and only a new connection finds the way.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// How long the API server may be silent. Watches hear a bookmark every minute; whoever says nothing for so long is gone.
+/// How long the API server may be silent. Watches receive a bookmark every minute; a server that sends nothing for so long is gone.
 const SILENCE: Duration = Duration::from_secs(180);
 
-/// Runs until it is told to end.
+/// Runs until the shutdown signal.
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let mut config = match &args.context {
         Some(context) => {
@@ -63,8 +63,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         }
         None => Config::infer().await?,
     };
-    // Failures go back to the queue, which waits for each object by itself; a client that retries for minutes would hold a
-    // worker all that time.
+    // Work items that fail are requeued, each with a backoff of its own; a client that retries for minutes would hold a worker all
+    // that time.
     config.default_retry = false;
     config.connect_timeout = Some(CONNECT);
     config.read_timeout = Some(SILENCE);

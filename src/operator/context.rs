@@ -1,196 +1,119 @@
-//! What all parts of the operator share.
+//! What all parts of the operator share. Each part of the state has an owner of its own; the fleet is behind its lock.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use kube::Client;
-use kube::runtime::events::{Recorder, Reporter};
-use serde_json::Value;
-use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use super::children::ObservedChildren;
+use super::cluster::Cluster;
+use super::debounce::Debouncers;
+use super::fleet_lock::FleetLock;
+use super::initial_sync::InitialSync;
 use super::metrics::Metrics;
-use super::names::MANAGER;
-use super::pace::Pace;
-use super::queue::Queue;
-use crate::base::digest::HashKey;
-use crate::provision::{Content, Fleet, Key, Slot, WorkItem};
-
-/// What the command line says.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The image of the TFTP pods.
-    pub image: String,
-    /// When it is pulled.
-    pub image_pull_policy: Option<String>,
-    /// Secrets for pulling it.
-    pub image_pull_secrets: Vec<String>,
-    /// The namespaces to look after; empty for all.
-    pub namespaces: Vec<String>,
-    /// The operator's own namespace.
-    pub own_namespace: Option<String>,
-    /// Whether the cluster mounts images as volumes; known before anything is written.
-    pub image_volumes: OnceLock<bool>,
-    /// Where probes and metrics are served.
-    pub http: SocketAddr,
-}
-
-/// Who a site is to the cluster.
-#[derive(Clone, Debug)]
-pub struct SiteIdentity {
-    /// Its UID, for owner references.
-    pub uid: String,
-}
-
-/// One pod of a site.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pod {
-    /// The site.
-    pub site: Key,
-    /// Where it answers.
-    pub ip: String,
-    /// The node's address.
-    pub host: Option<String>,
-    /// The annotation that was last set on it.
-    pub files: Option<String>,
-}
-
-/// What a bump of a site's pods was for.
-#[derive(Clone, Debug)]
-pub struct Bump {
-    /// What the objects held.
-    pub content: String,
-    /// How often the pods were told of it.
-    pub attempt: u32,
-    /// When they were told last.
-    pub at: Instant,
-}
-
-/// A kind of object that a site has besides those with files.
-pub type LiveKey = (&'static str, Key);
+use super::nudge::Nudges;
+use super::options::Options;
+use super::pods::Pods;
+use super::queue::WorkQueue;
+use super::sites::SiteIdentities;
+use super::supervisor::Tasks;
+use crate::provision::{Fleet, Key, Urgency, WorkItem};
 
 /// What all parts share.
-pub struct Context {
-    /// The API.
-    pub client: Client,
+pub(super) struct Context {
+    /// The API server.
+    pub(super) cluster: Cluster,
     /// What the command line says.
-    pub options: Options,
-    /// What is to be looked at.
-    pub queue: Queue<WorkItem>,
-    /// Says what a person should notice.
-    pub recorder: Recorder,
+    pub(super) options: Options,
+    /// What is to be reconciled.
+    pub(super) queue: WorkQueue<WorkItem>,
     /// Counts.
-    pub metrics: Metrics,
-    /// Whether all watches have told what there is.
-    pub ready: AtomicBool,
-    fleet: Mutex<Fleet>,
-    shared: Mutex<Shared>,
-}
-
-/// What the cluster was seen to hold.
-#[derive(Default)]
-pub struct Shared {
-    /// Sites by key.
-    pub sites: HashMap<Key, SiteIdentity>,
-    /// Pods by key.
-    pub pods: BTreeMap<Key, Pod>,
-    /// The sites' own objects as they are.
-    pub live: HashMap<LiveKey, Value>,
-    /// The sites' tokens.
-    pub tokens: HashMap<Key, String>,
-    /// The sites' keys for hashes.
-    pub hash_keys: HashMap<Key, HashKey>,
-    /// Tasks that ask pods what they served.
-    pub pollers: HashMap<Key, AbortHandle>,
-    /// Pods that have answered since the operator started.
-    pub reported: HashSet<Key>,
-    /// The newest version of each object with files that is known.
-    pub versions: HashMap<(Key, Slot), u64>,
-    /// What objects with files held, until the fleet has been told.
-    pub recovered: Vec<(Key, Slot, Content)>,
-    /// When the pods were told to look at their files.
-    pub bumps: HashMap<Key, Bump>,
+    pub(super) metrics: Metrics,
+    /// Whether everything that exists is known.
+    pub(super) initial_sync: InitialSync,
+    /// What identifies each site.
+    pub(super) sites: SiteIdentities,
+    /// Sites' owned objects as they are.
+    pub(super) children: ObservedChildren,
+    /// The running TFTP pods.
+    pub(super) pods: Pods,
+    /// When pods were nudged.
+    pub(super) nudges: Nudges,
     /// When objects with files are written.
-    pub paces: HashMap<(Key, Slot), Pace>,
+    pub(super) debouncers: Debouncers,
+    fleet: FleetLock,
 }
 
 /// The shortest time between two statuses of phones that are on their way to another image, of all such phones together: if a
 /// thousand upgrade at once, the API server has 40 writes a second, each with the newest truth.
-const PROGRESS_PACE: Duration = Duration::from_millis(25);
-/// How long those that are to be told of a change are gathered.
-const RESYNC_PACE: Duration = Duration::from_millis(500);
-/// How long a status waits for a file that is on its way to the pods, so that one write tells the end and not the middle.
-const SETTLING: Duration = Duration::from_millis(1500);
+const UPGRADE_STATUS_PERIOD: Duration = Duration::from_millis(25);
+/// How long phones that are to be notified of a change are gathered.
+const RESYNC_DEBOUNCE: Duration = Duration::from_millis(500);
+/// How long a status waits for a file that is on its way to the pods, so that one write shows the end and not the middle.
+pub(super) const SETTLING: Duration = Duration::from_millis(1500);
 
 impl Context {
     /// A context with an empty fleet.
-    pub fn new(client: Client, options: Options) -> Context {
-        let reporter = Reporter { controller: MANAGER.to_owned(), instance: std::env::var("POD_NAME").ok() };
+    pub(super) fn new(client: Client, options: Options, tasks: Tasks) -> Context {
+        let metrics = Metrics::new();
         Context {
-            recorder: Recorder::new(client.clone(), reporter),
-            client,
+            cluster: Cluster::new(client, metrics.writes.clone()),
             options,
-            queue: Queue::new(),
-            metrics: Metrics::default(),
-            ready: AtomicBool::new(false),
-            fleet: Mutex::new(Fleet::new()),
-            shared: Mutex::new(Shared::default()),
+            queue: WorkQueue::new(),
+            metrics,
+            initial_sync: InitialSync::new(),
+            sites: SiteIdentities::default(),
+            children: ObservedChildren::default(),
+            pods: Pods::default(),
+            nudges: Nudges::default(),
+            debouncers: Debouncers::default(),
+            fleet: FleetLock::new(tasks),
         }
     }
 
-    /// What the cluster was seen to hold. Never hold it while waiting for anything.
-    pub fn shared(&self) -> MutexGuard<'_, Shared> {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Reads the fleet.
+    pub(super) fn read<T>(&self, question: impl FnOnce(&Fleet) -> T) -> T {
+        self.fleet.with(|fleet| question(fleet))
     }
 
-    /// Asks the fleet.
-    pub fn ask<T>(&self, question: impl FnOnce(&mut Fleet) -> T) -> T {
-        question(&mut self.fleet.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Changes the fleet, and queues the work that follows from it. Until the initial sync is over, no work follows.
+    pub(super) fn update<T>(&self, change: impl FnOnce(&mut Fleet) -> T) -> T {
+        self.fleet.with(|fleet| {
+            let answer = change(fleet);
+            if self.initial_sync.is_done() {
+                let work = fleet.take_work();
+                self.enqueue(work, fleet);
+            }
+            answer
+        })
     }
 
-    /// Tells the fleet, and queues what follows from it. Until all watches have told what there is, nothing follows.
-    pub fn tell<T>(&self, news: impl FnOnce(&mut Fleet) -> T) -> T {
-        let mut fleet = self.fleet.lock().unwrap_or_else(PoisonError::into_inner);
-        let answer = news(&mut fleet);
-        if self.ready.load(Ordering::Acquire) {
-            let dirty = fleet.take_work();
-            self.enqueue(dirty, &mut fleet);
-        }
-        answer
-    }
-
-    /// Queues things, each with the pause that suits it.
-    pub fn enqueue(&self, dirty: Vec<WorkItem>, fleet: &mut Fleet) {
-        for thing in dirty {
-            let pause = match &thing {
-                WorkItem::Shard(site, slot) => self.shard_pause(site, *slot),
-                WorkItem::PhoneStatus(phone) if fleet.is_upgrading(phone) => {
-                    self.queue.add_in_turn(thing, PROGRESS_PACE, SETTLING);
-                    continue;
-                }
-                WorkItem::PhoneStatus(phone) if fleet.is_propagating(phone) || fleet.needs_resync(phone) => SETTLING,
-                // A folder's phones are often applied before their site.
-                WorkItem::PhoneStatus(phone) if fleet.has_errors(phone) => SETTLING,
-                WorkItem::Resync(_) => RESYNC_PACE,
+    /// Queues work, each item with the delay that suits it.
+    pub(super) fn enqueue(&self, work: Vec<WorkItem>, fleet: &Fleet) {
+        for item in work {
+            let delay = match &item {
+                WorkItem::Shard(site, slot) => self.debouncers.note_change(site, *slot, Instant::now()),
+                WorkItem::PhoneStatus(phone) => match fleet.urgency(phone) {
+                    Urgency::Now => Duration::ZERO,
+                    Urgency::Settle => SETTLING,
+                    Urgency::InTurn => {
+                        self.queue.add_in_turn(item, UPGRADE_STATUS_PERIOD, SETTLING);
+                        continue;
+                    }
+                },
+                WorkItem::Resync(_) => RESYNC_DEBOUNCE,
                 WorkItem::SiteStatus(_) => SETTLING,
-                _ => Duration::ZERO,
+                WorkItem::Read(..) | WorkItem::Objects(_) | WorkItem::Pods(_) => Duration::ZERO,
             };
-            self.queue.add(thing, pause);
+            self.queue.add(item, delay);
         }
     }
 
-    fn shard_pause(&self, site: &Key, slot: Slot) -> Duration {
-        self.shared().paces.entry((site.clone(), slot)).or_default().changed(Instant::now())
-    }
-
-    /// How long a phone's status still waits for its file, which is on its way to the pods.
-    pub fn settling(&self, phone: &Key) -> Option<Duration> {
-        let place = self.ask(|fleet| fleet.is_propagating(phone).then(|| fleet.slot_of(phone)).flatten())?;
-        let shared = self.shared();
-        let under_way = shared.paces.get(&place).is_some_and(|pace| pace.is_under_way(Instant::now(), SETTLING));
-        under_way.then_some(SETTLING / 3)
+    /// A site was deleted: forgets what was known of it.
+    pub(super) fn forget_site(&self, site: &Key) {
+        self.sites.forget(site);
+        self.nudges.forget(site);
+        self.debouncers.forget(site);
+        self.update(|fleet| fleet.delete_site(site));
     }
 }

@@ -1,84 +1,128 @@
-//! Events: what a person should notice. They come from changes of conditions, never from their mere presence, so that
-//! nothing is said twice.
+//! Events: what a person should notice. They come from changes of conditions, never from their mere presence, so that nothing is
+//! published twice.
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType};
+use strum::VariantArray as _;
 
-use super::apply::limited;
-use super::context::Context;
-use crate::api::{API_VERSION, PhoneFirmwareStatus, SipPhoneStatus, Stage};
+use super::cluster::Cluster;
+use crate::api::{API_VERSION, ConditionType, PhoneFirmwareStatus, Reason, SipPhoneStatus, Stage};
 use crate::provision::Key;
 
-/// One thing to say.
+/// One Event to publish.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct News {
-    /// Whether somebody should act.
-    pub warning: bool,
+pub(super) struct News {
+    /// Whether a person should act.
+    pub(super) warning: bool,
     /// The reason.
-    pub reason: String,
-    /// The words.
-    pub note: String,
+    pub(super) reason: Reason,
+    /// The text.
+    pub(super) note: String,
 }
 
-/// Why a phone is not told, where somebody can do something about it.
-const RESYNC_PROBLEMS: [&str; 6] = ["NoAnswer", "NotBack", "NotSent", "Refused", "LoginFailed", "TelnetOff"];
-
-/// What changed in a way that a person should notice. The recorder takes events of one reason for repeats of each other,
-/// so every kind of news has a reason of its own.
-pub fn news(before: &[Condition], after: &[Condition]) -> Vec<News> {
-    let find = |conditions: &[Condition], kind: &str| conditions.iter().find(|c| c.type_ == kind).cloned();
-    let mut all = Vec::new();
-    for kind in ["Accepted", "FirmwareStaged", "InSync", "Resynced", "Suspended"] {
-        let (was, is) = (find(before, kind), find(after, kind));
-        let same = |a: &Option<Condition>, b: &Option<Condition>| {
-            a.as_ref().map(|c| (&c.status, &c.reason, &c.message))
-                == b.as_ref().map(|c| (&c.status, &c.reason, &c.message))
-        };
-        if same(&was, &is) {
-            continue;
-        }
-        let failed = |c: &Option<Condition>| c.as_ref().is_some_and(|c| c.status == "False");
-        let Some(is) = is else {
-            if kind == "Suspended" {
-                all.push(News { warning: false, reason: "Resumed".into(), note: "changes are applied again".into() });
-            }
-            continue;
-        };
-        let news = |warning| News { warning, reason: is.reason.clone(), note: is.message.clone() };
-        match kind {
-            "Accepted" if is.status == "False" => all.push(news(true)),
-            "Accepted" if is.reason == "AcceptedWithWarnings" => all.push(news(true)),
-            "Accepted" if failed(&was) => all.push(news(false)),
-            "FirmwareStaged" if is.status == "False" && is.reason != "Pending" => all.push(news(true)),
-            "FirmwareStaged" if is.reason == "Staged" => all.push(news(false)),
-            "Resynced" if RESYNC_PROBLEMS.contains(&is.reason.as_str()) => all.push(news(true)),
-            "InSync" if is.status == "True" => all.push(news(false)),
-            "Suspended" => all.push(news(false)),
-            _ => {}
-        }
+impl News {
+    fn normal(reason: Reason, note: impl Into<String>) -> News {
+        News { warning: false, reason, note: note.into() }
     }
-    all
+
+    fn warning(reason: Reason, note: impl Into<String>) -> News {
+        News { warning: true, reason, note: note.into() }
+    }
 }
 
-/// That a phone was told to restart. It may be back before a status says that it is on its way: then that is all there is to say.
-pub fn told_news(before: &SipPhoneStatus, after: &SipPhoneStatus) -> Option<News> {
-    let told_at = |status: &SipPhoneStatus| status.resync.as_ref().and_then(|resync| resync.told_at.clone());
-    if told_at(after).is_none() || told_at(before) == told_at(after) {
+/// A condition of a status.
+struct Known<'a> {
+    is_true: bool,
+    is_false: bool,
+    /// `None` for a reason of another version of this program.
+    reason: Option<Reason>,
+    message: &'a str,
+}
+
+fn find(conditions: &[Condition], kind: ConditionType) -> Option<&Condition> {
+    conditions.iter().find(|condition| condition.type_ == kind.as_str())
+}
+
+fn known(condition: &Condition) -> Known<'_> {
+    Known {
+        is_true: condition.status == "True",
+        is_false: condition.status == "False",
+        reason: condition.reason.parse().ok(),
+        message: &condition.message,
+    }
+}
+
+/// Whether a phone cannot be notified, and a person can do something about it.
+const fn is_resync_problem(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::NoAnswer
+            | Reason::NotBack
+            | Reason::NotSent
+            | Reason::Refused
+            | Reason::LoginFailed
+            | Reason::TelnetOff
+    )
+}
+
+/// What changed of the conditions in a way that a person should notice. The recorder takes Events of one reason for repeats of
+/// each other, so every kind of news has a reason of its own.
+pub(super) fn condition_news(before: &[Condition], after: &[Condition]) -> Vec<News> {
+    let text = |condition: &Condition| (condition.status.clone(), condition.reason.clone(), condition.message.clone());
+    let changed = |kind: &&ConditionType| find(before, **kind).map(text) != find(after, **kind).map(text);
+    let news = |kind: &ConditionType| {
+        let (was, is) = (find(before, *kind).map(known), find(after, *kind).map(known));
+        one_condition(*kind, was.as_ref(), is.as_ref())
+    };
+    ConditionType::VARIANTS.iter().filter(changed).filter_map(news).collect()
+}
+
+fn one_condition(kind: ConditionType, was: Option<&Known<'_>>, is: Option<&Known<'_>>) -> Option<News> {
+    let Some(is) = is else {
+        let resumed = kind == ConditionType::Suspended;
+        return resumed.then(|| News::normal(Reason::Resumed, "changes are applied again"));
+    };
+    let reason = is.reason?;
+    let normal = || Some(News::normal(reason, is.message));
+    let warning = || Some(News::warning(reason, is.message));
+    match kind {
+        ConditionType::Accepted if is.is_false || reason == Reason::AcceptedWithWarnings => warning(),
+        ConditionType::Accepted if was.is_some_and(|was| was.is_false) => normal(),
+        ConditionType::FirmwareStaged if is.is_false && reason != Reason::Pending => warning(),
+        ConditionType::FirmwareStaged if reason == Reason::Staged => normal(),
+        ConditionType::Resynced if is_resync_problem(reason) => warning(),
+        ConditionType::InSync if is.is_true => normal(),
+        ConditionType::Suspended => normal(),
+        ConditionType::Accepted
+        | ConditionType::FirmwareStaged
+        | ConditionType::Resynced
+        | ConditionType::InSync
+        | ConditionType::Served
+        | ConditionType::Ready
+        | ConditionType::Reconciling
+        | ConditionType::Stalled => None,
+    }
+}
+
+/// That a phone was notified. It may be back before a status shows that it is on its way: then that is the whole story.
+pub(super) fn resync_news(before: &SipPhoneStatus, after: &SipPhoneStatus) -> Option<News> {
+    let notified_at = |status: &SipPhoneStatus| status.resync.as_ref().and_then(|resync| resync.told_at.clone());
+    if notified_at(after).is_none() || notified_at(before) == notified_at(after) {
         return None;
     }
-    let resynced = after.conditions.iter().find(|condition| condition.type_ == "Resynced");
+    let resynced = find(&after.conditions, ConditionType::Resynced).map(known);
     let note = match resynced {
-        Some(condition) if RESYNC_PROBLEMS.contains(&condition.reason.as_str()) => return None,
-        Some(condition) if condition.reason == "Told" => condition.message.clone(),
-        _ => "it was told to restart, and came back".to_owned(),
+        Some(Known { reason: Some(reason), .. }) if is_resync_problem(reason) => return None,
+        Some(Known { reason: Some(Reason::Told), message, .. }) => message,
+        _ => "it was told to restart, and came back",
     };
-    Some(News { warning: false, reason: "Told".to_owned(), note })
+    Some(News::normal(Reason::Told, note))
 }
 
 /// What a person should notice of a phone's firmware; `took` if the phone is known to have taken an image before it ran what it
 /// runs. One upgrade makes two of them: that it began, and how it ended.
-pub fn firmware_news(
+pub(super) fn firmware_news(
     before: Option<&PhoneFirmwareStatus>,
     after: Option<&PhoneFirmwareStatus>,
     took: bool,
@@ -89,26 +133,25 @@ pub fn firmware_news(
     let failures = |status: Option<&PhoneFirmwareStatus>| status.and_then(|status| status.failures).unwrap_or(0);
     let ran = before.and_then(|before| before.running.as_deref());
     let how = after.message.as_deref().unwrap_or_default();
-    let news = |warning, reason: &str, note| Some(News { warning, reason: reason.to_owned(), note });
     match after.stage {
         // What a phone is seen for the first time to run is no upgrade.
         Stage::Current if ran != Some(target) && (ran.is_some() || took) => {
-            news(false, "Upgraded", format!("the phone runs {target}: {how}"))
+            Some(News::normal(Reason::Upgraded, format!("the phone runs {target}: {how}")))
         }
         Stage::Current => None,
         // It may fail and begin again between two writes.
         stage if failures(before) < failures(Some(after)) || (stage == Stage::Failed && was != Stage::Failed) => {
-            news(true, "UpgradeFailed", format!("the phone does not run {target}: {how}"))
+            Some(News::warning(Reason::UpgradeFailed, format!("the phone does not run {target}: {how}")))
         }
         Stage::Downloading if !matches!(was, Stage::Downloading | Stage::Installing | Stage::Failed) => {
-            news(false, "UpgradeStarted", format!("the phone takes {target}"))
+            Some(News::normal(Reason::UpgradeStarted, format!("the phone takes {target}")))
         }
         _ => None,
     }
 }
 
-/// Publishes events. They are a courtesy: one that cannot be written is logged and forgotten.
-pub async fn publish(ctx: &Context, kind: &str, key: &Key, uid: &str, news: Vec<News>) {
+/// Publishes Events. They are a courtesy: one that cannot be written is logged and dropped.
+pub(super) async fn publish(cluster: &Cluster, kind: &str, key: &Key, uid: &str, news: Vec<News>) {
     let reference = ObjectReference {
         api_version: Some(API_VERSION.to_owned()),
         kind: Some(kind.to_owned()),
@@ -117,16 +160,16 @@ pub async fn publish(ctx: &Context, kind: &str, key: &Key, uid: &str, news: Vec<
         uid: Some(uid.to_owned()),
         ..ObjectReference::default()
     };
-    for one in news {
+    for News { warning, reason, note } in news {
         let event = Event {
-            type_: if one.warning { EventType::Warning } else { EventType::Normal },
-            reason: one.reason,
-            note: Some(one.note.chars().take(1000).collect()),
+            type_: if warning { EventType::Warning } else { EventType::Normal },
+            reason: reason.as_str().to_owned(),
+            note: Some(note.chars().take(1000).collect()),
             action: "Provision".to_owned(),
             secondary: None,
         };
-        if let Err(error) = limited(ctx.recorder.publish(&event, &reference)).await {
-            tracing::warn!(object = %key, %error, "an event could not be written");
+        if let Err(error) = cluster.publish(&event, &reference).await {
+            tracing::warn!(%error, "Event {} about {kind} {key} could not be written", reason.as_str());
         }
     }
 }
@@ -168,35 +211,39 @@ mod tests {
             status(Stage::Current, Some("P0S3-07-4-00"), None),
             status(Stage::Current, Some("P0S3-07-4-00"), None),
         ];
-        let told: Vec<String> = story
+        let reasons: Vec<Reason> = story
             .windows(2)
             .filter_map(|two| firmware_news(Some(&two[0]), Some(&two[1]), true))
             .map(|n| n.reason)
             .collect();
-        assert_eq!(told, ["UpgradeStarted", "UpgradeFailed", "UpgradeFailed", "Upgraded"]);
-        let told = |before: &PhoneFirmwareStatus, after: &PhoneFirmwareStatus, took| {
+        assert_eq!(reasons, [Reason::UpgradeStarted, Reason::UpgradeFailed, Reason::UpgradeFailed, Reason::Upgraded]);
+        let reason = |before: &PhoneFirmwareStatus, after: &PhoneFirmwareStatus, took| {
             firmware_news(Some(before), Some(after), took).map(|news| news.reason)
         };
         let again = status(Stage::Downloading, None, Some(1));
         assert_eq!(
-            told(&status(Stage::Installing, None, None), &again, false).as_deref(),
-            Some("UpgradeFailed"),
+            reason(&status(Stage::Installing, None, None), &again, false),
+            Some(Reason::UpgradeFailed),
             "it does not keep the image, and takes it again"
         );
-        assert_eq!(told(&status(Stage::Installing, None, Some(1)), &again, false), None);
+        assert_eq!(reason(&status(Stage::Installing, None, Some(1)), &again, false), None);
         let runs = status(Stage::Current, Some("P0S3-07-4-00"), None);
-        assert_eq!(told(&status(Stage::Staged, None, None), &runs, false), None, "it was only seen for the first time");
-        assert_eq!(told(&status(Stage::Staged, None, None), &runs, true).as_deref(), Some("Upgraded"));
+        assert_eq!(
+            reason(&status(Stage::Staged, None, None), &runs, false),
+            None,
+            "it was only seen for the first time"
+        );
+        assert_eq!(reason(&status(Stage::Staged, None, None), &runs, true), Some(Reason::Upgraded));
     }
 
     #[test]
-    fn a_phone_that_was_told_is_news_once_even_if_it_is_back_already() {
+    fn a_phone_that_was_notified_is_news_once_even_if_it_is_back_already() {
         let status = |told_at: Option<&str>, reason: &str| SipPhoneStatus {
             conditions: vec![condition("Resynced", "False", reason, "by SIP NOTIFY")],
             resync: told_at.map(|at| ResyncStatus { told_at: Some(at.to_owned()), failures: None }),
             ..SipPhoneStatus::default()
         };
-        let note = |before: &SipPhoneStatus, after: &SipPhoneStatus| told_news(before, after).map(|news| news.note);
+        let note = |before: &SipPhoneStatus, after: &SipPhoneStatus| resync_news(before, after).map(|news| news.note);
         let (never, told) = (status(None, "Waiting"), status(Some("1"), "Told"));
         assert_eq!(note(&never, &told).as_deref(), Some("by SIP NOTIFY"));
         assert_eq!(note(&told, &told), None);
@@ -211,12 +258,14 @@ mod tests {
     fn only_changes_are_news() {
         let good = [condition("Accepted", "True", "Accepted", "")];
         let bad = [condition("Accepted", "False", "DuplicateMac", "phone b has it")];
-        assert!(news(&[], &good).is_empty());
-        assert!(news(&bad, &bad).is_empty());
-        assert_eq!(
-            news(&good, &bad),
-            [News { warning: true, reason: "DuplicateMac".into(), note: "phone b has it".into() }]
-        );
-        assert!(!news(&bad, &good)[0].warning);
+        assert!(condition_news(&[], &good).is_empty());
+        assert!(condition_news(&bad, &bad).is_empty());
+        assert_eq!(condition_news(&good, &bad), [News::warning(Reason::DuplicateMac, "phone b has it")]);
+        assert!(!condition_news(&bad, &good)[0].warning);
+        let suspended = [condition("Suspended", "True", "Suspended", "the site is left as it is")];
+        let news = condition_news(&suspended, &[]);
+        assert_eq!(news, [News::normal(Reason::Resumed, "changes are applied again")]);
+        let foreign = [condition("Accepted", "False", "OfAnotherVersion", "")];
+        assert!(condition_news(&good, &foreign).is_empty());
     }
 }

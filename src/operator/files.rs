@@ -2,63 +2,54 @@
 
 use tokio::time::Instant;
 
-use super::apply::{CONFIG_MAP, Error, SECRET, apply_large, delete, is_there};
-use super::build::shard_object;
+use super::cluster::Error;
 use super::context::Context;
+use super::kind::Kind;
 use super::names::shard;
 use super::queue::Outcome;
+use super::shard_object::ShardObject;
 use super::watch;
-use crate::provision::{Key, Slot};
+use crate::provision::{InfraProblem, Key, Slot};
 
 /// Writes one, if it differs from what it should hold.
-pub async fn write(ctx: &Context, site: &Key, slot: Slot) -> Result<Outcome, Error> {
-    let place = (site.clone(), slot);
-    {
-        let mut shared = ctx.shared();
-        let pace = shared.paces.entry(place.clone()).or_default();
-        let pause = pace.pause(Instant::now());
-        if !pause.is_zero() {
-            return Ok(Outcome::Again(pause));
-        }
-        pace.begin();
-    }
-    let wrote = write_now(ctx, site, slot).await;
-    let done = matches!(wrote, Ok(true));
-    // The site may have gone meanwhile.
-    if let Some(pace) = ctx.shared().paces.get_mut(&place) {
-        pace.end(Instant::now(), done);
-    }
+pub(super) async fn reconcile(ctx: &Context, site: &Key, slot: Slot) -> Result<Outcome, Error> {
+    let writing = match ctx.debouncers.begin(site, slot, Instant::now()) {
+        Ok(writing) => writing,
+        Err(pause) => return Ok(Outcome::RequeueAfter(pause)),
+    };
+    let wrote = write(ctx, site, slot).await;
+    writing.end(matches!(wrote, Ok(true)));
     wrote.map(|_| Outcome::Done)
 }
 
 /// Whether anything was written.
-async fn write_now(ctx: &Context, site: &Key, slot: Slot) -> Result<bool, Error> {
+async fn write(ctx: &Context, site: &Key, slot: Slot) -> Result<bool, Error> {
     let ((wanted, content), stored, suspended) =
-        ctx.ask(|fleet| (fleet.unwritten(site, slot), fleet.stored(site, slot), fleet.is_suspended(site)));
-    let Some(identity) = ctx.shared().sites.get(site).cloned() else { return Ok(false) };
+        ctx.read(|fleet| (fleet.unwritten(site, slot), fleet.stored(site, slot), fleet.is_suspended(site)));
+    let Some(uid) = ctx.sites.uid(site) else { return Ok(false) };
     if suspended {
         return Ok(false);
     }
     let Some(content) = content else {
-        // Whoever waits for this object to be written need not wait any longer.
-        ctx.tell(|fleet| fleet.note_stored(site, slot, stored));
+        // Phones that leave another object once this one is written need not wait any longer.
+        ctx.update(|fleet| fleet.note_stored(site, slot, stored));
         return Ok(false);
     };
-    let kind = if slot.secret() { SECRET } else { CONFIG_MAP };
+    let kind = if slot.secret() { Kind::Secret } else { Kind::ConfigMap };
     let key = site.sibling(shard(&site.name, slot));
     let result = match (wanted, stored) {
-        (None, _) => delete(ctx, kind, &key, None).await,
+        (None, _) => ctx.cluster.delete(kind, &key, None).await,
         (Some(_), stored) => {
-            let object = shard_object(site, &identity.uid, slot, &content);
+            let object = ShardObject::new(site, &uid, slot, &content);
             let write = async {
                 if stored.is_none() {
-                    is_there(ctx, kind, &key, &identity.uid).await?;
+                    ctx.cluster.exists(kind, &key, &uid).await?;
                 }
-                apply_large(ctx, kind, &key, &object).await
+                ctx.cluster.apply_large(kind, &key, &object).await
             };
             write.await.map(|written| {
-                // The watch lags behind: what it says of older versions is no news.
-                watch::note_version(ctx, site, slot, watch::version(&written));
+                // The watch lags behind: what it reports of older versions is no news.
+                ctx.children.note_shard(site, slot, watch::version(&written));
             })
         }
     };
@@ -66,16 +57,16 @@ async fn write_now(ctx: &Context, site: &Key, slot: Slot) -> Result<bool, Error>
         note_problem(ctx, site, &error);
         return Err(error);
     }
-    ctx.tell(|fleet| fleet.note_stored(site, slot, wanted));
+    ctx.update(|fleet| fleet.note_stored(site, slot, wanted));
     Ok(true)
 }
 
-/// Lets the site's status say what only a person can mend.
-pub fn note_problem(ctx: &Context, site: &Key, error: &Error) {
+/// Lets the site's status show what only a person can mend.
+pub(super) fn note_problem(ctx: &Context, site: &Key, error: &Error) {
     if error.is_lasting() {
-        ctx.tell(|fleet| {
+        ctx.update(|fleet| {
             let mut infra = fleet.infra(site);
-            infra.problem = Some((error.reason().to_owned(), error.to_string()));
+            infra.problem = Some(InfraProblem { reason: error.reason(), message: error.to_string() });
             fleet.set_infra(site, infra);
         });
     }

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use anyhow::Context as _;
 use axum::Router;
@@ -15,9 +14,10 @@ use axum::routing::get;
 use super::context::Context;
 
 /// Serves until the process ends.
-pub async fn serve(ctx: Arc<Context>, address: SocketAddr) -> anyhow::Result<()> {
+pub(super) async fn serve(ctx: Arc<Context>, address: SocketAddr) -> anyhow::Result<()> {
     let routes = Router::new()
-        // Being alive does not depend on the API server: a restart would not bring it back.
+        // Being alive does not depend on the API server: a restart would not bring it back. That all tasks run need not be asked:
+        // the process ends with the first that ends.
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
@@ -29,17 +29,17 @@ pub async fn serve(ctx: Arc<Context>, address: SocketAddr) -> anyhow::Result<()>
 }
 
 async fn readyz(State(ctx): State<Arc<Context>>) -> impl IntoResponse {
-    match ctx.ready.load(Ordering::Acquire) {
+    match ctx.initial_sync.is_done() {
         true => (StatusCode::OK, "ok\n"),
         false => (StatusCode::SERVICE_UNAVAILABLE, "waiting for the API server to tell what there is\n"),
     }
 }
 
 async fn metrics(State(ctx): State<Arc<Context>>) -> impl IntoResponse {
-    let (waiting, _, failing) = ctx.queue.depth();
+    let (waiting, failing) = ctx.queue.depth();
     ctx.metrics.waiting.set(waiting as i64);
     ctx.metrics.failing.set(failing as i64);
-    let (sites, phones, stages) = ctx.ask(|fleet| (fleet.sites().count(), fleet.phones().count(), fleet.stages()));
+    let (sites, phones, stages) = ctx.read(|fleet| (fleet.sites().count(), fleet.phones().count(), fleet.stages()));
     ctx.metrics.count_stages(stages);
     ctx.metrics.sites.set(sites as i64);
     ctx.metrics.phones.set(phones as i64);

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Node;
 use kube::api::ListParams;
 use kube::{Api, Client};
 
-use super::apply::{Error, limited};
+use super::cluster::{Error, limited};
 
 /// The first version of the API server in which they are on by default.
 const SERVER: (u32, u32) = (1, 35);
@@ -17,16 +17,16 @@ const RUNTIMES: [(&str, (u32, u32)); 2] = [("containerd", (2, 1)), ("cri-o", (1,
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// Asks the cluster, until it answers. An operator that may not see nodes does not know, and then it does not.
-pub async fn known(client: &Client) -> bool {
+pub(super) async fn known(client: &Client) -> bool {
     loop {
         match ask(client).await {
             Ok(known) => return known,
             Err(Error::Api(kube::Error::Api(status))) if (400..429).contains(&status.code) => {
-                tracing::debug!(error = status.message, "whether images can be mounted cannot be seen");
+                tracing::debug!(error = status.message, "whether images can be mounted is not visible to the operator");
                 return false;
             }
             Err(error) => {
-                tracing::warn!(%error, "the API server does not tell whether images can be mounted; it is asked again");
+                tracing::warn!(%error, "the API server does not say whether images can be mounted and is asked again");
                 tokio::time::sleep(AGAIN).await;
             }
         }

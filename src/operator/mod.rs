@@ -1,32 +1,44 @@
 //! The Kubernetes shell round [`crate::provision::Fleet`]: watches feed it, workers write what it finds to be different.
 //!
-//! The way of every change: a watch tells the fleet (dereference), the fleet follows it through (validate, build; pure),
-//! what came out dirty goes into a queue, and a worker applies it and then says so in a status. Workers always build from
-//! the newest truth, so that nothing old is written however long something waited.
+//! The way of every change: a watch's handler updates the fleet (dereference), the fleet follows the change through (validate,
+//! build; pure), the work items that come out go into the work queue, and a worker reconciles each: it applies, and then writes a
+//! status. Workers always build from the newest truth, so that nothing old is written however long an item waited.
 
-mod apply;
-mod build;
+mod children;
+mod cluster;
 mod command;
 mod context;
+mod debounce;
 mod events;
 mod files;
+mod fleet_lock;
 mod http;
 mod image_volumes;
-mod lean;
+mod initial_sync;
+mod kind;
+mod leaf;
 mod metrics;
 mod names;
+mod nudge;
 mod objects;
-mod pace;
+mod options;
+mod owned;
 mod pods;
 mod poll;
 mod queue;
 mod read;
+mod reconcile;
 mod resync;
+mod shard_object;
+mod sites;
 mod snapshot;
 mod start;
 mod statuses;
+mod supervisor;
+#[cfg(test)]
+mod testing;
+mod trimmed;
 mod watch;
-mod work;
 
 pub use command::{Args, run};
 pub use snapshot::objects;

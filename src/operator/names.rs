@@ -1,44 +1,47 @@
-//! What the operator's objects are called and labelled.
+//! Names, labels and metadata of the objects that the operator makes.
 
 use std::collections::BTreeMap;
 
+use serde_json::{Value, json};
+
+use crate::api::API_VERSION;
 use crate::provision::{Key, Slot};
 
 /// The field manager of every write.
-pub const MANAGER: &str = "dialtone";
-/// The label that tells whose object it is, and its value.
-pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "dialtone");
+pub(super) const MANAGER: &str = "dialtone";
+/// The label of objects that the operator made, and its value.
+pub(super) const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "dialtone");
 /// The label with the site's name.
-pub const SITE: &str = "dialtone.dev/site";
-/// The label that tells what an object is to a site.
-pub const ROLE: &str = "dialtone.dev/role";
-/// The annotation of pods that makes the kubelet look at their files at once.
-pub const FILES: &str = "dialtone.dev/files";
-/// The annotation with the digest of what was applied, so that a field that was taken away is noticed.
-pub const APPLIED: &str = "dialtone.dev/applied";
+pub(super) const SITE: &str = "dialtone.dev/site";
+/// The label that says what an object is to its site.
+pub(super) const ROLE: &str = "dialtone.dev/role";
+/// The annotation of pods that nudges the kubelet: it syncs the volumes of a pod that changes at once.
+pub(super) const FILES: &str = "dialtone.dev/files";
+/// The annotation with the digest of what was applied, so that a field that is no longer wanted is noticed.
+pub(super) const APPLIED: &str = "dialtone.dev/applied";
 
 /// The name of a site's workload, Service and so on.
-pub fn workload(site: &str) -> String {
+pub(super) fn workload(site: &str) -> String {
     format!("dialtone-{site}")
 }
 
 /// The name of a site's token Secret.
-pub fn token(site: &str) -> String {
+pub(super) fn token(site: &str) -> String {
     format!("dialtone-{site}-token")
 }
 
 /// The name of a site's object with files.
-pub fn shard(site: &str, slot: Slot) -> String {
+pub(super) fn shard(site: &str, slot: Slot) -> String {
     format!("dialtone-{site}-{}", slot.suffix())
 }
 
 /// Reads the slot from an object's name.
-pub fn parse_shard(site: &str, name: &str, secret: bool) -> Option<Slot> {
+pub(super) fn parse_shard(site: &str, name: &str, secret: bool) -> Option<Slot> {
     Slot::parse(name.strip_prefix("dialtone-")?.strip_prefix(site)?.strip_prefix('-')?, secret)
 }
 
 /// The labels of an object of a site.
-pub fn labels(site: &Key, role: &str) -> BTreeMap<String, String> {
+pub(super) fn labels(site: &Key, role: &str) -> BTreeMap<String, String> {
     let labels = [
         ("app.kubernetes.io/name", "dialtone-tftp"),
         ("app.kubernetes.io/instance", &*site.name),
@@ -51,13 +54,30 @@ pub fn labels(site: &Key, role: &str) -> BTreeMap<String, String> {
     labels.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
+/// The metadata of an object that a site owns.
+pub(super) fn metadata(site: &Key, uid: &str, name: &str, role: &str) -> Value {
+    json!({
+        "name": name,
+        "namespace": site.namespace,
+        "labels": labels(site, role),
+        "ownerReferences": [{
+            "apiVersion": API_VERSION,
+            "kind": "PhoneSite",
+            "name": site.name,
+            "uid": uid,
+            "controller": true,
+            "blockOwnerDeletion": true,
+        }],
+    })
+}
+
 /// The selector for objects that the operator made.
-pub fn ours() -> String {
+pub(super) fn ours() -> String {
     format!("{}={}", MANAGED_BY.0, MANAGED_BY.1)
 }
 
 /// The selector for all other objects.
-pub fn not_ours() -> String {
+pub(super) fn not_ours() -> String {
     format!("{}!={}", MANAGED_BY.0, MANAGED_BY.1)
 }
 

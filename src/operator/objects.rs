@@ -1,96 +1,133 @@
-//! Writes a site's workload and what belongs to it, and finds its address.
+//! Writes a site's owned objects, deletes those that are no longer wanted, and finds the site's address.
+
+use std::collections::BTreeSet;
 
 use rand::RngExt as _;
 use serde_json::Value;
 
-use super::apply::{Error, SECRET, SERVICE, apply, covers, delete, is_there};
-use super::build::{self, WELL_KNOWN_PORT};
+use super::cluster::Error;
 use super::context::Context;
 use super::files::note_problem;
-use super::names::{APPLIED, token, workload};
+use super::kind::Kind;
+use super::names::{token, workload};
+use super::owned::{self, OwnedObjects, Prepared, WELL_KNOWN_PORT};
 use super::queue::Outcome;
 use super::watch;
+use crate::api::PhoneSiteSpec;
 use crate::provision::Key;
 
 /// Writes what differs from what it should be.
-pub async fn write(ctx: &Context, site: &Key) -> Result<Outcome, Error> {
-    let Some(spec) = ctx.ask(|fleet| fleet.site_spec(site)) else { return Ok(Outcome::Done) };
-    let Some(identity) = ctx.shared().sites.get(site).cloned() else { return Ok(Outcome::Done) };
+pub(super) async fn reconcile(ctx: &Context, site: &Key) -> Result<Outcome, Error> {
+    let Some(spec) = ctx.read(|fleet| fleet.site_spec(site)) else { return Ok(Outcome::Done) };
+    let Some(uid) = ctx.sites.uid(site) else { return Ok(Outcome::Done) };
     if spec.suspend {
-        note_surroundings(ctx, site, build::replicas(&spec), false);
+        note_infra(ctx, site, owned::replicas(&spec), false);
         return Ok(Outcome::Done);
     }
-    let result = write_all(ctx, site, &identity.uid, &spec).await;
-    if let Err(error) = &result {
-        note_problem(ctx, site, error);
+    if let Err(error) = write(ctx, site, &uid, &spec).await {
+        note_problem(ctx, site, &error);
+        return Err(error);
     }
-    result?;
-    note_surroundings(ctx, site, build::replicas(&spec), true);
+    note_infra(ctx, site, owned::replicas(&spec), true);
     Ok(Outcome::Done)
 }
 
-async fn write_all(ctx: &Context, site: &Key, uid: &str, spec: &crate::api::PhoneSiteSpec) -> Result<(), Error> {
-    let known = ctx.shared().tokens.contains_key(site);
-    if !known {
+async fn write(ctx: &Context, site: &Key, uid: &str, spec: &PhoneSiteSpec) -> Result<(), Error> {
+    if ctx.sites.token(site).is_none() {
         make_token(ctx, site, uid).await?;
     }
-    let wanted = build::objects(site, uid, spec, &ctx.options);
-    let key = site.sibling(workload(&site.name));
-    for (kind, object) in &wanted {
-        let live = ctx.shared().live.get(&(kind.kind, key.clone())).cloned();
-        let applied = match live {
-            Some(live) if is_as_wanted(&live, object) => continue,
-            Some(_) => apply(ctx, *kind, &key, object).await?,
-            None => {
-                is_there(ctx, *kind, &key, uid).await?;
-                apply(ctx, *kind, &key, object).await?
-            }
-        };
-        // The watch will say the same a moment later; until then nobody should write it again.
-        if let Ok(value) = serde_json::to_value(&applied) {
-            watch::note_live(ctx, kind.kind, key.clone(), value);
+    // Taken apart without `..`: no object can be forgotten. What a pod needs comes before the pod.
+    let OwnedObjects { service_account, network_policy, service, deployment } =
+        OwnedObjects::prepare(site, uid, spec, &ctx.options);
+    let mut applied = Applied::new(ctx, site, uid);
+    applied.put(&service_account).await?;
+    applied.put(&network_policy).await?;
+    if let Some(service) = &service {
+        applied.put(service).await?;
+    }
+    applied.put(&deployment).await?;
+    applied.delete_all_others().await
+}
+
+/// The owned objects of a site that are as they should be. Only who has put all of them can delete the others.
+struct Applied<'a> {
+    ctx: &'a Context,
+    site: &'a Key,
+    uid: &'a str,
+    key: Key,
+    kinds: BTreeSet<Kind>,
+}
+
+impl<'a> Applied<'a> {
+    fn new(ctx: &'a Context, site: &'a Key, uid: &'a str) -> Applied<'a> {
+        Applied { ctx, site, uid, key: site.sibling(workload(&site.name)), kinds: BTreeSet::new() }
+    }
+
+    /// Applies an object, unless it was observed to be as it should.
+    async fn put(&mut self, prepared: &Prepared) -> Result<(), Error> {
+        let (kind, cluster, children) = (prepared.kind(), &self.ctx.cluster, &self.ctx.children);
+        self.kinds.insert(kind);
+        match children.get(kind, &self.key) {
+            Some(observed) if prepared.is_covered_by(&observed) => return Ok(()),
+            Some(_) => {}
+            None => drop(cluster.exists(kind, &self.key, self.uid).await?),
         }
+        let applied = cluster.apply(kind, &self.key, prepared.object()).await?;
+        // The watch will report the same a moment later; until then no other reconcile should write it again.
+        if let Ok(object) = serde_json::to_value(&applied) {
+            children.note(self.site, kind, &self.key, object);
+        }
+        Ok(())
     }
-    let has_service = wanted.iter().any(|(kind, _)| *kind == SERVICE);
-    let live = ctx.shared().live.get(&(SERVICE.kind, key.clone())).cloned();
-    if let (false, Some(service)) = (has_service, live) {
-        delete(ctx, SERVICE, &key, service["metadata"]["uid"].as_str().map(str::to_owned)).await?;
-        ctx.shared().live.remove(&(SERVICE.kind, key));
+
+    /// Deletes all other children of the site, of whatever kind and name, that the site owns: what it wanted once, or what an
+    /// earlier version of this program made.
+    async fn delete_all_others(self) -> Result<(), Error> {
+        let Applied { ctx, site, uid, key, kinds } = self;
+        for (kind, child, metadata) in ctx.children.of_site(site) {
+            let owners = metadata["ownerReferences"].as_array();
+            let is_owned = owners.into_iter().flatten().any(|owner| owner["uid"] == uid);
+            let is_wanted = child == key && kinds.contains(&kind);
+            // One that is being deleted stays until its finalizers are done.
+            let is_leaving = !metadata["deletionTimestamp"].is_null();
+            if is_wanted || !is_owned || is_leaving {
+                continue;
+            }
+            tracing::info!("{} {child} is no longer wanted and is deleted", kind.as_str());
+            ctx.cluster.delete(kind, &child, metadata["uid"].as_str().map(str::to_owned)).await?;
+            ctx.children.forget(kind, &child);
+        }
+        Ok(())
     }
-    Ok(())
 }
 
-fn is_as_wanted(live: &Value, wanted: &Value) -> bool {
-    live["metadata"]["annotations"][APPLIED] == wanted["metadata"]["annotations"][APPLIED] && covers(live, wanted)
-}
-
-/// Makes the Secret with which the operator asks the site's pods.
+/// Makes the Secret with the token that site's pods ask for.
 async fn make_token(ctx: &Context, site: &Key, uid: &str) -> Result<(), Error> {
-    let secret = || {
+    let random = || {
         let bytes: [u8; 32] = rand::rng().random();
         hex::encode(bytes)
     };
-    let (value, hash_key) = (secret(), secret());
+    let (value, hash_key) = (random(), random());
     let key = site.sibling(token(&site.name));
-    let object = build::token_object(site, uid, &value, &hash_key);
     // Made once and never again: a later write would part the pods from the operator.
-    if is_there(ctx, SECRET, &key, uid).await? {
-        // The watch will tell of it.
+    if ctx.cluster.exists(Kind::Secret, &key, uid).await? {
+        // The watch will report it.
         return Ok(());
     }
-    apply(ctx, SECRET, &key, &object).await?;
+    let object = owned::token_secret(site, uid, &value, &hash_key);
+    ctx.cluster.apply(Kind::Secret, &key, &object).await?;
     watch::note_token(ctx, site, &value, &hash_key);
     Ok(())
 }
 
-/// Tells the fleet the address of the site's server and how many pods should run.
-pub fn note_surroundings(ctx: &Context, site: &Key, wanted: i64, mended: bool) {
+/// Notes the address of the site's server, how many pods should run, and that there is no problem any more if it is `solved`.
+fn note_infra(ctx: &Context, site: &Key, wanted: i64, solved: bool) {
     let address = address(ctx, site);
-    ctx.tell(|fleet| {
+    ctx.update(|fleet| {
         let mut infra = fleet.infra(site);
         infra.address = address;
         infra.wanted = wanted;
-        if mended {
+        if solved {
             infra.problem = None;
         }
         fleet.set_infra(site, infra);
@@ -99,16 +136,8 @@ pub fn note_surroundings(ctx: &Context, site: &Key, wanted: i64, mended: bool) {
 
 /// Where phones reach the site: the load balancer's address, a node's address and port, or the Service's own.
 fn address(ctx: &Context, site: &Key) -> Option<String> {
-    let shared = ctx.shared();
-    let hosts = || {
-        let mut hosts: Vec<&str> =
-            shared.pods.values().filter(|pod| pod.site == *site).filter_map(|pod| pod.host.as_deref()).collect();
-        hosts.sort_unstable();
-        hosts.dedup();
-        hosts
-    };
-    let Some(service) = shared.live.get(&(SERVICE.kind, site.sibling(workload(&site.name)))) else {
-        return hosts().first().map(|host| (*host).to_owned());
+    let Some(service) = ctx.children.get(Kind::Service, &site.sibling(workload(&site.name))) else {
+        return ctx.pods.first_host(site);
     };
     let ingress = &service["status"]["loadBalancer"]["ingress"][0];
     if let Some(address) = ingress["ip"].as_str().or(ingress["hostname"].as_str()) {
@@ -117,10 +146,86 @@ fn address(ctx: &Context, site: &Key) -> Option<String> {
     match service["spec"]["type"].as_str() {
         Some("ClusterIP") => service["spec"]["clusterIP"].as_str().map(str::to_owned),
         Some("NodePort") => {
-            let ports = service["spec"]["ports"].as_array()?;
-            let port = ports.iter().find(|port| port["port"] == WELL_KNOWN_PORT)?["nodePort"].as_u64()?;
-            hosts().first().map(|host| format!("{host}:{port}"))
+            let port = node_port(&service)?;
+            ctx.pods.first_host(site).map(|host| format!("{host}:{port}"))
         }
         _ => None,
+    }
+}
+
+fn node_port(service: &Value) -> Option<u64> {
+    let ports = service["spec"]["ports"].as_array()?;
+    ports.iter().find(|port| port["port"] == WELL_KNOWN_PORT)?["nodePort"].as_u64()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::supervisor::supervised;
+    use super::super::testing::FakeApi;
+    use super::*;
+    use crate::provision::Meta;
+
+    fn apply_site(ctx: &Context, spec: Value) -> Key {
+        let site = Key::new("ns", "hq");
+        let meta = Meta { key: site.clone(), generation: Some(1), created: 0, version: 1, resync_at: None };
+        ctx.update(|fleet| fleet.apply_site(meta, serde_json::from_value(spec).unwrap(), Default::default()));
+        ctx.sites.note_uid(&site, "uid-1".to_owned());
+        ctx.sites.note_secret(&site, "token", "key");
+        site
+    }
+
+    fn child(uid: &str, owner: &str) -> Value {
+        json!({"metadata": {"uid": uid, "resourceVersion": "1", "ownerReferences": [{"uid": owner}]}})
+    }
+
+    #[tokio::test]
+    async fn an_owned_object_that_is_no_longer_wanted_is_deleted_whatever_its_kind() {
+        let (tasks, _supervisor) = supervised();
+        let (api, ctx) = FakeApi::start(tasks).await;
+        let site = apply_site(&ctx, json!({"tftp": {"hostNetwork": true}}));
+        let name = site.sibling("dialtone-hq");
+        let old = site.sibling("dialtone-hq-of-an-earlier-version");
+        for kind in Kind::OWNED {
+            ctx.children.note(&site, kind, &name, child("a", "uid-1"));
+            ctx.children.note(&site, kind, &old, child("b", "uid-1"));
+            ctx.children.note(&site, kind, &site.sibling("of-another-owner"), child("c", "uid-2"));
+            ctx.children.note(&site.sibling("lab"), kind, &site.sibling("dialtone-lab"), child("d", "uid-3"));
+        }
+        let mut leaving = child("e", "uid-1");
+        leaving["metadata"]["deletionTimestamp"] = "2026-01-02T03:04:05Z".into();
+        ctx.children.note(&site, Kind::Deployment, &site.sibling("leaving"), leaving);
+
+        assert_eq!(reconcile(&ctx, &site).await.unwrap(), Outcome::Done);
+        let mut writes = api.writes();
+        let deletes = writes.split_off(3);
+        assert_eq!(
+            writes,
+            ["PATCH serviceaccounts/dialtone-hq", "PATCH networkpolicies/dialtone-hq", "PATCH deployments/dialtone-hq"]
+        );
+        let deleted: BTreeSet<&str> = deletes.iter().map(String::as_str).collect();
+        let expected = [
+            "DELETE deployments/dialtone-hq-of-an-earlier-version",
+            "DELETE networkpolicies/dialtone-hq-of-an-earlier-version",
+            "DELETE serviceaccounts/dialtone-hq-of-an-earlier-version",
+            "DELETE services/dialtone-hq",
+            "DELETE services/dialtone-hq-of-an-earlier-version",
+        ];
+        assert_eq!(deleted, BTreeSet::from(expected));
+        assert_eq!(deletes.len(), 5);
+
+        assert_eq!(reconcile(&ctx, &site).await.unwrap(), Outcome::Done);
+        assert!(api.writes().is_empty(), "what is as it should be is not written again");
+    }
+
+    #[tokio::test]
+    async fn nothing_of_a_suspended_site_is_written_or_deleted() {
+        let (tasks, _supervisor) = supervised();
+        let (api, ctx) = FakeApi::start(tasks).await;
+        let site = apply_site(&ctx, json!({"suspend": true, "tftp": {"hostNetwork": true}}));
+        ctx.children.note(&site, Kind::Service, &site.sibling("dialtone-hq"), child("a", "uid-1"));
+        assert_eq!(reconcile(&ctx, &site).await.unwrap(), Outcome::Done);
+        assert!(api.writes().is_empty());
     }
 }

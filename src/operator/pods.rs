@@ -1,91 +1,147 @@
-//! Makes the kubelet look at a pod's files at once: it does when the pod changes, so an annotation of the pod is changed.
-//! Left alone it looks once a minute.
+//! The TFTP pods that were observed, and the tasks that poll them.
 
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use kube::api::{Api, DynamicObject, Patch, PatchParams};
-use serde_json::json;
-use sha2::{Digest as _, Sha256};
-use tokio::time::Instant;
+use tokio::task::AbortHandle;
 
-use super::apply::{Error, Kind, limited};
-use super::context::{Bump, Context};
-use super::metrics::WriteLabels;
-use super::names::{FILES, MANAGER};
-use super::queue::Outcome;
-use crate::provision::{Key, Slot};
+use super::leaf::Leaf;
+use crate::provision::Key;
 
-const POD: Kind = Kind { group: "", version: "v1", kind: "Pod", plural: "pods" };
+/// A running pod of a site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Pod {
+    /// The site.
+    pub(super) site: Key,
+    /// Where it answers.
+    pub(super) ip: String,
+    /// The node's address.
+    pub(super) host: Option<String>,
+    /// The annotation that the last nudge set on it.
+    pub(super) nudge: Option<String>,
+}
 
-/// The first time after which pods that do not say that they hold the new files are told again; it doubles.
-const AGAIN: Duration = Duration::from_secs(2);
-/// How often it doubles: the kubelet looks by itself once a minute.
-const MOST: u32 = 5;
+/// All running pods.
+#[derive(Debug, Default)]
+pub(super) struct Pods(Leaf<State>);
 
-/// Tells the pods of a site, if they do not hold what they should.
-pub async fn tell(ctx: &Context, site: &Key) -> Result<Outcome, Error> {
-    let pods: Vec<(Key, Option<String>)> = {
-        let shared = ctx.shared();
-        let ours = shared.pods.iter().filter(|(_, pod)| pod.site == *site);
-        ours.map(|(key, pod)| (key.clone(), pod.files.clone())).collect()
-    };
-    if pods.is_empty() || ctx.ask(|fleet| fleet.pods_are_current(site)) {
-        ctx.shared().bumps.remove(site);
-        return Ok(Outcome::Done);
+#[derive(Debug, Default)]
+struct State {
+    pods: BTreeMap<Key, Pod>,
+    pollers: HashMap<Key, AbortHandle>,
+    /// Pods whose report the fleet took since the operator started.
+    reported: HashSet<Key>,
+}
+
+impl Pods {
+    /// A pod runs. Whether it has to be polled from now on: it is new, or answers at another address.
+    pub(super) fn note(&self, key: &Key, pod: Pod) -> bool {
+        let ip = pod.ip.clone();
+        let before = self.0.lock().pods.insert(key.clone(), pod);
+        before.is_none_or(|before| before.ip != ip)
     }
-    let content = content(ctx, site);
-    let attempt = {
-        let shared = ctx.shared();
-        match shared.bumps.get(site) {
-            Some(bump) if bump.content == content => {
-                let pause = AGAIN * (1 << bump.attempt.min(MOST));
-                let since = bump.at.elapsed();
-                if since < pause {
-                    return Ok(Outcome::Again(pause - since));
-                }
-                bump.attempt + 1
-            }
-            _ => 0,
-        }
-    };
-    let value = if attempt == 0 { content.clone() } else { format!("{content}-{attempt}") };
-    let bump = Bump { content, attempt, at: Instant::now() };
-    ctx.shared().bumps.insert(site.clone(), bump);
-    let mut failed = None;
-    for (key, _) in pods.iter().filter(|(_, files)| files.as_deref() != Some(&value)) {
-        match annotate(ctx, key, &value).await {
-            Err(error) if !error.is_missing() => failed = Some(error),
-            _ => {}
+
+    /// A pod does not run any more; whether it did. Its poller is left to end by itself: it goes on until the pod has reported how
+    /// its last transfers ended.
+    pub(super) fn remove(&self, key: &Key) -> bool {
+        let mut state = self.0.lock();
+        state.reported.remove(key);
+        drop(state.pollers.remove(key));
+        state.pods.remove(key).is_some()
+    }
+
+    /// Whether a pod runs.
+    pub(super) fn contains(&self, key: &Key) -> bool {
+        self.0.lock().pods.contains_key(key)
+    }
+
+    /// The pods of a site, each with the annotation of its last nudge.
+    pub(super) fn nudges_of(&self, site: &Key) -> Vec<(Key, Option<String>)> {
+        let state = self.0.lock();
+        let of_site = state.pods.iter().filter(|(_, pod)| pod.site == *site);
+        of_site.map(|(key, pod)| (key.clone(), pod.nudge.clone())).collect()
+    }
+
+    /// The first address, in the order of their texts, of a node that runs a pod of a site.
+    pub(super) fn first_host(&self, site: &Key) -> Option<String> {
+        let state = self.0.lock();
+        let hosts = state.pods.values().filter(|pod| pod.site == *site).filter_map(|pod| pod.host.as_ref());
+        hosts.collect::<BTreeSet<_>>().first().map(ToString::to_string)
+    }
+
+    /// Another task polls a pod from now on; the one before is aborted.
+    pub(super) fn set_poller(&self, key: &Key, poller: AbortHandle) {
+        if let Some(before) = self.0.lock().pollers.insert(key.clone(), poller) {
+            before.abort();
         }
     }
-    match failed {
-        Some(error) => Err(error),
-        None => Ok(Outcome::Again(AGAIN * (1 << attempt.min(MOST)))),
+
+    /// The fleet took a report of a pod.
+    pub(super) fn note_report(&self, key: &Key) {
+        let mut state = self.0.lock();
+        if state.pods.contains_key(key) {
+            state.reported.insert(key.clone());
+        }
+    }
+
+    /// The pods that run and did not report since the operator started.
+    pub(super) fn silent(&self) -> Vec<Key> {
+        let state = self.0.lock();
+        state.pods.keys().filter(|key| !state.reported.contains(*key)).cloned().collect()
     }
 }
 
-/// A digest of what the site's objects hold.
-fn content(ctx: &Context, site: &Key) -> String {
-    let stored = ctx.ask(|fleet| {
-        let mut all = Sha256::new();
-        for slot in Slot::all() {
-            if let Some(digest) = fleet.stored(site, slot) {
-                all.update(format!("{slot:?}{digest}"));
-            }
-        }
-        for source in fleet.firmware_sources(site) {
-            all.update(format!("{source}{:?}", fleet.firmware_digest(&source)));
-        }
-        all.finalize()
-    });
-    hex::encode(&stored[..8])
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-async fn annotate(ctx: &Context, key: &Key, value: &str) -> Result<(), Error> {
-    ctx.metrics.writes.get_or_create(&WriteLabels { kind: POD.kind }).inc();
-    let api: Api<DynamicObject> = POD.api(ctx, &key.namespace);
-    let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-    let patch = json!({"metadata": {"annotations": {FILES: value}}});
-    limited(api.patch_metadata(&key.name, &params, &Patch::Merge(&patch))).await?;
-    Ok(())
+    fn pod(site: &Key, ip: &str, host: Option<&str>) -> Pod {
+        Pod { site: site.clone(), ip: ip.to_owned(), host: host.map(str::to_owned), nudge: None }
+    }
+
+    #[test]
+    fn a_pod_is_polled_when_it_is_new_or_has_another_address() {
+        let (pods, site, key) = (Pods::default(), Key::new("ns", "hq"), Key::new("ns", "pod"));
+        assert!(pods.note(&key, pod(&site, "10.0.0.1", None)));
+        let nudged = Pod { nudge: Some("1".to_owned()), ..pod(&site, "10.0.0.1", Some("192.0.2.1")) };
+        assert!(!pods.note(&key, nudged));
+        assert_eq!(pods.nudges_of(&site), [(key.clone(), Some("1".to_owned()))]);
+        assert!(pods.note(&key, pod(&site, "10.0.0.2", None)));
+        assert!(pods.nudges_of(&Key::new("ns", "other")).is_empty());
+    }
+
+    #[test]
+    fn a_pod_is_silent_until_it_reports_and_not_once_it_is_gone() {
+        let (pods, site, key) = (Pods::default(), Key::new("ns", "hq"), Key::new("ns", "pod"));
+        pods.note_report(&key);
+        pods.note(&key, pod(&site, "10.0.0.1", None));
+        assert_eq!(pods.silent(), std::slice::from_ref(&key), "what it reported before it ran does not count");
+        pods.note_report(&key);
+        assert!(pods.silent().is_empty());
+        assert!(pods.remove(&key) && !pods.remove(&key) && !pods.contains(&key));
+        pods.note(&key, pod(&site, "10.0.0.1", None));
+        assert_eq!(pods.silent(), [key], "another pod of the same name");
+    }
+
+    #[test]
+    fn the_first_host_does_not_depend_on_the_order_of_pods() {
+        let (pods, site) = (Pods::default(), Key::new("ns", "hq"));
+        for (name, host) in [("a", Some("192.0.2.2")), ("b", Some("192.0.2.1")), ("c", None)] {
+            pods.note(&Key::new("ns", name), pod(&site, "10.0.0.1", host));
+        }
+        assert_eq!(pods.first_host(&site).as_deref(), Some("192.0.2.1"));
+    }
+
+    #[tokio::test]
+    async fn the_poller_of_an_address_that_changed_is_aborted_and_that_of_a_pod_that_left_is_not() {
+        let (pods, key) = (Pods::default(), Key::new("ns", "pod"));
+        let poller = || tokio::spawn(std::future::pending::<()>());
+        let (first, second) = (poller(), poller());
+        pods.set_poller(&key, first.abort_handle());
+        pods.set_poller(&key, second.abort_handle());
+        assert!(first.await.is_err_and(|error| error.is_cancelled()));
+        pods.remove(&key);
+        pods.set_poller(&key, poller().abort_handle());
+        tokio::task::yield_now().await;
+        assert!(!second.is_finished());
+    }
 }

@@ -1,4 +1,4 @@
-//! Asks each TFTP pod what it holds and what was fetched: one request that waits until there is news.
+//! Polls each TFTP pod for its report, what it holds and what was fetched: one request that waits until there is news.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,107 +10,123 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
-use super::build::REPORT_PORT;
 use super::context::Context;
+use super::owned::REPORT_PORT;
+use super::supervisor::catch;
+use crate::base::Backoff;
 use crate::base::digest::Digest;
 use crate::base::report::{Query, Report};
 use crate::provision::firmware::FirmwareFile;
 use crate::provision::{Fetch, Key};
 
 /// How long a pod may wait for news before it answers.
-const WAIT: u64 = 30;
+const WAIT_SECONDS: u64 = 30;
 /// How long an answer may take altogether.
-const LIMIT: Duration = Duration::from_secs(WAIT + 10);
+const ANSWER_LIMIT: Duration = Duration::from_secs(WAIT_SECONDS + 10);
 /// The largest report that is read.
-const MAX_REPORT: usize = 64 << 20;
-/// How soon a report is asked for again that came before the news of its site.
+const MAX_REPORT_BYTES: usize = 64 << 20;
+/// How soon a report is asked for again that came before the fleet knew its site.
 const NOT_YET: Duration = Duration::from_millis(20);
-/// After so many failures a pod counts as gone.
-const PATIENCE: u32 = 3;
-/// How long a pod that is leaving is asked for the rest: longer than it has to end.
-const LAST_WORDS: Duration = Duration::from_secs(60);
+/// The pauses after failures in a row, and after panics.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(8));
+/// After so many failures in a row a pod counts as gone.
+const GONE_AFTER: u32 = 3;
+/// How long a pod that is leaving is polled for its final report: longer than it has to end.
+const FINAL_REPORT_LIMIT: Duration = Duration::from_secs(60);
 
-/// Begins to ask a pod.
-pub fn start(ctx: &Arc<Context>, site: &Key, pod: &Key, ip: &str) {
-    let (task_ctx, site, task_pod) = (ctx.clone(), site.clone(), pod.clone());
+/// Begins to poll a pod.
+pub(super) fn start(ctx: &Arc<Context>, site: &Key, pod: &Key, ip: &str) {
     let host = if ip.contains(':') { format!("[{ip}]") } else { ip.to_owned() };
-    let task = tokio::spawn(async move { ask(&task_ctx, &site, &task_pod, &host).await });
-    if let Some(before) = ctx.shared().pollers.insert(pod.clone(), task.abort_handle()) {
-        before.abort();
-    }
+    let (task_ctx, site, task_pod) = (ctx.clone(), site.clone(), pod.clone());
+    let task = tokio::spawn(async move {
+        restart_after_panics(&task_ctx, &task_pod, || poll(&task_ctx, &site, &task_pod, &host)).await;
+    });
+    ctx.pods.set_poller(pod, task.abort_handle());
 }
 
-/// What a pod holds does not count any more; it goes on telling how the transfers end that it has begun, until it is gone.
-pub fn leave(ctx: &Context, pod: &Key) {
-    ctx.shared().pollers.remove(pod);
+/// Runs a poller until it ends; one that panics is logged and started anew, after longer and longer pauses.
+async fn restart_after_panics<F: Future<Output = ()>>(ctx: &Context, pod: &Key, poll: impl Fn() -> F) {
+    let mut panics = 0_u32;
+    while let Err(panic) = catch(async { poll().await }).await {
+        panics = panics.saturating_add(1);
+        ctx.metrics.count_panic("poll");
+        tracing::error!(kind = "Pod", object = %pod, attempt = panics, %panic, "the poller of pod {pod} panicked and is restarted");
+        tokio::time::sleep(BACKOFF.after(panics)).await;
+    }
 }
 
 type Http = Client<HttpConnector, Empty<Bytes>>;
 
-async fn ask(ctx: &Context, site: &Key, pod: &Key, host: &str) {
+/// Polls a pod until it is gone.
+async fn poll(ctx: &Context, site: &Key, pod: &Key, host: &str) {
     let mut connector = HttpConnector::new();
     connector.set_connect_timeout(Some(Duration::from_secs(2)));
     let http: Http = Client::builder(TokioExecutor::new()).build(connector);
-    let mut query = Query { wait: WAIT, ..Query::default() };
-    let mut failures = 0;
+    let mut query = Query { wait: WAIT_SECONDS, ..Query::default() };
+    let mut failures = 0_u32;
     let mut left = None;
     loop {
-        let stays = ctx.shared().pods.contains_key(pod);
-        if !stays && left.get_or_insert_with(Instant::now).elapsed() > LAST_WORDS {
+        if !ctx.pods.contains(pod) && left.get_or_insert_with(Instant::now).elapsed() > FINAL_REPORT_LIMIT {
             return;
         }
-        match report(ctx, &http, site, host, &query).await {
+        let span =
+            tracing::info_span!("poll", kind = "Pod", object = %pod, %site, attempt = failures.saturating_add(1));
+        let report = fetch_report(ctx, &http, site, host, &query).instrument(span.clone()).await;
+        let pause = match report {
             // Another pod may have the address by now.
             Ok(report) if left.is_some() && report.instance != query.instance => return,
             Ok(report) => {
                 failures = 0;
-                query = Query::after(&report, WAIT);
-                for problem in &report.problems {
-                    tracing::warn!(%pod, problem, "a TFTP pod cannot load a file");
+                query = Query::after(&report, WAIT_SECONDS);
+                if span.in_scope(|| note_report(ctx, site, pod, report)) {
+                    continue;
                 }
-                if report.journal.lost > 0 {
-                    tracing::warn!(%pod, lost = report.journal.lost, "a TFTP pod had more to tell than it could keep");
-                }
-                if !take(ctx, site, pod, report) {
-                    // Nothing was taken of it: everything is asked for anew.
-                    query = Query { wait: WAIT, ..Query::default() };
-                    tokio::time::sleep(NOT_YET).await;
-                }
+                // Nothing was taken of it: everything is asked for anew.
+                query = Query { wait: WAIT_SECONDS, ..Query::default() };
+                NOT_YET
             }
             Err(_) if left.is_some() => return,
             Err(error) => {
-                failures += 1;
+                failures = failures.saturating_add(1);
                 ctx.metrics.report_errors.inc();
-                tracing::debug!(%pod, error = %format!("{error:#}"), "a TFTP pod does not tell what it served");
-                if failures == PATIENCE {
-                    ctx.tell(|fleet| fleet.pod_gone(site, &pod.name));
-                    query = Query { wait: WAIT, ..Query::default() };
+                span.in_scope(|| tracing::debug!("pod {pod} does not report: {error:#}"));
+                if failures == GONE_AFTER {
+                    ctx.update(|fleet| fleet.pod_gone(site, &pod.name));
+                    query = Query { wait: WAIT_SECONDS, ..Query::default() };
                 }
-                tokio::time::sleep(Duration::from_millis(250 << failures.min(5))).await;
+                BACKOFF.after(failures)
             }
-        }
+        };
+        tokio::time::sleep(pause).await;
     }
 }
 
-async fn report(ctx: &Context, http: &Http, site: &Key, host: &str, query: &Query) -> anyhow::Result<Report> {
-    let token = ctx.shared().tokens.get(site).cloned().context("the site's token is not known yet")?;
+async fn fetch_report(ctx: &Context, http: &Http, site: &Key, host: &str, query: &Query) -> anyhow::Result<Report> {
+    let token = ctx.sites.token(site).context("the site's token is not known yet")?;
     let uri = format!("http://{host}:{REPORT_PORT}{}", query.path());
     let request = hyper::Request::get(uri).header("authorization", format!("Bearer {token}")).body(Empty::new())?;
-    let answer = tokio::time::timeout(LIMIT, async {
+    let answer = tokio::time::timeout(ANSWER_LIMIT, async {
         let response = http.request(request).await?;
         let status = response.status();
         if !status.is_success() {
             bail!("it answers {status}");
         }
-        let body = Limited::new(response.into_body(), MAX_REPORT).collect().await;
+        let body = Limited::new(response.into_body(), MAX_REPORT_BYTES).collect().await;
         Ok(body.map_err(|error| anyhow::anyhow!(error))?.to_bytes())
     });
     Ok(serde_json::from_slice(&answer.await.context("it takes too long")??)?)
 }
 
-/// Tells the fleet what a pod told; whether the fleet could make anything of it.
-fn take(ctx: &Context, site: &Key, pod: &Key, report: Report) -> bool {
+/// Notes a pod's report in the fleet; whether the fleet could make anything of it.
+fn note_report(ctx: &Context, site: &Key, pod: &Key, report: Report) -> bool {
+    for problem in &report.problems {
+        tracing::warn!(%problem, "pod {pod} cannot load a file");
+    }
+    if report.journal.lost > 0 {
+        tracing::warn!(lost = report.journal.lost, "pod {pod} had more to report than it could keep");
+    }
     let (mut held, mut firmware) = (Vec::new(), Vec::new());
     for file in report.holdings.held {
         let Some(digest) = Digest::from_hex(&file.digest) else { continue };
@@ -119,53 +135,40 @@ fn take(ctx: &Context, site: &Key, pod: &Key, report: Report) -> bool {
         held.push((file.name, digest));
     }
     let fetches: Vec<Fetch> = report.journal.records.iter().map(Fetch::from).collect();
-    let (known, taken) = ctx.tell(|fleet| {
+    let (complete, gone) = (report.holdings.complete, &report.holdings.gone);
+    let (runs, taken) = ctx.update(|fleet| {
         // A report may cross the news that the pod is leaving: what it holds, taken later, would never be taken back. And right
         // after a start it may be faster than the news of its site.
-        let known = ctx.shared().pods.contains_key(pod);
-        if known {
-            let (complete, gone) = (report.holdings.complete, &report.holdings.gone);
+        let runs = ctx.pods.contains(pod);
+        if runs {
             fleet.pod_firmware(site, &pod.name, complete, firmware, gone, &report.problems);
         }
-        let taken = !known || fleet.pod_holds(site, &pod.name, report.holdings.complete, held, &report.holdings.gone);
+        let taken = !runs || fleet.pod_holds(site, &pod.name, complete, held, gone);
         if taken {
             fetches.iter().for_each(|fetch| fleet.fetched(site, fetch));
         }
-        (known, taken)
+        (runs, taken)
     });
-    if known && taken {
-        ctx.shared().reported.insert(pod.clone());
+    if runs && taken {
+        ctx.pods.note_report(pod);
     }
     taken
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::context::{Options, Pod};
+    use super::super::pods::Pod;
+    use super::super::supervisor::supervised;
+    use super::super::testing::{Logs, context};
     use super::*;
     use crate::base::report::{Outcome, Record};
     use crate::provision::Meta;
     use crate::tftp::http::{self, Http};
-    use crate::tftp::library::{Change, Library};
-    use crate::tftp::reporter::Reporter;
+    use crate::tftp::{Change, FileStore, TransferLog};
     use serde_json::json;
 
     /// A pod with an address of its own, since all pods answer at one port.
     const HOST: &str = "127.0.69.70";
-
-    fn context() -> Arc<Context> {
-        let nowhere = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
-        let options = Options {
-            image: "x".into(),
-            image_pull_policy: None,
-            image_pull_secrets: Vec::new(),
-            namespaces: Vec::new(),
-            own_namespace: None,
-            image_volumes: Default::default(),
-            http: ([127, 0, 0, 1], 0).into(),
-        };
-        Arc::new(Context::new(kube::Client::try_from(nowhere).unwrap(), options))
-    }
 
     fn meta(name: &str) -> Meta {
         Meta { key: Key::new("ns", name), generation: Some(1), created: 0, version: 1, resync_at: None }
@@ -174,7 +177,10 @@ mod tests {
     /// Which address a phone was seen at last.
     async fn is_seen_at(ctx: &Context, last: u8) -> bool {
         for _ in 0..100 {
-            let now = ctx.ask(|fleet| fleet.current_status(&Key::new("ns", "p"), jiff::Timestamp::now()));
+            let now = ctx.update(|fleet| {
+                fleet.settle();
+                fleet.report(&Key::new("ns", "p"), jiff::Timestamp::now()).map(|report| report.after)
+            });
             if now.and_then(|status| status.address) == Some(format!("10.0.0.{last}")) {
                 return true;
             }
@@ -184,10 +190,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_pod_that_leaves_is_heard_until_it_is_gone() {
+    async fn a_pod_that_leaves_is_polled_until_it_is_gone() {
         let (site, pod) = (Key::new("ns", "hq"), Key::new("ns", "pod"));
-        let ctx = context();
-        ctx.tell(|fleet| {
+        let (tasks, _supervisor) = supervised();
+        let ctx = context(tasks);
+        ctx.update(|fleet| {
             let spec = json!({"settings": {"proxy1Address": "10.0.0.1"}});
             fleet.apply_site(meta("hq"), serde_json::from_value(spec).unwrap(), Default::default());
             let spec =
@@ -196,47 +203,60 @@ mod tests {
         });
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("token"), "secret").unwrap();
-        let library = Arc::new(Library::default());
-        let reporter = Arc::new(Reporter::new(library.clone()));
-        reporter.note_change(&Change::default(), Vec::new());
-        let parts = Http {
-            reporter: reporter.clone(),
-            library,
-            metrics: Arc::default(),
-            token: Some(folder.path().join("token")),
-        };
+        let files = Arc::new(FileStore::default());
+        let log = Arc::new(TransferLog::new(files.clone()));
+        log.files_loaded(&Change::default(), Vec::new());
+        let parts =
+            Http { log: log.clone(), files, metrics: Arc::default(), token_file: Some(folder.path().join("token")) };
         let listener = http::listen(format!("{HOST}:{REPORT_PORT}").parse().unwrap()).await.unwrap();
         let server = tokio::spawn(http::serve(parts, listener));
         let takes = |last: u8| {
             let mut record = Record::without_transfer(([10, 0, 0, last], 1000).into(), "", Outcome::Complete);
             (record.file, record.digest) =
                 (Some("SIP000A8A123456.cnf".into()), Some(Digest::of(b"").to_string().into()));
-            reporter.note(record);
+            log.append(record);
         };
 
-        ctx.shared().tokens.insert(site.clone(), "secret".into());
-        ctx.shared().pods.insert(pod.clone(), Pod { site: site.clone(), ip: HOST.into(), host: None, files: None });
-        start(&ctx, &site, &pod, HOST);
-        let task = ctx.shared().pollers[&pod].clone();
+        ctx.sites.note_secret(&site, "secret", "key");
+        ctx.pods.note(&pod, Pod { site: site.clone(), ip: HOST.into(), host: None, nudge: None });
+        let task = tokio::spawn({
+            let (ctx, site, pod) = (ctx.clone(), site.clone(), pod.clone());
+            async move { poll(&ctx, &site, &pod, HOST).await }
+        });
         takes(1);
         assert!(is_seen_at(&ctx, 1).await);
 
-        ctx.shared().pods.remove(&pod);
-        leave(&ctx, &pod);
-        ctx.tell(|fleet| fleet.pod_gone(&site, "pod"));
+        assert!(ctx.pods.silent().is_empty());
+        ctx.pods.remove(&pod);
+        ctx.update(|fleet| fleet.pod_gone(&site, "pod"));
         takes(2);
         assert!(is_seen_at(&ctx, 2).await, "a transfer that it had begun");
         takes(3);
         assert!(is_seen_at(&ctx, 3).await, "and another one");
-        assert!(!ctx.shared().reported.is_empty() && !task.is_finished());
+        assert!(!task.is_finished());
 
         server.abort();
         takes(4);
-        let ended = async {
-            while !task.is_finished() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
+        let ended = tokio::time::timeout(Duration::from_secs(10), task).await;
+        ended.expect("it is polled no longer once it is gone").unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_poller_that_panics_is_logged_counted_and_restarted() {
+        let logs = Logs::capture();
+        let (tasks, _supervisor) = supervised();
+        let (ctx, pod, began) = (context(tasks), Key::new("ns", "pod"), Instant::now());
+        let runs = std::sync::atomic::AtomicU32::new(0);
+        restart_after_panics(&ctx, &pod, || async {
+            if runs.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < 3 {
+                panic!("an odd report");
             }
-        };
-        tokio::time::timeout(Duration::from_secs(10), ended).await.expect("it is asked no longer once it is gone");
+        })
+        .await;
+        assert_eq!((runs.into_inner(), began.elapsed()), (4, Duration::from_millis(500 + 1000 + 2000)));
+        assert!(ctx.metrics.text().unwrap().contains("panics_total{task=\"poll\"} 3"));
+        let lines = logs.lines();
+        assert_eq!(lines.len(), 3, "{lines:?}");
+        assert!(lines[2].contains("object=ns/pod attempt=3") && lines[2].contains("an odd report"), "{lines:?}");
     }
 }

@@ -1,48 +1,49 @@
-//! A queue of things to look at: each at most once, each at most by one worker at a time, with back-off for what fails.
+//! The work queue: each item at most once, each in work at most once at a time, with backoff for what fails.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-/// The first pause after a failure; it doubles with each further one.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+use super::leaf::Leaf;
+use crate::base::Backoff;
 
-/// How work on one thing ended.
+/// The pauses after failures in a row, for each item by itself.
+const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(300));
+
+/// How a reconcile ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub(super) enum Outcome {
     /// There is nothing more to do.
     Done,
-    /// Look at it again after a while.
-    Again(Duration),
-    /// It failed: again, after longer and longer pauses.
+    /// Requeue after a while.
+    RequeueAfter(Duration),
+    /// It failed: requeue with backoff.
     Failed,
 }
 
-/// The queue.
-pub struct Queue<K> {
-    state: Mutex<State<K>>,
+/// The work queue.
+pub(super) struct WorkQueue<K> {
+    state: Leaf<State<K>>,
     changed: Notify,
 }
 
 struct State<K> {
     due: BTreeSet<(Instant, K)>,
     at: HashMap<K, Instant>,
-    /// Things in work, and when to look at them again if they became due meanwhile.
+    /// Items in work, and when they are due again if they were added meanwhile.
     running: HashMap<K, Option<Instant>>,
     failures: HashMap<K, u32>,
     /// When the last of those that wait for their turn has it.
     turn: Option<Instant>,
 }
 
-impl<K: Clone + Eq + Hash + Ord> Queue<K> {
+impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
     /// An empty queue.
-    pub fn new() -> Queue<K> {
+    pub(super) fn new() -> WorkQueue<K> {
         let state = State {
             due: BTreeSet::new(),
             at: HashMap::new(),
@@ -50,67 +51,57 @@ impl<K: Clone + Eq + Hash + Ord> Queue<K> {
             failures: HashMap::new(),
             turn: None,
         };
-        Queue { state: Mutex::new(state), changed: Notify::new() }
+        WorkQueue { state: Leaf::new(state), changed: Notify::new() }
     }
 
-    fn state(&self) -> MutexGuard<'_, State<K>> {
-        // No code that holds the lock can panic half-way through a change.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Makes an item due after a delay. If it is due already, the earlier time holds. Adding an item that failed before ends its
+    /// backoff.
+    pub(super) fn add(&self, item: K, delay: Duration) {
+        self.schedule(item, Instant::now() + delay, self.state.lock());
     }
 
-    /// Makes a thing due after a while. If it is due already, the earlier time holds. News about a thing that failed before
-    /// end its pause.
-    pub fn add(&self, key: K, delay: Duration) {
-        let at = Instant::now() + delay;
-        let mut state = self.state();
-        match state.running.get_mut(&key) {
-            Some(again) => *again = Some(again.map_or(at, |then| then.min(at))),
-            None => {
-                state.schedule(key, at);
-                drop(state);
-                self.changed.notify_one();
-            }
-        }
-    }
-
-    /// Makes a thing due when it has its turn: turns are that far apart, and none comes before the delay. A thing that waits for
-    /// its turn keeps it, however often it is added meanwhile.
-    pub fn add_in_turn(&self, key: K, apart: Duration, delay: Duration) {
-        let mut state = self.state();
+    /// Makes an item due when it has its turn: turns are `apart`, and none comes before the delay. An item that waits for its turn
+    /// keeps it, however often it is added meanwhile.
+    pub(super) fn add_in_turn(&self, item: K, apart: Duration, delay: Duration) {
+        let mut state = self.state.lock();
         let soonest = Instant::now() + delay;
         let turn = state.turn.map_or(soonest, |last| (last + apart).max(soonest));
-        let waits = state.running.get(&key).copied().flatten().or_else(|| state.at.get(&key).copied());
+        let waits = state.running.get(&item).copied().flatten().or_else(|| state.at.get(&item).copied());
         if waits.is_some_and(|at| at <= turn) {
             return;
         }
         state.turn = Some(turn);
-        match state.running.get_mut(&key) {
-            Some(again) => *again = Some(turn),
+        self.schedule(item, turn, state);
+    }
+
+    fn schedule(&self, item: K, at: Instant, mut state: MutexGuard<'_, State<K>>) {
+        match state.running.get_mut(&item) {
+            Some(again) => *again = Some(again.map_or(at, |then| then.min(at))),
             None => {
-                state.schedule(key, turn);
+                state.schedule(item, at);
                 drop(state);
                 self.changed.notify_one();
             }
         }
     }
 
-    /// The next thing that is due. [`Queue::finish`] must be called when the work on it ends.
-    pub async fn next(&self) -> K {
+    /// The next item that is due. [`WorkQueue::finish`] must be called when the work on it ends.
+    pub(super) async fn next(&self) -> K {
         loop {
             let changed = self.changed.notified();
             let wait = {
-                let mut state = self.state();
+                let mut state = self.state.lock();
                 match state.due.first().map(|(at, _)| *at) {
                     Some(at) if at <= Instant::now() => {
-                        if let Some((_, key)) = state.due.pop_first() {
-                            state.at.remove(&key);
-                            state.running.insert(key.clone(), None);
+                        if let Some((_, item)) = state.due.pop_first() {
+                            state.at.remove(&item);
+                            state.running.insert(item.clone(), None);
                             let more = state.due.first().is_some();
                             drop(state);
                             if more {
                                 self.changed.notify_one();
                             }
-                            return key;
+                            return item;
                         }
                         None
                     }
@@ -124,24 +115,28 @@ impl<K: Clone + Eq + Hash + Ord> Queue<K> {
         }
     }
 
-    /// Work on a thing has ended.
-    pub fn finish(&self, key: K, outcome: Outcome) {
-        let mut state = self.state();
-        let again = state.running.remove(&key).flatten();
+    /// Which attempt at an item the present one is: one more than it failed in a row.
+    pub(super) fn attempt(&self, item: &K) -> u32 {
+        self.state.lock().failures.get(item).map_or(1, |failures| failures.saturating_add(1))
+    }
+
+    /// Work on an item has ended.
+    pub(super) fn finish(&self, item: K, outcome: Outcome) {
+        let mut state = self.state.lock();
+        let again = state.running.remove(&item).flatten();
         let pause = match outcome {
             Outcome::Done => {
-                state.failures.remove(&key);
+                state.failures.remove(&item);
                 None
             }
-            Outcome::Again(pause) => {
-                state.failures.remove(&key);
+            Outcome::RequeueAfter(pause) => {
+                state.failures.remove(&item);
                 Some(pause)
             }
             Outcome::Failed => {
-                let failures = state.failures.entry(key.clone()).or_insert(0);
-                let pause = FIRST_PAUSE.saturating_mul(1 << (*failures).min(10)).min(LONGEST_PAUSE);
-                *failures += 1;
-                Some(pause)
+                let failures = state.failures.entry(item.clone()).or_insert(0);
+                *failures = failures.saturating_add(1);
+                Some(BACKOFF.after(*failures))
             }
         };
         let next = match (again, pause.map(|pause| Instant::now() + pause)) {
@@ -149,30 +144,28 @@ impl<K: Clone + Eq + Hash + Ord> Queue<K> {
             (a, b) => a.or(b),
         };
         if let Some(at) = next {
-            state.schedule(key, at);
-            drop(state);
-            self.changed.notify_one();
+            self.schedule(item, at, state);
         }
     }
 
-    /// How many things wait, how many are in work, and how many failed last time.
-    pub fn depth(&self) -> (usize, usize, usize) {
-        let state = self.state();
-        (state.due.len(), state.running.len(), state.failures.len())
+    /// How many items wait, and how many failed last time.
+    pub(super) fn depth(&self) -> (usize, usize) {
+        let state = self.state.lock();
+        (state.due.len(), state.failures.len())
     }
 }
 
 impl<K: Clone + Eq + Hash + Ord> State<K> {
-    fn schedule(&mut self, key: K, at: Instant) {
-        match self.at.get(&key).copied() {
+    fn schedule(&mut self, item: K, at: Instant) {
+        match self.at.get(&item).copied() {
             Some(then) if then <= at => return,
             Some(then) => {
-                self.due.remove(&(then, key.clone()));
+                self.due.remove(&(then, item.clone()));
             }
             None => {}
         }
-        self.at.insert(key.clone(), at);
-        self.due.insert((at, key));
+        self.at.insert(item.clone(), at);
+        self.due.insert((at, item));
     }
 }
 
@@ -184,8 +177,8 @@ mod tests {
     const SOON: Duration = Duration::from_millis(1);
 
     #[tokio::test(start_paused = true)]
-    async fn a_thing_is_there_once_however_often_it_is_added() {
-        let queue = Queue::new();
+    async fn an_item_is_queued_once_however_often_it_is_added() {
+        let queue = WorkQueue::new();
         queue.add("a", Duration::ZERO);
         queue.add("a", Duration::ZERO);
         assert_eq!(queue.next().await, "a");
@@ -194,8 +187,8 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_changes_during_the_work_comes_again_and_never_twice_at_once() {
-        let queue = Queue::new();
+    async fn what_is_added_during_its_work_is_requeued_and_never_in_work_twice() {
+        let queue = WorkQueue::new();
         queue.add("a", Duration::ZERO);
         assert_eq!(queue.next().await, "a");
         queue.add("a", Duration::ZERO);
@@ -205,14 +198,15 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn failures_pause_longer_and_longer_and_news_end_the_pause() {
-        let queue = Queue::new();
+    async fn failures_back_off_and_adding_an_item_ends_its_backoff() {
+        let queue = WorkQueue::new();
         queue.add("a", Duration::ZERO);
         let mut pauses = Vec::new();
         for _ in 0..11 {
             let began = Instant::now();
             assert_eq!(queue.next().await, "a");
             pauses.push(began.elapsed().as_secs());
+            assert_eq!(queue.attempt(&"a") as usize, pauses.len());
             queue.finish("a", Outcome::Failed);
         }
         assert_eq!(pauses, [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300]);
@@ -229,12 +223,12 @@ mod tests {
         assert_eq!(began.elapsed().as_secs(), 1, "a success forgets the failures before it");
     }
 
-    /// A thousand phones upgrade at once, and each tells of it ten times a second: they are written one after the other, each as
+    /// A thousand phones upgrade at once, and each changes ten times a second: they are written one after the other, each as
     /// often as all the others, and none is forgotten.
     #[tokio::test(start_paused = true)]
-    async fn a_thousand_things_have_their_turns_however_often_they_are_added() {
+    async fn a_thousand_items_have_their_turns_however_often_they_are_added() {
         let (apart, delay) = (Duration::from_millis(25), Duration::from_millis(1500));
-        let queue = Queue::new();
+        let queue = WorkQueue::new();
         let began = Instant::now();
         let mut written: Vec<(Duration, u32)> = Vec::new();
         for _ in 0..600 {
@@ -249,14 +243,14 @@ mod tests {
         let times = |phone: u32| written.iter().filter(|(_, one)| *one == phone).count();
         let (least, most) = ((0..1000).map(times).min().unwrap(), (0..1000).map(times).max().unwrap());
         assert!(least >= 2 && most <= least + 1, "in a minute each was written {least} to {most} times");
-        // A thing with another reason to be looked at does not wait for its turn.
+        // An item with another reason to be reconciled does not wait for its turn.
         queue.add(7, Duration::ZERO);
         assert_eq!(queue.next().await, 7);
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_earlier_time_holds() {
-        let queue = Queue::new();
+        let queue = WorkQueue::new();
         queue.add("a", Duration::from_secs(10));
         queue.add("a", Duration::from_secs(1));
         queue.add("a", Duration::from_secs(20));

@@ -38,7 +38,7 @@ pub async fn objects(context: Option<String>, namespaces: &BTreeSet<Arc<str>>) -
             Ok(Some(secret)) => manifests.add("the cluster", typed(&secret)?),
             Ok(None) => {}
             Err(error) => {
-                tracing::warn!(secret = %key, %error, "it cannot be read: changes of its values are not seen")
+                tracing::warn!(%error, "Secret {key} cannot be read: changes of its values are not seen")
             }
         }
     }

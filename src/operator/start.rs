@@ -1,96 +1,151 @@
-//! Start and end: nothing is written before all that there is has been told, so that a restart changes nothing.
+//! Start and end: nothing is written before the initial sync is over, so that a restart changes nothing; and the process ends when
+//! one of its tasks does.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use kube::Client;
 use tokio::time::{Instant, sleep};
 
-use super::context::{Context, Options};
-use super::{http, image_volumes, read, watch, work};
+use super::context::Context;
+use super::options::Options;
+use super::supervisor::{Tasks, supervised};
+use super::{http, image_volumes, read, reconcile, watch};
 use crate::base::shutdown_signal;
-use crate::provision::Key;
 
-/// How long the pods have at the start to tell what they hold, before statuses are written without them.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the pods have at the start to report what they hold, before statuses are written without them.
+const REPORTS_LIMIT: Duration = Duration::from_secs(5);
 
-/// How often the fleet is told the time.
+/// How often the fleet learns the time.
 const TICK: Duration = Duration::from_secs(15);
 
-/// Runs until the process is told to end.
-pub async fn run(client: Client, options: Options) -> anyhow::Result<()> {
+/// Runs until the shutdown signal, or until a task ends that should run as long as the process.
+pub(super) async fn run(client: Client, options: Options) -> anyhow::Result<()> {
+    let (tasks, mut supervisor) = supervised();
     let address = options.http;
-    let ctx = Arc::new(Context::new(client, options));
-    let server = tokio::spawn(http::serve(ctx.clone(), address));
-    let began = Instant::now();
-    let startup = tokio::spawn(start(ctx.clone(), began));
+    let ctx = Arc::new(Context::new(client, options, tasks.clone()));
+    let shutdown = shutdown_signal();
+    tasks.spawn("the HTTP server", http::serve(ctx.clone(), address));
+    tasks.spawn("the start", start(ctx, tasks.clone()));
     tokio::select! {
-        served = server => served??,
-        () = shutdown_signal() => tracing::info!("told to end"),
-        failed = async { match startup.await { Ok(()) => std::future::pending().await, Err(error) => error } } => {
-            return Err(failed.into());
+        error = supervisor.first_end() => Err(error),
+        () = shutdown => {
+            tracing::info!("shutdown signal received");
+            Ok(())
         }
     }
-    Ok(())
 }
 
-async fn start(ctx: Arc<Context>, began: Instant) {
+/// Does the initial sync, and then starts the tasks that write.
+async fn start(ctx: Arc<Context>, tasks: Tasks) -> anyhow::Result<()> {
+    let began = Instant::now();
+    sync(&ctx, &tasks).await;
+    reconcile::start(&ctx, &tasks);
+    let clock = ctx.clone();
+    tasks.spawn("the clock", async move { every(TICK, || clock.update(|fleet| fleet.tick(Timestamp::now()))).await });
+    let (sites, phones) = ctx.read(|fleet| (fleet.sites().count(), fleet.phones().count()));
+    tracing::info!(sites, phones, seconds = began.elapsed().as_secs_f32(), "ready");
+    // It is done, and that is no reason to end the process.
+    std::future::pending().await
+}
+
+async fn sync(ctx: &Arc<Context>, tasks: &Tasks) {
     tracing::info!("asking the API server what there is");
-    ctx.ask(|fleet| {
-        fleet.tick(jiff::Timestamp::now());
+    ctx.update(|fleet| {
+        fleet.tick(Timestamp::now());
         fleet.hold_fetches();
     });
-    let mut told = watch::start(&ctx);
-    // The channel ends when every watch has let go of its end.
-    let all_told = async { while told.recv().await.is_some() {} };
+    let mut unsynced = watch::start(ctx, tasks);
+    // The channel ends when every watch has dropped its sender.
+    let all_listed = async { while unsynced.recv().await.is_some() {} };
     let images = async {
         if ctx.options.image_volumes.get().is_none() {
-            let known = image_volumes::known(&ctx.client).await;
+            let known = image_volumes::known(ctx.cluster.client()).await;
             ctx.options.image_volumes.get_or_init(|| known);
         }
     };
-    tokio::join!(all_told, images);
+    tokio::join!(all_listed, images);
 
-    let recovered = std::mem::take(&mut ctx.shared().recovered);
-    ctx.ask(|fleet| {
+    let recovered = ctx.initial_sync.take();
+    ctx.update(|fleet| {
         for (site, slot, content) in recovered {
-            fleet.recover(&site, slot, content);
+            if let Some(content) = content {
+                fleet.recover(&site, slot, content);
+            }
         }
     });
-    let rest = read::read_all(&ctx).await;
-    ctx.ask(|fleet| fleet.finish_recovery());
-    wait_for_pods(&ctx).await;
-    ctx.ask(|fleet| fleet.release_fetches());
-    ctx.ready.store(true, Ordering::Release);
-    ctx.tell(|fleet| ctx.enqueue(rest, fleet));
-    work::start(&ctx);
-    tokio::spawn(tick(ctx.clone()));
-    let (sites, phones) = ctx.ask(|fleet| (fleet.sites().count(), fleet.phones().count()));
-    tracing::info!(sites, phones, seconds = began.elapsed().as_secs_f32(), "ready");
+    let rest = read::read_all(ctx).await;
+    ctx.update(|fleet| fleet.finish_recovery());
+    wait_for_reports(ctx).await;
+    ctx.update(|fleet| fleet.release_fetches());
+    let changed_since = ctx.initial_sync.finish();
+    ctx.update(|fleet| {
+        ctx.enqueue(rest, fleet);
+        for (site, slot, content) in changed_since {
+            fleet.note_stored(&site, slot, content.map(|content| content.digest()));
+        }
+    });
 }
 
-/// Tells the time, for what is decided because nothing was heard for long.
-async fn tick(ctx: Arc<Context>) {
-    let mut clock = tokio::time::interval(TICK);
+/// Does something now and then, for ever.
+async fn every(period: Duration, act: impl Fn()) -> anyhow::Result<()> {
+    let mut clock = tokio::time::interval(period);
     loop {
         clock.tick().await;
-        ctx.tell(|fleet| fleet.tick(jiff::Timestamp::now()));
+        act();
     }
 }
 
-/// Statuses speak of what the pods hold: those that run are asked before anything is said.
-async fn wait_for_pods(ctx: &Context) {
-    let deadline = Instant::now() + PATIENCE;
-    let silent = || -> Vec<Key> {
-        let shared = ctx.shared();
-        shared.pods.keys().filter(|pod| !shared.reported.contains(*pod)).cloned().collect()
-    };
-    while !silent().is_empty() {
+/// Statuses show what the pods hold: those that run are polled before any is written.
+async fn wait_for_reports(ctx: &Context) {
+    let deadline = Instant::now() + REPORTS_LIMIT;
+    loop {
+        let silent = ctx.pods.silent();
+        if silent.is_empty() {
+            return;
+        }
         if Instant::now() > deadline {
-            tracing::warn!(pods = ?silent().iter().map(ToString::to_string).collect::<Vec<_>>(), "TFTP pods do not tell what they hold");
+            let pods: Vec<String> = silent.iter().map(ToString::to_string).collect();
+            tracing::warn!(?pods, "TFTP pods do not report what they hold");
             return;
         }
         sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{context, options};
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_panics_ends_the_process() {
+        let (tasks, mut supervisor) = supervised();
+        tasks.spawn("the clock", every(TICK, || panic!("no time")));
+        assert_eq!(supervisor.first_end().await.to_string(), "the clock panicked: no time");
+    }
+
+    #[tokio::test]
+    async fn an_http_server_that_ends_ends_the_process() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        let nowhere = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
+        let ended = run(Client::try_from(nowhere).unwrap(), Options { http: address, ..options() }).await;
+        let error = format!("{:#}", ended.unwrap_err());
+        assert!(error.starts_with(&format!("the HTTP server failed: cannot listen on {address}: ")), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_start_that_panics_ends_the_process() {
+        let (tasks, mut supervisor) = supervised();
+        let ctx = context(tasks.clone());
+        let interrupted = ctx.clone();
+        let panic = super::super::supervisor::catch(async move { interrupted.update(|_| panic!("half way")) }).await;
+        assert!(panic.is_err());
+        assert_eq!(supervisor.first_end().await.to_string(), "a panic left the fleet half changed");
+        tasks.spawn("the start", start(ctx, tasks.clone()));
+        let error = supervisor.first_end().await.to_string();
+        assert!(error.starts_with("the start panicked: a panic has left the fleet half changed"), "{error}");
     }
 }

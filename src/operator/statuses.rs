@@ -1,92 +1,81 @@
-//! Writes statuses that differ, and says in an Event what a person should notice.
+//! Writes statuses that differ, and publishes Events about what a person should notice.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kube::ResourceExt as _;
-use kube::api::{Api, Patch, PatchParams};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::json;
+use tokio::time::Instant;
 
-use super::apply::{Error, limited};
-use super::context::Context;
-use super::metrics::WriteLabels;
-use super::names::MANAGER;
+use super::cluster::Error;
+use super::context::{Context, SETTLING};
 use super::queue::Outcome;
 use super::{events, watch};
-use crate::api::{API_VERSION, PhoneSite, SipPhone};
-use crate::provision::Key;
+use crate::api::{PhoneSite, Reason, SipPhone};
+use crate::provision::{Key, PhoneReport};
+
+/// What to do about a phone's status.
+enum Step {
+    /// Its file is on its way to the pods: one write shows the end of the story.
+    Wait,
+    /// A dependency is pending: there is nothing to write yet.
+    Nothing,
+    /// Write it, if there is news.
+    Write(Box<PhoneReport>),
+}
 
 /// Writes a phone's status.
-pub async fn write_phone(ctx: &Context, key: &Key) -> Result<Outcome, Error> {
-    if let Some(pause) = ctx.settling(key) {
-        // One write tells the end of the story.
-        return Ok(Outcome::Again(pause));
-    }
-    let now = Timestamp::now();
-    let due = ctx.ask(|fleet| fleet.due_in(key, now)).and_then(|seconds| u64::try_from(seconds).ok());
-    let outcome = due.map_or(Outcome::Done, |seconds| Outcome::Again(Duration::from_secs(seconds)));
-    let Some((before, after)) = ctx.ask(|fleet| fleet.phone_status(key, now)) else {
-        return Ok(outcome);
+pub(super) async fn reconcile_phone(ctx: &Context, key: &Key) -> Result<Outcome, Error> {
+    let step = ctx.read(|fleet| {
+        let place = fleet.is_propagating(key).then(|| fleet.slot_of(key)).flatten();
+        if place.is_some_and(|(site, slot)| ctx.debouncers.is_under_way(&site, slot, Instant::now(), SETTLING)) {
+            return Step::Wait;
+        }
+        fleet.report(key, Timestamp::now()).map_or(Step::Nothing, |report| Step::Write(Box::new(report)))
+    });
+    let report = match step {
+        Step::Wait => return Ok(Outcome::RequeueAfter(SETTLING / 3)),
+        Step::Nothing => return Ok(Outcome::Done),
+        Step::Write(report) => *report,
     };
-    let Some(written) = write::<SipPhone>(ctx, "SipPhone", key, &after).await? else { return Ok(Outcome::Done) };
+    let due = report.due_in.and_then(|seconds| u64::try_from(seconds).ok());
+    let outcome = due.map_or(Outcome::Done, |seconds| Outcome::RequeueAfter(Duration::from_secs(seconds)));
+    if !report.is_news() {
+        return Ok(outcome);
+    }
+    let PhoneReport { before, after, urgency: _, due_in: _, upgrade_seconds } = report;
+    let Some(written) = ctx.cluster.apply_status::<SipPhone>("SipPhone", key, &after).await? else {
+        return Ok(Outcome::Done);
+    };
     let version = watch::version(&written.metadata);
-    ctx.tell(|fleet| fleet.note_phone_status(key, written.status.unwrap_or_default(), version));
+    ctx.update(|fleet| fleet.note_phone_status(key, written.status.unwrap_or_default(), version));
     if let Some(uid) = written.metadata.uid {
-        let mut news = events::news(&before.conditions, &after.conditions);
-        news.extend(events::told_news(&before, &after));
-        let lasted = ctx.ask(|fleet| fleet.upgrade_lasted(key));
-        let upgrade = events::firmware_news(before.firmware.as_ref(), after.firmware.as_ref(), lasted.is_some());
-        if upgrade.as_ref().is_some_and(|news| news.reason == "Upgraded")
-            && let Some(seconds) = lasted
+        let mut news = events::condition_news(&before.conditions, &after.conditions);
+        news.extend(events::resync_news(&before, &after));
+        let upgrade =
+            events::firmware_news(before.firmware.as_ref(), after.firmware.as_ref(), upgrade_seconds.is_some());
+        if let Some(seconds) = upgrade_seconds
+            && upgrade.as_ref().is_some_and(|news| news.reason == Reason::Upgraded)
         {
             ctx.metrics.upgrades.observe(seconds as f64);
         }
         news.extend(upgrade);
-        events::publish(ctx, "SipPhone", key, &uid, news).await;
+        events::publish(&ctx.cluster, "SipPhone", key, &uid, news).await;
     }
     Ok(outcome)
 }
 
 /// Writes a site's status.
-pub async fn write_site(ctx: &Context, key: &Key) -> Result<Outcome, Error> {
-    let Some((before, after)) = ctx.ask(|fleet| fleet.site_status(key, Timestamp::now())) else {
+pub(super) async fn reconcile_site(ctx: &Context, key: &Key) -> Result<Outcome, Error> {
+    let Some((before, after)) = ctx.read(|fleet| fleet.site_status(key, Timestamp::now())) else {
         return Ok(Outcome::Done);
     };
-    let Some(written) = write::<PhoneSite>(ctx, "PhoneSite", key, &after).await? else { return Ok(Outcome::Done) };
+    let Some(written) = ctx.cluster.apply_status::<PhoneSite>("PhoneSite", key, &after).await? else {
+        return Ok(Outcome::Done);
+    };
     let version = watch::version(&written.metadata);
-    ctx.tell(|fleet| fleet.note_site_status(key, written.status.unwrap_or_default(), version));
+    ctx.update(|fleet| fleet.note_site_status(key, written.status.unwrap_or_default(), version));
     if let Some(uid) = written.metadata.uid {
-        let news = events::news(&before.conditions, &after.conditions);
-        events::publish(ctx, "PhoneSite", key, &uid, news).await;
+        let news = events::condition_news(&before.conditions, &after.conditions);
+        events::publish(&ctx.cluster, "PhoneSite", key, &uid, news).await;
     }
     Ok(Outcome::Done)
-}
-
-/// Applies a status; nothing if the object is gone.
-async fn write<K>(ctx: &Context, kind: &'static str, key: &Key, status: &impl Serialize) -> Result<Option<K>, Error>
-where
-    K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
-        + Clone
-        + DeserializeOwned
-        + std::fmt::Debug,
-{
-    ctx.metrics.writes.get_or_create(&WriteLabels { kind }).inc();
-    let object = json!({
-        "apiVersion": API_VERSION,
-        "kind": kind,
-        "metadata": {"name": key.name, "namespace": key.namespace},
-        "status": status,
-    });
-    let api: Api<K> = Api::namespaced(ctx.client.clone(), &key.namespace);
-    let params = PatchParams::apply(MANAGER).force();
-    match limited(api.patch_status(&key.name, &params, &Patch::Apply(&object))).await {
-        Ok(written) => {
-            tracing::debug!(kind, object = %key, version = ?written.resource_version(), "status written");
-            Ok(Some(written))
-        }
-        Err(error) if error.is_missing() => Ok(None),
-        Err(error) => Err(error),
-    }
 }

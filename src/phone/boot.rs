@@ -1,11 +1,7 @@
-//! Files that steer the boot: `OS79XX.TXT` and the XML that loaders from 7.0 on read.
+//! The files that control the boot: `OS79XX.TXT` and the XML that loaders from 7.0 on read.
 
-/// What every phone before 7.0 asks for first.
-pub const OS79XX: &str = "OS79XX.TXT";
-/// What loaders from 7.0 on, and SCCP phones on their way to SIP, fall back to.
-pub const XML_DEFAULT: &str = "XMLDefault.cnf.xml";
-/// The phone-common file.
-pub const SIP_DEFAULT: &str = "SIPDefault.cnf";
+use super::Model;
+pub use super::file_name::{OS79XX, SIP_DEFAULT, XML_DEFAULT};
 
 /// `OS79XX.TXT`: the bootstrap image's name and nothing else.
 ///
@@ -17,16 +13,18 @@ pub fn os79xx(bootstrap: &str) -> Vec<u8> {
 /// The load information for one phone: `SEP<MAC>.cnf.xml`.
 ///
 /// An empty file would make the phone say "Protocol Application Invalid", so there is always an element in it.
-pub fn sep_xml(model: super::Model, image: &str) -> Vec<u8> {
+pub fn sep_xml(model: Model, image: &str) -> Vec<u8> {
     format!("<device>\n<loadInformation model=\"IP Phone {model}\">{image}</loadInformation>\n</device>\n").into_bytes()
 }
 
-/// The load information for all phones: `XMLDefault.cnf.xml`. 8 stands for the 7940, 7 for the 7960.
+/// The load information for all phones: `XMLDefault.cnf.xml`.
 pub fn xml_default(image: &str) -> Vec<u8> {
-    format!(
-        "<Default>\n<loadInformation8 model=\"IP Phone 7940\">{image}</loadInformation8>\n<loadInformation7 model=\"IP Phone 7960\">{image}</loadInformation7>\n</Default>\n"
-    )
-    .into_bytes()
+    let element = |model: Model| {
+        let number = model.load_number();
+        format!("<loadInformation{number} model=\"IP Phone {model}\">{image}</loadInformation{number}>\n")
+    };
+    let elements: String = Model::ALL.into_iter().map(element).collect();
+    format!("<Default>\n{elements}</Default>\n").into_bytes()
 }
 
 #[cfg(test)]
@@ -41,6 +39,10 @@ mod tests {
     #[test]
     fn xml_names_the_image_for_both_models() {
         let xml = String::from_utf8(xml_default("P0S3-8-12-00")).unwrap();
-        assert_eq!(xml.matches("P0S3-8-12-00").count(), 2);
+        assert_eq!(
+            xml,
+            "<Default>\n<loadInformation8 model=\"IP Phone 7940\">P0S3-8-12-00</loadInformation8>\n\
+             <loadInformation7 model=\"IP Phone 7960\">P0S3-8-12-00</loadInformation7>\n</Default>\n"
+        );
     }
 }

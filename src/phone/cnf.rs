@@ -1,13 +1,14 @@
 //! The format of `SIPDefault.cnf` and `SIP<MAC>.cnf`: one `name: value` a line; the writer. The reader is in [`read`].
 //!
 //! There is no way to write a double quote or a line break inside a value, `;` begins a comment and `#` a comment line; so
-//! values that are more than a plain word are quoted, and what cannot be quoted is refused before it comes here
-//! ([`super::text::check`]). No comments are written: old firmware cannot load large files.
+//! a value with other characters than letters, digits, `.`, `_` and `-` is quoted, and what cannot be quoted is refused
+//! before ([`super::text::check`]). No comments are written: old firmware cannot load large files.
 
 mod read;
 
 pub use read::{Entry, NAME_MAX, Problem, Reading, check_name, read};
 
+use super::parameter::UNPROVISIONED;
 use super::text;
 
 /// Writes parameters in the order given.
@@ -31,9 +32,15 @@ pub fn write<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> Ve
         }
         out.push(b'\n');
     }
-    // It is kept for as long as the phone is.
+    // The fleet holds it for as long as the phone exists.
     out.shrink_to_fit();
     out
+}
+
+/// The image that a file names, if it names one.
+pub fn image_named(file: &[u8]) -> Option<String> {
+    let image = read(file).effective().remove("image_version")?;
+    (!image.is_empty() && image != UNPROVISIONED).then_some(image)
 }
 
 fn is_plain(value: &str) -> bool {
@@ -46,7 +53,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn words_stand_bare_and_all_else_is_quoted() {
+    fn plain_values_are_bare_and_all_others_are_quoted() {
         let parameters =
             [("a", "8105"), ("b", ""), ("c", "Front desk"), ("d", "x;y#z"), ("e", "Müller"), ("f", "M/D/Y")];
         let mut expected = b"a: 8105\nb: \"\"\nc: \"Front desk\"\nd: \"x;y#z\"\ne: \"M".to_vec();

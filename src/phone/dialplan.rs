@@ -3,7 +3,7 @@
 mod matcher;
 mod read;
 
-pub use matcher::{Call, DEFAULT_TIMEOUT, Matcher, When};
+pub use matcher::{Call, Matcher, When};
 pub use read::{Rule, read};
 
 use super::text;
@@ -11,7 +11,7 @@ use super::text;
 /// The largest dial plan that a phone reads, in bytes.
 pub const MAX_SIZE: usize = 8192;
 /// The longest value of an attribute, in characters.
-pub const MAX_ATTRIBUTE: usize = 63;
+const MAX_ATTRIBUTE: usize = 63;
 
 /// One rule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,9 +20,9 @@ pub struct Template<'a> {
     pub pattern: &'a str,
     /// Seconds to wait before the call is made; 0 calls at once.
     pub timeout: Option<i64>,
-    /// What `;user=` says.
+    /// The value of `;user=` in the request.
     pub user: Option<&'a str>,
-    /// What to dial instead.
+    /// The number that is sent instead of the dialled one.
     pub rewrite: Option<&'a str>,
     /// `Default`, `Emergency`, or the host to send the call to.
     pub route: Option<&'a str>,
@@ -54,7 +54,7 @@ pub const TONES: &[&str] = &[
     "Cisco-BeepBonk",
 ];
 
-/// Checks a value for an attribute: the phone decodes no entities, so what would need one cannot be written.
+/// Checks a value for an attribute: the phone decodes no entities, so characters that need one cannot be written.
 pub fn check_attribute(value: &str) -> Result<(), String> {
     text::check(value, MAX_ATTRIBUTE).map_err(|e| e.to_string())?;
     match value.chars().find(|c| matches!(c, '<' | '>' | '&')) {

@@ -1,4 +1,4 @@
-//! Names of firmware images, and the release that a name stands for.
+//! Firmware images: their names, the release that a name stands for, and the files of an image.
 
 use std::fmt;
 
@@ -12,12 +12,10 @@ pub struct Release {
 }
 
 impl Release {
-    /// Older than all others: parameters that every firmware knows are "since" this one.
+    /// Older than all others: the `since` of parameters that every firmware knows.
     pub const FIRST: Release = Release::new(1, 0);
-    /// From here on phones load a universal application loader first and ask for `.loads` files.
+    /// From this release on phones load a universal application loader first and ask for `.loads` files.
     pub const LOADER: Release = Release::new(7, 0);
-    /// The first release that knows image names longer than eight characters; older phones must pass through it.
-    pub const LONG_NAMES: Release = Release::new(2, 2);
 
     /// A release.
     pub const fn new(major: u16, minor: u16) -> Release {
@@ -31,7 +29,7 @@ impl fmt::Display for Release {
     }
 }
 
-/// The signalling protocol that an image speaks.
+/// The signalling protocol of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// `P0S3…`
@@ -42,7 +40,7 @@ pub enum Protocol {
     Mgcp,
 }
 
-/// What an image's name says.
+/// An image's name, parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Image<'a> {
     /// The name, without extension.
@@ -56,6 +54,15 @@ pub struct Image<'a> {
 /// The 2.2 image that phones older than 2.2 must load first; what `OS79XX.TXT` names for targets before 7.0.
 pub const BOOTSTRAP: &str = "P0S30202";
 
+/// The extension of the file that lists an image's parts, from firmware 7.0 on.
+pub const LOADS: &str = ".loads";
+/// The extension of an image that is one file: firmware before 7.0.
+pub const BIN: &str = ".bin";
+/// The extension of a loader.
+pub const SBN: &str = ".sbn";
+/// The extension of an application, from firmware 7.0 on.
+pub const SB2: &str = ".sb2";
+
 /// A pattern for API schemas: the characters that the phone's image names have.
 pub const NAME_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9_-]*$";
 
@@ -63,7 +70,7 @@ pub const NAME_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9_-]*$";
 pub const NAME_MAX: usize = 60;
 
 impl<'a> Image<'a> {
-    /// Reads a name such as `P0S30202`, `P0S3-07-4-00` or `P0S3-8-12-00`. `None` if it is no name of an image.
+    /// Parses a name such as `P0S30202`, `P0S3-07-4-00` or `P0S3-8-12-00`. `None` if it is no name of an image.
     pub fn parse(name: &'a str) -> Option<Image<'a>> {
         let protocol = match name.get(..4)? {
             "P0S3" => Protocol::Sip,
@@ -88,9 +95,14 @@ impl<'a> Image<'a> {
         Some(Image { name, protocol, release })
     }
 
-    /// Whether phones fetch it by way of the loader and a `.loads` file.
+    /// Whether phones fetch it with the loader and a `.loads` file.
     pub fn uses_loader(&self) -> bool {
         self.release.is_some_and(|release| release >= Release::LOADER)
+    }
+
+    /// Whether it is the loader itself, which comes in the package of an application.
+    pub fn is_loader(&self) -> bool {
+        self.uses_loader() && self.protocol == Protocol::Sccp
     }
 
     /// The loader that comes in the same package: `P003-07-4-00` for `P0S3-07-4-00`.
@@ -99,7 +111,7 @@ impl<'a> Image<'a> {
     }
 }
 
-/// The name with the letter O where the digit zero belongs put right, if that makes it an image's name.
+/// The name with the digit zero for the letter O, if that makes it the name of an image.
 ///
 /// The application note itself writes `POS3`, and so do many guides.
 pub fn did_you_mean(name: &str) -> Option<String> {
@@ -121,20 +133,18 @@ pub fn did_you_mean(name: &str) -> Option<String> {
 
 /// The files that a `.loads` file names; none for any other file. It is a signed header of binary fields and then one name a line.
 pub fn parts(name: &str, bytes: &[u8]) -> Vec<String> {
-    if !name.ends_with(".loads") {
+    if !name.ends_with(LOADS) {
         return Vec::new();
     }
     bytes
         .split(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')))
-        .filter_map(|word| std::str::from_utf8(word).ok())
-        .filter(|word| {
-            [".sbn", ".sb2", ".bin"].iter().any(|suffix| word.len() > suffix.len() + 3 && word.ends_with(suffix))
-        })
+        .filter_map(|name| std::str::from_utf8(name).ok())
+        .filter(|name| [SBN, SB2, BIN].iter().any(|suffix| name.len() > suffix.len() + 3 && name.ends_with(suffix)))
         .map(str::to_owned)
         .collect()
 }
 
-/// A file's first bytes, which tell formats apart.
+/// A file's first bytes, by which formats are distinguished.
 pub fn first(bytes: &[u8]) -> [u8; 4] {
     let mut first = [0; 4];
     first.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
@@ -156,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_tell_their_release() {
+    fn a_name_has_its_release() {
         let release = |name| Image::parse(name).unwrap().release;
         assert_eq!(release("P0S30202"), Some(Release::new(2, 2)));
         assert_eq!(release("P0S3-03-2-00"), Some(Release::new(3, 2)));

@@ -23,6 +23,11 @@ impl Mac {
         self.0
     }
 
+    /// Whether this is a group address, which no phone has.
+    pub const fn is_group(self) -> bool {
+        self.0[0] & 1 == 1
+    }
+
     /// The address so many places further on.
     pub fn plus(self, n: u32) -> Mac {
         let mut wide = [0; 8];
@@ -31,23 +36,9 @@ impl Mac {
         Mac([sum[2], sum[3], sum[4], sum[5], sum[6], sum[7]])
     }
 
-    /// The name of the phone-specific file: `SIP` and the digits in upper case, `.cnf` in lower case.
-    pub fn config_file(self) -> String {
-        format!("SIP{self}.cnf")
-    }
-
-    /// Reads the address out of a file name that a phone asks for, such as `./SIP000A8A123456.cnf`.
-    pub fn from_file_name(name: &str) -> Option<Mac> {
-        const FRAMES: [(&str, &str); 4] = [("SIP", ".cnf"), ("CTLSEP", ".tlv"), ("SEP", ".cnf.xml"), ("MGC", ".cnf")];
-        let base = name.rsplit(['/', '\\']).next()?;
-        FRAMES.iter().find_map(|(prefix, suffix)| {
-            let digits = base.len().checked_sub(prefix.len() + suffix.len()).filter(|&n| n == 12)?;
-            let head = base.get(..prefix.len())?;
-            let middle = base.get(prefix.len()..prefix.len() + digits)?;
-            let tail = base.get(prefix.len() + digits..)?;
-            (head.eq_ignore_ascii_case(prefix) && tail.eq_ignore_ascii_case(suffix)).then_some(())?;
-            parse_digits(middle.bytes())
-        })
+    /// Parses exactly twelve hexadecimal digits, as in file names.
+    pub(super) fn from_digits(digits: &str) -> Option<Mac> {
+        parse_digits(digits.bytes())
     }
 }
 
@@ -109,7 +100,6 @@ mod tests {
         for text in ["00:0a:8a:12:34:56", "00-0A-8A-12-34-56", "000a.8a12.3456", "000a8a123456"] {
             assert_eq!(text.parse::<Mac>().unwrap(), expected, "{text}");
         }
-        assert_eq!(expected.config_file(), "SIP000A8A123456.cnf");
     }
 
     #[test]
@@ -126,23 +116,6 @@ mod tests {
         ] {
             let error = text.parse::<Mac>().unwrap_err().to_string();
             assert!(error.contains("twelve hexadecimal digits"), "{error}");
-        }
-    }
-
-    #[test]
-    fn file_names_tell_who_asks() {
-        let mac: Mac = "000E84C060A6".parse().unwrap();
-        for name in [
-            "CTLSEP000E84C060A6.tlv",
-            "SEP000E84C060A6.cnf.xml",
-            "./SIP000E84C060A6.cnf",
-            "/cfg/MGC000E84C060A6.cnf",
-            "sip000e84c060a6.CNF",
-        ] {
-            assert_eq!(Mac::from_file_name(name), Some(mac), "{name}");
-        }
-        for name in ["SIPDefault.cnf", "OS79XX.TXT", "SIP000E84C060A.cnf", "SIP000E84C060A6.txt", ""] {
-            assert_eq!(Mac::from_file_name(name), None, "{name}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The two models and what differs between them.
+//! The two models, and the differences between them.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,11 +18,22 @@ pub enum Model {
 pub const MAX_LINES: usize = 6;
 
 impl Model {
+    /// All models.
+    pub const ALL: [Model; 2] = [Model::Cp7940, Model::Cp7960];
+
     /// How many line appearances the model has.
     pub const fn lines(self) -> usize {
         match self {
             Model::Cp7940 => 2,
             Model::Cp7960 => MAX_LINES,
+        }
+    }
+
+    /// The number in the element of `XMLDefault.cnf.xml` that names the model's image: `<loadInformation7>`.
+    pub const fn load_number(self) -> u8 {
+        match self {
+            Model::Cp7940 => 8,
+            Model::Cp7960 => 7,
         }
     }
 
@@ -39,7 +50,7 @@ impl std::str::FromStr for Model {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Model, String> {
-        let known = [Model::Cp7940, Model::Cp7960].into_iter().find(|model| model.name() == text);
+        let known = Model::ALL.into_iter().find(|model| model.name() == text);
         known.ok_or_else(|| format!("{text:?} is neither 7940 nor 7960"))
     }
 }

@@ -1,12 +1,18 @@
-//! What is known of one parameter, and how its value is written.
+//! One row of the table of parameters: what is known of a parameter. How its value is written is in `value.rs`.
+
+mod value;
 
 use std::fmt::Write as _;
 
+pub use super::check::{
+    FILE_NAME_PATTERN, HOST_PATTERN, IPV4_PATTERN, TIME_PATTERN, URL_PATTERN, ZONE_PATTERN, check_file_name,
+    check_host, is_secret,
+};
+use super::choice::Choice;
 use super::image::Release;
-use super::table::words::ZONES;
-use super::{text, zone};
+use super::zone::ABBREVIATIONS;
 
-/// How a person groups the parameters.
+/// The heading under which the reference lists a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Group {
     /// Which image the phone runs.
@@ -61,13 +67,10 @@ impl Group {
     }
 }
 
-/// One word of an enumeration: what people write, what the phone reads, what it means.
-pub type Word = (&'static str, &'static str, &'static str);
-
 /// What values a parameter takes.
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
-    /// `0` or `1` on the phone, `false` or `true` for people.
+    /// `0` or `1` in the phone's file, `false` or `true` in a manifest.
     Switch,
     /// A whole number in a unit.
     Number {
@@ -78,8 +81,8 @@ pub enum Kind {
         /// The unit, empty where there is none.
         unit: &'static str,
     },
-    /// One of a few words.
-    Words(&'static [Word]),
+    /// One of a fixed list of values.
+    Choice(&'static [Choice]),
     /// Text of at most so many characters.
     Text {
         /// The characters that fit.
@@ -105,7 +108,7 @@ pub enum Kind {
     },
 }
 
-/// Where people set a parameter.
+/// Which object a parameter is set in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// In `settings` of a site or a phone.
@@ -118,10 +121,10 @@ pub enum Place {
     Elsewhere,
 }
 
-/// What the phone takes for "nobody set this".
+/// The value that the phone reads as "not set".
 pub const UNPROVISIONED: &str = "UNPROVISIONED";
 
-/// What to write under `unsetParameters: Reset` when nobody set the parameter.
+/// What is written for a parameter that is not set, under `unsetParameters: Reset`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unset {
     /// Write this value: it is the documented default.
@@ -130,7 +133,7 @@ pub enum Unset {
     Leave,
 }
 
-/// Who says what is known of a parameter, and so how sure it is.
+/// The source of what is known of a parameter, and so how sure it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// Cisco's application note for these phones.
@@ -154,10 +157,10 @@ pub struct Parameter {
     pub kind: Kind,
     /// What resets it.
     pub unset: Unset,
-    /// Where people set it.
+    /// Which object it is set in.
     pub place: Place,
-    /// Words that are allowed in a phone-specific file only.
-    pub phone_only_words: &'static [&'static str],
+    /// Values of a [`Kind::Choice`] that are allowed in a phone-specific file only.
+    pub phone_only_values: &'static [&'static str],
     /// The first firmware that knows it.
     pub since: Release,
     /// Whether a source names that firmware; otherwise it is the best guess.
@@ -178,7 +181,7 @@ impl Parameter {
             kind,
             unset,
             place: Place::Either,
-            phone_only_words: &[],
+            phone_only_values: &[],
             since: Release::FIRST,
             since_sure: true,
             source: Source::Guide,
@@ -186,11 +189,11 @@ impl Parameter {
         }
     }
 
-    /// The default in the words that people use, where there is one.
-    pub fn default_word(&self) -> Option<String> {
+    /// The default as manifests write it, where there is one.
+    pub fn default_value(&self) -> Option<String> {
         let Unset::Write(wire) = self.unset else { return None };
         Some(match self.kind {
-            Kind::Words(words) => words.iter().find(|w| w.1 == wire).map_or(wire, |w| w.0).to_owned(),
+            Kind::Choice(choices) => choices.iter().find(|c| c.wire == wire).map_or(wire, |c| c.value).to_owned(),
             Kind::Switch => (wire == "1").to_string(),
             _ if wire.is_empty() || wire == UNPROVISIONED => return None,
             _ => wire.to_owned(),
@@ -202,11 +205,15 @@ impl Parameter {
         let mut text = self.about.clone();
         let _ = write!(text, " Written as `{}`", self.name);
         match self.kind {
-            Kind::Words(words) => {
-                let list: Vec<String> = words
+            Kind::Choice(choices) => {
+                let list: Vec<String> = choices
                     .iter()
-                    .map(|(word, wire, about)| {
-                        if about.is_empty() { format!("{word} ({wire})") } else { format!("{word} ({wire}): {about}") }
+                    .map(|Choice { value, wire, about }| {
+                        if about.is_empty() {
+                            format!("{value} ({wire})")
+                        } else {
+                            format!("{value} ({wire}): {about}")
+                        }
                     })
                     .collect();
                 let _ = write!(text, ". Values: {}.", list.join("; "));
@@ -222,7 +229,8 @@ impl Parameter {
             Kind::Ipv4 => text.push_str(". An IPv4 address."),
             Kind::TimeOfDay => text.push_str(". A time of day, hh:mm."),
             Kind::Zone => {
-                let list: Vec<String> = ZONES.iter().map(|(word, _, offset)| format!("{word} ({offset})")).collect();
+                let list: Vec<String> =
+                    ABBREVIATIONS.iter().map(|zone| format!("{} ({})", zone.value, zone.about)).collect();
                 let _ = write!(
                     text,
                     ". A name of the tz database, such as Europe/Berlin, from which all dst parameters follow; or one of the phone's own abbreviations: {}.",
@@ -236,11 +244,11 @@ impl Parameter {
                 let _ = write!(text, ". At most {max} characters, read from a Secret.");
             }
         }
-        if let Some(default) = self.default_word() {
+        if let Some(default) = self.default_value() {
             let _ = write!(text, " Default: {default}.");
         }
-        if !self.phone_only_words.is_empty() {
-            let _ = write!(text, " {} only on a SipPhone.", self.phone_only_words.join(" and "));
+        if !self.phone_only_values.is_empty() {
+            let _ = write!(text, " {} only on a SipPhone.", self.phone_only_values.join(" and "));
         }
         if self.since > Release::FIRST {
             let about = if self.since_sure { "" } else { "about " };
@@ -251,95 +259,6 @@ impl Parameter {
         }
         text
     }
-
-    /// Checks what a person wrote and turns it into what the phone reads.
-    pub fn wire(&self, value: &serde_json::Value) -> Result<String, String> {
-        use serde_json::Value;
-        match (self.kind, value) {
-            (Kind::Switch, Value::Bool(on)) => Ok(if *on { "1" } else { "0" }.to_owned()),
-            (Kind::Switch, _) => Err("must be true or false".to_owned()),
-            (Kind::Number { min, max, unit }, Value::Number(number)) => match number.as_i64() {
-                Some(n) if (min..=max).contains(&n) => Ok(n.to_string()),
-                _ => Err(format!(
-                    "is {number}; it must be a whole number from {min} to {max}{}{unit}",
-                    if unit.is_empty() { "" } else { " " }
-                )),
-            },
-            (Kind::Number { min, max, .. }, _) => Err(format!("must be a whole number from {min} to {max}")),
-            (Kind::Words(words), Value::String(given)) => match words.iter().find(|w| w.0 == given) {
-                Some((_, wire, _)) => Ok((*wire).to_owned()),
-                None => Err(format!(
-                    "is {given:?}; it must be one of {}",
-                    words.iter().map(|w| w.0).collect::<Vec<_>>().join(", ")
-                )),
-            },
-            (Kind::Text { max }, Value::String(text)) => {
-                text::check(text, max).map(|()| text.clone()).map_err(|e| e.to_string())
-            }
-            (Kind::Host, Value::String(text)) => check_host(text).map(|()| text.clone()),
-            (Kind::Ipv4, Value::String(text)) if text.is_empty() || text.parse::<std::net::Ipv4Addr>().is_ok() => {
-                Ok(text.clone())
-            }
-            (Kind::Ipv4, Value::String(text)) => {
-                Err(format!("is {text:?}, which is not an IPv4 address such as 172.16.129.248"))
-            }
-            (Kind::TimeOfDay, Value::String(text)) => check_time(text).map(|()| text.clone()),
-            (Kind::Zone, Value::String(text)) if zone::is_abbreviation(text) => Ok(text.clone()),
-            (Kind::Zone, Value::String(text)) => match zone::parameters(text) {
-                Ok(all) => Ok(all.into_iter().next().map(|(_, abbreviation)| abbreviation).unwrap_or_default()),
-                Err(problem) => Err(problem.to_string()),
-            },
-            (Kind::Url, Value::String(text)) => check_url(text).map(|()| text.clone()),
-            (Kind::FileName, Value::String(text)) => check_file_name(text).map(|()| text.clone()),
-            (Kind::Secret { .. }, _) => Err("must name a Secret: {name: …, key: …}".to_owned()),
-            _ => Err("must be a text".to_owned()),
-        }
-    }
-
-    /// What people write for what stands in a file; `None` if there is nothing that would be written as exactly that.
-    pub fn value_of(&self, wire: &str) -> Option<serde_json::Value> {
-        let value: serde_json::Value = match self.kind {
-            Kind::Switch => (wire == "1").into(),
-            Kind::Number { .. } => wire.parse::<i64>().ok()?.into(),
-            Kind::Words(words) => words.iter().find(|word| word.1 == wire)?.0.into(),
-            Kind::Secret { .. } => return None,
-            _ => wire.into(),
-        };
-        (self.wire(&value).as_deref() == Ok(wire)).then_some(value)
-    }
-
-    /// What people write for a value that stands in a file in another spelling, which phones read as the same: `April` and
-    /// `4`, `G711uLaw`, `2` o'clock.
-    pub fn value_like(&self, wire: &str) -> Option<serde_json::Value> {
-        let spelled = match self.kind {
-            Kind::Words(words) => {
-                let same = |word: &&Word| {
-                    let long = word.0.len() > wire.len() && wire.len() == 3 && self.name.starts_with("dst_");
-                    word.1.eq_ignore_ascii_case(wire) || word.0 == wire || (long && word.0.starts_with(wire))
-                };
-                words.iter().find(same)?.1.to_owned()
-            }
-            Kind::Number { .. } => match wire.trim_start_matches('0') {
-                "" if wire.is_empty() => return None,
-                "" => "0".to_owned(),
-                rest => rest.to_owned(),
-            },
-            Kind::TimeOfDay => {
-                let (hour, minute) = wire.split_once([':', '/']).unwrap_or((wire, "00"));
-                format!("{hour:0>2}:{minute:0>2}")
-            }
-            _ => wire.to_owned(),
-        };
-        self.value_of(&spelled)
-    }
-}
-
-/// Whether a parameter by its name holds what nobody should read, known to the table or not.
-pub fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let inside = ["password", "passwd", "passphrase", "secret", "credential", "token"];
-    let whole = ["pw", "pwd", "pass", "pin", "psk", "key", "community"];
-    inside.iter().any(|word| name.contains(word)) || name.split(['_', '.', '-']).any(|part| whole.contains(&part))
 }
 
 fn field_name(name: &str, kind: Kind) -> String {
@@ -357,81 +276,4 @@ fn field_name(name: &str, kind: Kind) -> String {
         field.push_str("SecretRef");
     }
     field
-}
-
-/// A pattern for API schemas that accepts an IPv4 address or nothing.
-pub const IPV4_PATTERN: &str =
-    "^(((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])[.]){3}(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9]))?$";
-
-/// A pattern for API schemas that accepts a time of day.
-pub const TIME_PATTERN: &str = "^([01][0-9]|2[0-3]):[0-5][0-9]$";
-
-fn check_time(text: &str) -> Result<(), String> {
-    let part = |part: &str, below: u8| {
-        part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit()) && part.parse().is_ok_and(|n: u8| n < below)
-    };
-    match text.split_once(':') {
-        Some((hour, minute)) if part(hour, 24) && part(minute, 60) => Ok(()),
-        _ => Err(format!("is {text:?}; it must be a time of day from 00:00 to 23:59")),
-    }
-}
-
-/// A pattern for API schemas that accepts a time zone's name.
-pub const ZONE_PATTERN: &str = "^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$";
-
-/// A pattern for API schemas that accepts what [`check_host`] accepts.
-pub const HOST_PATTERN: &str =
-    "^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?([.][A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*[.]?)?$";
-
-/// Checks a host name or IPv4 address. Empty is allowed: it says that there is none.
-pub fn check_host(text: &str) -> Result<(), String> {
-    let refuse =
-        || Err(format!("is {text:?}, which is neither a host name nor an IPv4 address such as 172.16.129.248"));
-    if text.is_empty() {
-        return Ok(());
-    }
-    if text.len() > 127 {
-        return refuse();
-    }
-    let digits_and_dots = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    if digits_and_dots {
-        return if text.parse::<std::net::Ipv4Addr>().is_ok() { Ok(()) } else { refuse() };
-    }
-    let label_ok = |label: &str| {
-        (1..=63).contains(&label.len())
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-    };
-    if text.strip_suffix('.').unwrap_or(text).split('.').all(label_ok) { Ok(()) } else { refuse() }
-}
-
-/// A pattern for API schemas that accepts an `http://` URL or nothing.
-pub const URL_PATTERN: &str = "^(http://[!#-~]+)?$";
-
-fn check_url(text: &str) -> Result<(), String> {
-    let rest = match text.strip_prefix("http://") {
-        _ if text.is_empty() => return Ok(()),
-        Some(rest) => rest,
-        None => return Err(format!("is {text:?}; the phone knows only http:// URLs")),
-    };
-    if rest.is_empty() || !rest.bytes().all(|b| b.is_ascii_graphic() && b != b'"') {
-        return Err(format!("is {text:?}, which is not a URL"));
-    }
-    if text.len() > 127 { Err(format!("has {} characters; the phone keeps at most 127", text.len())) } else { Ok(()) }
-}
-
-/// A pattern for API schemas that accepts what [`check_file_name`] accepts.
-pub const FILE_NAME_PATTERN: &str = "^([A-Za-z0-9_][A-Za-z0-9._-]*)?$";
-
-/// Checks the base name of a file: no folders, nothing that a file system or a ConfigMap key would trip over.
-pub fn check_file_name(text: &str) -> Result<(), String> {
-    let fine = text.len() <= 64
-        && !text.starts_with(['.', '-'])
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
-    if fine {
-        Ok(())
-    } else {
-        Err(format!("is {text:?}; a file name has letters, digits, '.', '_' and '-' only, and at most 64 of them"))
-    }
 }

@@ -1,4 +1,6 @@
-//! `RINGLIST.DAT`: the rings that a person can choose from, and what a ring must be.
+//! `RINGLIST.DAT`: the rings that the phone's menu offers, and the format of a ring.
+
+pub use super::file_name::RING_LIST as FILE;
 
 use super::text;
 
@@ -10,13 +12,14 @@ pub struct Ring<'a> {
     pub file: &'a str,
 }
 
-/// The file's name as phones ask for it.
-pub const FILE: &str = "RINGLIST.DAT";
+/// The shortest ring in bytes, which are samples.
+const RING_MIN: usize = 240;
+/// The longest ring.
+const RING_MAX: usize = 16_080;
+/// The unit of a ring's length.
+const RING_UNIT: usize = 240;
 
-/// The shortest and the longest ring in bytes, one a sample, and what its length must be a multiple of.
-pub const RING_SIZE: (usize, usize, usize) = (240, 16_080, 240);
-
-/// Writes the list: one ring a line, name and file parted by a tab.
+/// Writes the list: one ring a line, name and file separated by a tab.
 pub fn write<'a>(rings: impl IntoIterator<Item = Ring<'a>>) -> Vec<u8> {
     let mut out = Vec::new();
     for ring in rings {
@@ -31,7 +34,7 @@ pub fn write<'a>(rings: impl IntoIterator<Item = Ring<'a>>) -> Vec<u8> {
 /// The rings of a list, name and file.
 pub type Rings = Vec<(String, String)>;
 
-/// Reads a list: names and files, and the lines that are no ring, with their numbers.
+/// Parses a list: names and files, and the lines that are no ring, with their numbers.
 pub fn read(file: &[u8]) -> (Rings, Vec<(usize, String)>) {
     let file = text::from_latin1(file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file)).replace("\r\n", "\n");
     let (mut rings, mut problems) = (Vec::new(), Vec::new());
@@ -40,7 +43,7 @@ pub fn read(file: &[u8]) -> (Rings, Vec<(usize, String)>) {
         if line.is_empty() {
             continue;
         }
-        // A name may have blanks; where there is no tab, the last word is the file.
+        // A name may have blanks; without a tab, the file is what follows the last blank.
         match line.split_once('\t').or_else(|| line.rsplit_once(' ')) {
             Some((name, file)) => rings.push((name.trim().to_owned(), file.trim().to_owned())),
             None => problems.push((i + 1, format!("{line:?} has no tab between a name and a file"))),
@@ -49,15 +52,14 @@ pub fn read(file: &[u8]) -> (Rings, Vec<(usize, String)>) {
     (rings, problems)
 }
 
-/// What keeps bytes from being a ring.
+/// Why a file is no ring, judged by its first bytes and its size.
 pub fn ring_problem(first: &[u8], size: usize) -> Option<String> {
-    let (least, most, unit) = RING_SIZE;
     let header =
         [(&b"RIFF"[..], "a WAV file"), (b".snd", "an AU file"), (b"ID3", "an MP3 file"), (b"FORM", "an AIFF file")];
     if let Some((_, what)) = header.iter().find(|(magic, _)| first.starts_with(magic)) {
         return Some(format!("is {what}"));
     }
-    (!(least..=most).contains(&size) || !size.is_multiple_of(unit)).then(|| format!("has {size} bytes"))
+    (!(RING_MIN..=RING_MAX).contains(&size) || !size.is_multiple_of(RING_UNIT)).then(|| format!("has {size} bytes"))
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
-//! `syncinfo.xml`: what a phone compares with its own `sync` when it is told to check its files.
+//! `syncinfo.xml`: the value that a phone compares with its own `sync` after a NOTIFY for check-sync.
 //!
-//! A phone that gets a NOTIFY for check-sync waits until it is idle, looks here for its image's version or `*`, and restarts
-//! if SYNC differs from its own `sync`. All phones of a site share the file, so it cannot say which of them should restart:
-//! that is said by whom the NOTIFY is sent to. The mark is one that no phone has.
+//! After the NOTIFY a phone waits until it is idle, reads the entry for its image's version or for `*`, and restarts if SYNC
+//! differs from its own `sync`. All phones of a site share the file, so it cannot say which of them should restart: only
+//! those restart that get a NOTIFY. The value is one that no phone has.
 
-/// The file's name.
-pub const FILE: &str = "syncinfo.xml";
-/// What no phone's `sync` may be.
+pub use super::file_name::SYNC_INFO as FILE;
+
+/// The value, which no phone's `sync` may have.
 pub const MARK: &str = "restart-when-told";
 
 /// The file.
@@ -17,7 +17,7 @@ pub fn write() -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_mark_fits_into_what_phones_keep() {
+    fn the_value_fits_into_a_phones_memory() {
         assert!(super::MARK.len() <= 32);
         assert!(String::from_utf8(super::write()).unwrap().contains("SYNC=\"restart-when-told\"/>"));
     }

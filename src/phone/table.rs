@@ -1,10 +1,11 @@
-//! The one table of what a 7940/7960 can be told.
+//! The one table of a 7940's and 7960's parameters.
 //!
 //! Schema, renderer, validation and the reference page are driven by it: a fact that is not here is nowhere. The rows stand
 //! in [`rows`]; this file finds them.
 
+mod choices;
+mod row;
 mod rows;
-pub(super) mod words;
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -56,7 +57,7 @@ mod tests {
                 Kind::Number { min, max, .. } => {
                     assert!((min..=max).contains(&wire.parse::<i64>().unwrap()), "{}", p.name);
                 }
-                Kind::Words(words) => assert!(words.iter().any(|w| w.1 == wire), "{}", p.name),
+                Kind::Choice(choices) => assert!(choices.iter().any(|c| c.wire == wire), "{}", p.name),
                 Kind::Text { max } | Kind::Secret { max } => assert!(wire.len() <= max, "{}", p.name),
                 Kind::Zone => assert_eq!(wire, UNPROVISIONED),
                 Kind::TimeOfDay => assert_eq!(p.wire(&wire.into()).as_deref(), Ok(wire)),
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_in_a_file_is_read_back_as_people_write_it() {
+    fn a_files_value_is_read_back_as_manifests_write_it() {
         let value = |name: &str, wire: &str| find(name).unwrap().value_of(wire);
         assert_eq!(value("call_waiting", "2"), Some("AlwaysOff".into()));
         assert_eq!(value("timer_t1", "500"), Some(500.into()));
@@ -117,7 +118,7 @@ mod tests {
         assert_eq!(value("line1_password", "secret"), None);
         assert_eq!(value("logo_url", ""), Some("".into()));
         let like = |name: &str, wire: &str| find(name).unwrap().value_like(wire);
-        for (name, wire, word) in [
+        for (name, wire, value) in [
             ("dst_start_month", "April", "April"),
             ("dst_stop_month", "Oct", "October"),
             ("dst_stop_day_of_week", "Sun", "Sunday"),
@@ -126,7 +127,7 @@ mod tests {
             ("preferred_codec", "G711ulaw", "g711ulaw"),
             ("network_media_type", "auto", "Auto"),
         ] {
-            assert_eq!(like(name, wire), Some(word.into()), "{name}: {wire}");
+            assert_eq!(like(name, wire), Some(value.into()), "{name}: {wire}");
         }
         assert_eq!(like("timer_t1", "0500"), Some(500.into()));
         assert_eq!(like("dst_start_month", "Sun"), None);
@@ -137,7 +138,7 @@ mod tests {
     fn locked_values_belong_to_one_phone() {
         for name in ["call_waiting", "dnd_control"] {
             let p = find(name).unwrap();
-            assert_eq!(p.phone_only_words, ["AlwaysOff", "AlwaysOn"]);
+            assert_eq!(p.phone_only_values, ["AlwaysOff", "AlwaysOn"]);
             assert_eq!(p.place, Place::Either);
         }
     }

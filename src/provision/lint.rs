@@ -8,8 +8,8 @@ use crate::phone::{boot, ringlist, syncinfo};
 
 use super::advice::{self, Advice};
 use super::diagnostic::Diagnostic;
-use super::firmware::Inventory;
-use super::site::{PhoneBase, release};
+use super::firmware::Catalog;
+use super::plan::{PhoneBase, release};
 use super::values::Values;
 
 /// A site's values, before defaults are filled in.
@@ -22,7 +22,7 @@ pub fn site(spec: &PhoneSiteSpec, values: &Values, found: &mut Vec<Diagnostic>) 
         letter_o("spec.firmware.bootstrap", bootstrap, found);
         let old_target = release(image).is_none_or(|release| release < Release::LOADER);
         if old_target && bootstrap.len() > 8 && image::did_you_mean(bootstrap).is_none() {
-            tell(found, advice::TWO_STEP, "spec.firmware.bootstrap", format!("is {bootstrap}"));
+            advise(found, advice::TWO_STEP, "spec.firmware.bootstrap", format!("is {bootstrap}"));
         }
     }
     let rules = spec.dial_plan.as_ref().map(|plan| plan.templates.as_slice()).unwrap_or_default();
@@ -34,7 +34,7 @@ pub fn site(spec: &PhoneSiteSpec, values: &Values, found: &mut Vec<Diagnostic>) 
     time_server(values, found);
     dial_plan(rules, found);
     if !rules.is_empty() && values.given("dial_template").is_none() && spec.unset_parameters == UnsetParameters::Keep {
-        tell(found, advice::DIAL_PLAN_NOT_TOLD, "spec.dialPlan", "is served as dialplan.xml");
+        advise(found, advice::DIAL_PLAN_NOT_TOLD, "spec.dialPlan", "is served as dialplan.xml");
     }
     common(values, image, found);
 }
@@ -55,10 +55,10 @@ pub fn phone(spec: &SipPhoneSpec, values: &Values, base: &PhoneBase, found: &mut
         && mask >> spec.model.lines() != 0
     {
         let what = format!("is {mask}, which names a line that a {} does not have", spec.model);
-        tell(found, advice::UNUSUAL_VALUE, field, what);
+        advise(found, advice::UNUSUAL_VALUE, field, what);
     }
     for (i, line) in spec.lines.iter().enumerate().filter(|(_, line)| is_number_with_dashes(&line.name)) {
-        tell(found, advice::LINE_NAME_DASHES, &format!("spec.lines[{i}].name"), format!("is {:?}", line.name));
+        advise(found, advice::LINE_NAME_DASHES, &format!("spec.lines[{i}].name"), format!("is {:?}", line.name));
     }
     common(values, image.or(base.image.as_deref()), found);
 }
@@ -79,27 +79,32 @@ fn common(values: &Values, image: Option<&str>, found: &mut Vec<Diagnostic>) {
         ));
     }
     if let (Some(field), Some(_)) = (values.field("dyn_tftp_addr"), values.given("dyn_tftp_addr")) {
-        tell(found, advice::DYN_TFTP, field, "is set");
+        advise(found, advice::DYN_TFTP, field, "is set");
     }
     if let (Some(field), Some("1"), Some(proxy)) =
         (values.field("nat_enable"), values.given("nat_enable"), values.given("proxy1_address"))
         && proxy.parse::<std::net::IpAddr>().is_err()
     {
-        tell(found, advice::NAT_WITH_NAME, field, format!("is on, and proxy1_address is {proxy}"));
+        advise(found, advice::NAT_WITH_NAME, field, format!("is on, and proxy1_address is {proxy}"));
     }
     let firmware = release(image);
     for (parameter, value, field) in values.by_people() {
         if is_placeholder(value) && !matches!(parameter.kind, Kind::Secret { .. }) {
-            tell(found, advice::PLACEHOLDER, field, format!("is {value:?}"));
+            advise(found, advice::PLACEHOLDER, field, format!("is {value:?}"));
         }
         if firmware.is_some_and(|firmware| parameter.since > firmware) {
             let (since, image) = (parameter.since, image.unwrap_or_default());
-            tell(found, advice::NEWER_THAN_FIRMWARE, field, format!("is known since firmware {since}, not to {image}"));
+            advise(
+                found,
+                advice::NEWER_THAN_FIRMWARE,
+                field,
+                format!("is known since firmware {since}, not to {image}"),
+            );
         }
     }
 }
 
-fn tell(found: &mut Vec<Diagnostic>, advice: Advice, field: &str, what: impl std::fmt::Display) {
+fn advise(found: &mut Vec<Diagnostic>, advice: Advice, field: &str, what: impl std::fmt::Display) {
     found.push(Diagnostic::advice(advice, field, what));
 }
 
@@ -109,11 +114,11 @@ fn image_name(field: &str, name: Option<&str>, found: &mut Vec<Diagnostic>) {
         return;
     }
     match Image::parse(name) {
-        None => tell(found, advice::IMAGE_NAME, field, format!("is {name:?}")),
+        None => advise(found, advice::IMAGE_NAME, field, format!("is {name:?}")),
         Some(image) if image.protocol != Protocol::Sip => {
-            tell(found, advice::IMAGE_OTHER_PROTOCOL, field, format!("is {name:?}"));
+            advise(found, advice::IMAGE_OTHER_PROTOCOL, field, format!("is {name:?}"));
         }
-        Some(_) if name == image::BOOTSTRAP => tell(found, advice::IMAGE_BOOTSTRAP, field, format!("is {name}")),
+        Some(_) if name == image::BOOTSTRAP => advise(found, advice::IMAGE_BOOTSTRAP, field, format!("is {name}")),
         Some(_) => {}
     }
 }
@@ -121,7 +126,7 @@ fn image_name(field: &str, name: Option<&str>, found: &mut Vec<Diagnostic>) {
 fn letter_o(field: &str, name: &str, found: &mut Vec<Diagnostic>) -> bool {
     let meant = image::did_you_mean(name);
     if let Some(meant) = &meant {
-        tell(found, advice::IMAGE_LETTER_O, field, format!("is {name:?} (did you mean {meant}?)"));
+        advise(found, advice::IMAGE_LETTER_O, field, format!("is {name:?} (did you mean {meant}?)"));
     }
     meant.is_some()
 }
@@ -148,19 +153,19 @@ fn proxies(values: &Values, rules: &[DialRule], found: &mut Vec<Diagnostic>) {
             1 => format!("is {proxy}, and a rule of the dial plan has a route that will not be taken"),
             n => format!("is {proxy}, and {n} rules of the dial plan have routes that will not be taken"),
         };
-        tell(found, advice::OUTBOUND_PROXY, field, what);
+        advise(found, advice::OUTBOUND_PROXY, field, what);
     }
     if let (Some(field), Some(proxy)) = (values.field("proxy_backup"), values.given("proxy_backup")) {
-        tell(found, advice::PROXY_BACKUP, field, format!("is {proxy}"));
+        advise(found, advice::PROXY_BACKUP, field, format!("is {proxy}"));
     }
     match (values.given("proxy_emergency"), routes_to_emergency) {
         (None, Some(rule)) => {
             let field = format!("spec.dialPlan.templates[{rule}].route");
-            tell(found, advice::EMERGENCY_PROXY, &field, "is Emergency");
+            advise(found, advice::EMERGENCY_PROXY, &field, "is Emergency");
         }
         (Some(proxy), None) => {
             if let Some(field) = values.field("proxy_emergency") {
-                tell(found, advice::EMERGENCY_UNUSED, field, format!("is {proxy}"));
+                advise(found, advice::EMERGENCY_UNUSED, field, format!("is {proxy}"));
             }
         }
         _ => {}
@@ -182,7 +187,7 @@ fn telnet(values: &Values, known: bool, found: &mut Vec<Diagnostic>) {
         && values.given("phone_password").map_or(!known, |password| password == "cisco")
     {
         let what = if level == "2" { "lets everybody restart the phone" } else { "lets everybody in" };
-        tell(found, advice::TELNET_PASSWORD, field, what);
+        advise(found, advice::TELNET_PASSWORD, field, what);
     }
 }
 
@@ -191,14 +196,14 @@ fn clock(values: &Values, advice: Advice, found: &mut Vec<Diagnostic>) {
     if let (Some(field), Some(zone)) = (values.field("time_zone"), values.given("time_zone"))
         && !told
     {
-        tell(found, advice, field, format!("is {zone} and no dst field is set"));
+        advise(found, advice, field, format!("is {zone} and no dst field is set"));
     }
 }
 
 fn time_server(values: &Values, found: &mut Vec<Diagnostic>) {
     let server = values.given("sntp_server").filter(|server| *server != "0.0.0.0");
     if let (Some(field), Some("unicast"), None) = (values.field("sntp_mode"), values.given("sntp_mode"), server) {
-        tell(found, advice::SNTP_OFF, field, "is Unicast and sntpServer is not set");
+        advise(found, advice::SNTP_OFF, field, "is Unicast and sntpServer is not set");
     }
 }
 
@@ -213,7 +218,7 @@ fn dial_plan(rules: &[DialRule], found: &mut Vec<Diagnostic>) {
     for (i, rule) in rules.iter().enumerate() {
         let field = |name: &str| format!("spec.dialPlan.templates[{i}].{name}");
         if is_foreign(&rule.pattern) {
-            tell(found, advice::DIAL_PLAN_FOREIGN, &field("match"), format!("is {:?}", rule.pattern));
+            advise(found, advice::DIAL_PLAN_FOREIGN, &field("match"), format!("is {:?}", rule.pattern));
         } else if !matcher.samples(i).any(|keys| matcher.dial(&keys).rule == Some(i)) {
             let keys = matcher.samples(i).next().unwrap_or_default();
             let call = matcher.dial(&keys);
@@ -226,19 +231,19 @@ fn dial_plan(rules: &[DialRule], found: &mut Vec<Diagnostic>) {
                 ),
                 None => format!("is {:?}, and dialling {keys} takes no rule", rule.pattern),
             };
-            tell(found, advice::DIAL_RULE_UNREACHABLE, &field("match"), instead);
+            advise(found, advice::DIAL_RULE_UNREACHABLE, &field("match"), instead);
         }
         let ends_in_star = rule.pattern.ends_with('*') && !rule.pattern.ends_with(r"\*");
         if ends_in_star && rule.timeout == Some(0) {
-            tell(found, advice::DIAL_STAR_AT_ONCE, &field("timeout"), format!("is 0 for {:?}", rule.pattern));
+            advise(found, advice::DIAL_STAR_AT_ONCE, &field("timeout"), format!("is 0 for {:?}", rule.pattern));
         }
         let commas = rule.pattern.matches(',').count();
         if rule.tones.len() > commas {
             let what = format!("has {} tones for {commas} commas", rule.tones.len());
-            tell(found, advice::DIAL_TONES, &field("tones"), what);
+            advise(found, advice::DIAL_TONES, &field("tones"), what);
         }
         if let Some(tone) = rule.tones.iter().find(|tone| !tone.is_empty() && !TONES.contains(&tone.as_str())) {
-            tell(found, advice::DIAL_TONES, &field("tones"), format!("has {tone:?}"));
+            advise(found, advice::DIAL_TONES, &field("tones"), format!("has {tone:?}"));
         }
     }
     let knows = |number: &&str| {
@@ -246,7 +251,7 @@ fn dial_plan(rules: &[DialRule], found: &mut Vec<Diagnostic>) {
         call.dialled == **number && call.rule.is_some_and(|rule| rules[rule].pattern.replace(',', "") == **number)
     };
     if !rules.iter().any(is_emergency) && !EMERGENCY_NUMBERS.iter().any(knows) {
-        tell(found, advice::EMERGENCY_RULE, "spec.dialPlan.templates", "has no rule for emergency calls");
+        advise(found, advice::EMERGENCY_RULE, "spec.dialPlan.templates", "has no rule for emergency calls");
     }
 }
 
@@ -257,29 +262,34 @@ fn is_foreign(pattern: &str) -> bool {
 }
 
 /// A site's rings, and the files from ConfigMaps that phones never get.
-pub fn files(rings: &[Ring], written: &[&str], inventory: &Inventory, found: &mut Vec<Diagnostic>) {
+pub fn files(rings: &[Ring], written: &[&str], catalog: &Catalog<'_>, found: &mut Vec<Diagnostic>) {
     for (i, ring) in rings.iter().enumerate() {
         let field = format!("spec.ringList[{i}].file");
         let name = ring.file.as_str();
-        match inventory.get(name) {
+        match catalog.get(name) {
             Some(file) => {
                 if let Some(problem) = ringlist::ring_problem(&file.first, file.size) {
-                    tell(found, advice::RING_FORMAT, &field, format!("{name} {problem}"));
+                    advise(found, advice::RING_FORMAT, &field, format!("{name} {problem}"));
                 }
             }
-            None => match inventory.keys().find(|key| key.eq_ignore_ascii_case(name)) {
-                Some(near) => tell(found, advice::FILE_CASE, &field, format!("is {name}, and the file is {near}")),
-                None => tell(found, advice::RING_MISSING, &field, format!("{name} is not among the site's files")),
+            None => match catalog.find_name(|key| key.eq_ignore_ascii_case(name)) {
+                Some(near) => advise(found, advice::FILE_CASE, &field, format!("is {name}, and the file is {near}")),
+                None => advise(found, advice::RING_MISSING, &field, format!("{name} is not among the site's files")),
             },
         }
     }
     let others = [ringlist::FILE, boot::OS79XX, boot::XML_DEFAULT, syncinfo::FILE].into_iter();
-    for asked in others.filter(|name| !written.contains(name) && !inventory.contains_key(*name)) {
-        if let Some(near) = inventory.keys().find(|key| key.eq_ignore_ascii_case(asked)) {
-            tell(found, advice::FILE_CASE, "spec.files.configMaps", format!("hold {near}, and phones ask for {asked}"));
+    for asked in others.filter(|name| !written.contains(name) && catalog.get(name).is_none()) {
+        if let Some(near) = catalog.find_name(|key| key.eq_ignore_ascii_case(asked)) {
+            advise(
+                found,
+                advice::FILE_CASE,
+                "spec.files.configMaps",
+                format!("hold {near}, and phones ask for {asked}"),
+            );
         }
     }
-    for name in written.iter().filter(|name| inventory.keys().any(|key| key.eq_ignore_ascii_case(name))) {
-        tell(found, advice::FILE_SHADOWED, "spec.files.configMaps", format!("hold {name}"));
+    for name in written.iter().filter(|name| catalog.names().any(|key| key.eq_ignore_ascii_case(name))) {
+        advise(found, advice::FILE_SHADOWED, "spec.files.configMaps", format!("hold {name}"));
     }
 }

@@ -3,27 +3,43 @@
 //! Nothing here reads a clock, a socket or the Kubernetes API. The operator, `standalone`, `render` and the tests are shells
 //! round the same [`Fleet`].
 
+mod address_book;
 pub mod advice;
 mod claims;
+mod common_fetches;
+mod counts;
+mod dependencies;
 pub mod diagnostic;
 pub mod firmware;
 mod fleet;
+mod identities;
+mod image_field;
+mod images;
 mod lint;
 mod observed;
-mod phone;
 mod phone_status;
+mod placement;
+mod plan;
+mod pods;
+mod reach;
+mod render_phone;
+mod render_site;
 pub mod resync;
-mod shards;
-mod site;
+mod rollout;
 mod site_status;
+mod slot;
 mod status;
+mod sync;
+mod unclaimed;
 pub mod upgrade;
 mod values;
 
-pub use fleet::{Fleet, Infra, Meta, PhoneReport, Reference, Urgency, WorkItem};
-pub use observed::{Fetch, Seen};
-pub use shards::{Content, MAX_SHARDS, Slot};
-pub use site::DIAL_TEMPLATE;
+pub use dependencies::Reference;
+pub use fleet::{Fleet, Meta, PhoneReport, Urgency, WorkItem};
+pub use observed::Fetch;
+pub use render_site::DIAL_TEMPLATE;
+pub use site_status::{Infra, InfraProblem};
+pub use slot::{Content, MAX_SHARDS, Slot};
 pub use values::SecretError;
 
 use std::fmt;

@@ -2,111 +2,145 @@
 
 use jiff::Timestamp;
 
-use crate::api::{FileCounts, PhoneCounts, PhoneSiteStatus, SiteFirmwareStatus, Stage, StageCount, Unclaimed};
-
+use super::counts::Counts;
 use super::diagnostic::Diagnostic;
-use super::phone_status::Served;
-use super::status::{Conditions, acceptance};
+use super::images::Staging;
+use super::pods::Served;
+use super::status::{Conditions, Verdict, acceptance};
+use crate::api::{ConditionType, FileCounts, PhoneSiteStatus, Reason, SiteFirmwareStatus, Stage, Unclaimed};
+
+/// What a shell knows of a site's surroundings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Infra {
+    /// The TFTP server's address for phones.
+    pub address: Option<String>,
+    /// How many pods should run.
+    pub wanted: i64,
+    /// Why the site's objects cannot be made.
+    pub problem: Option<InfraProblem>,
+}
+
+/// Why an object of a site cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InfraProblem {
+    /// The reason, for conditions.
+    pub reason: Reason,
+    /// What happened, and what to do.
+    pub message: String,
+}
 
 /// What a site's status follows from.
+#[derive(Clone, Debug)]
 pub struct SiteFacts<'a> {
     /// The generation of its spec.
     pub generation: Option<i64>,
     /// What is wrong or doubtful with it.
-    pub found: &'a [Diagnostic],
+    pub diagnostics: &'a [Diagnostic],
     /// Whether what is served is the newest spec.
-    pub current: bool,
+    pub up_to_date: bool,
     /// Whether it is suspended.
     pub suspended: bool,
     /// Whether the TFTP pods hold the common files.
     pub served: Served,
-    /// How many pods answer, and how many should.
-    pub servers: (i64, i64),
-    /// Why the site's objects cannot be made.
-    pub problem: Option<(&'a str, &'a str)>,
-    /// The TFTP server's address.
-    pub address: Option<&'a str>,
-    /// The phones.
-    pub phones: PhoneCounts,
+    /// How many pods answer.
+    pub answering: usize,
+    /// The surroundings.
+    pub infra: &'a Infra,
+    /// How many phones there are, and how far they are.
+    pub phones: (usize, &'a Counts),
     /// The files.
     pub files: FileCounts,
+    /// The firmware.
+    pub firmware: SiteFirmware<'a>,
+    /// The hash of `SIPDefault.cnf`.
+    pub common_hash: Option<&'a str>,
+    /// Phones that no SipPhone declares.
+    pub unclaimed: Vec<Unclaimed>,
+}
+
+/// A site's firmware.
+#[derive(Clone, Debug)]
+pub struct SiteFirmware<'a> {
     /// The image that phones should run.
     pub target: Option<&'a str>,
-    /// How far that image is, and why.
-    pub stage: (Stage, &'static str, String),
+    /// How far that image is.
+    pub staging: &'a Staging,
     /// The images that every pod holds.
     pub staged: Vec<String>,
-    /// How many phones are at each stage.
-    pub stages: Vec<StageCount>,
     /// What `OS79XX.TXT` names.
     pub bootstrap: Option<&'a str>,
-    /// The hash of `SIPDefault.cnf`.
-    pub common: Option<String>,
-    /// Phones that nobody declared.
-    pub unclaimed: Vec<Unclaimed>,
+}
+
+impl SiteFacts<'_> {
+    fn accepted_verdict(&self) -> Verdict {
+        let accepted = acceptance(self.diagnostics);
+        match &self.infra.problem {
+            Some(problem) if accepted.holds => Verdict::no(problem.reason, problem.message.clone()),
+            _ => accepted,
+        }
+    }
+
+    fn served_verdict(&self) -> Verdict {
+        match self.served {
+            Served::Everywhere if self.up_to_date => {
+                Verdict::yes(Reason::Served, "every TFTP pod holds the common files")
+            }
+            Served::Everywhere if self.suspended => {
+                Verdict::no(Reason::Suspended, "the site is suspended: what was served goes on being served")
+            }
+            Served::Everywhere => Verdict::no(Reason::LastGood, "the last good configuration goes on being served"),
+            Served::Pending => Verdict::no(Reason::Pending, "not every TFTP pod holds the common files yet"),
+            Served::NoServer => Verdict::no(Reason::NoServer, "no TFTP pod answers yet"),
+            Served::Nothing => Verdict::no(Reason::NotRendered, "there is nothing to serve"),
+        }
+    }
 }
 
 /// The status; what did not change is as in `before`.
 pub fn site_status(facts: SiteFacts<'_>, before: &PhoneSiteStatus, now: Timestamp) -> PhoneSiteStatus {
     let mut conditions = Conditions::new(&before.conditions, facts.generation, now);
-    let (accepted, reason, message) = match (acceptance(facts.found), facts.problem) {
-        ((true, ..), Some((reason, message))) => (false, reason, message.to_owned()),
-        (accepted, _) => accepted,
+    let accepted = facts.accepted_verdict();
+    conditions.set(ConditionType::Accepted, &accepted);
+    let served = facts.served_verdict();
+    conditions.set(ConditionType::Served, &served);
+    let staging = facts.firmware.staging;
+    let staged =
+        Verdict { holds: !staging.is_pending(), reason: staging.reason, message: staging.message.clone().into() };
+    conditions.set(ConditionType::FirmwareStaged, &staged);
+    let (answering, wanted) = (facts.answering, facts.infra.wanted);
+    let missing = Verdict {
+        holds: answering as i64 >= wanted,
+        reason: Reason::ServersMissing,
+        message: format!("{answering} of {wanted} TFTP pods answer").into(),
     };
-    conditions.set("Accepted", accepted, reason, &message);
-    let (answering, wanted) = facts.servers;
-    let (served, served_reason, served_message) = match facts.served {
-        Served::Everywhere if facts.current => (true, "Served", "every TFTP pod holds the common files".to_owned()),
-        Served::Everywhere if facts.suspended => {
-            (false, "Suspended", "the site is suspended: what was served goes on being served".to_owned())
-        }
-        Served::Everywhere => (false, "LastGood", "the last good configuration goes on being served".to_owned()),
-        Served::Pending => (false, "Pending", "not every TFTP pod holds the common files yet".to_owned()),
-        Served::NoServer => (false, "NoServer", "no TFTP pod answers yet".to_owned()),
-        Served::Nothing => (false, "NotRendered", "there is nothing to serve".to_owned()),
-    };
-    conditions.set("Served", served, served_reason, &served_message);
-    let (stage, stage_reason, stage_message) = &facts.stage;
-    conditions.set("FirmwareStaged", *stage != Stage::Pending, stage_reason, stage_message);
-
-    let enough = answering >= wanted;
-    let ready = accepted && served && *stage != Stage::Pending && enough;
-    let (ready_reason, ready_message) = match () {
-        () if ready => ("Ready", "everything is done on the server's side".to_owned()),
-        () if !accepted => (reason, message),
-        () if !served => (served_reason, served_message),
-        () if !enough => ("ServersMissing", format!("{answering} of {wanted} TFTP pods answer")),
-        () => (*stage_reason, stage_message.clone()),
-    };
-    conditions.set("Ready", ready, ready_reason, &ready_message);
-    let stalled = !accepted || (*stage == Stage::Pending && *stage_reason != "Pending");
-    let held = facts.suspended && !facts.current;
-    conditions.set_while("Reconciling", !ready && !stalled && !held, ready_reason, &ready_message);
-    conditions.set_while("Stalled", stalled, ready_reason, &ready_message);
-    conditions.set_while(
-        "Suspended",
-        facts.suspended,
-        "Suspended",
-        "spec.suspend is true: no change is applied until it is false again",
-    );
+    let stalled = !accepted.holds || (staging.is_pending() && !staging.comes_by_itself());
+    let ready = Verdict::yes(Reason::Ready, "everything is done on the server's side");
+    let ready = [accepted, served, missing, staged].into_iter().find(|verdict| !verdict.holds).unwrap_or(ready);
+    conditions.set(ConditionType::Ready, &ready);
+    let held = facts.suspended && !facts.up_to_date;
+    let reconciles = !ready.holds && !stalled && !held;
+    conditions.set_while(ConditionType::Reconciling, reconciles, ready.reason, &ready.message);
+    conditions.set_while(ConditionType::Stalled, stalled, ready.reason, &ready.message);
+    let message = "spec.suspend is true: no change is applied until it is false again".into();
+    conditions.set_while(ConditionType::Suspended, facts.suspended, Reason::Suspended, &message);
 
     let firmware = SiteFirmwareStatus {
-        target: facts.target.map(str::to_owned),
-        staged: facts.staged,
-        bootstrap: facts.bootstrap.map(str::to_owned),
+        target: facts.firmware.target.map(str::to_owned),
+        staged: facts.firmware.staged,
+        bootstrap: facts.firmware.bootstrap.map(str::to_owned),
         // Where no image is wanted there is nothing to count.
-        stages: facts.stages.into_iter().filter(|count| count.stage != Stage::Unmanaged).collect(),
+        stages: facts.phones.1.stages().into_iter().filter(|count| count.stage != Stage::Unmanaged).collect(),
     };
     // Server-side apply makes a null of an object whose fields are all taken away, which the schema refuses: no empty object
     // is ever applied.
     let firmware = (firmware != SiteFirmwareStatus::default()).then_some(firmware);
     PhoneSiteStatus {
         observed_generation: facts.generation,
-        address: facts.address.map(str::to_owned),
+        address: facts.infra.address.clone(),
         servers: Some(format!("{answering}/{wanted}")),
-        phones: Some(facts.phones),
+        phones: Some(facts.phones.1.phones(facts.phones.0)),
         firmware,
-        common_hash: facts.common,
+        common_hash: facts.common_hash.map(str::to_owned),
         files: Some(facts.files),
         unclaimed: facts.unclaimed,
         conditions: conditions.finish(),

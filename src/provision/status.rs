@@ -1,12 +1,38 @@
 //! Conditions, as kstatus and people read them.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use super::diagnostic::{Diagnostic, Severity};
+use super::diagnostic::Diagnostic;
+use crate::api::{ConditionType, Reason};
 
 /// The longest message of a condition that the API server takes is 32,768 bytes; nobody reads that much.
 const MAX_MESSAGE: usize = 1024;
+
+/// The answer to one question about an object: whether it holds, why, and in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Whether it holds.
+    pub holds: bool,
+    /// Why, or why not.
+    pub reason: Reason,
+    /// The same in words, and what to do.
+    pub message: Cow<'static, str>,
+}
+
+impl Verdict {
+    /// It holds.
+    pub fn yes(reason: Reason, message: impl Into<Cow<'static, str>>) -> Verdict {
+        Verdict { holds: true, reason, message: message.into() }
+    }
+
+    /// It does not hold.
+    pub fn no(reason: Reason, message: impl Into<Cow<'static, str>>) -> Verdict {
+        Verdict { holds: false, reason, message: message.into() }
+    }
+}
 
 /// Conditions in the making. A condition that stays as it was keeps the time of its last change.
 pub struct Conditions<'a> {
@@ -22,30 +48,30 @@ impl<'a> Conditions<'a> {
         Conditions { before, generation, now, conditions: Vec::new() }
     }
 
-    /// Says one thing.
-    pub fn set(&mut self, kind: &str, holds: bool, reason: &str, message: impl Into<String>) {
-        let status = if holds { "True" } else { "False" };
+    /// Adds a condition.
+    pub fn set(&mut self, kind: ConditionType, verdict: &Verdict) {
+        let (kind, status) = (kind.as_str(), if verdict.holds { "True" } else { "False" });
         let since =
             self.before.iter().find(|c| c.type_ == kind && c.status == status).map(|c| c.last_transition_time.clone());
         let seconds = Timestamp::from_second(self.now.as_second()).unwrap_or(self.now);
         self.conditions.push(Condition {
             type_: kind.to_owned(),
             status: status.to_owned(),
-            reason: reason.to_owned(),
-            message: shorten(message.into()),
+            reason: verdict.reason.as_str().to_owned(),
+            message: shorten(verdict.message.to_string()),
             last_transition_time: since.unwrap_or(Time(seconds)),
             observed_generation: self.generation,
         });
     }
 
-    /// Says one thing only while it holds.
-    pub fn set_while(&mut self, kind: &str, holds: bool, reason: &str, message: &str) {
+    /// Adds a condition that stands only while it is true.
+    pub fn set_while(&mut self, kind: ConditionType, holds: bool, reason: Reason, message: &Cow<'static, str>) {
         if holds {
-            self.set(kind, true, reason, message);
+            self.set(kind, &Verdict::yes(reason, message.clone()));
         }
     }
 
-    /// The conditions, in the order in which they were said.
+    /// The conditions, in the order in which they were added.
     pub fn finish(self) -> Vec<Condition> {
         self.conditions
     }
@@ -60,15 +86,16 @@ fn shorten(mut message: String) -> String {
     message
 }
 
-/// The reason and the message of `Accepted`.
-pub fn acceptance(found: &[Diagnostic]) -> (bool, &'static str, String) {
-    let list = |severity| {
-        found.iter().filter(|d| d.severity == severity).map(ToString::to_string).collect::<Vec<_>>().join("; ")
+/// Whether an object with these diagnostics is accepted.
+pub fn acceptance(diagnostics: &[Diagnostic]) -> Verdict {
+    let list = |errors: bool| {
+        let some = diagnostics.iter().filter(|diagnostic| diagnostic.is_error() == errors);
+        some.map(ToString::to_string).collect::<Vec<_>>().join("; ")
     };
-    match found.iter().find(|d| d.is_error()) {
-        Some(first) => (false, first.reason, list(Severity::Error)),
-        None if found.is_empty() => (true, "Accepted", "the object is understood".to_owned()),
-        None => (true, "AcceptedWithWarnings", list(Severity::Warning)),
+    match diagnostics.iter().find_map(Diagnostic::error_reason) {
+        Some(reason) => Verdict::no(reason, list(true)),
+        None if diagnostics.is_empty() => Verdict::yes(Reason::Accepted, "the object is understood"),
+        None => Verdict::yes(Reason::AcceptedWithWarnings, list(false)),
     }
 }
 
@@ -80,13 +107,13 @@ mod tests {
     fn a_condition_that_stays_keeps_its_time() {
         let (then, now) = (Timestamp::from_second(100).unwrap(), Timestamp::from_second(200).unwrap());
         let mut first = Conditions::new(&[], Some(1), then);
-        first.set("Ready", true, "Ready", "a");
-        first.set("InSync", false, "NeverFetched", "b");
+        first.set(ConditionType::Ready, &Verdict::yes(Reason::Ready, "a"));
+        first.set(ConditionType::InSync, &Verdict::no(Reason::NeverFetched, "b"));
         let before = first.finish();
         let mut second = Conditions::new(&before, Some(2), now);
-        second.set("Ready", true, "Ready", "another message");
-        second.set("InSync", true, "Fetched", "b");
-        second.set_while("Stalled", false, "x", "x");
+        second.set(ConditionType::Ready, &Verdict::yes(Reason::Ready, "another message"));
+        second.set(ConditionType::InSync, &Verdict::yes(Reason::Fetched, "b"));
+        second.set_while(ConditionType::Stalled, false, Reason::Invalid, &"x".into());
         let after = second.finish();
         assert_eq!(after[0].last_transition_time.0, then);
         assert_eq!(after[1].last_transition_time.0, now);
@@ -97,7 +124,7 @@ mod tests {
     #[test]
     fn messages_are_bounded() {
         let mut conditions = Conditions::new(&[], None, Timestamp::UNIX_EPOCH);
-        conditions.set("Ready", false, "x", "ü".repeat(5000));
+        conditions.set(ConditionType::Ready, &Verdict::no(Reason::Invalid, "ü".repeat(5000)));
         assert!(conditions.finish()[0].message.len() <= MAX_MESSAGE);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Two orders are known. Firmware before 7.0 asks for OS79XX.TXT, its two configuration files, and the image that they name
 //! if it does not run it. Loaders from 7.0 on ask for CTLSEP and SEP, then for the `.loads` file of the image that they are
-//! told of, then for those of its parts that they do not have, restarting between them; the application that starts in the
+//! offered, then for those of its parts that they do not have, restarting between them; the application that starts in the
 //! end asks for SIPDefault.cnf and its own file.
 
 use std::collections::BTreeSet;
@@ -12,13 +12,13 @@ use jiff::Timestamp;
 use crate::api::{PhoneFirmwareStatus, Stage};
 use crate::phone::image::Image;
 
-mod seen;
+mod event;
+mod reorder;
 mod stage;
-mod track;
 
-pub use seen::{Named, Seen, is_application, meaning};
+pub use event::{BootEvent, Named, is_application, meaning};
+pub use reorder::EventReorderer;
 pub use stage::{Wanted, stage};
-pub use track::Track;
 
 /// An image that a phone was seen to run, and how that was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub struct Transfer {
     pub sent: u64,
     /// All bytes of the file.
     pub total: u64,
-    /// Whether both figures are those of all files of the image, as a status tells them.
+    /// Whether both figures are those of all files of the image, as a status shows them.
     pub of_all: bool,
 }
 
@@ -71,7 +71,7 @@ pub struct Upgrade {
     pub failure: Option<String>,
     /// Why it failed last, until it runs what it should.
     pub failed_before: Option<String>,
-    /// When it last told anything.
+    /// When it last asked for anything.
     pub last: Option<Timestamp>,
     /// When it began to take the first part.
     began: Option<Timestamp>,
@@ -164,29 +164,31 @@ impl Upgrade {
             ..Upgrade::default()
         };
         let target = status.target.clone().unwrap_or_default();
+        upgrade.taken = status.taken.iter().cloned().collect();
         match status.stage {
             Stage::Offered => upgrade.named = Some(target),
             Stage::Failed => {
                 upgrade.failure = Some(message.clone());
                 upgrade.failed_before = Some(message);
             }
-            Stage::Downloading => match status.file.clone() {
-                Some(file) if message == stage::for_the_next(&file) => {
-                    upgrade.taken = BTreeSet::from([file]);
-                    upgrade.took = upgrade.last;
-                }
-                file => {
-                    let number = |number: Option<i64>| number.and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
-                    let (sent, total) = (number(status.bytes_sent), number(status.bytes_total));
-                    upgrade.transfer = file.map(|file| Transfer { file, sent, total, of_all: true });
-                }
-            },
-            Stage::Installing => {
-                let suffix = if Image::parse(&target).is_some_and(|image| image.uses_loader()) { "sb2" } else { "bin" };
-                upgrade.taken = BTreeSet::from([format!("{target}.{suffix}")]);
-                (upgrade.took, upgrade.took_all) = (since, since);
+            Stage::Downloading if status.file.as_ref().is_some_and(|file| upgrade.taken.contains(file)) => {
+                // Between two parts.
+                upgrade.took = upgrade.last;
             }
-            _ => {}
+            Stage::Downloading => {
+                let number = |number: Option<i64>| number.and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
+                let (sent, total) = (number(status.bytes_sent), number(status.bytes_total));
+                upgrade.transfer = status.file.clone().map(|file| Transfer { file, sent, total, of_all: true });
+            }
+            Stage::Installing => {
+                (upgrade.took, upgrade.took_all) = (since, since);
+                if upgrade.taken.is_empty() {
+                    // Statuses did not always name the files; the last one that a phone takes is the application.
+                    let loader = Image::parse(&target).is_some_and(|image| image.uses_loader());
+                    upgrade.taken.insert(format!("{target}.{}", if loader { "sb2" } else { "bin" }));
+                }
+            }
+            Stage::Unmanaged | Stage::Pending | Stage::Waiting | Stage::Staged | Stage::Current => {}
         }
         upgrade
     }
@@ -253,28 +255,28 @@ impl Upgrade {
     }
 
     /// Follows one request.
-    pub fn follow(&mut self, seen: &Seen, time: Timestamp) {
+    pub fn follow(&mut self, seen: &BootEvent, time: Timestamp) {
         self.lapse(time);
         self.last = self.last.max(Some(time));
         match seen {
-            Seen::LegacyStart => self.start(true, time),
-            Seen::LoaderStart => self.start(false, time),
-            Seen::LoaderAsks => {
+            BootEvent::LegacyStart => self.start(true, time),
+            BootEvent::LoaderStart => self.start(false, time),
+            BootEvent::LoaderAsks => {
                 // A loader that finds no SEP asks for the phone's own file too, before XMLDefault.
                 let within = self.boot.as_ref().is_some_and(|boot| !boot.legacy && boot.loads.is_none());
                 if !within {
                     self.start(false, time);
                 }
             }
-            Seen::Loads { image } => {
+            BootEvent::Loads { image } => {
                 let boot = self.boot.get_or_insert_with(|| Boot::new(false, time));
                 boot.failed.remove(&format!("{image}.loads"));
                 boot.loads = Some(image.clone());
                 // It asks for the file because what it read names the image.
                 self.named = Some(image.clone());
             }
-            Seen::Part { file, sent, total, end } => self.part(file, *sent, *total, end.as_ref(), time),
-            Seen::Common(named) => {
+            BootEvent::Part { file, sent, total, end } => self.part(file, *sent, *total, end.as_ref(), time),
+            BootEvent::Common(named) => {
                 self.restarts_unseen(time, |boot| boot.common_at);
                 if let Some(boot) = &mut self.boot {
                     boot.common = named.clone();
@@ -283,7 +285,7 @@ impl Upgrade {
                 self.reads(time);
                 self.application_runs(true);
             }
-            Seen::Own(named) => {
+            BootEvent::Own(named) => {
                 // A loader may read it before the application does.
                 self.restarts_unseen(time, |boot| boot.own_at.filter(|_| boot.legacy));
                 // How the boot began was not seen: of such a one nothing is concluded.
@@ -292,7 +294,7 @@ impl Upgrade {
                 boot.own_at = Some(time);
                 self.reads(time);
             }
-            Seen::Goes => {
+            BootEvent::Goes => {
                 self.restarts_unseen(time, |_| None);
                 if let Some(boot) = &mut self.boot {
                     boot.went_on = Some(time);
@@ -300,7 +302,7 @@ impl Upgrade {
                 self.goes_on();
                 self.application_runs(true);
             }
-            Seen::Unclear => {
+            BootEvent::Unclear => {
                 // It may have come back, or taken more: that it did not cannot be said any more.
                 self.took = None;
                 self.took_all = None;
@@ -450,7 +452,7 @@ impl Upgrade {
             (true, false, Some(Named::Image(image))) => {
                 self.runs(image, "it read a configuration that names the image and did not ask for it");
             }
-            // It took a stepping stone, and is told of nothing else yet.
+            // It took a stepping stone, and is offered nothing else yet.
             (true, false, Some(Named::Nothing)) => self.arrives(),
             _ => {}
         }

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::api::{EXTRA_MAX, Extra, SecretKey, SecretParameters, Settings};
+use crate::api::{EXTRA_MAX, Extra, Reason, SecretKey, SecretParameters, Settings};
 use crate::near::near;
 use crate::phone::image::Release;
 use crate::phone::parameter::{Kind, Parameter, Place, UNPROVISIONED, Unset};
 use crate::phone::{cnf, find, find_field, parameters, text, zone};
 
 use super::advice;
-use super::diagnostic::{Diagnostic, reason};
+use super::diagnostic::Diagnostic;
 
 /// Why a Secret's value is not to be had.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub struct Values {
     /// Whether one of them came from a Secret.
     pub secret: bool,
     /// Whether a Secret has not been read yet: nothing can be said of the file.
-    pub unread: bool,
+    pub pending: bool,
 }
 
 impl Values {
@@ -86,7 +86,7 @@ impl Values {
         settings: &Settings,
         from: Place,
         secrets: &Secrets<'_>,
-        found: &mut Vec<Diagnostic>,
+        diagnostics: &mut Vec<Diagnostic>,
     ) {
         for (field, value) in &settings.0 {
             let path = format!("spec.settings.{field}");
@@ -97,31 +97,31 @@ impl Values {
                     None => "there is no such setting; a parameter that dialtone does not know goes to extraParameters"
                         .to_owned(),
                 };
-                found.push(Diagnostic::invalid(path, message));
+                diagnostics.push(Diagnostic::invalid(path, message));
                 continue;
             };
             if let Some(problem) = misplaced(parameter, value, from) {
-                found.push(Diagnostic::invalid(path, problem));
+                diagnostics.push(Diagnostic::invalid(path, problem));
                 continue;
             }
             if let Kind::Secret { max } = parameter.kind {
                 match serde_json::from_value::<SecretKey>(value.clone()) {
-                    Ok(key) => self.take_secret(&parameter.name, max, &path, &key, secrets, found),
-                    Err(_) => found.push(Diagnostic::invalid(path, "must name a Secret: {name: …, key: …}")),
+                    Ok(key) => self.take_secret(&parameter.name, max, &path, &key, secrets, diagnostics),
+                    Err(_) => diagnostics.push(Diagnostic::invalid(path, "must name a Secret: {name: …, key: …}")),
                 }
                 continue;
             }
             match parameter.wire(value) {
                 Ok(wire) => self.set_at(&parameter.name, wire, &path),
-                Err(problem) => found.push(Diagnostic::invalid(path, problem)),
+                Err(problem) => diagnostics.push(Diagnostic::invalid(path, problem)),
             }
         }
-        self.take_zone(settings, found);
+        self.take_zone(settings, diagnostics);
         let port = |name| self.get(name).and_then(|port| port.parse::<u16>().ok());
         if let (Some(first), Some(last)) = (port("start_media_port"), port("end_media_port"))
             && first >= last
         {
-            found.push(Diagnostic::invalid(
+            diagnostics.push(Diagnostic::invalid(
                 "spec.settings.startMediaPort",
                 format!("is {first}; it must be smaller than endMediaPort, {last}"),
             ));
@@ -129,7 +129,7 @@ impl Values {
     }
 
     /// Sets what follows from a time zone that is named as the tz database does.
-    fn take_zone(&mut self, settings: &Settings, found: &mut Vec<Diagnostic>) {
+    fn take_zone(&mut self, settings: &Settings, diagnostics: &mut Vec<Diagnostic>) {
         let path = "spec.settings.timeZone";
         let Some(name) = settings.0.get("timeZone").and_then(serde_json::Value::as_str) else { return };
         if zone::is_abbreviation(name) {
@@ -137,8 +137,8 @@ impl Values {
         }
         for (name, value) in zone::parameters(name).into_iter().flatten().skip(1) {
             match self.field(name) {
-                Some(field) => found.push(Diagnostic::error(
-                    reason::SET_TWICE,
+                Some(field) => diagnostics.push(Diagnostic::error(
+                    Reason::SetTwice,
                     field,
                     "follows from settings.timeZone: remove it, or set timeZone to one of the phone's own abbreviations",
                 )),
@@ -155,27 +155,27 @@ impl Values {
         path: &str,
         key: &SecretKey,
         secrets: &Secrets<'_>,
-        found: &mut Vec<Diagnostic>,
+        diagnostics: &mut Vec<Diagnostic>,
     ) {
         self.secret = true;
         let SecretKey { name, key: entry } = key;
         let bytes = match secrets(key) {
             Ok(bytes) => bytes,
             Err(SecretError::Unread) => {
-                self.unread = true;
+                self.pending = true;
                 return;
             }
             Err(SecretError::NoSecret) => {
-                found.push(Diagnostic::error(
-                    reason::SECRET_NOT_FOUND,
+                diagnostics.push(Diagnostic::error(
+                    Reason::SecretNotFound,
                     path,
                     format!("Secret {name} does not exist: create it, or correct the name"),
                 ));
                 return;
             }
             Err(SecretError::NoKey) => {
-                found.push(Diagnostic::error(
-                    reason::SECRET_KEY_NOT_FOUND,
+                diagnostics.push(Diagnostic::error(
+                    Reason::SecretKeyNotFound,
                     path,
                     format!("Secret {name} has no key {entry:?}: add it, or correct the key"),
                 ));
@@ -184,21 +184,22 @@ impl Values {
         };
         // Files of passwords often end in a line break that nobody meant.
         let Some(value) = String::from_utf8(bytes).ok().map(|v| v.trim_end_matches(['\r', '\n']).to_owned()) else {
-            found.push(Diagnostic::invalid(path, format!("key {entry:?} of Secret {name} is not text")));
+            diagnostics.push(Diagnostic::invalid(path, format!("key {entry:?} of Secret {name} is not text")));
             return;
         };
         if value.is_empty() {
-            found.push(Diagnostic::invalid(path, format!("key {entry:?} of Secret {name} is empty")));
+            diagnostics.push(Diagnostic::invalid(path, format!("key {entry:?} of Secret {name} is empty")));
             return;
         }
         if let Err(problem) = text::check_verbatim(&value, EXTRA_MAX.1) {
-            found.push(Diagnostic::invalid(path, format!("the value in key {entry:?} of Secret {name} {problem}")));
+            diagnostics
+                .push(Diagnostic::invalid(path, format!("the value in key {entry:?} of Secret {name} {problem}")));
             return;
         }
         let have = value.chars().count();
         if have > max {
             let what = format!("the value in key {entry:?} of Secret {name} has {have} characters");
-            found.push(Diagnostic::advice(advice::PASSWORD_LONG, path, what));
+            diagnostics.push(Diagnostic::advice(advice::PASSWORD_LONG, path, what));
         }
         match find(parameter) {
             Some(typed) => self.set_at(&typed.name, value, path),
@@ -213,26 +214,26 @@ impl Values {
         &mut self,
         parameters: &SecretParameters,
         secrets: &Secrets<'_>,
-        found: &mut Vec<Diagnostic>,
+        diagnostics: &mut Vec<Diagnostic>,
     ) {
         for (name, key) in &parameters.0 {
             let path = format!("spec.secretParameters.{name}");
             if let Err(problem) = cnf::check_name(name) {
-                found.push(Diagnostic::invalid(path, problem));
+                diagnostics.push(Diagnostic::invalid(path, problem));
                 continue;
             }
-            if self.is_set_twice(name, &path, found) {
+            if self.is_set_twice(name, &path, diagnostics) {
                 continue;
             }
             let max = match find(name).map(|typed| typed.kind) {
                 Some(Kind::Secret { max } | Kind::Text { max }) => max,
                 _ => EXTRA_MAX.1,
             };
-            self.take_secret(name, max, &path, key, secrets, found);
+            self.take_secret(name, max, &path, key, secrets, diagnostics);
         }
     }
 
-    fn is_set_twice(&self, name: &str, path: &str, found: &mut Vec<Diagnostic>) -> bool {
+    fn is_set_twice(&self, name: &str, path: &str, diagnostics: &mut Vec<Diagnostic>) -> bool {
         let elsewhere = match find(name) {
             Some(typed) => self.field(&typed.name),
             None => self.extra.contains_key(name).then_some("spec.extraParameters"),
@@ -240,22 +241,22 @@ impl Values {
         if let Some(elsewhere) = elsewhere {
             let elsewhere = elsewhere.trim_start_matches("spec.");
             let message = format!("is set in {elsewhere} too: remove one of them");
-            found.push(Diagnostic::error(reason::SET_TWICE, path, message));
+            diagnostics.push(Diagnostic::error(Reason::SetTwice, path, message));
         }
         elsewhere.is_some()
     }
 
     /// Takes over an object's `extraParameters`.
-    pub fn take_extra(&mut self, extra: &Extra, from: Place, found: &mut Vec<Diagnostic>) {
+    pub fn take_extra(&mut self, extra: &Extra, from: Place, diagnostics: &mut Vec<Diagnostic>) {
         for (name, value) in &extra.0 {
             let path = format!("spec.extraParameters.{name}");
             let checked = cnf::check_name(name)
                 .and_then(|()| text::check_verbatim(value, EXTRA_MAX.1).map_err(|problem| problem.to_string()));
             if let Err(problem) = checked {
-                found.push(Diagnostic::invalid(path, problem));
+                diagnostics.push(Diagnostic::invalid(path, problem));
                 continue;
             }
-            if self.is_set_twice(name, &path, found) {
+            if self.is_set_twice(name, &path, diagnostics) {
                 continue;
             }
             let Some(typed) = find(name) else {
@@ -265,11 +266,12 @@ impl Values {
             let unset = value.is_empty() || value == UNPROVISIONED;
             if matches!(typed.kind, Kind::Secret { .. }) && !unset {
                 let message = "is a password, which does not belong into an object that many can read: put it into a Secret and name that in secretParameters";
-                found.push(Diagnostic::invalid(path, message));
+                diagnostics.push(Diagnostic::invalid(path, message));
                 continue;
             }
             if !unset {
-                found.extend(doubt(typed, value, from).map(|(advice, what)| Diagnostic::advice(advice, &path, what)));
+                diagnostics
+                    .extend(doubt(typed, value, from).map(|(advice, what)| Diagnostic::advice(advice, &path, what)));
             }
             self.set_at(&typed.name, value, &path);
         }
@@ -334,7 +336,7 @@ impl Values {
 
 /// What is to say of a parameter that dialtone knows and that stands in `extraParameters`.
 fn doubt(typed: &Parameter, value: &str, from: Place) -> Option<(advice::Advice, String)> {
-    if from == Place::Site && !typed.phone_only_words.is_empty() && matches!(value, "2" | "3") {
+    if from == Place::Site && !typed.phone_only_values.is_empty() && matches!(value, "2" | "3") {
         return Some((advice::CALLS_LOCKED_IN_COMMON, format!("is {value}")));
     }
     if let Some(word) = typed.value_of(value).or_else(|| typed.value_like(value)) {
@@ -349,8 +351,8 @@ fn doubt(typed: &Parameter, value: &str, from: Place) -> Option<(advice::Advice,
     }
     let problem = match typed.kind {
         Kind::Switch => format!("is {value:?}, neither 0 nor 1"),
-        Kind::Words(words) => {
-            let known: Vec<&str> = words.iter().map(|word| word.1).collect();
+        Kind::Choice(choices) => {
+            let known: Vec<&str> = choices.iter().map(|choice| choice.wire).collect();
             format!("is {value:?}, none of {}", known.join(", "))
         }
         Kind::Number { .. } => match value.parse::<i64>() {
@@ -380,7 +382,7 @@ fn misplaced(parameter: &Parameter, value: &serde_json::Value, from: Place) -> O
             Some("is for a PhoneSite: a phone's own SIP server goes to spec.lines[].proxy".to_owned())
         }
         (Place::Site, Place::Phone) => Some("is for all phones of a site: set it on the PhoneSite".to_owned()),
-        (_, Place::Site) if value.as_str().is_some_and(|word| parameter.phone_only_words.contains(&word)) => {
+        (_, Place::Site) if value.as_str().is_some_and(|word| parameter.phone_only_values.contains(&word)) => {
             Some(format!("is {value}, which phones obey only in their own file: set it on the SipPhone"))
         }
         _ => None,

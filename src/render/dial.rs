@@ -1,32 +1,34 @@
-//! `dialtone render --dial`: what becomes of a number that somebody dials at a site's phones.
+//! `dialtone render --dial`: how the phones of a site handle a dialled number.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use bytes::Bytes;
 
+use crate::phone::cnf;
 use crate::phone::dialplan::{self, Matcher, Rule, When};
-use crate::phone::{boot, cnf};
+use crate::phone::file_name::{SIP_DEFAULT, dial_plan};
+use crate::phone::parameter::UNPROVISIONED;
 use crate::provision::{DIAL_TEMPLATE, Key};
 
-/// Says it, for one number and the files of one site.
+/// The explanation for one number and the files of one site.
 pub fn explain(files: &BTreeMap<String, Bytes>, site: &Key, keys: &str) -> String {
-    let common = files.get(boot::SIP_DEFAULT).map(|file| cnf::read(file).effective()).unwrap_or_default();
+    let common = files.get(SIP_DEFAULT).map(|file| cnf::read(file).effective()).unwrap_or_default();
     let plan = common.get("dial_template").map_or(DIAL_TEMPLATE, String::as_str);
-    let rules = served(files, &format!("{plan}.xml"));
+    let rules = served(files, &dial_plan(plan));
     let call = Matcher::new(rules.iter().map(|rule| rule.template())).dial(keys);
     let rule = call.rule.map(|rule| &rules[rule]);
     let mut text = format!("{site}: {keys}\n");
-    let mut say = |what: &str, value: String| {
+    let mut line = |what: &str, value: String| {
         let _ = writeln!(text, "  {what:<9} {value}");
     };
     match (call.rule, rule) {
-        (Some(i), Some(rule)) => say("rule", format!("templates[{i}], {}", rule.pattern)),
-        _ if rules.is_empty() => say("rule", "none: the site has no dial plan".to_owned()),
-        _ => say("rule", "none fits".to_owned()),
+        (Some(i), Some(rule)) => line("rule", format!("templates[{i}], {}", rule.pattern)),
+        _ if rules.is_empty() => line("rule", "none: the site has no dial plan".to_owned()),
+        _ => line("rule", "none fits".to_owned()),
     }
     let last = call.dialled.chars().count();
-    say(
+    line(
         "sent",
         match call.when {
             When::AtOnce => format!("at once, with key {last}"),
@@ -36,13 +38,13 @@ pub fn explain(files: &BTreeMap<String, Bytes>, site: &Key, keys: &str) -> Strin
     );
     let user = rule.and_then(|rule| rule.user.as_deref()).filter(|user| !user.is_empty());
     let user = user.map(|user| format!(";user={}", user.to_ascii_lowercase()));
-    say("number", format!("{}{}", call.number, user.unwrap_or_default()));
-    say("to", destination(rule.and_then(|rule| rule.route.as_deref()), &common));
+    line("number", format!("{}{}", call.number, user.unwrap_or_default()));
+    line("to", destination(rule.and_then(|rule| rule.route.as_deref()), &common));
     for (after, tone) in &call.tones {
-        say("tone", format!("{tone} after {after} {}", if *after == 1 { "key" } else { "keys" }));
+        line("tone", format!("{tone} after {after} {}", if *after == 1 { "key" } else { "keys" }));
     }
     if !call.left.is_empty() {
-        say("too late", format!("{}, the call is already on its way", call.left));
+        line("too late", format!("{}, the call is already on its way", call.left));
     }
     text
 }
@@ -56,9 +58,8 @@ fn served(files: &BTreeMap<String, Bytes>, plan: &str) -> Vec<Rule> {
 }
 
 fn destination(route: Option<&str>, common: &BTreeMap<String, String>) -> String {
-    let given = |name: &str| {
-        common.get(name).map(String::as_str).filter(|value| !value.is_empty() && *value != "UNPROVISIONED")
-    };
+    let given =
+        |name: &str| common.get(name).map(String::as_str).filter(|value| !value.is_empty() && *value != UNPROVISIONED);
     let at = |name: &str, port: &str| Some(format!("{}:{}", given(name)?, given(port).unwrap_or("5060")));
     let target = match route {
         Some(route) if route.eq_ignore_ascii_case("Emergency") => match at("proxy_emergency", "proxy_emergency_port") {

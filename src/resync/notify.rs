@@ -1,4 +1,4 @@
-//! Sends a NOTIFY and waits for the final answer.
+//! Sends a NOTIFY and waits for the final response.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -6,28 +6,29 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, timeout_at};
 
-use super::sip::{LIMIT, Notify, pause};
+use super::sip::{Notify, TIMER_F, timer_e};
+use crate::api::Reason;
 use crate::provision::resync::ResyncError;
 
-/// Answers of a phone that is there and does not know whom the request is for.
-const NOT_FOR_ME: [u16; 6] = [404, 410, 416, 484, 485, 604];
+/// Status codes of a phone that does not know the user of the request's URI.
+const UNKNOWN_USER: [u16; 6] = [404, 410, 416, 484, 485, 604];
 
-/// How a phone answered.
-enum Answer {
+/// A final response.
+enum FinalResponse {
     Accepted,
-    Refused(u16, String),
+    Refused { status: u16, reason: String },
 }
 
-/// Tells the phone at an address to check its files: by its first line, and if it does not know that one, by the others and
-/// in the end by none, for its lines may have changed since it fetched them.
+/// Sends the phone at an address a NOTIFY for check-sync: addressed to its first line, and if it does not know that one, to the
+/// others and in the end to none, for its lines may have changed since it fetched them.
 pub async fn notify(to: SocketAddr, lines: &[String]) -> Result<(), ResyncError> {
     let mut refused = Vec::new();
     for line in lines.iter().map(|line| Some(line.as_str())).chain([None]) {
-        match ask(to, line).await? {
-            Answer::Accepted => return Ok(()),
-            Answer::Refused(status, words) => {
-                refused.push(format!("{status} {words}"));
-                if !NOT_FOR_ME.contains(&status) {
+        match transaction(to, line).await? {
+            FinalResponse::Accepted => return Ok(()),
+            FinalResponse::Refused { status, reason } => {
+                refused.push(format!("{status} {reason}"));
+                if !UNKNOWN_USER.contains(&status) {
                     break;
                 }
             }
@@ -35,20 +36,21 @@ pub async fn notify(to: SocketAddr, lines: &[String]) -> Result<(), ResyncError>
     }
     refused.dedup();
     let what = format!("the phone at {to} refused the NOTIFY: {}", refused.join(", "));
-    Err(ResyncError::new("Refused", what))
+    Err(ResyncError::new(Reason::Refused, what))
 }
 
-/// One transaction.
-async fn ask(to: SocketAddr, line: Option<&str>) -> Result<Answer, ResyncError> {
-    let unsent = |error: io::Error| ResyncError::new("NotSent", format!("a NOTIFY to {to} could not be sent: {error}"));
+/// One non-INVITE client transaction (RFC 3261, 17.1.2).
+async fn transaction(to: SocketAddr, line: Option<&str>) -> Result<FinalResponse, ResyncError> {
+    let unsent =
+        |error: io::Error| ResyncError::new(Reason::NotSent, format!("a NOTIFY to {to} could not be sent: {error}"));
     let any: IpAddr = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((any, 0)).await.map_err(unsent)?;
-    // Connected, so that only the phone is heard and a port that nobody listens on is noticed.
+    // Connected, so that only datagrams of the phone are received, and ICMP errors of a closed port too.
     socket.connect(to).await.map_err(unsent)?;
     let from = socket.local_addr().map_err(unsent)?;
     let request = Notify::new(from, to, line, &format!("{:032x}", rand::random::<u128>()));
-    let end = Instant::now() + LIMIT;
-    let (mut sent, mut provisional, mut closed) = (0, false, false);
+    let end = Instant::now() + TIMER_F;
+    let (mut sent, mut proceeding, mut closed) = (0, false, false);
     let mut datagram = [0; 4096];
     while Instant::now() < end {
         match socket.send(request.bytes()).await {
@@ -56,7 +58,7 @@ async fn ask(to: SocketAddr, line: Option<&str>) -> Result<Answer, ResyncError> 
             result => drop(result.map_err(unsent)?),
         }
         sent += 1;
-        let again = (Instant::now() + pause(sent, provisional)).min(end);
+        let again = (Instant::now() + timer_e(sent, proceeding)).min(end);
         while let Ok(received) = timeout_at(again, socket.recv(&mut datagram)).await {
             let len = match received {
                 Ok(len) => len,
@@ -67,18 +69,18 @@ async fn ask(to: SocketAddr, line: Option<&str>) -> Result<Answer, ResyncError> 
                 }
                 Err(error) => return Err(unsent(error)),
             };
-            match request.answered(&datagram[..len]) {
-                Some((100..200, _)) => provisional = true,
-                Some((200..300, _)) => return Ok(Answer::Accepted),
-                Some((status, words)) => return Ok(Answer::Refused(status, words)),
+            match request.response(&datagram[..len]) {
+                Some((100..200, _)) => proceeding = true,
+                Some((200..300, _)) => return Ok(FinalResponse::Accepted),
+                Some((status, reason)) => return Ok(FinalResponse::Refused { status, reason }),
                 None => {}
             }
         }
     }
     let why = if closed { "nobody listens there" } else { "is it unplugged, or does a firewall keep SIP from it?" };
     Err(ResyncError::new(
-        "NoAnswer",
-        format!("the phone at {to} did not answer {sent} NOTIFYs in {} s: {why}", LIMIT.as_secs()),
+        Reason::NoAnswer,
+        format!("the phone at {to} did not answer {sent} NOTIFYs in {} s: {why}", TIMER_F.as_secs()),
     ))
 }
 
@@ -86,29 +88,28 @@ async fn ask(to: SocketAddr, line: Option<&str>) -> Result<Answer, ResyncError> 
 mod tests {
     use super::*;
 
-    /// Somebody who answers each request with the next of these statuses, once or, for a provisional one, before the next; the
-    /// requests that were heard.
-    async fn answers(statuses: &'static [&'static str]) -> (SocketAddr, tokio::task::JoinHandle<Vec<String>>) {
+    /// A phone that answers each request with the next of these statuses; the requests that it received.
+    async fn answering(statuses: &'static [&'static str]) -> (SocketAddr, tokio::task::JoinHandle<Vec<String>>) {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
-        let heard = tokio::spawn(async move {
-            let (mut heard, mut datagram) = (Vec::new(), [0; 4096]);
+        let received = tokio::spawn(async move {
+            let (mut received, mut datagram) = (Vec::new(), [0; 4096]);
             for status in statuses {
                 let (len, from) = socket.recv_from(&mut datagram).await.unwrap();
                 let text = String::from_utf8_lossy(&datagram[..len]).into_owned();
-                let kept = text
+                let headers = text
                     .lines()
                     .filter(|line| ["Via", "From", "To:", "Call", "CSeq"].iter().any(|name| line.starts_with(name)));
-                let kept = kept.collect::<Vec<_>>().join("\r\n");
+                let headers = headers.collect::<Vec<_>>().join("\r\n");
                 socket
-                    .send_to(format!("SIP/2.0 {status}\r\n{kept}\r\nContent-Length: 0\r\n\r\n").as_bytes(), from)
+                    .send_to(format!("SIP/2.0 {status}\r\n{headers}\r\nContent-Length: 0\r\n\r\n").as_bytes(), from)
                     .await
                     .unwrap();
-                heard.push(text);
+                received.push(text);
             }
-            heard
+            received
         });
-        (address, heard)
+        (address, received)
     }
 
     fn names(lines: &[&str]) -> Vec<String> {
@@ -116,15 +117,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_phone_that_does_not_know_a_line_is_asked_by_the_next_in_a_new_transaction() {
-        let (to, heard) = answers(&["404 Not Found", "404 Not Found", "200 OK"]).await;
+    async fn a_phone_that_does_not_know_a_line_gets_a_new_transaction_for_the_next() {
+        let (to, received) = answering(&["404 Not Found", "404 Not Found", "200 OK"]).await;
         notify(to, &names(&["7101", "7102"])).await.unwrap();
-        let heard = heard.await.unwrap();
+        let received = received.await.unwrap();
         let first = |request: &String| request.lines().next().unwrap_or_default().to_owned();
-        let asked: Vec<String> = heard.iter().map(first).collect();
+        let lines: Vec<String> = received.iter().map(first).collect();
         let to = to.to_string();
         assert_eq!(
-            asked,
+            lines,
             [
                 format!("NOTIFY sip:7101@{to} SIP/2.0"),
                 format!("NOTIFY sip:7102@{to} SIP/2.0"),
@@ -132,12 +133,12 @@ mod tests {
             ]
         );
         let branches: std::collections::BTreeSet<&str> =
-            heard.iter().filter_map(|request| request.split("branch=").nth(1)?.split(';').next()).collect();
+            received.iter().filter_map(|request| request.split("branch=").nth(1)?.split(';').next()).collect();
         assert_eq!(branches.len(), 3);
     }
 
     #[tokio::test]
-    async fn every_final_answer_is_one_and_a_provisional_one_is_none() {
+    async fn every_final_response_ends_the_transaction_and_a_provisional_one_does_not() {
         for status in [
             "301 Moved",
             "408 Request Timeout",
@@ -146,26 +147,26 @@ mod tests {
             "500 Server Error",
             "603 Decline",
         ] {
-            let (to, heard) = answers(Box::leak(Box::new([status]))).await;
+            let (to, received) = answering(Box::leak(Box::new([status]))).await;
             let problem = notify(to, &names(&["7101"])).await.unwrap_err();
-            assert!(problem.reason == "Refused" && problem.message.contains(status), "{problem:?}");
-            assert_eq!(heard.await.unwrap().len(), 1, "{status} is an answer: nothing is sent again");
+            assert!(problem.reason == Reason::Refused && problem.message.contains(status), "{problem:?}");
+            assert_eq!(received.await.unwrap().len(), 1, "{status} is final: nothing is sent again");
         }
-        // After 100 the request is sent again only to hear the final answer.
-        let (to, heard) = answers(&["100 Trying", "202 Accepted"]).await;
+        // After 100 the request is sent again until the final response.
+        let (to, received) = answering(&["100 Trying", "202 Accepted"]).await;
         notify(to, &names(&["7101"])).await.unwrap();
-        let heard = heard.await.unwrap();
-        assert_eq!(heard[0], heard[1], "it is sent again as it was");
+        let received = received.await.unwrap();
+        assert_eq!(received[0], received[1], "it is sent again as it was");
     }
 
     #[tokio::test]
-    async fn silence_is_told_after_timer_f() {
+    async fn a_silent_phone_is_an_error_after_timer_f() {
         let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let to = silent.local_addr().unwrap();
         tokio::time::pause();
         let began = Instant::now();
         let problem = notify(to, &names(&["7101"])).await.unwrap_err();
-        assert_eq!((problem.reason, began.elapsed().as_secs()), ("NoAnswer", 32), "{problem:?}");
+        assert_eq!((problem.reason, began.elapsed().as_secs()), (Reason::NoAnswer, 32), "{problem:?}");
         let (mut sent, mut datagram) = (0, [0; 4096]);
         while silent.try_recv(&mut datagram).is_ok() {
             sent += 1;

@@ -1,17 +1,17 @@
-//! A NOTIFY for check-sync and the answer to it, as RFC 3261 and RFC 3265 have them, and the transaction between them
-//! without a socket or a clock in it.
+//! A NOTIFY for check-sync and the responses to it, as in RFC 3261 and RFC 3265, and the timers of the transaction; without a
+//! socket or a clock.
 //!
 //! The crates for SIP bring a stack of transports, dialogs and timers; one request without a dialog needs none of it.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// RFC 3261's T1: how long an answer may be on its way.
+/// RFC 3261's T1: an estimate of the round-trip time.
 const T1: Duration = Duration::from_millis(500);
-/// T2: the longest pause between two tries.
+/// T2: the longest interval between retransmissions.
 const T2: Duration = Duration::from_secs(4);
-/// When the transaction is given up: 64 times T1.
-pub const LIMIT: Duration = T1.saturating_mul(64);
+/// Timer F: when the transaction times out.
+pub const TIMER_F: Duration = T1.saturating_mul(64);
 
 /// A NOTIFY for check-sync.
 pub struct Notify {
@@ -21,7 +21,7 @@ pub struct Notify {
 }
 
 impl Notify {
-    /// A request from one address to another, for the line of that name; `unique` tells it apart from all others.
+    /// A request from one address to another, for the line of that name; `unique` is in its branch, tag and Call-ID.
     pub fn new(from: SocketAddr, to: SocketAddr, line: Option<&str>, unique: &str) -> Notify {
         let branch = format!("z9hG4bK{unique}");
         let call_id = format!("{unique}@{}", from.ip());
@@ -44,13 +44,13 @@ impl Notify {
         Notify { branch, call_id, bytes: text.into_bytes() }
     }
 
-    /// What is sent.
+    /// The request as it is sent.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The status and its words, if a datagram answers this request.
-    pub fn answered(&self, datagram: &[u8]) -> Option<(u16, String)> {
+    /// The status code and reason phrase, if a datagram is a response to this request.
+    pub fn response(&self, datagram: &[u8]) -> Option<(u16, String)> {
         let text = String::from_utf8_lossy(datagram);
         let mut lines = text.split("\r\n").flat_map(|line| line.split('\n'));
         let mut first = lines.next()?.splitn(3, ' ');
@@ -58,7 +58,7 @@ impl Notify {
             return None;
         }
         let status = first.next()?.parse().ok().filter(|status| (100..700).contains(status))?;
-        let words = first.next().unwrap_or_default().trim().to_owned();
+        let reason = first.next().unwrap_or_default().trim().to_owned();
         let (mut branch, mut call_id, mut sequence) = (false, false, false);
         for line in lines.take_while(|line| !line.is_empty()) {
             let Some((name, value)) = line.split_once(':') else { continue };
@@ -72,7 +72,7 @@ impl Notify {
                 _ => {}
             }
         }
-        (branch && call_id && sequence).then_some((status, words))
+        (branch && call_id && sequence).then_some((status, reason))
     }
 }
 
@@ -82,9 +82,10 @@ fn escape(user: &str) -> String {
     user.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
-/// When the request is sent again, after it was sent so often: RFC 3261's timer E. A provisional answer makes it patient.
-pub fn pause(sent: u32, provisional: bool) -> Duration {
-    if provisional { T2 } else { T1.saturating_mul(1 << sent.saturating_sub(1).min(8)).min(T2) }
+/// RFC 3261's timer E: when the request is sent again, after it was sent so often. In the state "proceeding", after a provisional
+/// response, it is T2.
+pub fn timer_e(sent: u32, proceeding: bool) -> Duration {
+    if proceeding { T2 } else { T1.saturating_mul(1 << sent.saturating_sub(1).min(8)).min(T2) }
 }
 
 #[cfg(test)]
@@ -96,14 +97,14 @@ mod tests {
         Notify::new("10.0.0.1:5070".parse().unwrap(), "10.0.0.9:5060".parse().unwrap(), Some("71 01"), "abc")
     }
 
-    fn answer(status: &str, cseq: &str) -> String {
+    fn response(status: &str, cseq: &str) -> String {
         format!(
             "SIP/2.0 {status}\r\nv: SIP/2.0/UDP 10.0.0.1:5070;received=10.0.0.1;branch=z9hG4bKabc;rport=5070\r\nFrom: <sip:dialtone@10.0.0.1:5070>;tag=abc\r\nTo: <sip:71%2001@10.0.0.9:5060>;tag=1\r\nCall-ID: abc@10.0.0.1\r\nCSeq: {cseq}\r\nContent-Length: 0\r\n\r\n"
         )
     }
 
     #[test]
-    fn the_request_is_complete_and_its_lines_end_as_they_should() {
+    fn the_request_has_all_headers_and_its_lines_end_with_crlf() {
         let text = String::from_utf8(notify().bytes).unwrap();
         assert!(text.starts_with(
             "NOTIFY sip:71%2001@10.0.0.9:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.1:5070;branch=z9hG4bKabc"
@@ -117,31 +118,31 @@ mod tests {
     }
 
     #[test]
-    fn only_an_answer_to_this_request_counts() {
+    fn only_a_response_to_this_request_counts() {
         let notify = notify();
-        assert_eq!(notify.answered(answer("200 OK", "1 NOTIFY").as_bytes()), Some((200, "OK".into())));
-        assert_eq!(notify.answered(answer("489 Bad Event", "1 NOTIFY").as_bytes()), Some((489, "Bad Event".into())));
-        assert_eq!(notify.answered(answer("200 OK", "2 NOTIFY").as_bytes()), None);
-        assert_eq!(notify.answered(answer("200 OK", "1 NOTIFY").replace("Kabc", "Kabd").as_bytes()), None);
-        assert_eq!(notify.answered(answer("200 OK", "1 NOTIFY").replace("abc@", "x@").as_bytes()), None);
-        assert_eq!(notify.answered(b"OPTIONS sip:a@b SIP/2.0\r\n\r\n"), None);
+        assert_eq!(notify.response(response("200 OK", "1 NOTIFY").as_bytes()), Some((200, "OK".into())));
+        assert_eq!(notify.response(response("489 Bad Event", "1 NOTIFY").as_bytes()), Some((489, "Bad Event".into())));
+        assert_eq!(notify.response(response("200 OK", "2 NOTIFY").as_bytes()), None);
+        assert_eq!(notify.response(response("200 OK", "1 NOTIFY").replace("Kabc", "Kabd").as_bytes()), None);
+        assert_eq!(notify.response(response("200 OK", "1 NOTIFY").replace("abc@", "x@").as_bytes()), None);
+        assert_eq!(notify.response(b"OPTIONS sip:a@b SIP/2.0\r\n\r\n"), None);
     }
 
     #[test]
     fn it_is_sent_again_as_the_rfc_says() {
         let (mut at, mut sent, mut times) = (Duration::ZERO, 0, Vec::new());
-        while at < LIMIT {
+        while at < TIMER_F {
             times.push(at.as_millis());
             sent += 1;
-            at += pause(sent, false);
+            at += timer_e(sent, false);
         }
         assert_eq!(times, [0, 500, 1500, 3500, 7500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500]);
     }
 
     proptest! {
         #[test]
-        fn nothing_that_arrives_makes_it_stumble(datagram in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = notify().answered(&datagram);
+        fn no_datagram_makes_it_panic(datagram in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = notify().response(&datagram);
         }
 
         #[test]

@@ -1,4 +1,4 @@
-//! Logs in to a phone and says `reset`.
+//! Logs in to a phone by telnet (RFC 854) and enters the command `reset`.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,19 +8,20 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::api::Reason;
 use crate::provision::resync::ResyncError;
 
 /// The port of telnet.
 pub const PORT: u16 = 23;
 
-/// How long a phone may take for one answer.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How long it has to say what it does not like about `reset`.
-const OBJECTION: Duration = Duration::from_secs(2);
-/// More than this a phone has not to say.
-const MOST: usize = 4096;
+/// How long a phone may take for one prompt.
+const PROMPT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long it has to refuse the command `reset`.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(2);
+/// The most text between two commands: a phone sends less.
+const MAX_TEXT_BYTES: usize = 4096;
 
-/// Telnet's "interpret as command" and what may follow it.
+/// "Interpret as command", and the commands of the negotiation of options.
 const IAC: u8 = 255;
 const WILL: u8 = 251;
 const WONT: u8 = 252;
@@ -29,82 +30,84 @@ const DONT: u8 = 254;
 
 /// Restarts the phone at an address.
 pub async fn reset(to: SocketAddr, password: &str) -> Result<(), ResyncError> {
-    let unreachable = |why: String| ResyncError::new("NoAnswer", format!("telnet to {to}: {why}"));
-    let stream = match timeout(PATIENCE, TcpStream::connect(to)).await {
+    let unreachable = |why: String| ResyncError::new(Reason::NoAnswer, format!("telnet to {to}: {why}"));
+    let stream = match timeout(PROMPT_TIMEOUT, TcpStream::connect(to)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return Err(unreachable(error.to_string())),
-        Err(_) => return Err(unreachable(format!("no answer in {} s", PATIENCE.as_secs()))),
+        Err(_) => return Err(unreachable(format!("no answer in {} s", PROMPT_TIMEOUT.as_secs()))),
     };
     let mut session = Session { stream, text: String::new(), pending: Vec::new() };
     let failed = |error: io::Error| unreachable(error.to_string());
-    session.wait(|text| text.contains("assword")).await.map_err(failed)?;
-    session.say(password).await.map_err(failed)?;
-    session.wait(|text| text.contains(['>', '#']) || is_refusal(text)).await.map_err(failed)?;
-    if is_refusal(&session.text) {
+    session.read_until(|text| text.contains("assword")).await.map_err(failed)?;
+    session.send_line(password).await.map_err(failed)?;
+    session.read_until(|text| text.contains(['>', '#']) || is_login_failure(text)).await.map_err(failed)?;
+    if is_login_failure(&session.text) {
         let what = format!(
             "the phone at {to} does not take the password of settings.phonePasswordSecretRef: it takes a new one only when it restarts"
         );
-        return Err(ResyncError::new("LoginFailed", what));
+        return Err(ResyncError::new(Reason::LoginFailed, what));
     }
-    session.say("reset").await.map_err(failed)?;
-    // A phone that restarts says nothing more, or ends the connection.
-    let objection = timeout(OBJECTION, session.wait(is_objection)).await;
-    if let Ok(Ok(())) = objection {
-        let words = session.text.lines().map(str::trim).rfind(|line| is_objection(line)).unwrap_or_default().to_owned();
-        let what = format!("the phone at {to} does not restart: {words:?}; it needs settings.telnetLevel Privileged");
-        return Err(ResyncError::new("Refused", what));
+    session.send_line("reset").await.map_err(failed)?;
+    // A phone that restarts sends nothing more, or closes the connection.
+    if let Ok(Ok(())) = timeout(REFUSAL_TIMEOUT, session.read_until(is_refusal)).await {
+        let line = session.text.lines().map(str::trim).rfind(|line| is_refusal(line)).unwrap_or_default();
+        let what = format!("the phone at {to} does not restart: {line:?}; it needs settings.telnetLevel Privileged");
+        return Err(ResyncError::new(Reason::Refused, what));
     }
     Ok(())
 }
 
-fn is_refusal(text: &str) -> bool {
+/// Whether the phone refused the password, or asks for it again.
+fn is_login_failure(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     ["assword", "incorrect", "invalid", "denied", "failed"].iter().any(|word| text.contains(word))
 }
 
-fn is_objection(text: &str) -> bool {
+/// Whether the phone refused a command.
+fn is_refusal(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     ["not allowed", "not permitted", "privilege", "invalid", "unknown", "denied"].iter().any(|word| text.contains(word))
 }
 
+/// A connection to a phone.
 struct Session {
     stream: TcpStream,
-    /// What the phone said since it was last spoken to.
+    /// What the phone sent since the last line to it.
     text: String,
-    /// The beginning of a telnet command.
+    /// The beginning of a telnet command that is not complete.
     pending: Vec<u8>,
 }
 
 impl Session {
-    async fn say(&mut self, line: &str) -> io::Result<()> {
+    async fn send_line(&mut self, line: &str) -> io::Result<()> {
         self.text.clear();
         self.stream.write_all(format!("{line}\r\n").as_bytes()).await
     }
 
-    /// Reads until the phone has said something; an error if it ends the connection, or takes too long.
-    async fn wait(&mut self, said: impl Fn(&str) -> bool) -> io::Result<()> {
-        let deadline = Instant::now() + PATIENCE;
+    /// Reads until the text is complete; an error if the phone closes the connection, or takes too long.
+    async fn read_until(&mut self, is_complete: impl Fn(&str) -> bool) -> io::Result<()> {
+        let deadline = Instant::now() + PROMPT_TIMEOUT;
         let mut bytes = [0; 512];
-        while !said(&self.text) {
-            let silent = || io::Error::other(format!("no prompt in {} s", PATIENCE.as_secs()));
-            let len = timeout_at(deadline, self.stream.read(&mut bytes)).await.map_err(|_| silent())??;
+        while !is_complete(&self.text) {
+            let timed_out = || io::Error::other(format!("no prompt in {} s", PROMPT_TIMEOUT.as_secs()));
+            let len = timeout_at(deadline, self.stream.read(&mut bytes)).await.map_err(|_| timed_out())??;
             if len == 0 {
                 return Err(io::Error::other("the phone ended the connection"));
             }
-            let answers = self.take(&bytes[..len]);
-            if !answers.is_empty() {
-                self.stream.write_all(&answers).await?;
+            let replies = self.receive(&bytes[..len]);
+            if !replies.is_empty() {
+                self.stream.write_all(&replies).await?;
             }
-            if self.text.len() > MOST {
+            if self.text.len() > MAX_TEXT_BYTES {
                 return Err(io::Error::other("this is no phone: it says too much"));
             }
         }
         Ok(())
     }
 
-    /// Takes what arrived; what has to be answered to telnet's own commands: every option is declined.
-    fn take(&mut self, bytes: &[u8]) -> Vec<u8> {
-        let mut answers = Vec::new();
+    /// Separates text from telnet's own commands; the replies to those, which decline every option.
+    fn receive(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let mut replies = Vec::new();
         for byte in bytes {
             match (self.pending.as_slice(), *byte) {
                 ([], IAC) => self.pending.push(IAC),
@@ -114,15 +117,15 @@ impl Session {
                 ([_], _) => self.pending.clear(),
                 ([_, verb, ..], option) => {
                     match *verb {
-                        WILL => answers.extend([IAC, DONT, option]),
-                        DO => answers.extend([IAC, WONT, option]),
+                        WILL => replies.extend([IAC, DONT, option]),
+                        DO => replies.extend([IAC, WONT, option]),
                         _ => {}
                     }
                     self.pending.clear();
                 }
             }
         }
-        answers
+        replies
     }
 }
 
@@ -131,48 +134,48 @@ mod tests {
     use super::*;
     use tokio::net::TcpListener;
 
-    /// A phone that says these things, each after a line from the other side; what it heard.
-    async fn phone(says: &'static [&'static [u8]]) -> (SocketAddr, tokio::task::JoinHandle<Vec<u8>>) {
+    /// A phone that sends these texts, each after a line from the other side; what it received.
+    async fn phone(sends: &'static [&'static [u8]]) -> (SocketAddr, tokio::task::JoinHandle<Vec<u8>>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let heard = tokio::spawn(async move {
+        let received = tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
-            let mut heard = Vec::new();
-            for (i, words) in says.iter().enumerate() {
-                stream.write_all(words).await.unwrap();
+            let mut received = Vec::new();
+            for (i, text) in sends.iter().enumerate() {
+                stream.write_all(text).await.unwrap();
                 let mut bytes = [0; 100];
-                while heard.iter().filter(|byte| **byte == b'\n').count() <= i {
+                while received.iter().filter(|byte| **byte == b'\n').count() <= i {
                     match stream.read(&mut bytes).await {
-                        Ok(0) | Err(_) => return heard,
-                        Ok(len) => heard.extend_from_slice(&bytes[..len]),
+                        Ok(0) | Err(_) => return received,
+                        Ok(len) => received.extend_from_slice(&bytes[..len]),
                     }
                 }
             }
-            heard
+            received
         });
-        (address, heard)
+        (address, received)
     }
 
     #[tokio::test]
     async fn it_logs_in_and_resets() {
-        let (address, heard) =
+        let (address, received) =
             phone(&[b"\xff\xfb\x01\xff\xfd\x03\r\nCisco Systems\r\nPassword :", b"\r\nSIP Phone> "]).await;
         reset(address, "secret").await.unwrap();
-        let heard = heard.await.unwrap();
-        assert!(heard.starts_with(b"\xff\xfe\x01\xff\xfc\x03"), "options are declined: {heard:?}");
-        assert!(heard.ends_with(b"secret\r\nreset\r\n"), "{heard:?}");
+        let received = received.await.unwrap();
+        assert!(received.starts_with(b"\xff\xfe\x01\xff\xfc\x03"), "options are declined: {received:?}");
+        assert!(received.ends_with(b"secret\r\nreset\r\n"), "{received:?}");
     }
 
     #[tokio::test]
-    async fn what_keeps_it_from_resetting_is_told_apart_and_shows_no_password() {
-        for (says, reason) in [
+    async fn each_failure_has_its_own_reason_and_shows_no_password() {
+        for (sends, reason) in [
             (&[b"Password :" as &[u8], b"\r\nPassword incorrect\r\nPassword :"] as &[&[u8]], "LoginFailed"),
             (&[b"Password :", b"SIP Phone> ", b"Command not allowed\r\nSIP Phone> "], "Refused"),
             (&[], "NoAnswer"),
         ] {
-            let (address, _heard) = phone(says).await;
+            let (address, _received) = phone(sends).await;
             let problem = reset(address, "secret").await.unwrap_err();
-            assert_eq!(problem.reason, reason, "{problem:?}");
+            assert_eq!(problem.reason.as_str(), reason, "{problem:?}");
             assert!(!problem.message.contains("secret"));
         }
     }

@@ -1,103 +1,18 @@
 //! The order in which a phone asks for its files.
 
-use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
-
 use tokio::time::{Instant, sleep};
 
-use super::client::{self, ANY, Failure, Patience, Request};
-use super::display::Display;
-use super::flash::Memory;
 use super::images::{Load, uses_loader};
-use super::misfortune::Misfortune;
-use super::outcome::{FetchResult, Fetched, Outcome};
-use crate::phone::{Mac, Model};
+use super::outcome::Outcome;
+use super::phone::{Ended, Options, Phone};
+use crate::phone::FileName;
+use crate::phone::file_name::{OS79XX, RING_LIST, SIP_DEFAULT, XML_DEFAULT, dial_plan};
+use crate::phone::image::LOADS;
 
-/// What a phone is started with.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The TFTP server.
-    pub server: SocketAddr,
-    /// The phone's Ethernet address.
-    pub mac: Mac,
-    /// Its model.
-    pub model: Model,
-    /// The image that it runs, unless it remembers another.
-    pub running: String,
-    /// Its own address; unspecified for the system's choice.
-    pub bind: IpAddr,
-    /// Whether it obeys when it is told to run another image.
-    pub upgrade: bool,
-    /// How long it asks again for a configuration that is not there.
-    pub wait: Duration,
-    /// How often it does.
-    pub poll: Duration,
-    /// How patient its TFTP client is.
-    pub patience: Patience,
-    /// How long a restart takes; the real phone takes 27 to 55 s.
-    pub reboot: Duration,
-    /// What goes wrong while it takes an image, and how often it tries in spite of it.
-    pub misfortune: Option<(Misfortune, u32)>,
-    /// Where it keeps what outlives the process.
-    pub memory: Option<PathBuf>,
-}
-
-impl Options {
-    /// A 7960 with a 7.4 image that restarts at once.
-    pub fn new(server: SocketAddr, mac: Mac) -> Options {
-        Options {
-            server,
-            mac,
-            model: Model::Cp7960,
-            running: "P0S3-07-4-00".to_owned(),
-            bind: ANY,
-            upgrade: true,
-            wait: Duration::ZERO,
-            poll: Duration::from_secs(31),
-            patience: Patience::default(),
-            reboot: Duration::ZERO,
-            misfortune: None,
-            memory: None,
-        }
-    }
-}
-
-/// How one boot ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// The phone has its configuration.
-    Up,
-    /// It has none.
-    Unprovisioned,
-    /// It restarts, with another image or for another try.
-    Restarts,
-    /// It is gone.
-    Vanished,
-}
-
-/// A phone.
-pub struct Phone {
-    pub(super) options: Options,
-    pub(super) memory: Memory,
-    pub(super) display: Arc<Display>,
-    pub(super) restarts: u32,
-    /// Whether it has its configuration.
-    pub(super) is_up: bool,
-    pub(super) files: Vec<Fetched>,
-    pub(super) problems: Vec<String>,
-    pub(super) before: Vec<String>,
-    pub(super) failures: u32,
-    /// Whether it takes no image any more until somebody restarts it.
-    pub(super) has_had_enough: bool,
-    pub(super) began: Instant,
-}
-
-/// After so many changes of image the phone is taken to go round in circles.
-const MOST_UPGRADES: usize = 4;
-/// How many requests are remembered: those of the last boots.
-const MOST_FILES: usize = 200;
+/// After so many changes of image in one boot the phone is considered to be in a loop.
+const MAX_UPGRADES: usize = 4;
+/// The number of requests that are kept when the next boot begins.
+const MAX_FILES: usize = 200;
 
 /// Boots a phone, with as many restarts as it takes.
 pub async fn boot(options: Options) -> Outcome {
@@ -107,42 +22,7 @@ pub async fn boot(options: Options) -> Outcome {
 }
 
 impl Phone {
-    /// A phone that is switched off.
-    pub fn new(options: Options) -> Phone {
-        let (mut memory, mut problems) = (Memory::new(&options.running), Vec::new());
-        match options.memory.as_deref().map(Memory::read) {
-            Some(Ok(Some(kept))) => memory = kept,
-            Some(Err(error)) => problems.push(format!("what it kept cannot be read: {error}")),
-            _ => {}
-        }
-        let display = Arc::new(Display::default());
-        display.runs(&memory.running);
-        Phone {
-            options,
-            memory,
-            display,
-            restarts: 0,
-            is_up: false,
-            files: Vec::new(),
-            problems,
-            before: Vec::new(),
-            failures: 0,
-            has_had_enough: false,
-            began: Instant::now(),
-        }
-    }
-
-    /// What it does at this moment, for whoever watches.
-    pub fn display(&self) -> Arc<Display> {
-        self.display.clone()
-    }
-
-    /// Its Ethernet address.
-    pub fn name(&self) -> String {
-        self.options.mac.to_string()
-    }
-
-    /// Switches it on, and lets it restart until it is up.
+    /// Switches the phone on, and lets it restart until it is up.
     pub async fn start(&mut self) -> Ended {
         let changes = self.before.len();
         loop {
@@ -155,7 +35,7 @@ impl Phone {
             if ended != Ended::Restarts {
                 return ended;
             }
-            if self.before.len() > changes + MOST_UPGRADES {
+            if self.before.len() > changes + MAX_UPGRADES {
                 let running = &self.memory.running;
                 self.problems.push(format!("the phone goes round in circles between images; it runs {running} now"));
                 return Ended::Unprovisioned;
@@ -164,18 +44,18 @@ impl Phone {
         }
     }
 
-    /// It is off for as long as a restart takes.
+    /// The phone is off for the duration of a restart.
     pub(super) async fn restart(&mut self) {
         self.restarts += 1;
-        self.display.restarts();
-        self.display.says("restarts");
+        self.display.count_restart();
+        self.display.set("restarts");
         sleep(self.options.reboot).await;
     }
 
     async fn boot_once(&mut self) -> Ended {
-        self.display.says("boots");
+        self.display.set("boots");
         self.is_up = false;
-        let excess = self.files.len().saturating_sub(MOST_FILES);
+        let excess = self.files.len().saturating_sub(MAX_FILES);
         self.files.drain(..excess);
         let later = uses_loader(&self.memory.running);
         let ended = if later { self.later_order().await } else { self.legacy_order().await };
@@ -183,7 +63,7 @@ impl Phone {
             self.extras().await;
             self.is_up = true;
         }
-        self.display.says(match ended {
+        self.display.set(match ended {
             Ended::Up => "is up",
             Ended::Unprovisioned => "has no configuration",
             Ended::Restarts => "restarts",
@@ -192,48 +72,10 @@ impl Phone {
         ended
     }
 
-    /// Something that a real phone would trip over.
-    pub(super) fn problem(&mut self, problem: String) {
-        if !self.problems.contains(&problem) {
-            self.problems.push(problem);
-        }
-    }
-
-    /// Asks for a file.
-    pub(super) async fn fetch(&mut self, name: &str) -> Option<Vec<u8>> {
-        self.ask(name).await.ok()
-    }
-
-    pub(super) async fn ask(&mut self, name: &str) -> Result<Vec<u8>, Failure> {
-        let began = Instant::now();
-        let Options { bind, server, patience, misfortune, .. } = self.options;
-        let mishap = misfortune.filter(|(_, tries)| self.failures < *tries).and_then(|(what, _)| what.strikes(name));
-        let request = Request { bind, server, name, patience, mishap, display: &self.display };
-        let (answer, repeats) = client::fetch(&request).await;
-        let (content, result) = match answer.clone() {
-            Ok(content) => (content, FetchResult::Fetched),
-            Err(Failure::NotFound) => (Vec::new(), FetchResult::NotFound),
-            Err(Failure::Refused(code, words)) => (Vec::new(), FetchResult::Refused(format!("{code} {words}"))),
-            Err(Failure::Silent) => {
-                let lost = began.elapsed().as_secs_f64();
-                self.problems.push(format!("{name}: the server said nothing, which cost {lost:.1} s"));
-                (Vec::new(), FetchResult::Silent)
-            }
-            Err(Failure::Network(error)) => {
-                self.problems.push(format!("{name}: {error}"));
-                (Vec::new(), FetchResult::Failed(error))
-            }
-            Err(Failure::GaveUp(_) | Failure::Vanished) => (Vec::new(), FetchResult::GaveUp),
-        };
-        let millis = began.elapsed().as_secs_f64() * 1000.0;
-        self.files.push(Fetched { file: name.to_owned(), result, bytes: content.len(), millis, repeats, content });
-        answer
-    }
-
-    /// The application note's order: OS79XX.TXT, the image that it names if another protocol runs, the two configuration
-    /// files, and the image that they name.
+    /// The order before 7.0, as in Cisco's application note: OS79XX.TXT, the image that it names if another protocol runs,
+    /// the two configuration files, and the image that they name.
     async fn legacy_order(&mut self) -> Ended {
-        if let Some(file) = self.fetch("OS79XX.TXT").await {
+        if let Some(file) = self.fetch(OS79XX).await {
             let text: String = file.iter().map(|byte| char::from(*byte)).collect();
             let name = text.trim_end_matches(['\r', '\n']).to_owned();
             if name.trim() != name {
@@ -242,12 +84,12 @@ impl Phone {
                         .into(),
                 );
             }
-            // The first four characters tell the protocol: if they are those of the running image, nothing is loaded.
+            // The first four characters are the protocol: if they are those of the running image, nothing is loaded.
             if !name.is_empty() && name.get(..4) != self.memory.running.get(..4) {
                 match self.load_legacy(&name).await {
-                    Load::Whole | Load::Part | Load::Again => return Ended::Restarts,
+                    Load::Complete | Load::LoaderOnly | Load::Retry => return Ended::Restarts,
                     Load::Vanished => return Ended::Vanished,
-                    Load::Not => {}
+                    Load::Skipped => {}
                 }
             }
         }
@@ -257,23 +99,24 @@ impl Phone {
     /// The order of loaders from 7.0 on.
     async fn later_order(&mut self) -> Ended {
         let mac = self.options.mac;
-        self.fetch(&format!("CTLSEP{mac}.tlv")).await;
-        let mut wanted = self.fetch(&format!("SEP{mac}.cnf.xml")).await.and_then(|xml| self.load_information(&xml));
+        self.fetch(&FileName::CtlSep(Some(mac)).to_string()).await;
+        let sep = self.fetch(&FileName::Sep(Some(mac)).to_string()).await;
+        let mut wanted = sep.and_then(|xml| self.load_information(&xml));
         if wanted.is_none() {
-            self.fetch(&format!("SIP{mac}.cnf")).await;
-            self.fetch(&format!("MGC{mac}.cnf")).await;
-            wanted = self.fetch("XMLDefault.cnf.xml").await.and_then(|xml| self.load_information(&xml));
+            self.fetch(&FileName::Own(mac).to_string()).await;
+            self.fetch(&FileName::Mgc(mac).to_string()).await;
+            wanted = self.fetch(XML_DEFAULT).await.and_then(|xml| self.load_information(&xml));
         }
         if let Some(wanted) = wanted {
             if wanted == self.memory.running {
-                self.fetch(&format!("{wanted}.loads")).await;
+                self.fetch(&format!("{wanted}{LOADS}")).await;
             } else {
                 match self.load_image(&wanted).await {
-                    Load::Part | Load::Again => return Ended::Restarts,
+                    Load::LoaderOnly | Load::Retry => return Ended::Restarts,
                     Load::Vanished => return Ended::Vanished,
                     // The loader starts an application of its own era directly; an older one starts by itself.
-                    Load::Whole if !uses_loader(&wanted) => return Ended::Restarts,
-                    Load::Whole | Load::Not => {}
+                    Load::Complete if !uses_loader(&wanted) => return Ended::Restarts,
+                    Load::Complete | Load::Skipped => {}
                 }
             }
         }
@@ -290,18 +133,19 @@ impl Phone {
             return Ended::Up;
         }
         match self.load_image(&wanted).await {
-            Load::Whole | Load::Part | Load::Again => Ended::Restarts,
+            Load::Complete | Load::LoaderOnly | Load::Retry => Ended::Restarts,
             Load::Vanished => Ended::Vanished,
-            Load::Not => Ended::Up,
+            Load::Skipped => Ended::Up,
         }
     }
 
     /// The phone-common and the phone-specific file. A phone without the second asks for it again and again.
     async fn configuration(&mut self) -> bool {
-        if let Some(file) = self.fetch("SIPDefault.cnf").await {
+        if let Some(file) = self.fetch(SIP_DEFAULT).await {
             self.memory.flash.load(&file);
         }
-        let name = format!("{}SIP{}.cnf", self.memory.flash.get("tftp_cfg_dir").unwrap_or_default(), self.options.mac);
+        let folder = self.memory.flash.get("tftp_cfg_dir").unwrap_or_default();
+        let name = format!("{folder}{}", FileName::Own(self.options.mac));
         let deadline = Instant::now() + self.options.wait;
         loop {
             if let Some(file) = self.fetch(&name).await {
@@ -321,9 +165,9 @@ impl Phone {
 
     /// What a provisioned phone asks for last, both at once.
     async fn extras(&mut self) {
-        self.fetch("RINGLIST.DAT").await;
+        self.fetch(RING_LIST).await;
         if let Some(template) = self.memory.flash.get("dial_template").map(str::to_owned) {
-            self.fetch(&format!("{template}.xml")).await;
+            self.fetch(&dial_plan(&template)).await;
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The phone's TFTP client: 512-byte blocks, octet, no options, a new port for each file, and the real phone's patience.
+//! The phone's TFTP client: 512-byte blocks, octet, no options, a new port for each file, and the real phone's timeouts and
+//! retries.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -7,18 +8,18 @@ use tokio::net::UdpSocket;
 use tokio::time::{Instant, timeout_at};
 
 use super::display::Display;
-use super::misfortune::Mishap;
+use super::fault::TransferFault;
 
-/// How long the phone waits, as seen with firmware 8.12: again after 1 s, then every 4 s, 4 tries on a port, 3 ports.
+/// Timeouts and retries, as seen with firmware 8.12: the first retry after 1 s, then every 4 s, 4 attempts on a port, 3 ports.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// Before the second try.
+    /// The time before the second attempt.
     pub first: Duration,
-    /// Before each further one.
+    /// The time before each further attempt.
     pub next: Duration,
-    /// Tries on one port.
+    /// Attempts on one port.
     pub tries: u32,
-    /// Ports that are tried.
+    /// Ports, one after the other.
     pub rounds: u32,
 }
 
@@ -31,17 +32,17 @@ impl Default for Patience {
 /// Why a file was not fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// The server says that there is no such file.
+    /// The server has no such file.
     NotFound,
-    /// The server says something else: code and words.
+    /// The server sent another error: code and text.
     Refused(u16, String),
-    /// The server says nothing.
+    /// The server did not answer.
     Silent,
-    /// The network says no.
+    /// The network failed.
     Network(String),
-    /// The phone itself gave up after so many bytes.
-    GaveUp(usize),
-    /// The phone is switched off.
+    /// The phone aborted the transfer after so many bytes.
+    Aborted(usize),
+    /// The phone was switched off.
     Vanished,
 }
 
@@ -55,15 +56,15 @@ pub struct Request<'a> {
     pub server: SocketAddr,
     /// The file.
     pub name: &'a str,
-    /// How patient the phone is.
+    /// Timeouts and retries.
     pub patience: Patience,
-    /// What goes wrong.
-    pub mishap: Option<Mishap>,
-    /// Where the phone shows how far it is.
+    /// What goes wrong with the transfer.
+    pub fault: Option<TransferFault>,
+    /// Shows the progress.
     pub display: &'a Display,
 }
 
-/// Fetches a file; and how often something had to be asked again.
+/// Fetches a file; and the number of repeated requests and acknowledgements.
 pub async fn fetch(request: &Request<'_>) -> (Result<Vec<u8>, Failure>, u32) {
     let mut repeats = 0;
     for _ in 0..request.patience.rounds {
@@ -76,7 +77,7 @@ pub async fn fetch(request: &Request<'_>) -> (Result<Vec<u8>, Failure>, u32) {
 }
 
 async fn round(request: &Request<'_>, repeats: &mut u32) -> Result<Vec<u8>, Failure> {
-    let Request { bind, server, name, patience, mishap, display } = *request;
+    let Request { bind, server, name, patience, fault, display } = *request;
     let network = |error: std::io::Error| Failure::Network(error.to_string());
     let socket = UdpSocket::bind((bind, 0)).await.map_err(network)?;
     let request = [b"\0\x01", name.as_bytes(), b"\0octet\0"].concat();
@@ -101,27 +102,29 @@ async fn round(request: &Request<'_>, repeats: &mut u32) -> Result<Vec<u8>, Fail
         loop {
             let (len, from) = match timeout_at(deadline, socket.recv_from(&mut datagram)).await {
                 Err(_) => continue 'ask,
-                // A port that nobody listens on: the phone does not hear of it and asks again.
+                // No server listens on the port: the real phone ignores that and repeats its request.
                 Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => continue,
                 Ok(received) => received.map_err(network)?,
             };
             if from.ip() != server.ip() || peer.is_some_and(|peer| peer != from) || len < 4 {
                 continue;
             }
-            let word = |at: usize| u16::from_be_bytes([datagram[at], datagram[at + 1]]);
-            match word(0) {
-                3 if word(2) == block.wrapping_add(1) => {
+            let number_at = |at: usize| u16::from_be_bytes([datagram[at], datagram[at + 1]]);
+            match number_at(0) {
+                3 if number_at(2) == block.wrapping_add(1) => {
                     peer = Some(from);
                     to = from;
-                    match mishap {
-                        Some(Mishap::GiveUp(byte)) if file.len() + len - 4 > byte => {
+                    match fault {
+                        Some(TransferFault::Abort(byte)) if file.len() + len - 4 > byte => {
                             socket.send_to(b"\0\x05\0\0gave up\0", to).await.map_err(network)?;
-                            return Err(Failure::GaveUp(file.len()));
+                            return Err(Failure::Aborted(file.len()));
                         }
-                        Some(Mishap::Vanish(byte)) if file.len() + len - 4 > byte => return Err(Failure::Vanished),
+                        Some(TransferFault::Vanish(byte)) if file.len() + len - 4 > byte => {
+                            return Err(Failure::Vanished);
+                        }
                         _ => {}
                     }
-                    display.takes(name, file.len());
+                    display.set_transfer(name, file.len());
                     block = block.wrapping_add(1);
                     file.extend_from_slice(&datagram[4..len]);
                     last = [[0, 4], block.to_be_bytes()].concat();
@@ -132,13 +135,18 @@ async fn round(request: &Request<'_>, repeats: &mut u32) -> Result<Vec<u8>, Fail
                     }
                     continue 'ask;
                 }
-                5 => {
-                    let words = String::from_utf8_lossy(&datagram[4..len]).trim_end_matches('\0').to_owned();
-                    return Err(if word(2) == 1 { Failure::NotFound } else { Failure::Refused(word(2), words) });
-                }
+                5 => return Err(refusal(number_at(2), &datagram[4..len])),
                 _ => {}
             }
         }
+    }
+}
+
+/// The server's ERROR packet.
+fn refusal(code: u16, text: &[u8]) -> Failure {
+    match code {
+        1 => Failure::NotFound,
+        code => Failure::Refused(code, String::from_utf8_lossy(text).trim_end_matches('\0').to_owned()),
     }
 }
 

@@ -9,19 +9,21 @@ use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use futures::stream::{self, StreamExt as _};
 
-use super::boot::{Options, Phone, boot};
+use super::boot::boot;
 use super::client::{ANY, Patience};
-use super::misfortune::Misfortune;
-use super::outcome::Outcome;
+use super::fault::Fault;
+use super::outcome::{FetchResult, Outcome};
+use super::phone::{Options, Phone};
+use super::progress::{INTERVAL, Progress};
 use super::report;
-use super::stay::{Stay, stay};
-use super::watch::{FRAME, Watch};
+use super::run::{RunOptions, run_until_off};
 use crate::phone::{Mac, Model};
 
 /// Boot like a real phone, to try a site without hardware
 ///
 /// One boot, unless --stay or --upgrade says otherwise. Exit status: 0 if every phone booted, and with --upgrade runs another
 /// image than in the beginning; 1 if one did not.
+// More than twelve fields: one for each flag.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     /// The TFTP server: an address or a name, with a port if it is not 69
@@ -90,15 +92,15 @@ pub struct Args {
     flash: Option<PathBuf>,
 
     /// Give up at this byte of each file of an image, restart, and try again, --tries times
-    #[arg(long, value_name = "BYTE", group = "misfortune")]
+    #[arg(long, value_name = "BYTE", group = "fault")]
     fail_at: Option<usize>,
 
     /// Fall silent for ever at this byte of the first file of an image
-    #[arg(long, value_name = "BYTE", group = "misfortune")]
+    #[arg(long, value_name = "BYTE", group = "fault")]
     vanish_at: Option<usize>,
 
     /// Never get past the loader's part of an image, --tries times
-    #[arg(long = "loop", group = "misfortune")]
+    #[arg(long = "loop", group = "fault")]
     loops: bool,
 
     /// How often a phone tries in spite of --fail-at or --loop, before it goes on with the image that it has
@@ -106,7 +108,7 @@ pub struct Args {
     tries: u32,
 
     /// With --count: which phones --fail-at, --vanish-at and --loop strike, counted from 0 [default: all]
-    #[arg(long, value_name = "N,N", value_delimiter = ',', requires = "misfortune")]
+    #[arg(long, value_name = "N,N", value_delimiter = ',', requires = "fault")]
     only: Vec<u32>,
 
     /// If the phone's configuration is not there, go on asking for so many seconds
@@ -138,13 +140,13 @@ enum Format {
     Json,
 }
 
-/// As long as nobody says otherwise: a year.
+/// The duration of a run without `--for`: a year.
 const FOREVER: Duration = Duration::from_secs(366 * 86_400);
 
-/// How many phones boot at one moment.
-const AT_ONCE: usize = 256;
+/// The number of phones that boot at the same time.
+const CONCURRENT: usize = 256;
 
-/// Boots the phones and says how it went.
+/// Boots the phones and prints the result.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let server = resolve(&args.server).await?;
     if let Some(folder) = &args.flash {
@@ -160,9 +162,9 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let began = Instant::now();
     let outcomes: Vec<Outcome> = if args.stay || args.upgrade {
-        live(&args, all).await
+        run_all(&args, all).await
     } else {
-        stream::iter(all).map(boot).buffered(AT_ONCE).collect().await
+        stream::iter(all).map(boot).buffered(CONCURRENT).collect().await
     };
     let seconds = began.elapsed().as_secs_f64();
     if let Some(folder) = &args.save {
@@ -183,18 +185,18 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(if all_booted { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Lets phones live until they are switched off, and shows what they do.
-async fn live(args: &Args, all: Vec<Options>) -> Vec<Outcome> {
+/// Runs phones until they are switched off, and shows their progress.
+async fn run_all(args: &Args, all: Vec<Options>) -> Vec<Outcome> {
     let until = Instant::now() + args.seconds.map_or(FOREVER, Duration::from_secs_f64);
     let phones: Vec<Phone> = all.into_iter().map(Phone::new).collect();
-    let shown = phones.iter().map(|phone| (phone.name(), phone.display())).collect();
+    let displays = phones.iter().map(|phone| (phone.name(), phone.display())).collect();
     let (off, _) = tokio::sync::broadcast::channel::<()>(1);
-    let lives: Vec<_> = (0..)
+    let runs: Vec<_> = (0..)
         .zip(phones)
         .map(|(n, phone)| {
             let port =
                 |port: Option<u16>| port.map(|port| if args.bind.is_some() { port } else { port.wrapping_add(n) });
-            let life = Stay {
+            let options = RunOptions {
                 idle: Duration::from_secs_f64(args.idle),
                 sip_port: port(args.sip_port),
                 telnet_port: port(args.telnet_port),
@@ -202,23 +204,23 @@ async fn live(args: &Args, all: Vec<Options>) -> Vec<Outcome> {
                 upgrade: args.upgrade.then(|| Duration::from_secs_f64(args.again)),
             };
             let off = off.subscribe();
-            async move { stay(phone, &life, off).await }
+            async move { run_until_off(phone, &options, off).await }
         })
         .collect();
-    let mut watch = Watch::new(shown);
-    let mut frame = tokio::time::interval(FRAME);
-    let mut lives = std::pin::pin!(futures::future::join_all(lives));
-    let mut asked = std::pin::pin!(tokio::signal::ctrl_c());
-    let mut ends = false;
+    let mut progress = Progress::new(displays);
+    let mut tick = tokio::time::interval(INTERVAL);
+    let mut runs = std::pin::pin!(futures::future::join_all(runs));
+    let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
+    let mut interrupted = false;
     loop {
         tokio::select! {
-            outcomes = &mut lives => return outcomes,
-            _ = &mut asked, if !ends => {
-                ends = true;
-                // Phones that are through do not hear it.
+            outcomes = &mut runs => return outcomes,
+            _ = &mut interrupt, if !interrupted => {
+                interrupted = true;
+                // An error means that all phones are switched off already.
                 let _ = off.send(());
             }
-            _ = frame.tick() => watch.show(),
+            _ = tick.tick() => progress.show(),
         }
     }
 }
@@ -244,12 +246,12 @@ fn options(args: &Args, server: SocketAddr, n: u32) -> anyhow::Result<Options> {
     if !times.iter().all(|seconds| (0.0..1e9).contains(seconds)) {
         bail!("--again, --idle, --reboot and --for must not be below 0");
     }
-    let misfortune = match (args.fail_at, args.vanish_at) {
-        (Some(byte), _) => Some(Misfortune::FailAt(byte)),
-        (_, Some(byte)) => Some(Misfortune::VanishAt(byte)),
-        _ => args.loops.then_some(Misfortune::Loop),
+    let fault = match (args.fail_at, args.vanish_at) {
+        (Some(byte), _) => Some(Fault::FailAt(byte)),
+        (_, Some(byte)) => Some(Fault::VanishAt(byte)),
+        _ => args.loops.then_some(Fault::Loop),
     };
-    let struck = args.only.is_empty() || args.only.contains(&n);
+    let affected = args.only.is_empty() || args.only.contains(&n);
     let mac = args.mac.plus(n);
     let usual = Patience::default();
     Ok(Options {
@@ -260,7 +262,7 @@ fn options(args: &Args, server: SocketAddr, n: u32) -> anyhow::Result<Options> {
         bind: match args.bind {
             Some(IpAddr::V4(ip)) => IpAddr::V4((u32::from(ip).wrapping_add(n)).into()),
             Some(IpAddr::V6(ip)) => IpAddr::V6((u128::from(ip).wrapping_add(n.into())).into()),
-            // Servers tell phones apart by their addresses; on this machine each can have one of its own.
+            // Servers distinguish phones by their addresses; on the loopback network each phone can have its own.
             None if cfg!(target_os = "linux") && args.count > 1 && server.is_ipv4() && server.ip().is_loopback() => {
                 IpAddr::V4((u32::from(Ipv4Addr::new(127, 1, 0, 1)) + n).into())
             }
@@ -274,16 +276,16 @@ fn options(args: &Args, server: SocketAddr, n: u32) -> anyhow::Result<Options> {
         poll: Duration::from_secs_f64(args.poll),
         patience: Patience { first: usual.first.div_f64(args.hurry), next: usual.next.div_f64(args.hurry), ..usual },
         reboot: Duration::from_secs_f64(args.reboot),
-        misfortune: misfortune.filter(|_| struck).map(|misfortune| (misfortune, args.tries)),
+        fault: fault.filter(|_| affected).map(|fault| (fault, args.tries)),
         memory: args.flash.as_ref().map(|folder| folder.join(format!("{mac}.json"))),
     })
 }
 
-/// Keeps what was fetched. Names come from the phone's own logic and from files: only their last part is used.
+/// Writes the fetched files to a folder. A name may come from a configuration file: only its last component is used.
 fn save(folder: &Path, outcome: &Outcome) -> anyhow::Result<()> {
     let folder = folder.join(&outcome.mac);
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    for file in outcome.files.iter().filter(|file| file.result == super::FetchResult::Fetched) {
+    for file in outcome.files.iter().filter(|file| file.result == FetchResult::Fetched) {
         let Some(name) = file.file.rsplit('/').next().filter(|name| !name.is_empty() && *name != "..") else {
             continue;
         };

@@ -1,61 +1,61 @@
-//! What a phone does at this moment, for whoever watches.
+//! A phone's current activity, which the command shows.
 
 use std::sync::{Mutex, PoisonError};
 
-/// What a phone does.
+/// What a phone does at the moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Doing {
-    /// In a few words.
+pub struct Activity {
+    /// A short description.
     pub what: String,
-    /// The file that it takes, and how many bytes it has.
+    /// The file that it downloads, and the bytes received so far.
     pub file: Option<(String, usize)>,
     /// The image that it runs.
     pub running: String,
-    /// How often it restarted.
+    /// The number of restarts.
     pub restarts: u32,
-    /// How often it took an image in vain.
+    /// The number of failed image downloads.
     pub failures: u32,
 }
 
 /// A phone's display.
 #[derive(Debug, Default)]
-pub struct Display(Mutex<Doing>);
+pub struct Display(Mutex<Activity>);
 
 impl Display {
-    fn change(&self, change: impl FnOnce(&mut Doing)) {
+    fn change(&self, change: impl FnOnce(&mut Activity)) {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// What it shows.
-    pub fn now(&self) -> Doing {
+    /// The current activity.
+    pub fn activity(&self) -> Activity {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// It does something else.
-    pub fn says(&self, what: impl Into<String>) {
-        self.change(|doing| (doing.what, doing.file) = (what.into(), None));
+    /// The phone does something else.
+    pub(super) fn set(&self, what: impl Into<String>) {
+        self.change(|activity| (activity.what, activity.file) = (what.into(), None));
     }
 
-    /// It takes a file.
-    pub fn takes(&self, file: &str, bytes: usize) {
-        self.change(|doing| match &mut doing.file {
+    /// The phone has received so many bytes of a file.
+    pub(super) fn set_transfer(&self, file: &str, bytes: usize) {
+        self.change(|activity| match &mut activity.file {
             Some((name, so_far)) if name == file => *so_far = bytes,
             other => *other = Some((file.to_owned(), bytes)),
         });
     }
 
-    /// It runs an image.
-    pub fn runs(&self, image: &str) {
-        self.change(|doing| image.clone_into(&mut doing.running));
+    /// The phone runs another image.
+    pub(super) fn set_image(&self, image: &str) {
+        self.change(|activity| image.clone_into(&mut activity.running));
     }
 
-    /// It restarts.
-    pub fn restarts(&self) {
-        self.change(|doing| doing.restarts += 1);
+    /// The phone restarts.
+    pub(super) fn count_restart(&self) {
+        self.change(|activity| activity.restarts += 1);
     }
 
-    /// It did not take an image.
-    pub fn failed(&self) {
-        self.change(|doing| doing.failures += 1);
+    /// The download of an image failed.
+    pub(super) fn count_failure(&self) {
+        self.change(|activity| activity.failures += 1);
     }
 }

@@ -1,4 +1,4 @@
-//! What the phone remembers, and how it reads its files: flash, then `SIPDefault.cnf` over it, then `SIP<MAC>.cnf` over that.
+//! The phone's memory, and how it reads its files: flash, then `SIPDefault.cnf` over it, then `SIP<MAC>.cnf` over that.
 //! A value that no file names stays as it last was.
 
 use std::collections::BTreeMap;
@@ -8,21 +8,22 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::phone::cnf;
-use crate::phone::image::Image;
+use crate::phone::image::{Image, SBN};
+use crate::phone::parameter::UNPROVISIONED;
 
 /// The parameters in the phone's memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flash(BTreeMap<String, String>);
 
 impl Flash {
-    /// Takes over a file.
+    /// Stores the parameters that a file sets.
     pub fn load(&mut self, file: &[u8]) {
         self.0.append(&mut cnf::read(file).effective());
     }
 
     /// A parameter's value; unprovisioned ones have none.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty() && *value != "UNPROVISIONED")
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty() && *value != UNPROVISIONED)
     }
 
     /// All values, by name.
@@ -31,29 +32,29 @@ impl Flash {
     }
 }
 
-/// All that outlives a restart.
+/// Everything that survives a restart.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
     /// The image that the phone runs.
     pub running: String,
-    /// The loader's part of an image that it has, if it has one.
+    /// The file of the loader that it has, if it has one.
     pub loader: Option<String>,
     /// Its parameters.
     pub flash: Flash,
 }
 
 impl Memory {
-    /// The memory of a phone of which nothing is known but its image.
+    /// The memory of a phone that runs an image and has no parameters.
     pub fn new(running: &str) -> Memory {
         let loader = Image::parse(running).filter(Image::uses_loader).and_then(|image| image.loader());
         Memory {
             running: running.to_owned(),
-            loader: loader.map(|loader| format!("{loader}.sbn")),
+            loader: loader.map(|loader| format!("{loader}{SBN}")),
             flash: Flash::default(),
         }
     }
 
-    /// Reads what a phone kept; nothing if it kept nothing yet.
+    /// Reads the memory from a file; nothing if there is no file yet.
     pub fn read(path: &Path) -> io::Result<Option<Memory>> {
         match std::fs::read(path) {
             Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
@@ -62,7 +63,7 @@ impl Memory {
         }
     }
 
-    /// Keeps it: all of it, or what was there before.
+    /// Writes the memory to a file, atomically.
     pub fn write(&self, path: &Path) -> io::Result<()> {
         let next = path.with_extension("new");
         std::fs::write(&next, serde_json::to_vec_pretty(self)?)?;

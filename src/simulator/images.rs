@@ -1,25 +1,25 @@
-//! How a phone takes an image: all of it at once before 7.0, from then on the loader's part, a restart, and the rest.
+//! How a phone downloads an image: in one file before 7.0; from then on the loader, a restart, and the application.
 
-use super::boot::Phone;
 use super::client::Failure;
+use super::phone::Phone;
 use crate::phone::Model;
-use crate::phone::image::Image;
+use crate::phone::image::{BIN, Image, LOADS, SB2, SBN};
 
-/// How taking an image ended.
+/// The end of an image's download.
 pub(super) enum Load {
     /// The phone has all of it.
-    Whole,
-    /// It has the loader's part, and restarts for the rest.
-    Part,
-    /// It goes on with what it runs.
-    Not,
-    /// It restarts and tries again.
-    Again,
-    /// It is gone.
+    Complete,
+    /// The phone has the loader, and restarts for the application.
+    LoaderOnly,
+    /// The phone keeps the image that it runs.
+    Skipped,
+    /// The phone restarts and tries again.
+    Retry,
+    /// The phone was switched off.
     Vanished,
 }
 
-/// Whether an image is one of a loader's era.
+/// Whether an image is loaded by a loader: 7.0 and later.
 pub(super) fn uses_loader(image: &str) -> bool {
     Image::parse(image).is_some_and(|image| image.uses_loader())
 }
@@ -28,10 +28,10 @@ impl Phone {
     /// Fetches an image of one file.
     pub(super) async fn load_legacy(&mut self, name: &str) -> Load {
         if !self.options.upgrade {
-            return Load::Not;
+            return Load::Skipped;
         }
-        match self.take(&format!("{name}.bin")).await {
-            Load::Whole => self.runs(name),
+        match self.download(&format!("{name}{BIN}")).await {
+            Load::Complete => self.switch_to(name),
             other => other,
         }
     }
@@ -42,64 +42,65 @@ impl Phone {
             return self.load_legacy(name).await;
         }
         if !self.options.upgrade {
-            return Load::Not;
+            return Load::Skipped;
         }
-        let Some(loads) = self.fetch(&format!("{name}.loads")).await else {
-            self.problems.push(format!("{name}.loads is not there: the phone goes on with {}", self.memory.running));
-            return Load::Not;
+        let Some(loads) = self.fetch(&format!("{name}{LOADS}")).await else {
+            self.problems.push(format!("{name}{LOADS} is not there: the phone goes on with {}", self.memory.running));
+            return Load::Skipped;
         };
         let text: String = loads.iter().map(|byte| char::from(*byte)).collect();
         let mut parts: Vec<&str> = text
             .split(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c)))
-            .filter(|part| part.ends_with(".sbn") || part.ends_with(".sb2"))
+            .filter(|part| part.ends_with(SBN) || part.ends_with(SB2))
             .collect();
-        // A loader is replaced first, and restarts before it takes the rest.
-        parts.sort_by_key(|part| part.ends_with(".sb2"));
+        // The loader is replaced first, and the phone restarts before it downloads the application.
+        parts.sort_by_key(|part| part.ends_with(SB2));
         for part in parts {
-            let loader = part.ends_with(".sbn");
+            let loader = part.ends_with(SBN);
             if loader && self.memory.loader.as_deref() == Some(part) {
                 continue;
             }
-            match self.take(part).await {
-                Load::Whole if loader => {
+            match self.download(part).await {
+                Load::Complete if loader => {
                     self.memory.loader = Some(part.to_owned());
-                    return Load::Part;
+                    return Load::LoaderOnly;
                 }
-                Load::Whole => {}
+                Load::Complete => {}
                 other => return other,
             }
         }
-        self.runs(name)
+        self.switch_to(name)
     }
 
-    /// Takes a file of an image.
-    async fn take(&mut self, file: &str) -> Load {
-        if self.has_had_enough {
-            return Load::Not;
+    /// Downloads a file of an image.
+    async fn download(&mut self, file: &str) -> Load {
+        if self.gave_up {
+            return Load::Skipped;
         }
-        match self.ask(file).await {
-            Ok(_) => Load::Whole,
+        match self.request(file).await {
+            Ok(_) => Load::Complete,
             Err(Failure::Vanished) => Load::Vanished,
-            Err(Failure::GaveUp(bytes)) => {
+            Err(Failure::Aborted(bytes)) => {
                 self.failures += 1;
-                self.display.failed();
+                self.display.count_failure();
                 self.problems.push(format!("{file}: the phone gave up after {bytes} bytes"));
-                let tries = self.options.misfortune.map_or(0, |(_, tries)| tries);
-                // In the end it has had enough, and goes on with what it has until somebody restarts it.
-                self.has_had_enough = self.failures >= tries;
-                if self.has_had_enough { Load::Not } else { Load::Again }
+                let tries = self.options.fault.map_or(0, |(_, tries)| tries);
+                // After the last attempt it keeps what it runs until the next restart from outside.
+                self.gave_up = self.failures >= tries;
+                if self.gave_up { Load::Skipped } else { Load::Retry }
             }
             Err(_) => {
                 self.problems.push(format!("{file} is not there: the phone goes on with {}", self.memory.running));
-                Load::Not
+                Load::Skipped
             }
         }
     }
 
-    fn runs(&mut self, image: &str) -> Load {
+    /// Runs another image from now on.
+    fn switch_to(&mut self, image: &str) -> Load {
         self.before.push(std::mem::replace(&mut self.memory.running, image.to_owned()));
-        self.display.runs(image);
-        Load::Whole
+        self.display.set_image(image);
+        Load::Complete
     }
 
     /// The image that an XML file names for this model.

@@ -1,27 +1,29 @@
 //! A phone that boots like the real one, so that a site can be tried without hardware.
 //!
-//! It shares nothing with the server but a phone's own facts: its TFTP client, its reader of configuration files and its SIP
-//! are its own, so that the two halves check each other.
+//! It shares only the facts about phones (`crate::phone`) with the server. Its TFTP client, its SIP and telnet servers and its
+//! boot order are its own code, so that the simulated phone and the server test each other.
 
 mod boot;
 mod client;
 mod command;
 mod display;
+mod fault;
 mod flash;
 mod images;
-mod misfortune;
 mod outcome;
+mod phone;
+mod progress;
 mod report;
+mod run;
 mod sip;
-mod stay;
 mod telnet;
-mod watch;
 
-pub use boot::{Ended, Options, Phone, boot};
+pub use boot::boot;
 pub use client::Patience;
 pub use command::{Args, run};
-pub use display::{Display, Doing};
-pub use flash::{Flash, Memory};
-pub use misfortune::Misfortune;
+pub use display::{Activity, Display};
+pub use fault::Fault;
+pub use flash::Flash;
 pub use outcome::{FetchResult, Fetched, Outcome};
-pub use stay::{Stay, stay};
+pub use phone::{Options, Phone};
+pub use run::{RunOptions, run_until_off};

@@ -1,31 +1,30 @@
-//! What is known of a phone that was booted.
+//! The result of a boot, as the command prints it.
 
 use std::fmt;
 
 use serde::Serialize;
 
-use super::boot::{Ended, Phone};
 use super::flash::Flash;
 
 /// How a request for a file ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum FetchResult {
-    /// It came.
+    /// The file was received.
     Fetched,
     /// There is no such file.
     NotFound,
-    /// The server refused, in these words.
+    /// The server sent an error with this text.
     Refused(String),
-    /// The server said nothing.
+    /// The server did not answer.
     Silent,
     /// The network failed.
     Failed(String),
-    /// The phone itself gave up.
+    /// The phone aborted the transfer.
     GaveUp,
 }
 
-/// One file that was asked for.
+/// One request for a file.
 #[derive(Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Fetched {
@@ -33,11 +32,11 @@ pub struct Fetched {
     pub file: String,
     /// How it ended.
     pub result: FetchResult,
-    /// How many bytes came.
+    /// The number of bytes received.
     pub bytes: usize,
-    /// How long it took, in milliseconds.
+    /// The duration, in milliseconds.
     pub millis: f64,
-    /// How often something had to be asked again.
+    /// The number of repeated requests and acknowledgements.
     pub repeats: u32,
     /// The bytes.
     #[serde(skip)]
@@ -46,75 +45,40 @@ pub struct Fetched {
 
 impl fmt::Debug for Fetched {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Nobody reads 700,000 numbers.
+        // Without the content, which may be 700,000 bytes.
         write!(f, "{}: {:?}, {} bytes", self.file, self.result, self.bytes)
     }
 }
 
-/// How a boot went.
+/// The result of a boot. One field for each that `--output json` prints, and the memory.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Outcome {
     /// The phone.
     pub mac: String,
-    /// Whether it has what it needs.
+    /// Whether it got its configuration and every request was answered.
     pub booted: bool,
-    /// What it asked for, in order.
+    /// The requests, in order.
     pub files: Vec<Fetched>,
     /// The image that it runs now.
     pub running: String,
     /// The images that it ran before, in order.
     pub before: Vec<String>,
-    /// How often it restarted.
+    /// The number of restarts.
     pub restarts: u32,
-    /// How often it did not take an image.
+    /// The number of image downloads that failed.
     pub failures: u32,
-    /// Whether it is gone for ever.
+    /// Whether it was switched off in the middle of a transfer.
     pub vanished: bool,
     /// Its lines, as `name@proxy`.
     pub lines: Vec<String>,
-    /// What its display says.
+    /// The label on its display.
     pub label: String,
-    /// What it needed and did not get, and what a real phone would trip over.
+    /// The files that were missing, and what would make a real phone fail.
     pub problems: Vec<String>,
-    /// How long all of it took, in milliseconds.
+    /// The duration, in milliseconds.
     pub millis: f64,
     /// Its memory.
     #[serde(skip)]
     pub flash: Flash,
-}
-
-impl Phone {
-    /// How it went until now.
-    pub fn outcome(&self, ended: Ended) -> Outcome {
-        let flash = &self.memory.flash;
-        let lines: Vec<String> = (1..=self.options.model.lines())
-            .filter_map(|n| {
-                let name = flash.get(&format!("line{n}_name"))?;
-                let own = flash.get(&format!("proxy{n}_address"));
-                let proxy = own.or_else(|| flash.get("proxy1_address")).unwrap_or_default();
-                Some(format!("{name}@{proxy}"))
-            })
-            .collect();
-        let mut problems = self.problems.clone();
-        if ended == Ended::Up && lines.is_empty() {
-            problems.push("no line has a name: the phone cannot call".into());
-        }
-        let silent = self.files.iter().any(|f| matches!(f.result, FetchResult::Silent | FetchResult::Failed(_)));
-        Outcome {
-            mac: self.options.mac.to_string(),
-            booted: ended == Ended::Up && !silent,
-            files: self.files.clone(),
-            running: self.memory.running.clone(),
-            before: self.before.clone(),
-            restarts: self.restarts,
-            failures: self.failures,
-            vanished: ended == Ended::Vanished,
-            lines,
-            label: flash.get("phone_label").unwrap_or_default().to_owned(),
-            problems,
-            millis: self.began.elapsed().as_secs_f64() * 1000.0,
-            flash: flash.clone(),
-        }
-    }
 }

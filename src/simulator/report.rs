@@ -1,4 +1,4 @@
-//! What the command says of a boot.
+//! The text output of the command.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,7 @@ pub fn one(outcome: &Outcome) -> String {
         let result = match &file.result {
             FetchResult::Fetched => format!("{:>9} bytes", file.bytes),
             FetchResult::NotFound => "not there".to_owned(),
-            FetchResult::Refused(words) => format!("refused: {words}"),
+            FetchResult::Refused(text) => format!("refused: {text}"),
             FetchResult::Silent => "no answer".to_owned(),
             FetchResult::Failed(error) => format!("failed: {error}"),
             FetchResult::GaveUp => "given up".to_owned(),

@@ -1,35 +1,35 @@
-//! The little SIP that a phone speaks here: it answers requests, and notices when it is told to check its files.
+//! The part of SIP that the simulated phone knows: it answers requests, and recognises a NOTIFY for check-sync.
 
 use std::collections::VecDeque;
 
-/// A phone's SIP side: its lines, and what it answered last, because requests are repeated.
+/// The SIP state of a phone: its lines, and its latest answers, for requests that are repeated.
 #[derive(Debug, Default)]
 pub struct Sip {
     lines: Vec<String>,
     answered: VecDeque<(String, Vec<u8>)>,
 }
 
-/// How many answers are remembered.
-const REMEMBERED: usize = 16;
-/// The longest request that is read.
-pub const LONGEST: usize = 4096;
+/// The number of answers that are kept.
+const MAX_ANSWERS: usize = 16;
+/// The longest request that is read, in bytes.
+pub const MAX_REQUEST: usize = 4096;
 
-/// What a request leads to.
+/// The answer to a request, and its effect.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Reaction {
-    /// What is sent back.
+    /// The datagram to send back.
     pub answer: Vec<u8>,
-    /// Whether the phone is to check its files.
+    /// Whether the request is a NOTIFY for check-sync, after which the phone reads `syncinfo.xml`.
     pub check_sync: bool,
 }
 
 impl Sip {
-    /// The SIP side of a phone with these lines.
+    /// The state of a phone with these lines.
     pub fn new(lines: Vec<String>) -> Sip {
         Sip { lines, answered: VecDeque::new() }
     }
 
-    /// Reacts to a datagram; nothing if it is no request.
+    /// Handles a datagram; nothing if it is no request.
     pub fn react(&mut self, datagram: &[u8]) -> Option<Reaction> {
         let text = std::str::from_utf8(datagram).ok()?;
         let head = text.split_once("\r\n\r\n").map_or(text, |(head, _)| head);
@@ -51,7 +51,7 @@ impl Sip {
         let branch = via.first()?.split(';').find_map(|part| part.trim().strip_prefix("branch="))?;
         let id = format!("{branch} {call_id} {sequence}");
         if let Some((_, answer)) = self.answered.iter().find(|(known, _)| *known == id) {
-            // Repeated because the answer was lost: nothing is done twice.
+            // A retransmission: the same answer, and no second effect.
             return Some(Reaction { answer: answer.clone(), check_sync: false });
         }
         let user = uri.strip_prefix("sip:").and_then(|uri| uri.split_once('@')).map(|(user, _)| unescape(user));
@@ -73,7 +73,7 @@ impl Sip {
         )
         .into_bytes();
         self.answered.push_back((id, answer.clone()));
-        if self.answered.len() > REMEMBERED {
+        if self.answered.len() > MAX_ANSWERS {
             self.answered.pop_front();
         }
         Some(Reaction { answer, check_sync })
@@ -111,7 +111,7 @@ fn unescape(user: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// What `syncinfo.xml` says of an image: its own entry, or that of all.
+/// The SYNC value of an image in `syncinfo.xml`: that of its own entry, otherwise that of `*`.
 pub fn sync_of(xml: &[u8], running: &str) -> Option<String> {
     let text: String = xml.iter().map(|byte| char::from(*byte)).collect();
     let entries: Vec<(String, String)> = text

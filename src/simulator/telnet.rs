@@ -1,4 +1,4 @@
-//! The phone's telnet side: it asks for its password, and restarts when it is told to.
+//! The phone's telnet server: it asks for the password, and knows the command `reset`.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// How long a visitor may take for a line.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// The longest line that is read.
-const LONGEST: u64 = 256;
-/// How often a password may be wrong.
+/// The time limit for a line.
+const LINE_TIMEOUT: Duration = Duration::from_secs(60);
+/// The longest line that is read, in bytes.
+const MAX_LINE: u64 = 256;
+/// The number of wrong passwords that end the session.
 const TRIES: u32 = 3;
 
-/// Who may do what.
+/// The password, and what a session may do.
 #[derive(Clone, Debug)]
 pub struct Access {
     /// The password.
@@ -24,12 +24,12 @@ pub struct Access {
     pub privileged: bool,
 }
 
-/// Talks to one visitor until it leaves; whether it said `reset`.
-pub async fn talk(stream: TcpStream, access: &Access) -> bool {
-    converse(stream, access).await.unwrap_or(false)
+/// Serves one session; whether it gave the command `reset`.
+pub async fn session(stream: TcpStream, access: &Access) -> bool {
+    dialogue(stream, access).await.unwrap_or(false)
 }
 
-async fn converse(stream: TcpStream, access: &Access) -> std::io::Result<bool> {
+async fn dialogue(stream: TcpStream, access: &Access) -> std::io::Result<bool> {
     let mut stream = BufReader::new(stream);
     let mut tries = 0;
     stream.write_all(b"\r\nCisco Systems, Inc. IP Phone\r\n").await?;
@@ -37,7 +37,7 @@ async fn converse(stream: TcpStream, access: &Access) -> std::io::Result<bool> {
         stream.write_all(b"Password :").await?;
         match line(&mut stream).await? {
             None => return Ok(false),
-            Some(word) if word == access.password => break,
+            Some(password) if password == access.password => break,
             Some(_) => tries += 1,
         }
         if tries == TRIES {
@@ -62,7 +62,7 @@ async fn converse(stream: TcpStream, access: &Access) -> std::io::Result<bool> {
 async fn line(stream: &mut BufReader<TcpStream>) -> std::io::Result<Option<String>> {
     let mut bytes = Vec::new();
     let silent = || std::io::Error::from(std::io::ErrorKind::TimedOut);
-    let read = async { stream.take(LONGEST).read_until(b'\n', &mut bytes).await };
-    let len = timeout(PATIENCE, read).await.map_err(|_| silent())??;
-    Ok((len > 0 && len < LONGEST as usize).then(|| String::from_utf8_lossy(&bytes).trim().to_owned()))
+    let read = async { stream.take(MAX_LINE).read_until(b'\n', &mut bytes).await };
+    let len = timeout(LINE_TIMEOUT, read).await.map_err(|_| silent())??;
+    Ok((len > 0 && len < MAX_LINE as usize).then(|| String::from_utf8_lossy(&bytes).trim().to_owned()))
 }

@@ -5,15 +5,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::shutdown_signal;
+use anyhow::anyhow;
 
+use super::directory::{DirectoryLoader, watch};
+use super::file_store::FileStore;
 use super::http::{self, Http};
-use super::library::Library;
 use super::metrics::Metrics;
 use super::port_mode::PortMode;
-use super::reporter::Reporter;
 use super::server::{Config, Server};
-use super::tree::{self, Tree};
+use super::transfer_log::TransferLog;
+use crate::base::{SupervisedThread, shutdown_signal};
 
 /// Serve a provisioning tree over TFTP (what the pods run)
 #[derive(clap::Args, Clone, Debug)]
@@ -55,13 +56,14 @@ pub struct Args {
     drain: u64,
 }
 
-/// How long readers have to come for the news of the last transfers.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long readers have, after the last transfer, to fetch the final report.
+const FINAL_REPORT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Runs until the process is told to end.
+/// Runs `dialtone tftp` until the shutdown signal, or until a part of it fails.
 pub async fn run(args: Args) -> anyhow::Result<()> {
-    let library = Arc::new(Library::default());
-    let reporter = Arc::new(Reporter::new(library.clone()));
+    let shutdown = shutdown_signal();
+    let files = Arc::new(FileStore::default());
+    let log = Arc::new(TransferLog::new(files.clone()));
     let metrics = Arc::new(Metrics::default());
     let listener = match args.report {
         Some(address) => Some(http::listen(address).await?),
@@ -73,39 +75,116 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         workers: args.workers.unwrap_or(Config::default().workers),
         max_sessions: args.max_sessions,
     };
-    // The files first: a phone that asks too early would be told that there is no such file.
-    let tree = Tree::new(args.roots, args.max_bytes);
-    tree::follow(tree, library.clone(), reporter.clone())?;
-    let server = Server::start(&config, library.clone(), reporter.clone(), metrics.clone())?;
-    tracing::info!(addresses = ?server.addresses(), workers = config.workers, "serving");
-    let reports = async {
-        let http = Http { reporter: reporter.clone(), library, metrics, token: args.token_file };
+    // The files first: a phone that asks too early would get the answer that there is no such file.
+    let loader = DirectoryLoader::new(args.roots, args.max_bytes);
+    let loading = watch::start(loader, files.clone(), log.clone())?;
+    let server = Server::start(&config, files.clone(), log.clone(), metrics.clone())?;
+    tracing::info!(addresses = ?server.addresses(), workers = config.workers, "TFTP server is serving");
+    let http = Http { log: log.clone(), files, metrics, token_file: args.token_file };
+    let http = async {
         match listener {
             Some(listener) => http::serve(http, listener).await,
             None => std::future::pending().await,
         }
     };
-    tokio::pin!(reports);
-    tokio::select! {
-        ended = &mut reports => ended?,
-        () = shutdown_signal() => tracing::info!("told to end: transfers under way may finish"),
-    }
-    let stop = tokio::task::spawn_blocking(move || server.stop(Duration::from_secs(args.drain)));
-    // How the last transfers end is told as well: a phone that takes an image is seen to its end.
-    tokio::select! {
-        ended = reports => ended,
-        stopped = stop_and_tell(stop, &reporter) => stopped,
+    let parts = Parts { server, loading, log, drain: Duration::from_secs(args.drain) };
+    parts.supervise(http, shutdown).await
+}
+
+/// What the process consists of, beside HTTP.
+struct Parts {
+    server: Server,
+    loading: SupervisedThread,
+    log: Arc<TransferLog>,
+    /// How long transfers have to end on shutdown.
+    drain: Duration,
+}
+
+impl Parts {
+    /// Waits for the shutdown, which is orderly, or for the failure of any part: without it phones would get stale files or none,
+    /// and probes would not show it. The process ends then, and whatever runs it starts it again.
+    async fn supervise(
+        self,
+        http: impl Future<Output = anyhow::Result<()>>,
+        shutdown: impl Future<Output = ()>,
+    ) -> anyhow::Result<()> {
+        let Parts { mut server, mut loading, log, drain } = self;
+        let http = async { http.await.err().unwrap_or_else(|| anyhow!("the HTTP server ended")) };
+        tokio::pin!(http);
+        tokio::select! {
+            error = server.failure() => return Err(error),
+            error = loading.failure() => return Err(error),
+            error = &mut http => return Err(error),
+            () = shutdown => tracing::info!("shutdown signal received: transfers under way may finish"),
+        }
+        let stopping = tokio::task::spawn_blocking(move || server.stop(drain));
+        // Reports are served until the end: they say how the last transfers end, for instance of a phone that fetches an image.
+        let stopped = async {
+            stopping.await?;
+            wait_for_final_report(&log).await;
+            Ok(())
+        };
+        tokio::select! {
+            error = http => Err(error),
+            result = stopped => result,
+        }
     }
 }
 
-async fn stop_and_tell(stop: tokio::task::JoinHandle<()>, reporter: &Reporter) -> anyhow::Result<()> {
-    stop.await?;
-    let told = async {
-        while reporter.owes() {
+/// Waits until the reader has fetched the records of the last transfers, if there is one and it comes in time.
+async fn wait_for_final_report(log: &TransferLog) {
+    let fetched = async {
+        while log.reader_is_behind() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    // Nobody may come for it.
-    let _ = tokio::time::timeout(LAST_WORDS, told).await;
-    Ok(())
+    let _ = tokio::time::timeout(FINAL_REPORT_TIMEOUT, fetched).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::super::server::tests::failing;
+    use super::*;
+
+    fn parts(server: Server, loading: SupervisedThread) -> Parts {
+        Parts { server, loading, log: Arc::new(TransferLog::new(Arc::default())), drain: Duration::ZERO }
+    }
+
+    fn healthy_server() -> Server {
+        let config = Config { listen: vec!["127.0.0.1:0".parse().unwrap()], workers: 1, ..Config::default() };
+        Server::start(&config, Arc::default(), Arc::new(TransferLog::new(Arc::default())), Arc::default()).unwrap()
+    }
+
+    /// A thread that goes on until the test is over.
+    fn healthy_loader() -> SupervisedThread {
+        SupervisedThread::spawn("directories", || {
+            loop {
+                std::thread::park();
+            }
+        })
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_part_that_panics_or_ends_ends_the_process_with_an_error_that_names_it() {
+        let said = parts(failing(true), healthy_loader()).supervise(pending(), pending()).await.unwrap_err();
+        assert_eq!(said.to_string(), "the thread tftp-1 panicked: a bug in worker 1");
+
+        let panics = SupervisedThread::spawn("directories", || panic!("a bug in the loader")).unwrap();
+        let said = parts(healthy_server(), panics).supervise(pending(), pending()).await.unwrap_err();
+        assert_eq!(said.to_string(), "the thread directories panicked: a bug in the loader");
+
+        let ended = parts(healthy_server(), healthy_loader()).supervise(ready(Ok(())), pending()).await;
+        assert_eq!(ended.unwrap_err().to_string(), "the HTTP server ended");
+        let failed = parts(healthy_server(), healthy_loader()).supervise(ready(Err(anyhow!("no port"))), pending());
+        assert_eq!(failed.await.unwrap_err().to_string(), "no port");
+    }
+
+    #[tokio::test]
+    async fn a_shutdown_is_no_failure() {
+        let parts = parts(healthy_server(), healthy_loader());
+        assert!(parts.supervise(pending(), ready(())).await.is_ok());
+    }
 }

@@ -1,68 +1,153 @@
 //! What the server counts. No label comes from a client.
 
+use std::fmt;
+
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, text::encode};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Metric, Registry};
+
+use super::file_store::Snapshot;
+use crate::base::report::Outcome;
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, EncodeLabelValue)]
-pub enum Result {
-    /// All bytes were acknowledged.
+enum Result {
     Complete,
-    /// There is no such file.
     NotFound,
-    /// The client gave up.
     Aborted,
-    /// The client fell silent.
     TimedOut,
-    /// The request was refused.
     Refused,
 }
 
 /// The label of a request's end.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub struct Labels {
-    /// How it ended.
-    pub result: Result,
+struct Labels {
+    result: Result,
 }
 
 /// The server's metrics.
-#[derive(Default)]
 pub struct Metrics {
-    /// Requests, by how they ended.
-    pub requests: Family<Labels, Counter>,
-    /// Bytes that were acknowledged.
-    pub bytes: Counter,
-    /// Packets that were sent again.
-    pub retransmissions: Counter,
-    /// Datagrams that made no sense or belonged to no transfer.
-    pub ignored: Counter,
-    /// Requests that were dropped because there were too many transfers.
-    pub dropped: Counter,
-    /// Transfers under way.
-    pub active: Gauge,
-    /// Files that are served.
-    pub files: Gauge,
-    /// Their bytes.
-    pub file_bytes: Gauge,
+    registry: Registry,
+    requests: Family<Labels, Counter>,
+    acknowledged_bytes: Counter,
+    retransmissions: Counter,
+    ignored: Counter,
+    dropped: Counter,
+    active: Gauge,
+    files: Gauge,
+    file_bytes: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Metrics {
+        /// A metric that is registered, because there is no other way to one.
+        fn new<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {
+            let metric = M::default();
+            registry.register(name, help, metric.clone());
+            metric
+        }
+        let mut all = Registry::with_prefix("tftp");
+        Metrics {
+            requests: new(&mut all, "requests", "Read requests, by how they ended"),
+            acknowledged_bytes: new(&mut all, "acknowledged_bytes", "Bytes that clients acknowledged"),
+            retransmissions: new(&mut all, "retransmissions", "Packets that were sent again"),
+            ignored: new(&mut all, "ignored_datagrams", "Datagrams without sense or transfer"),
+            dropped: new(&mut all, "dropped_requests", "Requests beyond the most transfers"),
+            active: new(&mut all, "active_transfers", "Transfers under way"),
+            files: new(&mut all, "files", "Files that are served"),
+            file_bytes: new(&mut all, "file_bytes", "Bytes of all files"),
+            registry: all,
+        }
+    }
 }
 
 impl Metrics {
+    /// A request came to its end, with a transfer or without one.
+    pub(super) fn request_ended(&self, outcome: Outcome) {
+        let result = match outcome {
+            Outcome::Complete => Result::Complete,
+            Outcome::NotFound => Result::NotFound,
+            Outcome::Aborted => Result::Aborted,
+            Outcome::TimedOut => Result::TimedOut,
+            Outcome::Refused => Result::Refused,
+            // Not an end.
+            Outcome::Running => return,
+        };
+        self.requests.get_or_create(&Labels { result }).inc();
+    }
+
+    /// A transfer began.
+    pub(super) fn transfer_began(&self) {
+        self.active.inc();
+    }
+
+    /// A transfer came to its end.
+    pub(super) fn transfer_ended(&self, outcome: Outcome, acknowledged_bytes: u64, retransmissions: u64) {
+        self.request_ended(outcome);
+        self.active.dec();
+        self.acknowledged_bytes.inc_by(acknowledged_bytes);
+        self.retransmissions.inc_by(retransmissions);
+    }
+
+    /// A datagram made no sense, or belonged to no transfer.
+    pub(super) fn datagram_ignored(&self) {
+        self.ignored.inc();
+    }
+
+    /// A request was dropped because there were too many transfers.
+    pub(super) fn request_dropped(&self) {
+        self.dropped.inc();
+    }
+
+    /// How many transfers are under way.
+    pub fn active_transfers(&self) -> i64 {
+        self.active.get()
+    }
+
     /// The metrics in OpenMetrics' text format.
-    pub fn text(&self) -> std::result::Result<String, std::fmt::Error> {
-        let mut registry = Registry::with_prefix("tftp");
-        registry.register("requests", "Read requests, by how they ended", self.requests.clone());
-        registry.register("acknowledged_bytes", "Bytes that clients acknowledged", self.bytes.clone());
-        registry.register("retransmissions", "Packets that were sent again", self.retransmissions.clone());
-        registry.register("ignored_datagrams", "Datagrams without sense or transfer", self.ignored.clone());
-        registry.register("dropped_requests", "Requests beyond the most transfers", self.dropped.clone());
-        registry.register("active_transfers", "Transfers under way", self.active.clone());
-        registry.register("files", "Files that are served", self.files.clone());
-        registry.register("file_bytes", "Bytes of all files", self.file_bytes.clone());
+    pub(super) fn text(&self, files: &Snapshot) -> std::result::Result<String, fmt::Error> {
+        self.files.set(files.files().count() as i64);
+        self.file_bytes.set(files.size() as i64);
         let mut text = String::new();
-        encode(&mut text, &registry)?;
+        encode(&mut text, &self.registry)?;
         Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_end_is_counted_under_its_own_name_and_progress_is_none() {
+        let metrics = Metrics::default();
+        let ends = [Outcome::Complete, Outcome::NotFound, Outcome::Aborted, Outcome::TimedOut, Outcome::Refused];
+        for (n, outcome) in ends.into_iter().enumerate() {
+            (0..=n).for_each(|_| metrics.request_ended(outcome));
+        }
+        metrics.request_ended(Outcome::Running);
+        metrics.transfer_began();
+        metrics.transfer_began();
+        metrics.transfer_ended(Outcome::Complete, 512, 3);
+        let text = metrics.text(&Snapshot::default()).unwrap();
+        for line in [
+            "tftp_requests_total{result=\"Complete\"} 2",
+            "tftp_requests_total{result=\"NotFound\"} 2",
+            "tftp_requests_total{result=\"Aborted\"} 3",
+            "tftp_requests_total{result=\"TimedOut\"} 4",
+            "tftp_requests_total{result=\"Refused\"} 5",
+            "tftp_acknowledged_bytes_total 512",
+            "tftp_retransmissions_total 3",
+            "tftp_active_transfers 1",
+            "tftp_ignored_datagrams_total 0",
+            "tftp_dropped_requests_total 0",
+            "tftp_files 0",
+            "tftp_file_bytes 0",
+        ] {
+            assert!(text.lines().any(|one| one == line), "{line} in {text}");
+        }
+        assert_eq!(text.matches("tftp_requests_total{").count(), 5);
     }
 }

@@ -1,24 +1,27 @@
 //! The TFTP server: RFC 1350 with options (RFC 2347, 2348, 2349, 7440), read-only.
 //!
-//! [`session`] is one transfer without sockets and clocks; the workers run many of them over UDP; [`library`] holds the
-//! files; [`tree`] reads them from folders; [`reporter`] remembers what was asked, and [`http`] tells it.
+//! `session` is one transfer without sockets and clocks; a `worker` runs many of them over UDP; the `file_store` holds the
+//! files, which `directory` loads; the `transfer_log` keeps what happened, and [`http`] reports it.
 
 mod command;
+mod directory;
+mod file_store;
 pub mod http;
-pub mod library;
-pub mod metrics;
-pub mod packet;
+mod metrics;
+mod outbox;
+mod packet;
 mod port_mode;
-pub mod reporter;
 mod server;
-pub mod session;
+mod session;
 mod socket;
+mod transfer_log;
 mod transfers;
-pub mod tree;
 mod wheel;
 mod worker;
 
 pub use command::{Args, run};
+pub use file_store::{Change, File, FileStore, Snapshot};
+pub use metrics::Metrics;
 pub use port_mode::PortMode;
 pub use server::{Config, Server};
-pub use tree::PROBLEMS;
+pub use transfer_log::TransferLog;

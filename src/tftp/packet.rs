@@ -1,7 +1,9 @@
 //! Packets of RFC 1350 and the options of RFC 2347 to 2349 and 7440.
 
-/// The longest file name that is looked at.
-pub const MAX_NAME: usize = 255;
+use bytes::Bytes;
+
+/// The longest file name in a request.
+const MAX_NAME_BYTES: usize = 255;
 
 /// Opcodes.
 mod opcode {
@@ -35,7 +37,7 @@ pub enum Mode {
     Netascii,
 }
 
-/// The options that the server understands; others are passed over, as RFC 2347 says.
+/// The options that the server understands; others are ignored, as RFC 2347 says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// RFC 2348: bytes in a block.
@@ -62,15 +64,17 @@ pub struct Request<'a> {
 /// A packet from a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Packet<'a> {
-    /// It wants to read.
+    /// A read request (RRQ).
     Read(Request<'a>),
-    /// It wants to write.
+    /// A write request (WRQ).
     Write,
-    /// It has all blocks up to this one.
+    /// An acknowledgement of all blocks up to this one (ACK).
     Ack(u16),
-    /// It gives up.
+    /// An error, with its code: the client aborts the transfer.
     Error(u16),
-    /// It makes no sense.
+    /// A read request that cannot be read.
+    IllegalRead,
+    /// No packet that a client may send.
     Illegal,
 }
 
@@ -79,7 +83,7 @@ impl<'a> Packet<'a> {
     pub fn parse(datagram: &'a [u8]) -> Packet<'a> {
         let word = |at: usize| Some(u16::from_be_bytes([*datagram.get(at)?, *datagram.get(at + 1)?]));
         match (word(0), word(2)) {
-            (Some(opcode::RRQ), _) => parse_request(&datagram[2..]).map_or(Packet::Illegal, Packet::Read),
+            (Some(opcode::RRQ), _) => parse_request(&datagram[2..]).map_or(Packet::IllegalRead, Packet::Read),
             (Some(opcode::WRQ), _) => Packet::Write,
             (Some(opcode::ACK), Some(block)) => Packet::Ack(block),
             (Some(opcode::ERROR), Some(code)) => Packet::Error(code),
@@ -97,14 +101,14 @@ fn parse_request(rest: &[u8]) -> Option<Request<'_>> {
         m if m.eq_ignore_ascii_case(b"netascii") => Mode::Netascii,
         _ => return None,
     };
-    if name.is_empty() || name.len() > MAX_NAME {
+    if name.is_empty() || name.len() > MAX_NAME_BYTES {
         return None;
     }
     let mut options = Options::default();
     while let (Some(Some(option)), Some(Some(value))) = (fields.next(), fields.next()) {
         let number = std::str::from_utf8(value).ok().and_then(|value| value.parse::<u32>().ok());
         let Some(number) = number else { continue };
-        // What is out of range is passed over: the transfer goes on without the option.
+        // A value out of range is ignored: the transfer goes on without the option.
         match option.to_ascii_lowercase().as_slice() {
             b"blksize" if (8..=65_464).contains(&number) => options.blksize = u16::try_from(number).ok(),
             b"timeout" if (1..=255).contains(&number) => options.timeout = u8::try_from(number).ok(),
@@ -157,6 +161,24 @@ pub fn error(out: &mut Vec<u8>, code: ErrorCode, message: &str) {
     out.push(0);
 }
 
+/// A file in mode netascii: RFC 764's line ends, which are CR LF for LF and CR NUL for CR.
+pub fn netascii(bytes: &[u8]) -> Bytes {
+    let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 32);
+    for byte in bytes {
+        match byte {
+            b'\n' => out.extend_from_slice(b"\r\n"),
+            b'\r' => out.extend_from_slice(b"\r\0"),
+            byte => out.push(*byte),
+        }
+    }
+    out.into()
+}
+
+/// A requested name as it may stand in a log or report: no client can break lines there, or hide.
+pub fn printable(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,30 +193,28 @@ mod tests {
     }
 
     #[test]
-    fn options_out_of_range_are_passed_over() {
+    fn options_out_of_range_are_ignored() {
         let packet = Packet::parse(b"\0\x01a\0octet\0blksize\x007\0timeout\x00300\0windowsize\x000\0blksize\0x\0");
         assert_eq!(packet, Packet::Read(Request { name: b"a", mode: Mode::Octet, options: Options::default() }));
     }
 
     #[test]
-    fn what_makes_no_sense_is_illegal() {
-        for datagram in [
-            &b""[..],
-            b"\0",
-            b"\0\x01",
-            b"\0\x01a",
-            b"\0\x01a\0",
-            b"\0\x01a\0mail\0",
-            b"\0\x01\0octet\0",
-            b"\0\x09x",
-            b"\0\x04\0",
-            b"\0\x03\0\x01x",
-        ] {
+    fn a_datagram_that_is_no_packet_is_illegal() {
+        for datagram in [&b""[..], b"\0", b"\0\x09x", b"\0\x04\0", b"\0\x03\0\x01x"] {
             assert_eq!(Packet::parse(datagram), Packet::Illegal, "{datagram:?}");
+        }
+        for datagram in [&b"\0\x01"[..], b"\0\x01a", b"\0\x01a\0", b"\0\x01a\0mail\0", b"\0\x01\0octet\0"] {
+            assert_eq!(Packet::parse(datagram), Packet::IllegalRead, "{datagram:?}");
         }
         assert_eq!(Packet::parse(b"\0\x02a\0octet\0"), Packet::Write);
         assert_eq!(Packet::parse(b"\0\x04\x01\x02"), Packet::Ack(258));
         assert_eq!(Packet::parse(b"\0\x05\0\x01no\0"), Packet::Error(1));
+    }
+
+    #[test]
+    fn netascii_line_ends_and_names_in_logs_are_translated() {
+        assert_eq!(netascii(b"a\nb\rc"), b"a\r\nb\r\0c"[..]);
+        assert_eq!(printable(b"a\nb\xff"), "a?b\u{fffd}");
     }
 
     proptest! {

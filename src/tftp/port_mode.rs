@@ -1,4 +1,4 @@
-//! The two ways to answer.
+//! Which port a transfer is served from.
 
 /// Which port answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]

@@ -1,18 +1,20 @@
-//! The server: its workers, and how it ends.
+//! The server: its workers, their supervision, and the shutdown.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::library::Library;
+use futures::future::select_all;
+
+use super::file_store::FileStore;
 use super::metrics::Metrics;
 use super::port_mode::PortMode;
-use super::reporter::Reporter;
 use super::socket::Udp;
-use super::worker::{Common, Worker};
+use super::transfer_log::TransferLog;
+use super::worker::{Shared, Worker};
+use crate::base::SupervisedThread;
 
 /// What a server is started with.
 #[derive(Clone, Debug)]
@@ -40,49 +42,54 @@ impl Default for Config {
 
 /// A running server.
 pub struct Server {
-    common: Arc<Common>,
+    shared: Arc<Shared>,
     addresses: Vec<SocketAddr>,
-    workers: Vec<JoinHandle<()>>,
-    deadline: Arc<OnceLock<Instant>>,
+    workers: Vec<SupervisedThread>,
+    deadline: Deadline,
 }
+
+/// When workers end although transfers are under way; set on shutdown.
+type Deadline = Arc<OnceLock<Instant>>;
 
 impl Server {
     /// Starts a server.
     pub fn start(
         config: &Config,
-        library: Arc<Library>,
-        reporter: Arc<Reporter>,
+        files: Arc<FileStore>,
+        log: Arc<TransferLog>,
         metrics: Arc<Metrics>,
     ) -> io::Result<Server> {
+        Server::start_with(config, files, log, metrics, |_, worker, deadline| worker.run(|| deadline.get().copied()))
+    }
+
+    /// Starts a server whose workers do this, each with its number.
+    fn start_with(
+        config: &Config,
+        files: Arc<FileStore>,
+        log: Arc<TransferLog>,
+        metrics: Arc<Metrics>,
+        run: impl Fn(usize, Worker, &Deadline) + Copy + Send + 'static,
+    ) -> io::Result<Server> {
         let workers = config.workers.max(1);
-        let common = Arc::new(Common {
-            library,
-            reporter,
+        let shared = Arc::new(Shared {
+            files,
+            log,
             metrics,
             port_mode: config.port_mode,
             max_sessions: (config.max_sessions / workers).max(1),
-            ending: AtomicBool::new(false),
+            is_ending: AtomicBool::new(false),
         });
-        let bind = |address: &SocketAddr| Udp::bind(*address).map_err(|error| cannot_listen(*address, &error));
-        let first = config.listen.iter().map(bind).collect::<io::Result<Vec<_>>>()?;
-        // A port that the system chose for the first worker is that of all.
-        let addresses = first.iter().map(Udp::local_addr).collect::<io::Result<Vec<_>>>()?;
-        let mut sockets = vec![first];
-        for _ in 1..workers {
-            let share = |(udp, at): (&Udp, &SocketAddr)| udp.share().map_err(|error| cannot_listen(*at, &error));
-            sockets.push(sockets[0].iter().zip(&addresses).map(share).collect::<io::Result<_>>()?);
-        }
-        let deadline = Arc::new(OnceLock::new());
+        let (sockets, addresses) = bind(&config.listen, workers)?;
+        let deadline = Deadline::default();
         let mut threads = Vec::new();
         for (i, listeners) in sockets.into_iter().enumerate() {
-            let (common, deadline) = (common.clone(), deadline.clone());
-            let thread = std::thread::Builder::new().name(format!("tftp-{i}"));
-            threads.push(thread.spawn(move || match Worker::new(common, listeners) {
-                Ok(worker) => worker.run(|| deadline.get().copied()),
-                Err(error) => tracing::error!(%error, "a worker cannot start"),
+            let (shared, deadline) = (shared.clone(), deadline.clone());
+            threads.push(SupervisedThread::spawn(format!("tftp-{i}"), move || {
+                run(i, Worker::new(shared, listeners)?, &deadline);
+                Ok(())
             })?);
         }
-        Ok(Server { common, addresses, workers: threads, deadline })
+        Ok(Server { shared, addresses, workers: threads, deadline })
     }
 
     /// Where it listens.
@@ -90,16 +97,36 @@ impl Server {
         &self.addresses
     }
 
-    /// Takes no new requests, and waits for transfers that are under way, but no longer than this.
+    /// Waits until a worker fails; why it did. The clients of that worker get no answers any more.
+    pub async fn failure(&mut self) -> anyhow::Error {
+        let failures = self.workers.iter_mut().map(|worker| Box::pin(worker.failure()));
+        // A server has one worker at least.
+        select_all(failures).await.0
+    }
+
+    /// Accepts no new requests, and waits for transfers that are under way, but no longer than this.
     pub fn stop(self, patience: Duration) {
         let _ = self.deadline.set(Instant::now() + patience);
-        self.common.ending.store(true, Ordering::Release);
+        self.shared.is_ending.store(true, Ordering::Release);
         for worker in self.workers {
-            if worker.join().is_err() {
-                tracing::error!("a worker had panicked");
+            if let Err(error) = worker.join() {
+                tracing::error!(error = %format!("{error:#}"), "TFTP worker failed");
             }
         }
     }
+}
+
+/// The sockets of each worker, and their addresses. A port that the system chose for the first worker is that of all.
+fn bind(listen: &[SocketAddr], workers: usize) -> io::Result<(Vec<Vec<Udp>>, Vec<SocketAddr>)> {
+    let bind = |address: &SocketAddr| Udp::bind(*address).map_err(|error| cannot_listen(*address, &error));
+    let first = listen.iter().map(bind).collect::<io::Result<Vec<_>>>()?;
+    let addresses = first.iter().map(Udp::local_addr).collect::<io::Result<Vec<_>>>()?;
+    let mut sockets = vec![first];
+    for _ in 1..workers {
+        let share = |(udp, at): (&Udp, &SocketAddr)| udp.share().map_err(|error| cannot_listen(*at, &error));
+        sockets.push(sockets[0].iter().zip(&addresses).map(share).collect::<io::Result<_>>()?);
+    }
+    Ok((sockets, addresses))
 }
 
 /// Why a server cannot listen, and what to do.
@@ -111,4 +138,30 @@ fn cannot_listen(address: SocketAddr, error: &io::Error) -> io::Error {
         _ => "",
     };
     io::Error::new(error.kind(), format!("cannot listen on {address} (UDP): {error}{advice}"))
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// A server with two workers, of which the second one panics at once, or returns.
+    pub fn failing(panics: bool) -> Server {
+        let config = Config { listen: vec!["127.0.0.1:0".parse().unwrap()], workers: 2, ..Config::default() };
+        let (files, log) = (Arc::default(), Arc::new(TransferLog::new(Arc::default())));
+        let run = move |i, worker: Worker, deadline: &Deadline| match i {
+            0 => worker.run(|| deadline.get().copied()),
+            _ => assert!(!panics, "a bug in worker {i}"),
+        };
+        Server::start_with(&config, files, log, Arc::default(), run).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_panics_or_returns_is_a_failure_of_the_server() {
+        let mut server = failing(true);
+        assert_eq!(server.failure().await.to_string(), "the thread tftp-1 panicked: a bug in worker 1");
+        server.stop(Duration::ZERO);
+        let mut server = failing(false);
+        assert!(server.failure().await.to_string().starts_with("the thread tftp-1 ended"));
+        server.stop(Duration::ZERO);
+    }
 }

@@ -1,27 +1,27 @@
 //! One transfer, without sockets and without a clock: what came in leads to what goes out.
 //!
-//! Time is a number of milliseconds from anywhere, told by the caller. Lost packets are sent again from the first one that is
-//! not acknowledged; an acknowledgement that comes twice is passed over, so that one delayed packet does not double all that
-//! follow (the "Sorcerer's Apprentice").
+//! Time is a number of milliseconds since an arbitrary moment, an argument of each call. Lost packets are sent again from the
+//! first one that is not acknowledged; a duplicate acknowledgement is ignored, so that one delayed packet does not double all
+//! packets that follow (the "Sorcerer's Apprentice" bug).
 
 use bytes::Bytes;
 
 use super::packet::{self, Options};
 
-/// Milliseconds from anywhere.
+/// Milliseconds since an arbitrary moment.
 pub type Millis = u64;
 
-/// The size of a block if nobody asks for another.
-const BLOCK: usize = 512;
-/// The first pause before packets are sent again.
+/// The size of a block without the option blksize, in bytes.
+const DEFAULT_BLOCK: usize = 512;
+/// The first timeout, after which packets are sent again; it doubles.
 const FIRST_TIMEOUT: Millis = 1_000;
-/// The longest pause.
-const LONGEST_TIMEOUT: Millis = 8_000;
+/// The longest timeout.
+const MAX_TIMEOUT: Millis = 8_000;
 /// How often the same packets are sent before the client counts as gone.
-const TRIES: u32 = 6;
-/// The largest block that is agreed to: one that fits an Ethernet frame.
+const MAX_ATTEMPTS: u32 = 6;
+/// The largest block that is accepted, in bytes: one that fits an Ethernet frame.
 const MAX_BLOCK: u16 = 1428;
-/// The largest window that is agreed to.
+/// The largest window that is accepted, in blocks.
 const MAX_WINDOW: u16 = 16;
 
 /// How a transfer ended.
@@ -29,9 +29,9 @@ const MAX_WINDOW: u16 = 16;
 pub enum End {
     /// All bytes were acknowledged.
     Complete,
-    /// The client gave up.
+    /// The client aborted it.
     Aborted,
-    /// The client fell silent.
+    /// The client stopped answering.
     TimedOut,
 }
 
@@ -62,22 +62,22 @@ pub struct Session {
     next: u64,
     /// The packet after the last one that was sent.
     sent: u64,
-    tries: u32,
+    /// How often the packets that are out were sent.
+    attempts: u32,
     timeout: Millis,
     first_timeout: Millis,
     deadline: Millis,
-    /// How many packets were sent again.
-    pub retransmissions: u64,
+    retransmissions: u64,
 }
 
 impl Session {
-    /// Begins a transfer; the first packet goes out at once. Before the client has answered, one packet is all it gets: whoever
-    /// sends requests in another's name must not make the server send more than that.
-    pub fn start(bytes: Bytes, asked: Options, now: Millis) -> (Session, Step) {
+    /// Begins a transfer; the first packet goes out at once. Before the client has answered, one packet is all it gets: requests
+    /// with a forged source address must not make the server send more than that.
+    pub fn start(bytes: Bytes, requested: Options, now: Millis) -> (Session, Step) {
         let accepted = Options {
-            blksize: asked.blksize.map(|size| size.min(MAX_BLOCK)),
-            windowsize: asked.windowsize.map(|size| size.min(MAX_WINDOW)),
-            ..asked
+            blksize: requested.blksize.map(|size| size.min(MAX_BLOCK)),
+            windowsize: requested.windowsize.map(|size| size.min(MAX_WINDOW)),
+            ..requested
         };
         let options = (accepted != Options::default()).then_some(accepted);
         let first_timeout = accepted.timeout.map_or(FIRST_TIMEOUT, |seconds| Millis::from(seconds) * 1000);
@@ -85,11 +85,11 @@ impl Session {
         let session = Session {
             bytes,
             options,
-            block: accepted.blksize.map_or(BLOCK, usize::from),
+            block: accepted.blksize.map_or(DEFAULT_BLOCK, usize::from),
             window: accepted.windowsize.map_or(1, u64::from),
             next: first,
             sent: first + 1,
-            tries: 1,
+            attempts: 1,
             timeout: first_timeout,
             first_timeout,
             deadline: now + first_timeout,
@@ -103,9 +103,24 @@ impl Session {
         (self.bytes.len() / self.block) as u64 + 1
     }
 
+    /// How many bytes the file has, in the mode of the transfer.
+    pub fn size(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
     /// How many bytes were acknowledged.
     pub fn acknowledged(&self) -> u64 {
         (self.next.saturating_sub(1) * self.block as u64).min(self.bytes.len() as u64)
+    }
+
+    /// How often the packets that are out were sent.
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// How many packets were sent again.
+    pub fn retransmissions(&self) -> u64 {
+        self.retransmissions
     }
 
     /// When to call [`Session::timer`] if nothing comes.
@@ -116,7 +131,7 @@ impl Session {
     /// Writes a packet.
     pub fn packet(&self, number: u64, out: &mut Vec<u8>) {
         match (number, &self.options) {
-            (0, Some(options)) => packet::oack(out, options, self.bytes.len() as u64),
+            (0, Some(options)) => packet::oack(out, options, self.size()),
             _ => {
                 let from = ((number.max(1) - 1) as usize * self.block).min(self.bytes.len());
                 let to = (from + self.block).min(self.bytes.len());
@@ -132,16 +147,16 @@ impl Session {
         let distance = block.wrapping_sub(self.next as u16);
         let number = self.next + u64::from(distance);
         if number >= self.sent {
-            // Of the past, or of no packet that was sent.
+            // A duplicate of an earlier acknowledgement, or of no packet that was sent.
             return Step::Wait;
         }
         self.next = number + 1;
-        self.tries = 1;
+        self.attempts = 1;
         self.timeout = self.first_timeout;
         if number == self.last() {
             return Step::End(End::Complete);
         }
-        // Everything after the acknowledged block goes out anew: what the client had of it, it has thrown away.
+        // Everything after the acknowledged block goes out anew: the client has discarded what it had of it (RFC 7440).
         let first = self.next;
         let count = self.window.min(self.last() - number);
         self.retransmissions += self.sent.saturating_sub(first);
@@ -150,25 +165,25 @@ impl Session {
         Step::Send { first, count }
     }
 
-    /// The time is up.
+    /// The deadline may have passed.
     pub fn timer(&mut self, now: Millis) -> Step {
         if now < self.deadline {
             return Step::Wait;
         }
-        if self.tries >= TRIES {
+        if self.attempts >= MAX_ATTEMPTS {
             return Step::End(End::TimedOut);
         }
-        self.tries += 1;
-        self.timeout = (self.timeout * 2).min(LONGEST_TIMEOUT).max(self.first_timeout);
+        self.attempts += 1;
+        self.timeout = (self.timeout * 2).min(MAX_TIMEOUT).max(self.first_timeout);
         self.deadline = now + self.timeout;
         self.resend()
     }
 
-    /// The client asked again for the same file: it has not had the first packet.
-    pub fn repeated(&mut self, now: Millis) -> Step {
+    /// The client repeated its request: it does not have the first packet.
+    pub fn repeated_request(&mut self, now: Millis) -> Step {
         let first = u64::from(self.options.is_none());
         if self.next > first {
-            // It has had it: the request was delayed on its way.
+            // It has it: the request was delayed on its way.
             return Step::Wait;
         }
         self.deadline = now + self.timeout;

@@ -1,4 +1,4 @@
-//! UDP sockets: many datagrams with one call, and answers from the address that was asked.
+//! UDP sockets: many datagrams with one call, and replies from the address that the request was sent to.
 
 use std::cell::Cell;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -16,33 +16,33 @@ use nix::sys::socket::{
 use rustix::net::sockopt::{Ipv4PathMtuDiscovery, set_ip_mtu_discover};
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// How many datagrams are taken or sent with one call.
+/// How many datagrams are received or sent with one call.
 pub const BATCH: usize = 64;
-/// The longest datagram that is looked at: a request has 512 bytes at most (RFC 2347), and acknowledgements have four. Not a
+/// The longest datagram that is received whole: a request has 512 bytes at most (RFC 2347), and acknowledgements have four. Not a
 /// power of two, so that the first bytes of all buffers do not share a few places of the processor's cache.
-const LONGEST: usize = 576;
-/// How many bytes the kernel may keep for us when many phones ask at once: a small datagram takes almost 1 KiB of them.
-const RECEIVE_BUFFER: usize = 16 << 20;
+const MAX_DATAGRAM_BYTES: usize = 576;
+/// How many bytes the kernel may keep for us when many phones send requests at once: a small datagram takes almost 1 KiB.
+const RECEIVE_BUFFER_BYTES: usize = 16 << 20;
 /// How long a listener waits at most for the first datagram, where it waits.
-const PATIENCE: Duration = Duration::from_millis(100);
+const WAIT_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// A socket that many workers may share the port of.
 pub struct Udp {
     socket: Socket,
-    /// The only address that it listens on, if it does not listen on all: then nobody has to be told from where to answer.
-    only: Option<IpAddr>,
-    /// Whether the kernel tells which of our addresses was asked.
-    tells_address: bool,
+    /// The address that it is bound to, if not to all: then every reply has this source address anyway.
+    bound: Option<IpAddr>,
+    /// Whether each received datagram carries its destination address (IP_PKTINFO).
+    has_packet_info: bool,
     /// Whether datagrams may be cut into fragments on their way.
     fragments: Cell<bool>,
 }
 
-/// A datagram that came in: who sent it, which address was asked, and its length.
+/// A received datagram, without its bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Received {
-    /// Who sent it.
+    /// Its source.
     pub peer: SocketAddr,
-    /// Which of our addresses it was sent to.
+    /// Its destination, one of our addresses.
     pub local: Option<IpAddr>,
     /// How many bytes it has.
     pub len: usize,
@@ -51,17 +51,17 @@ pub struct Received {
 /// A datagram to send.
 #[derive(Debug)]
 pub struct Outgoing {
-    /// To whom.
+    /// Its destination.
     pub peer: SocketAddr,
-    /// From which of our addresses.
+    /// Its source, one of our addresses.
     pub local: Option<IpAddr>,
-    /// What.
+    /// Its bytes.
     pub bytes: Vec<u8>,
 }
 
-/// Room for datagrams that come in.
+/// Room for received datagrams.
 pub struct Inbox {
-    buffers: Vec<[u8; LONGEST]>,
+    buffers: Vec<[u8; MAX_DATAGRAM_BYTES]>,
     headers: MultiHeaders<SockaddrStorage>,
     received: Vec<Received>,
 }
@@ -69,11 +69,15 @@ pub struct Inbox {
 impl Inbox {
     /// Room for one batch.
     pub fn new() -> Inbox {
-        Inbox { buffers: vec![[0; LONGEST]; BATCH], headers: incoming_headers(), received: Vec::with_capacity(BATCH) }
+        Inbox {
+            buffers: vec![[0; MAX_DATAGRAM_BYTES]; BATCH],
+            headers: incoming_headers(),
+            received: Vec::with_capacity(BATCH),
+        }
     }
 
-    /// Makes it fit for another socket: the kernel notes in the headers how long addresses and control messages of this one are.
-    pub fn renew(&mut self) {
+    /// Prepares it for another socket: the kernel writes into the headers how long addresses and control messages of one are.
+    pub fn reset(&mut self) {
         self.headers = incoming_headers();
     }
 
@@ -88,35 +92,35 @@ fn incoming_headers() -> MultiHeaders<SockaddrStorage> {
 }
 
 impl Udp {
-    /// A socket on an address, whose port nobody else has.
+    /// A socket on an address, whose port no other socket has.
     pub fn bind(address: SocketAddr) -> io::Result<Udp> {
         Udp::listener(address, false)
     }
 
-    /// Another socket on the same port. Whoever has a port first without asking to share it has it alone, so a second server
-    /// is told that it is taken; this one may be joined from now on only by those who ask.
+    /// Another socket on the same port. The first socket was bound without SO_REUSEPORT, so a second server fails to bind; only
+    /// then the option is set, and sockets of this server may join.
     pub fn share(&self) -> io::Result<Udp> {
         let address = self.local_addr()?;
         self.socket.set_reuse_port(true)?;
         Udp::listener(address, true)
     }
 
-    /// Ready for requests: of many phones at once, and on any of the machine's addresses.
+    /// A socket for requests: of many phones at once, and on any of the machine's addresses.
     fn listener(address: SocketAddr, shared: bool) -> io::Result<Udp> {
         let udp = Udp::new(address, shared)?;
         let fd = &udp.socket;
-        let tells_address = udp.only.is_none()
+        let has_packet_info = udp.bound.is_none()
             && match address {
                 SocketAddr::V4(_) => setsockopt(fd, sockopt::Ipv4PacketInfo, &true),
                 SocketAddr::V6(_) => setsockopt(fd, sockopt::Ipv6RecvPacketInfo, &true),
             }
             .is_ok();
-        // What the kernel may not give is not worth failing for. Beyond the system's own bound it gives to the privileged only.
-        if setsockopt(fd, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
-            let _ = udp.socket.set_recv_buffer_size(RECEIVE_BUFFER);
+        // A smaller buffer is not worth failing for. Only privileged processes may exceed the limit of the system.
+        if setsockopt(fd, sockopt::RcvBufForce, &RECEIVE_BUFFER_BYTES).is_err() {
+            let _ = udp.socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
         }
-        udp.socket.set_read_timeout(Some(PATIENCE))?;
-        Ok(Udp { tells_address, ..udp })
+        udp.socket.set_read_timeout(Some(WAIT_TIMEOUT))?;
+        Ok(Udp { has_packet_info, ..udp })
     }
 
     /// A socket of its own for one transfer, on a port that the system chooses.
@@ -134,11 +138,11 @@ impl Udp {
             socket.set_reuse_port(true)?;
         }
         socket.bind(&address.into())?;
-        // A datagram that may not be fragmented needs no number to put its fragments together by, and to find one takes the
-        // kernel a twentieth of the time that a block takes in all.
+        // A datagram that must not be fragmented needs no identification (RFC 6864), and to choose one takes the kernel a
+        // twentieth of the time that a block takes in all.
         let whole = address.is_ipv4() && set_ip_mtu_discover(&socket, Ipv4PathMtuDiscovery::DO).is_ok();
-        let only = Some(address.ip()).filter(|ip| !ip.is_unspecified());
-        Ok(Udp { socket, only, tells_address: false, fragments: Cell::new(!whole) })
+        let bound = Some(address.ip()).filter(|ip| !ip.is_unspecified());
+        Ok(Udp { socket, bound, has_packet_info: false, fragments: Cell::new(!whole) })
     }
 
     /// Lets datagrams be fragmented from now on; whether they could not be before.
@@ -153,41 +157,41 @@ impl Udp {
         self.socket.local_addr()?.as_socket().ok_or_else(|| io::Error::other("not an Internet socket"))
     }
 
-    /// Waits a moment for the first datagram, and takes what has come in by then; whether there may be more.
+    /// Waits a moment for the first datagram, and receives what has arrived by then; whether there may be more.
     pub fn wait(&self, inbox: &mut Inbox) -> bool {
-        self.take(inbox, MsgFlags::MSG_WAITFORONE)
+        self.receive_batch(inbox, MsgFlags::MSG_WAITFORONE)
     }
 
-    /// Takes what has come in; whether there may be more.
+    /// Receives what has arrived; whether there may be more.
     pub fn receive(&self, inbox: &mut Inbox) -> bool {
-        self.take(inbox, MsgFlags::MSG_DONTWAIT)
+        self.receive_batch(inbox, MsgFlags::MSG_DONTWAIT)
     }
 
-    fn take(&self, inbox: &mut Inbox, flags: MsgFlags) -> bool {
+    fn receive_batch(&self, inbox: &mut Inbox, flags: MsgFlags) -> bool {
         inbox.received.clear();
         let mut slices: Vec<[IoSliceMut<'_>; 1]> =
             inbox.buffers.iter_mut().map(|buffer| [IoSliceMut::new(&mut buffer[..])]).collect();
         let fd = self.socket.as_raw_fd();
         let results = match recvmmsg(fd, &mut inbox.headers, slices.iter_mut(), flags, None) {
             Ok(results) => results,
-            // Nothing there, or the answer of a host that one of our datagrams could not reach: neither is ours to mend.
+            // Nothing has arrived, or an ICMP error for one of our datagrams: in both cases there is nothing to do.
             Err(_) => return false,
         };
         for message in results {
             let peer = message.address.as_ref().and_then(to_socket_addr);
-            let told = || message.cmsgs().ok().and_then(|mut all| all.find_map(asked_address));
-            let local = self.only.or_else(told);
-            // A datagram without a sender cannot be answered: it is kept in place, with a length of nothing.
-            let nobody = SocketAddr::from(([0, 0, 0, 0], 0));
+            let packet_info = || message.cmsgs().ok().and_then(|mut all| all.find_map(destination));
+            let local = self.bound.or_else(packet_info);
+            // A datagram without a source cannot be answered: it stays in its place, as an empty one.
+            let unspecified = SocketAddr::from(([0, 0, 0, 0], 0));
             let len = if peer.is_some() { message.bytes } else { 0 };
-            inbox.received.push(Received { peer: peer.unwrap_or(nobody), local, len });
+            inbox.received.push(Received { peer: peer.unwrap_or(unspecified), local, len });
         }
         inbox.received.len() == BATCH
     }
 
-    /// Sends datagrams. What the network does not take now is lost, as datagrams may be: the other side asks again.
+    /// Sends datagrams. Those that the kernel does not accept now are lost, as datagrams may be: the client times out and asks again.
     pub fn send(&self, batch: &[Outgoing], headers: &mut OutgoingHeaders) {
-        // One call sends from one address: usually there is only one.
+        // One call sends from one source address: usually there is only one.
         for group in batch.chunk_by(|a, b| a.local == b.local) {
             for part in group.chunks(BATCH) {
                 self.send_part(part, headers);
@@ -198,10 +202,10 @@ impl Udp {
     fn send_part(&self, part: &[Outgoing], headers: &mut OutgoingHeaders) {
         let slices: Vec<[IoSlice<'_>; 1]> = part.iter().map(|out| [IoSlice::new(&out.bytes)]).collect();
         let addresses: Vec<Option<SockaddrStorage>> = part.iter().map(|out| Some(out.peer.into())).collect();
-        let local = part.first().and_then(|out| out.local).filter(|_| self.tells_address);
+        let local = part.first().and_then(|out| out.local).filter(|_| self.has_packet_info);
         let fd = self.socket.as_raw_fd();
         let mut done = 0;
-        // An error is that of the first datagram: it is passed over, the others still go.
+        // An error is that of the first datagram: it is skipped, the others are still sent.
         while done < part.len() {
             let (slices, addresses) = (&slices[done..], &addresses[done..]);
             let flags = MsgFlags::MSG_DONTWAIT;
@@ -225,9 +229,9 @@ impl Udp {
             };
             match sent {
                 Ok(sent) => done += sent.max(1),
-                // The kernel's buffers are full: what is left would only be thrown away as well.
+                // The kernel's buffers are full: the rest would only be discarded as well.
                 Err(Errno::EAGAIN | Errno::ENOBUFS) => return,
-                // A client asked for blocks that are too large for a network on the way.
+                // The client requested blocks that are too large for a network on the way.
                 Err(Errno::EMSGSIZE) if self.allow_fragments() => {}
                 Err(_) => done += 1,
             }
@@ -241,7 +245,7 @@ impl AsFd for Udp {
     }
 }
 
-/// Headers for one batch of datagrams that go out. The kernel wants room for control messages to be exactly what they take,
+/// Headers for one batch of datagrams to send. The kernel requires the room for control messages to be exactly what they take,
 /// so there are three kinds.
 pub struct OutgoingHeaders {
     plain: MultiHeaders<SockaddrStorage>,
@@ -269,7 +273,7 @@ fn to_socket_addr(address: &SockaddrStorage) -> Option<SocketAddr> {
     v4.or_else(v6)
 }
 
-fn asked_address(message: ControlMessageOwned) -> Option<IpAddr> {
+fn destination(message: ControlMessageOwned) -> Option<IpAddr> {
     match message {
         ControlMessageOwned::Ipv4PacketInfo(info) => {
             Some(IpAddr::V4(Ipv4Addr::from(info.ipi_addr.s_addr.to_ne_bytes())))
@@ -327,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_larger_than_the_network_takes_arrive_in_fragments() {
+    fn blocks_larger_than_the_mtu_arrive_in_fragments() {
         in_a_small_network(|| {
             let server = Udp::bind("127.0.0.1:0".parse().unwrap()).unwrap();
             let client = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -341,7 +345,7 @@ mod tests {
             for len in [516, 1432, 516] {
                 assert_eq!(client.recv(&mut buffer).unwrap(), len);
             }
-            assert!(server.fragments.get(), "the network takes more than it should");
+            assert!(server.fragments.get(), "the network carries more than it should");
         });
     }
 }

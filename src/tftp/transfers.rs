@@ -1,5 +1,6 @@
 //! The transfers of one worker, each found by its place or by its client.
 
+use std::collections::VecDeque;
 use std::hash::BuildHasher as _;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -7,43 +8,70 @@ use std::sync::Arc;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use jiff::Timestamp;
 
-use super::library::File;
+use super::file_store::File;
 use super::session::{Millis, Session};
 use super::socket::Udp;
 use crate::base::report::{Outcome, Record};
 
+/// From this size on, a transfer's progress is reported: only firmware is so large.
+const MIN_PROGRESS_BYTES: u64 = 64 * 1024;
+/// How often it is reported on the way.
+const PROGRESS_REPORTS: u64 = 16;
+
 /// One client that fetches one file.
 pub struct Transfer {
-    /// How far it is.
+    /// The state of the protocol.
     pub session: Session,
-    /// The client.
-    pub peer: SocketAddr,
-    /// Which of our addresses it asked.
+    /// The client's address, which is half of its transfer ID (RFC 1350).
+    pub client: SocketAddr,
+    /// The address that the client sent its request to.
     pub local: Option<IpAddr>,
-    /// What it asked for.
-    pub asked: Arc<str>,
-    /// What it gets.
+    /// The name in the request.
+    pub requested: Arc<str>,
+    /// The file that it gets.
     pub file: Arc<File>,
-    /// When it asked.
+    /// When the request arrived.
     pub began: Millis,
     /// On which of the worker's listeners.
     pub listener: usize,
     /// Its own socket, in mode Ephemeral.
     pub socket: Option<Udp>,
-    /// Tells this transfer from earlier ones in the same place.
-    pub number: u64,
-    /// After how many acknowledged bytes its progress is told next; never for small files.
-    pub tell_at: u64,
+    /// After how many acknowledged bytes its progress is reported next.
+    next_progress: Option<u64>,
 }
 
 impl Transfer {
-    /// What is told of it.
+    /// A transfer of this file that begins now.
+    pub fn new(
+        session: Session,
+        file: Arc<File>,
+        requested: Arc<str>,
+        (client, local, listener): (SocketAddr, Option<IpAddr>, usize),
+        socket: Option<Udp>,
+        now: Millis,
+    ) -> Transfer {
+        let next_progress = (session.size() >= MIN_PROGRESS_BYTES).then_some(1);
+        Transfer { session, client, local, requested, file, began: now, listener, socket, next_progress }
+    }
+
+    /// Whether progress is to be reported now; then the next report is due a part of the file later.
+    pub fn takes_progress(&mut self) -> bool {
+        let Some(at) = self.next_progress else { return false };
+        let acknowledged = self.session.acknowledged();
+        let is_due = acknowledged >= at;
+        if is_due {
+            self.next_progress = Some(acknowledged + self.file.bytes.len() as u64 / PROGRESS_REPORTS);
+        }
+        is_due
+    }
+
+    /// Its record in the log.
     pub fn record(&self, now: Millis, outcome: Outcome) -> Record {
         Record {
             seq: 0,
             time: Timestamp::now(),
-            peer: self.peer,
-            asked: self.asked.clone(),
+            peer: self.client,
+            asked: self.requested.clone(),
             file: Some(self.file.name.clone()),
             digest: Some(self.file.digest.clone()),
             size: self.file.bytes.len() as u64,
@@ -54,22 +82,40 @@ impl Transfer {
     }
 }
 
-/// All of them. A place is used again when its transfer has ended.
-#[derive(Default)]
+/// A place in the table, and the number of the transfer that is there.
+struct Entry {
+    number: u64,
+    transfer: Transfer,
+}
+
+/// All transfers of a worker. A place is used again when its transfer has ended.
 pub struct Transfers {
-    places: Vec<Option<Transfer>>,
+    capacity: usize,
+    places: Vec<Option<Entry>>,
     free: Vec<usize>,
-    /// Places by client. The clients themselves stand in the transfers only: so the table of thousands is small enough to stay
+    /// Places by client. The clients themselves are in the transfers only: so the table of thousands is small enough to stay
     /// near the processor.
     by_client: HashTable<u32>,
-    /// Seeded anew in each process: clients choose what is hashed.
+    /// Seeded anew in each process, because clients choose what is hashed.
     hasher: DefaultHashBuilder,
+    /// How many transfers there have been: the number of one tells it from earlier ones in the same place.
+    count: u64,
+    /// Places and numbers of transfers whose client had not answered yet, oldest first; some have answered since, or ended.
+    unanswered: VecDeque<(usize, u64)>,
 }
 
 impl Transfers {
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.by_client.len()
+    /// No transfers, and room for so many.
+    pub fn new(capacity: usize) -> Transfers {
+        Transfers {
+            capacity,
+            places: Vec::new(),
+            free: Vec::new(),
+            by_client: HashTable::default(),
+            hasher: DefaultHashBuilder::default(),
+            count: 0,
+            unanswered: VecDeque::new(),
+        }
     }
 
     /// Whether there is none.
@@ -77,51 +123,77 @@ impl Transfers {
         self.by_client.is_empty()
     }
 
+    /// Whether there is no room for another one.
+    pub fn is_full(&self) -> bool {
+        self.by_client.len() >= self.capacity
+    }
+
     /// The transfer in a place.
     pub fn get(&self, place: usize) -> Option<&Transfer> {
-        self.places.get(place)?.as_ref()
+        self.places.get(place)?.as_ref().map(|entry| &entry.transfer)
     }
 
     /// The transfer in a place.
     pub fn get_mut(&mut self, place: usize) -> Option<&mut Transfer> {
-        self.places.get_mut(place)?.as_mut()
+        self.places.get_mut(place)?.as_mut().map(|entry| &mut entry.transfer)
     }
 
     /// The place of a client's transfer.
-    pub fn find(&self, peer: SocketAddr, listener: usize) -> Option<usize> {
-        let hash = self.hasher.hash_one((peer, listener));
+    pub fn find(&self, client: SocketAddr, listener: usize) -> Option<usize> {
+        let hash = self.hasher.hash_one((client, listener));
         let is_its = |place: &u32| {
-            self.get(*place as usize).is_some_and(|transfer| transfer.peer == peer && transfer.listener == listener)
+            self.get(*place as usize).is_some_and(|transfer| transfer.client == client && transfer.listener == listener)
         };
         self.by_client.find(hash, is_its).map(|place| *place as usize)
     }
 
-    /// Takes in a transfer, whose client has no other; where it is.
+    /// Adds a transfer, whose client has no other; its place.
     pub fn insert(&mut self, transfer: Transfer) -> usize {
-        let Transfers { places, free, by_client, hasher } = self;
-        let hash = hasher.hash_one((transfer.peer, transfer.listener));
+        self.count += 1;
+        let Transfers { places, free, by_client, hasher, .. } = self;
+        let hash = hasher.hash_one((transfer.client, transfer.listener));
         let place = free.pop().unwrap_or_else(|| {
             places.push(None);
             places.len() - 1
         });
-        places[place] = Some(transfer);
+        places[place] = Some(Entry { number: self.count, transfer });
         by_client.insert_unique(hash, place as u32, |place| {
-            let transfer = places[*place as usize].as_ref();
-            transfer.map_or(0, |transfer| hasher.hash_one((transfer.peer, transfer.listener)))
+            let entry = places[*place as usize].as_ref();
+            entry.map_or(0, |entry| hasher.hash_one((entry.transfer.client, entry.transfer.listener)))
         });
+        self.unanswered.push_back((place, self.count));
+        if self.unanswered.len() > 2 * self.capacity {
+            let places = &self.places;
+            self.unanswered.retain(|(place, number)| is_unanswered(places, *place, *number));
+        }
         place
     }
 
-    /// Takes a transfer out of its place.
+    /// The place of the oldest transfer whose client has not answered yet. It is not found a second time.
+    pub fn take_oldest_unanswered(&mut self) -> Option<usize> {
+        while let Some((place, number)) = self.unanswered.pop_front() {
+            if is_unanswered(&self.places, place, number) {
+                return Some(place);
+            }
+        }
+        None
+    }
+
+    /// Removes a transfer from its place.
     pub fn remove(&mut self, place: usize) -> Option<Transfer> {
-        let transfer = self.places.get_mut(place)?.take()?;
-        let hash = self.hasher.hash_one((transfer.peer, transfer.listener));
+        let Entry { transfer, .. } = self.places.get_mut(place)?.take()?;
+        let hash = self.hasher.hash_one((transfer.client, transfer.listener));
         if let Ok(entry) = self.by_client.find_entry(hash, |other| *other as usize == place) {
             entry.remove();
         }
         self.free.push(place);
         Some(transfer)
     }
+}
+
+fn is_unanswered(places: &[Option<Entry>], place: usize, number: u64) -> bool {
+    let entry = places.get(place).and_then(Option::as_ref);
+    entry.is_some_and(|entry| entry.number == number && entry.transfer.session.acknowledged() == 0)
 }
 
 #[cfg(test)]
@@ -133,38 +205,64 @@ mod tests {
     use bytes::Bytes;
     use proptest::prelude::*;
 
-    fn transfer(port: u16, listener: usize) -> Transfer {
-        let file = Arc::new(File { name: "a".into(), bytes: Bytes::new(), digest: "d".into() });
-        Transfer {
-            session: Session::start(Bytes::new(), Options::default(), 0).0,
-            peer: ([10, 0, 0, 1], port).into(),
-            local: None,
-            asked: "a".into(),
-            file,
-            began: 0,
-            listener,
-            socket: None,
-            number: 0,
-            tell_at: u64::MAX,
+    fn transfer(port: u16, listener: usize, len: usize) -> Transfer {
+        let bytes = Bytes::from(vec![0; len]);
+        let file = Arc::new(File { name: "a".into(), bytes: bytes.clone(), digest: "d".into() });
+        let session = Session::start(bytes, Options::default(), 0).0;
+        Transfer::new(session, file, "a".into(), (([10, 0, 0, 1], port).into(), None, listener), None, 0)
+    }
+
+    #[test]
+    fn those_that_never_answered_are_found_oldest_first_and_once() {
+        let mut transfers = Transfers::new(4);
+        let places: Vec<usize> = (0..4).map(|port| transfers.insert(transfer(port, 0, 2000))).collect();
+        assert!(transfers.is_full());
+        transfers.get_mut(places[0]).unwrap().session.ack(1, 0);
+        transfers.remove(places[1]);
+        // Another one in the same place is younger than all others.
+        assert_eq!(transfers.insert(transfer(9, 0, 2000)), places[1]);
+        let found: Vec<usize> = std::iter::from_fn(|| transfers.take_oldest_unanswered()).collect();
+        assert_eq!(found, [places[2], places[3], places[1]]);
+        for port in 0..100 {
+            let place = transfers.insert(transfer(port + 10, 1, 0));
+            transfers.remove(place);
         }
+        assert!(transfers.unanswered.len() <= 9, "{}", transfers.unanswered.len());
+    }
+
+    #[test]
+    fn progress_is_due_with_the_first_acknowledgement_and_with_each_part_of_a_large_file() {
+        let mut small = transfer(1, 0, MIN_PROGRESS_BYTES as usize - 1);
+        let mut large = transfer(1, 0, MIN_PROGRESS_BYTES as usize);
+        assert!(!large.takes_progress());
+        let mut due = Vec::new();
+        for block in 1..=128 {
+            small.session.ack(block, 0);
+            large.session.ack(block, 0);
+            assert!(!small.takes_progress());
+            if large.takes_progress() {
+                due.push(block);
+            }
+        }
+        assert_eq!(due, (0..16).map(|n| 1 + 8 * n).collect::<Vec<u16>>());
     }
 
     proptest! {
-        /// Against a map: whoever comes is found until it goes, on its listener only, and places are used again.
+        /// Against a map: a client is found from insert to remove, on its listener only, and places are used again.
         #[test]
         fn clients_are_found_as_in_a_map(acts in prop::collection::vec((any::<bool>(), 0..12u16, 0..2usize), 0..200)) {
-            let mut transfers = Transfers::default();
+            let mut transfers = Transfers::new(5);
             let mut model: BTreeMap<(u16, usize), usize> = BTreeMap::new();
             let mut most = 0;
-            for (comes, port, listener) in acts {
-                match (comes, model.get(&(port, listener)).copied()) {
+            for (inserts, port, listener) in acts {
+                match (inserts, model.get(&(port, listener)).copied()) {
                     (true, None) => {
-                        let place = transfers.insert(transfer(port, listener));
+                        let place = transfers.insert(transfer(port, listener, 0));
                         prop_assert!(model.values().all(|other| *other != place));
                         model.insert((port, listener), place);
                     }
                     (false, Some(place)) => {
-                        prop_assert_eq!(transfers.remove(place).map(|gone| gone.peer.port()), Some(port));
+                        prop_assert_eq!(transfers.remove(place).map(|gone| gone.client.port()), Some(port));
                         prop_assert!(transfers.remove(place).is_none());
                         model.remove(&(port, listener));
                     }
@@ -177,7 +275,7 @@ mod tests {
                         prop_assert_eq!(found, model.get(&(port, listener)).copied());
                     }
                 }
-                prop_assert_eq!((transfers.len(), transfers.is_empty()), (model.len(), model.is_empty()));
+                prop_assert_eq!((transfers.is_full(), transfers.is_empty()), (model.len() >= 5, model.is_empty()));
                 prop_assert!(transfers.places.len() <= most);
             }
         }

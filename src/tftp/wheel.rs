@@ -1,14 +1,14 @@
-//! A timer wheel: one timer for each place in a table, set and taken back in constant time, in memory that grows with the table
+//! A timer wheel: one timer for each place in a table, set and cancelled in constant time, in memory that grows with the table
 //! and with nothing else.
 //!
-//! Time is cut into ticks; the timers of one tick are a list through the table. A timer beyond the wheel's turn waits in its
-//! last tick and is looked at early: whoever owns it says that it is not time yet, and sets it again.
+//! Time is cut into ticks; the timers of one tick are a list through the table. A timer beyond one turn of the wheel waits in the
+//! last tick and fires early: its owner sees that its deadline is still to come, and sets it again.
 
 use super::session::Millis;
 
 /// Milliseconds in one tick: a retransmission may be so much late.
 const TICK: Millis = 32;
-/// Ticks in one turn; with [`TICK`], 16 s: longer than any pause but those that clients ask for.
+/// Ticks in one turn; with [`TICK`], 16 s: longer than any timeout but those that clients request.
 const SLOTS: usize = 512;
 /// No place.
 const NONE: u32 = u32::MAX;
@@ -29,7 +29,7 @@ pub struct Wheel {
     /// The first place in each slot.
     heads: Vec<u32>,
     links: Vec<Link>,
-    /// The first tick whose timers have not been taken.
+    /// The first tick whose timers have not all fired.
     tick: u64,
 }
 
@@ -39,9 +39,9 @@ impl Wheel {
         Wheel { heads: vec![NONE; SLOTS], links: Vec::new(), tick: now / TICK }
     }
 
-    /// Sets a place's timer, which takes the place of the one before.
+    /// Sets a place's timer, which replaces the one before.
     pub fn set(&mut self, place: usize, at: Millis) {
-        self.unset(place);
+        self.cancel(place);
         if self.links.len() <= place {
             self.links.resize(place + 1, UNSET);
         }
@@ -56,8 +56,8 @@ impl Wheel {
         self.heads[slot] = place as u32;
     }
 
-    /// Takes a place's timer back.
-    pub fn unset(&mut self, place: usize) {
+    /// Cancels a place's timer.
+    pub fn cancel(&mut self, place: usize) {
         let Some(link) = self.links.get(place).copied().filter(|link| link.slot != NONE) else { return };
         match link.before {
             NONE => self.heads[link.slot as usize] = link.after,
@@ -69,13 +69,13 @@ impl Wheel {
         self.links[place] = UNSET;
     }
 
-    /// A place whose time has come; its timer is no longer set.
-    pub fn due(&mut self, now: Millis) -> Option<usize> {
+    /// Fires a timer that is due, if there is one: its place. It is no longer set.
+    pub fn fire(&mut self, now: Millis) -> Option<usize> {
         let last = now / TICK;
         while self.tick <= last {
             let place = self.heads[(self.tick % SLOTS as u64) as usize];
             if place != NONE {
-                self.unset(place as usize);
+                self.cancel(place as usize);
                 return Some(place as usize);
             }
             if self.tick == last {
@@ -87,8 +87,8 @@ impl Wheel {
         None
     }
 
-    /// How long nothing is due, but no longer than this.
-    pub fn quiet(&self, now: Millis, most: Millis) -> Millis {
+    /// How long no timer is due, but no longer than this.
+    pub fn idle(&self, now: Millis, most: Millis) -> Millis {
         let ticks = self.tick..=(now + most) / TICK;
         let next = ticks.take(SLOTS).find(|tick| self.heads[(tick % SLOTS as u64) as usize] != NONE);
         next.map_or(most, |tick| (tick * TICK).saturating_sub(now).min(most))
@@ -103,13 +103,13 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_timer_that_is_set_again_rings_once() {
+    fn a_timer_that_is_set_again_fires_once() {
         let mut wheel = Wheel::new(0);
         wheel.set(7, 100);
         wheel.set(7, 5_000);
-        assert_eq!(wheel.due(4_999), None);
-        assert_eq!(wheel.due(5_000 + TICK), Some(7));
-        assert_eq!(wheel.due(60_000), None);
+        assert_eq!(wheel.fire(4_999), None);
+        assert_eq!(wheel.fire(5_000 + TICK), Some(7));
+        assert_eq!(wheel.fire(60_000), None);
     }
 
     #[test]
@@ -117,31 +117,31 @@ mod tests {
         let mut wheel = Wheel::new(0);
         for round in 0..100_000 {
             wheel.set(round % 3, 255_000 + round as u64);
-            wheel.unset(round % 3);
+            wheel.cancel(round % 3);
         }
         assert_eq!((wheel.links.len(), wheel.heads.len()), (3, SLOTS));
-        assert_eq!(wheel.quiet(0, 250), 250);
+        assert_eq!(wheel.idle(0, 250), 250);
     }
 
     #[derive(Clone, Debug)]
     enum Act {
         Set(usize, Millis),
-        Unset(usize),
+        Cancel(usize),
         Wait(Millis),
     }
 
     fn act() -> impl Strategy<Value = Act> {
         prop_oneof![
             (0..8usize, 0..40_000u64).prop_map(|(place, pause)| Act::Set(place, pause)),
-            (0..8usize).prop_map(Act::Unset),
+            (0..8usize).prop_map(Act::Cancel),
             (0..20_000u64).prop_map(Act::Wait),
         ]
     }
 
     proptest! {
-        /// Against a map of deadlines: every timer rings, none before its time, none later than a tick after it.
+        /// Against a map of deadlines: every timer fires, none before its time, none later than a tick after it.
         #[test]
-        fn it_rings_as_a_map_of_deadlines_would(start in 0..1_000_000u64, acts in prop::collection::vec(act(), 0..200)) {
+        fn it_fires_as_a_map_of_deadlines_would(start in 0..1_000_000u64, acts in prop::collection::vec(act(), 0..200)) {
             let mut wheel = Wheel::new(start);
             let mut model: BTreeMap<usize, Millis> = BTreeMap::new();
             let mut now = start;
@@ -151,14 +151,14 @@ mod tests {
                         wheel.set(place, now + pause);
                         model.insert(place, now + pause);
                     }
-                    Act::Unset(place) => {
-                        wheel.unset(place);
+                    Act::Cancel(place) => {
+                        wheel.cancel(place);
                         model.remove(&place);
                     }
                     Act::Wait(pause) => now += pause,
                 }
                 let mut again = Vec::new();
-                while let Some(place) = wheel.due(now) {
+                while let Some(place) = wheel.fire(now) {
                     let at = model[&place];
                     if at > now {
                         again.push((place, at));
@@ -168,10 +168,10 @@ mod tests {
                 }
                 again.into_iter().for_each(|(place, at)| wheel.set(place, at));
                 prop_assert!(model.values().all(|at| at + TICK > now), "{model:?} at {now}");
-                let quiet = wheel.quiet(now, 250);
-                prop_assert!(quiet <= 250);
+                let idle = wheel.idle(now, 250);
+                prop_assert!(idle <= 250);
                 if let Some(next) = model.values().min() {
-                    prop_assert!(now + quiet <= next + TICK, "sleeps past {next}");
+                    prop_assert!(now + idle <= next + TICK, "sleeps past {next}");
                 }
             }
         }

@@ -1,381 +1,340 @@
 //! A worker: one thread with its own sockets, transfers and timers. Workers share nothing but the files, because the kernel
 //! gives all datagrams of one client to one worker.
 
-use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-use super::library::Library;
-use super::metrics::{self, Metrics};
+use super::file_store::FileStore;
+use super::metrics::Metrics;
+use super::outbox::Outbox;
 use super::packet::{self, ErrorCode, Mode, Packet, Request};
 use super::port_mode::PortMode;
-use super::reporter::Reporter;
 use super::session::{End, Millis, Session, Step};
-use super::socket::{Inbox, Outgoing, OutgoingHeaders, Received, Udp};
+use super::socket::{Inbox, Received, Udp};
+use super::transfer_log::TransferLog;
 use super::transfers::{Transfer, Transfers};
 use super::wheel::Wheel;
 use crate::base::report::{Outcome, Record};
 
 /// What all workers of a server share.
-pub struct Common {
+pub struct Shared {
     /// The files.
-    pub library: Arc<Library>,
-    /// Who is told.
-    pub reporter: Arc<Reporter>,
+    pub files: Arc<FileStore>,
+    /// Where requests are noted.
+    pub log: Arc<TransferLog>,
     /// The counts.
     pub metrics: Arc<Metrics>,
     /// Which port answers.
     pub port_mode: PortMode,
     /// The most transfers of one worker.
     pub max_sessions: usize,
-    /// No new transfers: the process ends.
-    pub ending: AtomicBool,
+    /// Set on shutdown: no new transfers.
+    pub is_ending: AtomicBool,
 }
 
-/// How long a worker sleeps at most, so that it notices when the process ends.
-const NAP: Duration = Duration::from_millis(250);
-/// How many batches are taken before timers have their turn.
-const TURNS: usize = 16;
-
-/// From this many bytes on, progress is told: only firmware is so large.
-const LARGE: u64 = 64 * 1024;
-/// How often it is told on the way.
-const STEPS: u64 = 16;
+/// How long a worker sleeps at most, so that it notices the shutdown.
+const MAX_SLEEP: Duration = Duration::from_millis(250);
+/// How many batches of one socket are received before timers fire.
+const MAX_BATCHES: usize = 16;
 
 /// The worker.
 pub struct Worker {
-    common: Arc<Common>,
+    shared: Arc<Shared>,
     listeners: Vec<Udp>,
-    /// Whether one socket is all that there is: then nothing has to be chosen from, and one call waits and takes.
-    alone: bool,
+    /// Whether there is only one socket: then one call waits and receives.
+    is_alone: bool,
     epoll: Epoll,
-    began: Instant,
-    /// When the last batch came: one look at the clock for all of it.
-    now: Millis,
+    clock: Clock,
     transfers: Transfers,
-    /// When to look at each transfer.
+    /// When the session of each transfer wants its timer.
     timers: Wheel,
-    /// Transfers whose client has not answered yet, oldest first: they make room when there is none.
-    unanswered: VecDeque<(usize, u64)>,
-    numbers: u64,
-    outbox: Vec<Outgoing>,
-    headers: OutgoingHeaders,
-    spare: Vec<Vec<u8>>,
+    outbox: Outbox,
+}
+
+/// The time of the last batch, which is that of all its datagrams: the clock is read once for them.
+struct Clock {
+    started: Instant,
+    now: Millis,
+}
+
+impl Clock {
+    fn update(&mut self) {
+        self.now = self.started.elapsed().as_millis() as Millis;
+    }
 }
 
 impl Worker {
     /// A worker that listens on these sockets.
-    pub fn new(common: Arc<Common>, listeners: Vec<Udp>) -> io::Result<Worker> {
-        let alone = listeners.len() == 1 && common.port_mode == PortMode::Single;
+    pub fn new(shared: Arc<Shared>, listeners: Vec<Udp>) -> io::Result<Worker> {
+        let is_alone = listeners.len() == 1 && shared.port_mode == PortMode::Single;
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        // Whoever watches a socket is told by the kernel of each datagram that comes or has gone, whether it waits or not.
-        for (i, listener) in listeners.iter().enumerate().filter(|_| !alone) {
+        // A socket in an epoll set costs a wake-up for each datagram, received or sent: one that is alone is not added.
+        for (i, listener) in listeners.iter().enumerate().filter(|_| !is_alone) {
             epoll.add(listener, EpollEvent::new(EpollFlags::EPOLLIN, i as u64))?;
         }
         Ok(Worker {
-            common,
+            transfers: Transfers::new(shared.max_sessions),
+            shared,
             listeners,
-            alone,
+            is_alone,
             epoll,
-            began: Instant::now(),
-            now: 0,
-            transfers: Transfers::default(),
+            clock: Clock { started: Instant::now(), now: 0 },
             timers: Wheel::new(0),
-            unanswered: VecDeque::new(),
-            numbers: 0,
-            outbox: Vec::new(),
-            headers: OutgoingHeaders::new(),
-            spare: Vec::new(),
+            outbox: Outbox::new(),
         })
     }
 
-    fn look_at_the_clock(&mut self) {
-        self.now = self.began.elapsed().as_millis() as Millis;
-    }
-
-    /// Serves until the process ends and all transfers have ended.
+    /// Serves until the shutdown, and then until all transfers have ended or the deadline has passed.
     pub fn run(mut self, deadline: impl Fn() -> Option<Instant>) {
-        // One for each listener, and one for the ports of transfers.
+        // One for each listener, and one for the sockets of transfers.
         let mut inboxes: Vec<Inbox> = (0..=self.listeners.len()).map(|_| Inbox::new()).collect();
         let mut events = [EpollEvent::empty(); 64];
         loop {
-            if self.common.ending.load(Ordering::Acquire) {
-                let late = deadline().is_some_and(|deadline| Instant::now() >= deadline);
-                if late || self.transfers.is_empty() {
+            if self.shared.is_ending.load(Ordering::Acquire) {
+                let is_late = deadline().is_some_and(|deadline| Instant::now() >= deadline);
+                if is_late || self.transfers.is_empty() {
                     return;
                 }
             }
-            if self.alone {
-                self.read(0, &mut inboxes[0], Udp::wait);
+            if self.is_alone {
+                self.receive(0, &mut inboxes[0], Udp::wait);
             } else {
-                let ready = self.epoll.wait(&mut events, self.pause()).unwrap_or(0);
+                let ready = self.epoll.wait(&mut events, self.time_to_sleep()).unwrap_or(0);
                 for event in &events[..ready] {
                     let source = event.data() as usize;
                     let inbox = source.min(self.listeners.len());
-                    self.read(source, &mut inboxes[inbox], Udp::receive);
+                    self.receive(source, &mut inboxes[inbox], Udp::receive);
                 }
             }
-            self.ring();
+            self.fire_timers();
         }
     }
 
     /// How long to sleep: until the next timer.
-    fn pause(&self) -> EpollTimeout {
-        let pause = self.timers.quiet(self.now, NAP.as_millis() as Millis);
-        EpollTimeout::try_from(Duration::from_millis(pause)).unwrap_or(EpollTimeout::ZERO)
+    fn time_to_sleep(&self) -> EpollTimeout {
+        let idle = self.timers.idle(self.clock.now, MAX_SLEEP.as_millis() as Millis);
+        EpollTimeout::try_from(Duration::from_millis(idle)).unwrap_or(EpollTimeout::ZERO)
     }
 
-    /// Takes what came in on a socket: a listener, or that of one transfer.
-    fn read(&mut self, source: usize, inbox: &mut Inbox, first: fn(&Udp, &mut Inbox) -> bool) {
-        for turn in 0..TURNS {
-            let receive = if turn == 0 { first } else { Udp::receive };
+    /// Receives what has arrived on a socket: a listener, or that of the transfer in a place.
+    fn receive(&mut self, source: usize, inbox: &mut Inbox, first: fn(&Udp, &mut Inbox) -> bool) {
+        for batch in 0..MAX_BATCHES {
+            let receive = if batch == 0 { first } else { Udp::receive };
             let own = source.checked_sub(self.listeners.len());
             let more = match own {
                 None => receive(&self.listeners[source], inbox),
                 Some(place) => {
-                    inbox.renew();
+                    inbox.reset();
                     let socket = self.transfers.get(place).and_then(|transfer| transfer.socket.as_ref());
                     socket.is_some_and(|socket| receive(socket, inbox))
                 }
             };
-            self.look_at_the_clock();
+            self.clock.update();
             for (received, datagram) in inbox.datagrams() {
                 match own {
                     None => self.handle(source, received, datagram),
                     Some(place) => self.handle_own(place, received, datagram),
                 }
             }
-            self.flush();
+            self.flush(0);
             if !more {
                 return;
             }
         }
     }
 
-    /// A datagram on the well-known port.
+    /// Handles a datagram that arrived at a listener.
     fn handle(&mut self, listener: usize, received: Received, datagram: &[u8]) {
+        let is_single = self.shared.port_mode == PortMode::Single;
         let place = self.transfers.find(received.peer, listener);
         match (Packet::parse(datagram), place) {
-            (Packet::Read(request), place) => self.request(listener, received, &request, place),
-            (Packet::Ack(block), Some(place)) if self.common.port_mode == PortMode::Single => {
-                self.acknowledged(place, block)
-            }
-            (Packet::Error(_), Some(place)) if self.common.port_mode == PortMode::Single => {
-                self.end(place, End::Aborted)
-            }
+            (Packet::Read(request), place) => self.handle_request(listener, received, &request, place),
+            (Packet::Ack(block), Some(place)) if is_single => self.handle_ack(place, block),
+            (Packet::Error(_), Some(place)) if is_single => self.end(place, End::Aborted),
             (Packet::Write, _) => {
-                self.refuse(listener, received, ErrorCode::AccessViolation, "this server is read-only", "");
+                self.refuse(listener, received, ErrorCode::AccessViolation, "this server is read-only", None);
             }
-            (Packet::Illegal, None) if datagram.first() == Some(&0) && datagram.get(1) == Some(&1) => {
-                self.refuse(listener, received, ErrorCode::Illegal, "not a legal read request", "");
+            (Packet::IllegalRead, None) => {
+                self.refuse(listener, received, ErrorCode::Illegal, "not a legal read request", None);
             }
-            _ => {
-                self.common.metrics.ignored.inc();
+            (Packet::Ack(_) | Packet::Error(_) | Packet::IllegalRead | Packet::Illegal, _) => {
+                self.shared.metrics.datagram_ignored();
             }
         }
     }
 
-    /// A datagram on the port of one transfer.
+    /// Handles a datagram that arrived at the socket of one transfer.
     fn handle_own(&mut self, place: usize, received: Received, datagram: &[u8]) {
         let Some(transfer) = self.transfers.get(place) else { return };
-        if transfer.peer != received.peer {
-            // RFC 1350: whoever uses a wrong port is told, and the transfer goes on. An error is never answered with an error:
-            // two servers would tell each other for ever.
-            let is_error = matches!(Packet::parse(datagram), Packet::Error(_));
+        let packet = Packet::parse(datagram);
+        if transfer.client != received.peer {
+            // RFC 1350: another source gets an error, and the transfer goes on. No error is answered with an error, or two
+            // servers would send them to each other for ever.
+            let is_error = matches!(packet, Packet::Error(_));
             if let Some(socket) = transfer.socket.as_ref().filter(|_| !is_error) {
-                let mut bytes = Vec::new();
-                packet::error(&mut bytes, ErrorCode::UnknownTid, "unknown transfer ID");
-                socket.send(&[Outgoing { peer: received.peer, local: None, bytes }], &mut self.headers);
+                let write = |bytes: &mut Vec<u8>| packet::error(bytes, ErrorCode::UnknownTid, "unknown transfer ID");
+                self.outbox.push(received.peer, None, write);
+                self.outbox.flush_last(1, socket);
             }
             return;
         }
-        match Packet::parse(datagram) {
-            Packet::Ack(block) => self.acknowledged(place, block),
+        match packet {
+            Packet::Ack(block) => self.handle_ack(place, block),
             Packet::Error(_) => self.end(place, End::Aborted),
-            _ => {
-                self.common.metrics.ignored.inc();
+            Packet::Read(_) | Packet::Write | Packet::IllegalRead | Packet::Illegal => {
+                self.shared.metrics.datagram_ignored();
             }
         }
     }
 
-    fn request(&mut self, listener: usize, received: Received, request: &Request<'_>, place: Option<usize>) {
-        if self.common.ending.load(Ordering::Acquire) {
-            // Another server, or this one's successor, answers when the phone asks again.
+    /// Handles a read request of a client, whose transfer is in this place if it has one.
+    fn handle_request(&mut self, listener: usize, received: Received, request: &Request<'_>, place: Option<usize>) {
+        if self.shared.is_ending.load(Ordering::Acquire) {
+            // Another server, or this one's successor, answers when the phone sends its request again.
             return;
         }
-        let now = self.now;
-        let library = self.common.library.now();
-        let Some(file) = library.find(request.name).cloned() else {
-            let asked = printable(request.name);
-            tracing::debug!(peer = %received.peer, file = asked, "no such file");
-            self.refuse(listener, received, ErrorCode::NotFound, "File not found", &asked);
+        let now = self.clock.now;
+        let snapshot = self.shared.files.snapshot();
+        let Some(file) = snapshot.find(request.name).cloned() else {
+            let requested = packet::printable(request.name);
+            tracing::debug!(client = %received.peer, file = requested, "file not found");
+            self.refuse(listener, received, ErrorCode::NotFound, "File not found", Some(&requested));
             return;
         };
-        // Mostly it is the file's own name, of which all its transfers have a share.
-        let its_own = request.name == file.name.as_bytes();
-        let asked = if its_own { file.name.clone() } else { printable(request.name).into() };
+        // Mostly it is the file's own name, which all its transfers share.
+        let is_exact = request.name == file.name.as_bytes();
+        let requested = if is_exact { file.name.clone() } else { packet::printable(request.name).into() };
         if let Some(place) = place {
             if let Some(transfer) = self.transfers.get_mut(place)
-                && transfer.asked == asked
+                && transfer.requested == requested
             {
-                // One request that came twice is one transfer.
-                let step = transfer.session.repeated(now);
+                // A request that arrives twice is one transfer.
+                let step = transfer.session.repeated_request(now);
                 return self.follow(place, step);
             }
             self.end(place, End::Aborted);
         }
-        if self.transfers.len() >= self.common.max_sessions && !self.make_room() {
-            self.common.metrics.dropped.inc();
+        if self.transfers.is_full() && !self.make_room() {
+            self.shared.metrics.request_dropped();
             return;
         }
         let bytes = match request.mode {
             Mode::Octet => file.bytes.clone(),
-            Mode::Netascii => netascii(&file.bytes),
+            Mode::Netascii => packet::netascii(&file.bytes),
         };
-        let socket = match self.common.port_mode {
+        let socket = match self.shared.port_mode {
             PortMode::Single => None,
-            PortMode::Ephemeral => match self.port_for(received) {
+            PortMode::Ephemeral => match self.open_port(received) {
                 Ok(socket) => Some(socket),
                 Err(error) => {
-                    tracing::warn!(%error, "no port for a transfer");
-                    self.common.metrics.dropped.inc();
+                    tracing::warn!(client = %received.peer, file = %requested, %error, "no port for the transfer");
+                    self.shared.metrics.request_dropped();
                     return;
                 }
             },
         };
-        let large = bytes.len() as u64 >= LARGE;
         let (session, step) = Session::start(bytes, request.options, now);
-        self.numbers += 1;
-        let transfer = Transfer {
-            session,
-            peer: received.peer,
-            local: received.local,
-            asked,
-            file,
-            began: now,
-            listener,
-            socket,
-            number: self.numbers,
-            tell_at: if large { 1 } else { u64::MAX },
-        };
-        let place = self.place(transfer);
+        let ends = (received.peer, received.local, listener);
+        let place = self.begin(Transfer::new(session, file, requested, ends, socket, now));
         self.follow(place, step);
     }
 
-    /// A port for a transfer. The process may run out of them long before there are too many transfers.
-    fn port_for(&mut self, received: Received) -> io::Result<Udp> {
+    /// A socket for a transfer. The process may run out of descriptors long before there are too many transfers.
+    fn open_port(&mut self, received: Received) -> io::Result<Udp> {
         let open = || Udp::ephemeral(received.local, received.peer);
         open().or_else(|error| if self.make_room() { open() } else { Err(error) })
     }
 
-    fn place(&mut self, transfer: Transfer) -> usize {
-        let (number, deadline) = (transfer.number, transfer.session.deadline());
+    /// Takes a transfer in; its place.
+    fn begin(&mut self, transfer: Transfer) -> usize {
+        let deadline = transfer.session.deadline();
         let place = self.transfers.insert(transfer);
-        if let Some(socket) = self.transfers.get(place).and_then(|transfer| transfer.socket.as_ref()) {
+        if let Some(transfer) = self.transfers.get(place)
+            && let Some(socket) = &transfer.socket
+        {
             let event = EpollEvent::new(EpollFlags::EPOLLIN, (self.listeners.len() + place) as u64);
             if let Err(error) = self.epoll.add(socket, event) {
-                tracing::warn!(%error, "a transfer's port cannot be listened on");
+                let (client, file) = (transfer.client, &transfer.file.name);
+                tracing::warn!(%client, %file, %error, "the port of the transfer cannot be polled");
             }
         }
         self.timers.set(place, deadline);
-        self.unanswered.push_back((place, number));
-        if self.unanswered.len() > 2 * self.common.max_sessions {
-            let transfers = &self.transfers;
-            self.unanswered.retain(|(place, number)| is_unanswered(transfers, *place, *number));
-        }
-        self.common.metrics.active.inc();
+        self.shared.metrics.transfer_began();
         place
     }
 
-    /// Ends the oldest transfer whose client never answered: a flood of requests in others' names pushes out itself.
+    /// Ends the oldest transfer whose client never answered, if there is one: a flood of requests with forged sources pushes out
+    /// itself.
     fn make_room(&mut self) -> bool {
-        while let Some((place, number)) = self.unanswered.pop_front() {
-            if is_unanswered(&self.transfers, place, number) {
-                self.end(place, End::TimedOut);
-                return true;
-            }
+        let oldest = self.transfers.take_oldest_unanswered();
+        if let Some(place) = oldest {
+            self.end(place, End::TimedOut);
         }
-        false
+        oldest.is_some()
     }
 
-    fn acknowledged(&mut self, place: usize, block: u16) {
-        let now = self.now;
+    fn handle_ack(&mut self, place: usize, block: u16) {
+        let now = self.clock.now;
         let Some(transfer) = self.transfers.get_mut(place) else { return };
         let step = transfer.session.ack(block, now);
-        if transfer.session.acknowledged() >= transfer.tell_at && !matches!(step, Step::End(_)) {
-            transfer.tell_at = transfer.session.acknowledged() + (transfer.file.bytes.len() as u64 / STEPS);
-            let record = transfer.record(now, Outcome::Running);
-            self.common.reporter.note(record);
+        if !matches!(step, Step::End(_)) && transfer.takes_progress() {
+            self.shared.log.append(transfer.record(now, Outcome::Running));
         }
         self.follow(place, step);
     }
 
+    /// Does what a session says.
     fn follow(&mut self, place: usize, step: Step) {
-        match step {
-            Step::Wait => {}
-            Step::End(end) => self.end(place, end),
-            Step::Send { first, count } => {
-                let Some(transfer) = self.transfers.get(place) else { return };
-                for number in first..first + count {
-                    let mut bytes = self.spare.pop().unwrap_or_default();
-                    transfer.session.packet(number, &mut bytes);
-                    self.outbox.push(Outgoing { peer: transfer.peer, local: transfer.local, bytes });
-                }
-                match &transfer.socket {
-                    Some(socket) => {
-                        let from = self.outbox.len() - count as usize;
-                        socket.send(&self.outbox[from..], &mut self.headers);
-                        self.spare.extend(self.outbox.drain(from..).map(|out| out.bytes));
-                    }
-                    // The outbox is one listener's at a time.
-                    None if self.listeners.len() > 1 => self.flush_to(transfer.listener),
-                    None => {}
-                }
-            }
-        }
-    }
-
-    fn flush(&mut self) {
-        self.flush_to(0);
-    }
-
-    fn flush_to(&mut self, listener: usize) {
-        if self.outbox.is_empty() {
-            return;
-        }
-        self.listeners[listener].send(&self.outbox, &mut self.headers);
-        self.spare.extend(self.outbox.drain(..).map(|out| out.bytes));
-        self.spare.truncate(1024);
-    }
-
-    fn refuse(&mut self, listener: usize, received: Received, code: ErrorCode, message: &str, asked: &str) {
-        let mut bytes = self.spare.pop().unwrap_or_default();
-        packet::error(&mut bytes, code, message);
-        self.outbox.push(Outgoing { peer: received.peer, local: received.local, bytes });
-        if self.listeners.len() > 1 {
-            self.flush_to(listener);
-        }
-        let (outcome, result) = match code {
-            ErrorCode::NotFound => (Outcome::NotFound, metrics::Result::NotFound),
-            _ => (Outcome::Refused, metrics::Result::Refused),
+        let (first, count) = match step {
+            Step::Wait => return,
+            Step::End(end) => return self.end(place, end),
+            Step::Send { first, count } => (first, count),
         };
-        self.common.metrics.requests.get_or_create(&metrics::Labels { result }).inc();
-        if asked.is_empty() {
-            return;
+        let Some(transfer) = self.transfers.get(place) else { return };
+        for number in first..first + count {
+            self.outbox.push(transfer.client, transfer.local, |bytes| transfer.session.packet(number, bytes));
         }
-        self.common.reporter.note(Record::without_transfer(received.peer, asked, outcome));
+        match &transfer.socket {
+            Some(socket) => self.outbox.flush_last(count as usize, socket),
+            None => self.flush_if_shared(transfer.listener),
+        }
     }
 
-    /// Looks at the transfers whose time is up.
-    fn ring(&mut self) {
-        self.look_at_the_clock();
-        let now = self.now;
-        while let Some(place) = self.timers.due(now) {
+    /// Sends what waits in the outbox, which is of one listener at a time.
+    fn flush(&mut self, listener: usize) {
+        self.outbox.flush(&self.listeners[listener]);
+    }
+
+    /// Sends what waits in the outbox at once if there are several listeners; otherwise a whole batch is sent together.
+    fn flush_if_shared(&mut self, listener: usize) {
+        if self.listeners.len() > 1 {
+            self.flush(listener);
+        }
+    }
+
+    /// Answers with an ERROR packet. The request is logged if it is known which file it is for.
+    fn refuse(&mut self, listener: usize, to: Received, code: ErrorCode, message: &str, requested: Option<&str>) {
+        self.outbox.push(to.peer, to.local, |bytes| packet::error(bytes, code, message));
+        self.flush_if_shared(listener);
+        let outcome = match code {
+            ErrorCode::NotFound => Outcome::NotFound,
+            ErrorCode::AccessViolation | ErrorCode::Illegal | ErrorCode::UnknownTid => Outcome::Refused,
+        };
+        self.shared.metrics.request_ended(outcome);
+        if let Some(requested) = requested {
+            self.shared.log.append(Record::without_transfer(to.peer, requested, outcome));
+        }
+    }
+
+    /// Fires the timers of the transfers whose deadline has passed.
+    fn fire_timers(&mut self) {
+        self.clock.update();
+        let now = self.clock.now;
+        while let Some(place) = self.timers.fire(now) {
             let Some(transfer) = self.transfers.get_mut(place) else { continue };
             let step = transfer.session.timer(now);
             self.follow(place, step);
@@ -383,56 +342,36 @@ impl Worker {
                 self.timers.set(place, transfer.session.deadline().max(now + 1));
             }
         }
-        self.flush();
+        self.flush(0);
     }
 
+    /// Ends a transfer.
     fn end(&mut self, place: usize, end: End) {
         let Some(transfer) = self.transfers.remove(place) else { return };
-        self.timers.unset(place);
+        self.timers.cancel(place);
         if let Some(socket) = &transfer.socket {
             let _ = self.epoll.delete(socket);
         }
-        let (outcome, result) = match end {
-            End::Complete => (Outcome::Complete, metrics::Result::Complete),
-            End::Aborted => (Outcome::Aborted, metrics::Result::Aborted),
-            End::TimedOut => (Outcome::TimedOut, metrics::Result::TimedOut),
+        let (outcome, message) = match end {
+            End::Complete => (Outcome::Complete, "file served"),
+            End::Aborted => (Outcome::Aborted, "transfer aborted by the client"),
+            End::TimedOut => (Outcome::TimedOut, "transfer timed out: the client stopped answering"),
         };
-        let metrics = &self.common.metrics;
-        metrics.active.dec();
-        metrics.requests.get_or_create(&metrics::Labels { result }).inc();
-        metrics.bytes.inc_by(transfer.session.acknowledged());
-        metrics.retransmissions.inc_by(transfer.session.retransmissions);
-        let now = self.now;
-        let millis = now - transfer.began;
-        // Not more than a debug line: a building that boots would spend more on its log than on its files.
-        tracing::debug!(peer = %transfer.peer, file = %transfer.file.name, millis, "{}", match end {
-            End::Complete => "served",
-            End::Aborted => "given up by the client",
-            End::TimedOut => "the client fell silent",
-        });
-        self.common.reporter.note(transfer.record(now, outcome));
+        let (session, now) = (&transfer.session, self.clock.now);
+        self.shared.metrics.transfer_ended(outcome, session.acknowledged(), session.retransmissions());
+        log_end(&transfer, now, message);
+        self.shared.log.append(transfer.record(now, outcome));
     }
 }
 
-fn is_unanswered(transfers: &Transfers, place: usize, number: u64) -> bool {
-    let transfer = transfers.get(place);
-    transfer.is_some_and(|transfer| transfer.number == number && transfer.session.acknowledged() == 0)
-}
-
-/// A name as it may stand in a log: what a stranger sends must not break lines or hide.
-fn printable(name: &[u8]) -> String {
-    String::from_utf8_lossy(name).chars().map(|c| if c.is_control() { '?' } else { c }).collect()
-}
-
-/// RFC 764's line ends: CR LF for LF, CR NUL for CR.
-fn netascii(bytes: &[u8]) -> Bytes {
-    let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 32);
-    for byte in bytes {
-        match byte {
-            b'\n' => out.extend_from_slice(b"\r\n"),
-            b'\r' => out.extend_from_slice(b"\r\0"),
-            byte => out.push(*byte),
-        }
-    }
-    out.into()
+/// Logs the end of a transfer. At level debug: a building that boots would spend more on its log than on its files.
+fn log_end(Transfer { session, client, file, began, .. }: &Transfer, now: Millis, message: &str) {
+    tracing::debug!(
+        %client,
+        file = %file.name,
+        attempt = session.attempts(),
+        acknowledged = session.acknowledged(),
+        millis = now - began,
+        "{message}"
+    );
 }

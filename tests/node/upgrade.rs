@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dialtone::phone::Model;
-use dialtone::simulator::{Display, Misfortune, Options, Outcome, Phone, Stay, stay};
+use dialtone::simulator::{Display, Fault, Options, Outcome, Phone, RunOptions, run_until_off};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio::sync::broadcast;
@@ -24,8 +24,8 @@ const LAG: Duration = Duration::from_secs(5);
 const LEGACY: (&str, &str) = ("P0S3-05-3-00", "P0S3-06-3-00");
 const LATER: (&str, &str) = ("P0S3-07-4-00", "P0S3-8-12-00");
 /// Who fails, and how: two of the legacy order, one of the later.
-const UNLUCKY: [(usize, Misfortune, u32); 3] =
-    [(3, Misfortune::FailAt(100_000), 2), (0, Misfortune::VanishAt(300_000), 1), (30, Misfortune::Loop, 3)];
+const UNLUCKY: [(usize, Fault, u32); 3] =
+    [(3, Fault::FailAt(100_000), 2), (0, Fault::VanishAt(300_000), 1), (30, Fault::Loop, 3)];
 
 fn is_legacy(n: usize) -> bool {
     n < PHONES / 2
@@ -91,11 +91,11 @@ fn switch_on(runtime: &Runtime, server: SocketAddr) -> Building {
             running: if is_legacy(n) { LEGACY.0 } else { LATER.0 }.to_owned(),
             bind: address.into(),
             reboot: Duration::from_millis(500),
-            misfortune: unlucky,
+            fault: unlucky,
             ..Options::new(server, mac(n).parse().unwrap())
         };
         let phone = Phone::new(options);
-        let life = Stay {
+        let life = RunOptions {
             idle: Duration::from_millis(300),
             sip_port: None,
             telnet_port: None,
@@ -104,7 +104,7 @@ fn switch_on(runtime: &Runtime, server: SocketAddr) -> Building {
         };
         building.shown.push(phone.display());
         let hears = building.off.subscribe();
-        building.lives.push(runtime.spawn(async move { stay(phone, &life, hears).await }));
+        building.lives.push(runtime.spawn(async move { run_until_off(phone, &life, hears).await }));
     }
     building
 }
@@ -167,7 +167,7 @@ pub fn a_building_upgrades_by_itself() {
     wait_for("all to be in sync", 60, || (in_sync() == PHONES as i64).then_some(()));
 
     step("an edit of one phone reaches it, with nobody touching it, and no other");
-    let restarts = || building.shown.iter().map(|shown| shown.now().restarts).collect::<Vec<u32>>();
+    let restarts = || building.shown.iter().map(|shown| shown.activity().restarts).collect::<Vec<u32>>();
     let before = restarts();
     let began = Instant::now();
     apply(SPACE, &manifest(7, "Changed"));
@@ -218,7 +218,7 @@ pub fn a_building_upgrades_by_itself() {
                 assert!(since < LAG, "{going} phones are on their way for {since:?}: {stages:?}");
             }
         }
-        let files = building.shown.iter().filter_map(|shown| Some(shown.now().file?.0));
+        let files = building.shown.iter().filter_map(|shown| Some(shown.activity().file?.0));
         let images: Vec<String> =
             files.filter(|file| [".bin", ".sbn", ".sb2"].iter().any(|suffix| file.ends_with(suffix))).collect();
         let taking = images.len();

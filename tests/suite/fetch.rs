@@ -1,4 +1,4 @@
-//! Firmware from the web: fetched, checked, tried again, and what is wrong said, against a real HTTP server.
+//! Firmware from the web: fetched, checked, tried again, and problems noted, against a real HTTP server.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
+use dialtone::base::report::FileProblem;
 use sha2::{Digest as _, Sha256};
 
 const IMAGE: &[u8] = b"an image";
@@ -64,13 +65,13 @@ async fn what_is_fetched_is_right_whole_and_fetched_once() {
         assert_eq!(std::fs::read(folder.path().join(file)).unwrap(), IMAGE, "{file}");
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "nothing else is left");
-    // Nobody is asked for what is there.
+    // No server is asked for what is there.
     let args = ["P0S30202.bin", &sum(IMAGE), "http://127.0.0.1:1/nobody"];
     assert!(fetch(folder.path(), &args).wait().unwrap().success());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_fetched_is_said_and_tried_again_and_holds_up_nothing_else() {
+async fn what_cannot_be_fetched_is_noted_and_tried_again_and_holds_up_nothing_else() {
     let (url, asked) = web().await;
     let folder = tempfile::tempdir().unwrap();
     let path = |part: &str| format!("{url}/{part}.bin");
@@ -79,21 +80,23 @@ async fn what_cannot_be_fetched_is_said_and_tried_again_and_holds_up_nothing_els
     let args = ["a.bin", &sum, &page, "b.bin", &sum, &gone, "c.bin", &sum, &flaky, "d.bin", &sum, &good];
     let mut child = fetch(folder.path(), &args);
     let problems = || std::fs::read_to_string(folder.path().join("..problems")).unwrap_or_default();
-    until("what is wrong to be said", || problems().lines().count() == 3).await;
-    let said = problems();
-    assert!(said.contains("a.bin: ") && said.contains(&format!("not {sum}, in 15 bytes")), "{said}");
-    assert!(said.contains(&format!("b.bin: {gone}: http status: 404")), "{said}");
+    until("the problems to be noted", || problems().lines().count() == 3).await;
+    let noted: Vec<FileProblem> = problems().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [a, b, c] = noted.as_slice() else { panic!("{noted:?}") };
+    assert!(a.file == "a.bin" && a.message.contains(&format!("not {sum}, in 15 bytes")), "{a:?}");
+    assert_eq!(b, &FileProblem::new("b.bin", format!("{gone}: http status: 404")));
+    assert_eq!(c.file, "c.bin");
     assert!(folder.path().join("d.bin").exists() && !folder.path().join("a.bin").exists());
     until("the second try", || folder.path().join("c.bin").exists()).await;
     assert_eq!(asked.load(Ordering::SeqCst), 2);
-    until("what is still wrong", || problems().lines().count() == 2).await;
+    until("the problems that are left", || problems().lines().count() == 2).await;
     assert!(child.try_wait().unwrap().is_none(), "it goes on trying");
     child.kill().unwrap();
     child.wait().unwrap();
 }
 
 #[test]
-fn it_ends_when_it_is_told_to_although_nothing_answers() {
+fn the_shutdown_signal_ends_it_although_nothing_answers() {
     let folder = tempfile::tempdir().unwrap();
     let mut child = fetch(folder.path(), &["a.bin", &sum(b"x"), "http://127.0.0.1:1/nobody"]);
     std::thread::sleep(Duration::from_millis(300));

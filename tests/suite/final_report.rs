@@ -1,4 +1,4 @@
-//! `dialtone tftp` that is told to end: transfers that have begun go on, and whoever asks hears how they end.
+//! The shutdown of `dialtone tftp`: transfers under way finish, and their records are in the final report.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -21,7 +21,7 @@ fn report(http: SocketAddr, query: &Query) -> Option<Report> {
 }
 
 #[test]
-fn how_the_last_transfer_ends_is_told_after_the_order_to_end() {
+fn the_final_report_says_how_the_last_transfer_ended() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("root");
     std::fs::create_dir(&root).unwrap();
@@ -65,12 +65,12 @@ fn how_the_last_transfer_ends_is_told_after_the_order_to_end() {
             assert_eq!(phone.recv_from(&mut buffer).unwrap().0, 4 + 488);
         }
     }
-    let told = asking.join().unwrap().expect("an answer");
-    let [record] = told.journal.records.as_slice() else { panic!("{:?}", told.journal.records) };
+    let last = asking.join().unwrap().expect("an answer");
+    let [record] = last.journal.records.as_slice() else { panic!("{:?}", last.journal.records) };
     assert_eq!((record.outcome, record.acknowledged), (Outcome::Complete, 1000));
-    // Whoever comes for more shows that nothing is owed any more.
+    // A reader that comes for more shows that it has everything.
     let ended = Instant::now();
-    let _ = report(http, &Query::after(&told, 10));
+    let _ = report(http, &Query::after(&last, 10));
     assert!(running.0.wait().unwrap().success());
-    assert!(ended.elapsed() < Duration::from_millis(800), "it waits for no reader that has heard everything");
+    assert!(ended.elapsed() < Duration::from_millis(800), "it does not wait for a reader that has everything");
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use dialtone::phone::image::Release;
 use dialtone::phone::parameter::{Group, Kind, Parameter, Place, Source, Unset};
-use dialtone::phone::parameters;
+use dialtone::phone::{Choice, parameters};
 use dialtone::provision::advice::{self, Advice};
 use dialtone::provision::diagnostic;
 use serde_json::Value;
@@ -129,12 +129,12 @@ fn values(parameter: &Parameter) -> String {
     match parameter.kind {
         Kind::Switch => "0, 1".to_owned(),
         Kind::Number { min, max, unit } => format!("{min}–{max} {unit}").trim_end().to_owned(),
-        Kind::Words(words) => {
-            let same = |word: &&(&str, &str, &str)| word.0 == word.1;
-            let word = |word: &(&str, &str, &str)| {
-                if same(&word) { word.1.to_owned() } else { format!("{} {}", word.1, word.0) }
+        Kind::Choice(choices) => {
+            let text = |choice: &Choice| match choice.value == choice.wire {
+                true => choice.wire.to_owned(),
+                false => format!("{} {}", choice.wire, choice.value),
             };
-            words.iter().map(word).collect::<Vec<_>>().join(", ")
+            choices.iter().map(text).collect::<Vec<_>>().join(", ")
         }
         Kind::Text { max } => format!("≤ {max} characters"),
         Kind::Host => "host name or IPv4 address".to_owned(),
@@ -159,8 +159,8 @@ fn the_advice_is_that_of_the_table() {
     text.push_str(
         "\n## Errors\n\nThe object is not used; the last good files stay.\n\n| code | what it means |\n|---|---|\n",
     );
-    for (code, meaning) in diagnostic::reason::ALL {
-        writeln!(text, "| `{code}` | {meaning} |").unwrap();
+    for (code, meaning) in diagnostic::ERRORS {
+        writeln!(text, "| `{}` | {meaning} |", code.as_str()).unwrap();
     }
     check("docs/advice.md", &text);
 }

@@ -8,14 +8,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use dialtone::base::report::{Outcome, Query, Report};
 use dialtone::tftp::http::{self, Http};
-use dialtone::tftp::library::{Change, Library, Snapshot};
-use dialtone::tftp::metrics::Metrics;
-use dialtone::tftp::reporter::Reporter;
-use dialtone::tftp::{Config, PortMode, Server};
+use dialtone::tftp::{Config, FileStore, Metrics, PortMode, Server, TransferLog};
 
 struct Site {
-    library: Arc<Library>,
-    reporter: Arc<Reporter>,
+    files: Arc<FileStore>,
+    log: Arc<TransferLog>,
     metrics: Arc<Metrics>,
     server: Server,
 }
@@ -25,21 +22,17 @@ fn serve(listen: &str, port_mode: PortMode, max_sessions: usize) -> Site {
 }
 
 fn start(config: &Config) -> Site {
-    let library = Arc::new(Library::default());
-    let reporter = Arc::new(Reporter::new(library.clone()));
+    let files = Arc::new(FileStore::default());
+    let log = Arc::new(TransferLog::new(files.clone()));
     let metrics = Arc::new(Metrics::default());
-    let server = Server::start(config, library.clone(), reporter.clone(), metrics.clone()).unwrap();
-    Site { library, reporter, metrics, server }
+    let server = Server::start(config, files.clone(), log.clone(), metrics.clone()).unwrap();
+    Site { files, log, metrics, server }
 }
 
 impl Site {
     fn put(&self, files: &[(&str, Vec<u8>)]) {
-        let before = self.library.now();
         let files = files.iter().map(|(name, bytes)| ((*name).to_owned(), Bytes::from(bytes.clone())));
-        let after = Snapshot::new(files, &before);
-        let change = Change::between(&before, &after);
-        self.library.swap(after);
-        self.reporter.note_change(&change, Vec::new());
+        self.log.files_loaded(&self.files.replace(files), Vec::new());
     }
 
     fn address(&self) -> SocketAddr {
@@ -109,7 +102,7 @@ impl Client {
 fn records(site: &Site, want: usize) -> Vec<dialtone::base::report::Record> {
     let began = Instant::now();
     loop {
-        let mut records = site.reporter.report(&Query::default()).journal.records;
+        let mut records = site.log.report(&Query::default()).journal.records;
         records.retain(|record| record.outcome != Outcome::Running);
         if records.len() >= want {
             return records;
@@ -140,15 +133,15 @@ fn both_port_modes_serve_whole_files_with_and_without_options() {
 }
 
 #[test]
-fn the_progress_of_large_files_is_told_in_few_words() {
+fn the_progress_of_large_files_is_reported_a_few_times() {
     let site = serve("127.0.0.1:0", PortMode::Single, 100);
     site.put(&[("image.sb2", bytes(756_524)), ("small.cnf", bytes(5_000))]);
     Client::new(site.address()).fetch("image.sb2", "", 512, 1);
     Client::new(site.address()).fetch("small.cnf", "", 512, 1);
     records(&site, 2);
-    let all = site.reporter.report(&Query::default()).journal.records;
+    let all = site.log.report(&Query::default()).journal.records;
     let running: Vec<u64> = all.iter().filter(|r| r.outcome == Outcome::Running).map(|r| r.acknowledged).collect();
-    assert_eq!(running[0], 512, "the first acknowledgement tells that it goes on");
+    assert_eq!(running[0], 512, "the first acknowledgement shows that it goes on");
     assert!((10..=17).contains(&running.len()) && running.is_sorted(), "{running:?}");
     assert!(
         all.iter().filter(|r| r.outcome == Outcome::Running).all(|r| *r.asked == *"image.sb2" && r.size == 756_524)
@@ -156,7 +149,7 @@ fn the_progress_of_large_files_is_told_in_few_words() {
 }
 
 #[test]
-fn what_is_not_there_is_said_at_once_and_writing_is_refused() {
+fn a_missing_file_is_an_error_at_once_and_writing_is_refused() {
     let site = serve("127.0.0.1:0", PortMode::Single, 100);
     site.put(&[("SIPDefault.cnf", bytes(10))]);
     let client = Client::new(site.address());
@@ -209,7 +202,7 @@ fn a_request_that_comes_twice_is_one_transfer() {
 }
 
 #[test]
-fn a_client_that_gives_up_ends_its_transfer() {
+fn a_client_that_sends_an_error_ends_its_transfer() {
     let site = serve("127.0.0.1:0", PortMode::Single, 100);
     site.put(&[("a", bytes(5000))]);
     let client = Client::new(site.address());
@@ -217,11 +210,11 @@ fn a_client_that_gives_up_ends_its_transfer() {
     let (_, from) = client.receive();
     client.socket.send_to(b"\0\x05\0\0enough\0", from).unwrap();
     assert_eq!(records(&site, 1)[0].outcome, Outcome::Aborted);
-    assert_eq!(site.metrics.active.get(), 0);
+    assert_eq!(site.metrics.active_transfers(), 0);
 }
 
 #[test]
-fn a_wrong_port_is_told_and_the_transfer_goes_on() {
+fn a_wrong_port_gets_an_error_and_the_transfer_goes_on() {
     let site = serve("127.0.0.1:0", PortMode::Ephemeral, 100);
     site.put(&[("a", bytes(600))]);
     let client = Client::new(site.address());
@@ -233,13 +226,13 @@ fn a_wrong_port_is_told_and_the_transfer_goes_on() {
     // One error is not answered with another: what comes next is the answer to the acknowledgement.
     stranger.socket.send_to(b"\0\x05\0\x05unknown\0", from).unwrap();
     stranger.socket.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
-    assert!(stranger.socket.recv(&mut [0; 600]).is_err(), "two servers would tell each other for ever");
+    assert!(stranger.socket.recv(&mut [0; 600]).is_err(), "two servers would answer each other for ever");
     client.ack(1, from);
     assert_eq!(client.receive().0.len(), 4 + 88);
 }
 
 #[test]
-fn answers_come_from_the_address_that_was_asked() {
+fn replies_come_from_the_address_of_the_request() {
     let site = serve("0.0.0.0:0", PortMode::Single, 100);
     site.put(&[("a", bytes(10))]);
     for last in [1, 2, 3] {
@@ -248,7 +241,7 @@ fn answers_come_from_the_address_that_was_asked() {
     }
 }
 
-/// With one port a worker waits on it, with more it watches all of them, whether others share its ports or not.
+/// With one port a worker waits on it, with more it polls all of them, whether others share its ports or not.
 #[test]
 fn one_port_and_more_are_served_by_one_worker_and_more() {
     for (ports, workers) in [(1, 1), (2, 1), (1, 2), (2, 2)] {
@@ -273,7 +266,7 @@ fn phones_on_ipv6_are_served_too() {
 }
 
 #[test]
-fn a_flood_of_garbage_and_of_requests_that_nobody_follows_up_is_bounded() {
+fn a_flood_of_garbage_and_of_requests_without_acknowledgements_is_bounded() {
     let site = serve("127.0.0.1:0", PortMode::Single, 64);
     site.put(&[("a", bytes(100_000))]);
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
@@ -292,13 +285,13 @@ fn a_flood_of_garbage_and_of_requests_that_nobody_follows_up_is_bounded() {
         port.request("a", "");
         std::thread::sleep(Duration::from_micros(100));
     }
-    assert!(site.metrics.active.get() <= 64, "{}", site.metrics.active.get());
-    // A phone that does follow up is served in spite of them.
+    assert!(site.metrics.active_transfers() <= 64, "{}", site.metrics.active_transfers());
+    // A phone that acknowledges is served in spite of them.
     assert_eq!(Client::new(site.address()).fetch("a", "", 512, 1).0, bytes(100_000));
 }
 
 #[test]
-fn requests_that_nobody_follows_up_do_not_take_all_ports() {
+fn requests_without_acknowledgements_do_not_take_all_ports() {
     use std::io::BufRead as _;
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a"), bytes(5_000)).unwrap();
@@ -325,7 +318,7 @@ fn requests_that_nobody_follows_up_do_not_take_all_ports() {
 }
 
 #[test]
-fn hundreds_of_phones_at_once_get_what_is_theirs() {
+fn hundreds_of_phones_at_once_get_their_files() {
     let site = serve("127.0.0.1:0", PortMode::Single, 4096);
     let names: Vec<String> = (0..500).map(|n| format!("SIP{n:012}.cnf")).collect();
     let files: HashMap<&str, Vec<u8>> =
@@ -362,18 +355,18 @@ fn an_ending_server_lets_transfers_finish() {
     assert!(began.elapsed() < Duration::from_secs(2), "it ends when the last transfer does");
 }
 
-/// Serves reports to whoever shows the token `secret`.
-async fn tell(site: &Site) -> (SocketAddr, tempfile::TempDir) {
+/// Serves reports to readers with the token `secret`.
+async fn serve_http(site: &Site) -> (SocketAddr, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let token = folder.path().join("token");
     std::fs::write(&token, "secret\n").unwrap();
     let listener = http::listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let base = listener.local_addr().unwrap();
     let parts = Http {
-        reporter: site.reporter.clone(),
-        library: site.library.clone(),
+        log: site.log.clone(),
+        files: site.files.clone(),
         metrics: site.metrics.clone(),
-        token: Some(token),
+        token_file: Some(token),
     };
     tokio::spawn(http::serve(parts, listener));
     (base, folder)
@@ -399,10 +392,10 @@ async fn report(base: SocketAddr, query: &Query) -> Report {
 }
 
 #[tokio::test]
-async fn reports_are_for_those_who_know_the_token_and_wait_for_news() {
+async fn reports_need_the_token_and_wait_for_something_new() {
     let site = serve("127.0.0.1:0", PortMode::Single, 100);
     site.put(&[("a", bytes(10))]);
-    let (base, _token) = tell(&site).await;
+    let (base, _token) = serve_http(&site).await;
     assert_eq!(get(base, "/v1/report", "Bearer wrong").await.0, 401);
     assert_eq!(get(base, "/v1/report", "").await.0, 401);
     let first = report(base, &Query::default()).await;
@@ -427,7 +420,7 @@ async fn reports_are_for_those_who_know_the_token_and_wait_for_news() {
 async fn a_reader_who_always_comes_back_costs_a_report_every_50_ms() {
     let site = serve("127.0.0.1:0", PortMode::Single, 100);
     site.put(&[("a", bytes(10))]);
-    let (base, _token) = tell(&site).await;
+    let (base, _token) = serve_http(&site).await;
     let mut last = report(base, &Query::default()).await;
     let address = site.address();
     let fetching = tokio::task::spawn_blocking(move || {
@@ -439,19 +432,19 @@ async fn a_reader_who_always_comes_back_costs_a_report_every_50_ms() {
         }
         fetched
     });
-    let (began, mut reports, mut told) = (Instant::now(), 0, 0);
+    let (began, mut reports, mut read) = (Instant::now(), 0, 0);
     while !fetching.is_finished() {
         last = report(base, &Query::after(&last, 10)).await;
         reports += 1;
-        told += last.journal.records.len();
+        read += last.journal.records.len();
     }
     let most = began.elapsed().as_millis() / 50 + 1;
     let fetched = fetching.await.unwrap();
     assert!(reports > 0 && reports <= most, "{reports} reports of {fetched} transfers");
-    while told < fetched {
+    while read < fetched {
         last = report(base, &Query::after(&last, 10)).await;
-        assert!(!last.journal.records.is_empty(), "{told} of {fetched} were told");
-        told += last.journal.records.len();
+        assert!(!last.journal.records.is_empty(), "{read} of {fetched} were reported");
+        read += last.journal.records.len();
     }
-    assert_eq!(told, fetched);
+    assert_eq!(read, fetched);
 }

@@ -47,20 +47,17 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [""]
   resources: [configmaps, secrets]
   verbs: [get, list, watch, create, patch, delete]
-# The TFTP server of each site. What goes with its site the garbage collector deletes; only a Service goes earlier, when a site
-# begins to use the nodes' own network.
+# The TFTP server of each site. What goes with its site the garbage collector deletes; what a site owns and no longer wants, such as
+# its Service when it begins to use the nodes' own network, the operator deletes.
 - apiGroups: [""]
-  resources: [services]
+  resources: [services, serviceaccounts]
   verbs: [get, list, watch, create, patch, delete]
-- apiGroups: [""]
-  resources: [serviceaccounts]
-  verbs: [get, list, watch, create, patch]
 - apiGroups: [apps]
   resources: [deployments]
-  verbs: [get, list, watch, create, patch]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]
-  verbs: [get, list, watch, create, patch]
+  verbs: [get, list, watch, create, patch, delete]
 # The pods' addresses, to ask them what they served; their annotation, so that the kubelet looks at changed files at once.
 - apiGroups: [""]
   resources: [pods]

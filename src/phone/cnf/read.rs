@@ -1,5 +1,5 @@
-//! Reading `SIPDefault.cnf` and `SIP<MAC>.cnf`, as phones do and as forgiving: files in use are edited by hand, on every
-//! kind of computer, for decades.
+//! Parses `SIPDefault.cnf` and `SIP<MAC>.cnf` as leniently as phones do: files in use were edited by hand on all kinds of
+//! computers for decades.
 
 use std::collections::BTreeMap;
 
@@ -20,34 +20,34 @@ pub struct Entry {
     pub value: String,
 }
 
-/// One line that is not right.
+/// One line with a mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// The line's number, from 1.
     pub line: usize,
     /// Whether the line sets something nevertheless.
     pub used: bool,
-    /// What is wrong.
+    /// The mistake.
     pub why: String,
 }
 
-/// What was found in a file.
+/// A parsed file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
     /// The lines that set something, in the order of the file.
     pub entries: Vec<Entry>,
-    /// The lines that are not right.
+    /// The lines with mistakes.
     pub problems: Vec<Problem>,
 }
 
 impl Reading {
-    /// What holds in the end, by name in lower case: of two lines with one name the later one.
+    /// The values that apply, by name in lower case: of two lines with the same name the later one.
     pub fn effective(&self) -> BTreeMap<String, String> {
         self.entries.iter().map(|entry| (entry.name.to_ascii_lowercase(), entry.value.clone())).collect()
     }
 }
 
-/// Reads a file.
+/// Parses a file.
 pub fn read(file: &[u8]) -> Reading {
     let mut reading = Reading::default();
     let file = decode(file, &mut reading);
@@ -73,7 +73,7 @@ pub fn read(file: &[u8]) -> Reading {
     reading
 }
 
-/// The name, the value, and what stands after a quoted value without being a comment.
+/// The name, the value, and the text after a quoted value that is no comment.
 fn entry(line: &str) -> Result<(&str, &str, Option<&str>), String> {
     let Some((name, rest)) = line.split_once(':') else {
         return Err(match line.split_once('=') {
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_lines_are_told_with_their_numbers() {
+    fn broken_lines_are_reported_with_their_numbers() {
         let reading =
             read(b"1\nproxy1_port=5060\nx: \"open\nreg.1.displayName=\"a:b\"\n9x: 1\na: b\"c\"\n: 5\na: 1 \x01\nok: 1");
         assert_eq!(reading.entries.len(), 1);
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn the_later_of_two_lines_holds() {
+    fn the_later_of_two_lines_applies() {
         let effective = read(b"A: 1\na: 2\nb: 3").effective();
         assert_eq!((effective["a"].as_str(), effective["b"].as_str()), ("2", "3"));
     }

@@ -1,4 +1,4 @@
-//! Which rule a number takes, and when it is sent: a model of what the phone does with each key that is pressed.
+//! Which rule matches a number, and when it is sent: a model of what the phone does with each key that is pressed.
 //!
 //! Of all rules that the keys so far fit, the one with the most literal characters among them is chosen; a rule that is
 //! complete wins over one that waits for more keys with as many literals, an exact rule over one with dots, dots over a
@@ -7,8 +7,8 @@
 
 use super::Template;
 
-/// How long a phone waits for more keys if the rule does not say, in seconds.
-pub const DEFAULT_TIMEOUT: i64 = 10;
+/// The timeout of a rule that has none of its own, in seconds.
+const DEFAULT_TIMEOUT: i64 = 10;
 
 /// When the number is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,18 +21,18 @@ pub enum When {
     After(i64),
 }
 
-/// What becomes of a number that is dialled.
+/// The call that a dialled number leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
     /// The rule, counted from 0; none if no rule fits.
     pub rule: Option<usize>,
     /// The keys that went into the call.
     pub dialled: String,
-    /// The keys that came too late.
+    /// The keys that were pressed after the number was sent.
     pub left: String,
     /// When it is sent.
     pub when: When,
-    /// What is sent.
+    /// The number that is sent.
     pub number: String,
     /// The second dial tones: after how many keys, and which.
     pub tones: Vec<(usize, String)>,
@@ -55,13 +55,13 @@ enum Fit {
     Complete(usize, Vec<(Token, String)>),
 }
 
-/// A dial plan that can be asked.
+/// A parsed dial plan.
 pub struct Matcher<'a> {
     rules: Vec<(Vec<Token>, Template<'a>)>,
 }
 
 impl<'a> Matcher<'a> {
-    /// Reads the rules.
+    /// Parses the patterns of the rules.
     pub fn new(rules: impl IntoIterator<Item = Template<'a>>) -> Matcher<'a> {
         Matcher { rules: rules.into_iter().map(|rule| (tokens(rule.pattern), rule)).collect() }
     }
@@ -128,7 +128,7 @@ impl<'a> Matcher<'a> {
         Call { rule, dialled, left, when, number, tones }
     }
 
-    /// Where a rule's commas stand, and what they sound like.
+    /// The positions of a rule's commas, and their tones.
     fn tones(&self, rule: usize) -> Vec<(usize, String)> {
         let (tokens, template) = &self.rules[rule];
         let commas = tokens.iter().enumerate().filter(|(_, token)| **token == Token::Tone).map(|(i, _)| i);

@@ -1,4 +1,4 @@
-//! Reading a dial plan: the phone's own dialect, which looks like XML and is not. There are no entities, a comment ends at
+//! Parses a dial plan: the phone's own dialect, which resembles XML and is not. There are no entities, a comment ends at
 //! the first `>`, attributes have double quotes, and `TEMPLATE` is written in capitals.
 
 use super::Template;
@@ -24,7 +24,7 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// The rule as the writer and the matcher take it.
+    /// The rule in the form for the writer and the matcher.
     pub fn template(&self) -> Template<'_> {
         Template {
             pattern: &self.pattern,
@@ -37,7 +37,7 @@ impl Rule {
     }
 }
 
-/// Reads a file; the rules, and what phones would pass over with the line's number.
+/// Parses a file: the rules, and what phones would ignore, with the line number.
 pub fn read(file: &[u8]) -> (Vec<Rule>, Vec<(usize, String)>) {
     let file = text::from_latin1(file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file));
     let (mut rules, mut problems) = (Vec::new(), Vec::new());
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_phones_pass_over_is_told_with_its_line() {
+    fn what_phones_ignore_is_reported_with_its_line() {
         let file = b"<TEMPLATE MATCH=\"1\"/>\n<DIALTEMPLATE>\n<Template MATCH=\"2\"/>\n<TEMPLATE MATCH=\"3\" Lines=\"1\"/>\n\
             <TEMPLATE Timeout=\"4\"/>\n<TEMPLATE MATCH='5'/>\n<TEMPLATE MATCH=\"6\" Timeout=\"-1\"/>\n<x/>\n<TEMPLATE MATCH=\"7";
         let (rules, problems) = read(file);

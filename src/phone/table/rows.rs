@@ -2,64 +2,16 @@
 //! unless a row says otherwise: `.noted()` is described in Cisco's application note for these phones, `.unconfirmed()` in no
 //! manual for this phone.
 
+mod calls;
 mod lines;
 
-use super::words::*;
-use crate::phone::image::Release;
+use super::choices::{
+    CODECS, DATE_FORMATS, DB_LEVELS, LOCKABLE, MEDIA_TYPES, MONTHS, OUT_OF_BAND, PORT2_TYPES, SNTP_MODES, TELNET, TOS,
+    USER_INFO, WEEKDAYS, WEEKS,
+};
+use super::row::{PORT, URI, number, row};
 use crate::phone::model::MAX_LINES;
-use crate::phone::parameter::{Group, Kind, Parameter, Place, Source, UNPROVISIONED, Unset};
-
-const URI: Kind = Kind::Text { max: 127 };
-
-const fn number(min: i64, max: i64, unit: &'static str) -> Kind {
-    Kind::Number { min, max, unit }
-}
-
-const PORT: Kind = number(1, 65535, "");
-
-/// A row that every firmware knows and that both objects may set; `default` is what resets it.
-fn row(name: &str, group: Group, kind: Kind, default: &'static str, about: &str) -> Parameter {
-    Parameter::new(name, group, kind, Unset::Write(default), about)
-}
-
-impl Parameter {
-    fn since(mut self, major: u16, minor: u16) -> Self {
-        self.since = Release::new(major, minor);
-        self
-    }
-
-    fn place(mut self, place: Place) -> Self {
-        self.place = place;
-        self
-    }
-
-    /// Nothing is known that resets it.
-    fn never_reset(mut self) -> Self {
-        self.unset = Unset::Leave;
-        self
-    }
-
-    fn noted(mut self) -> Self {
-        self.source = Source::Note;
-        self
-    }
-
-    fn unconfirmed(mut self) -> Self {
-        self.source = Source::Use;
-        self.since_unsure()
-    }
-
-    /// No source says in which firmware it came; what `since` says is the best guess.
-    fn since_unsure(mut self) -> Self {
-        self.since_sure = false;
-        self
-    }
-
-    fn locked_on_phones_only(mut self) -> Self {
-        self.phone_only_words = &["AlwaysOff", "AlwaysOn"];
-        self
-    }
-}
+use crate::phone::parameter::{Group, Kind, Parameter, Place, UNPROVISIONED};
 
 /// All rows, in the order in which they are written.
 pub(super) fn all() -> Vec<Parameter> {
@@ -72,7 +24,7 @@ pub(super) fn all() -> Vec<Parameter> {
         nat(),
         access(),
         services(),
-        calls(),
+        calls::all(),
         network(),
         lines::phone(),
         lines::lines(),
@@ -190,7 +142,8 @@ fn sip() -> Vec<Parameter> {
         ),
         row("sip_retx", Sip, number(1, 32, "times"), "10", "How often a request other than INVITE is retransmitted."),
         row("sip_invite_retx", Sip, number(1, 32, "times"), "6", "How often an INVITE is retransmitted."),
-        row("user_info", Sip, Kind::Words(USER_INFO), "none", "The user= parameter in the REGISTER's URI.").since(3, 0),
+        row("user_info", Sip, Kind::Choice(USER_INFO), "none", "The user= parameter in the REGISTER's URI.")
+            .since(3, 0),
         row("remote_party_id", Sip, Kind::Switch, "0", "Whether the phone sends and reads Remote-Party-ID.")
             .since(4, 0),
         row("domain_name", Sip, Kind::Host, "", "A domain name.").unconfirmed(),
@@ -200,12 +153,12 @@ fn sip() -> Vec<Parameter> {
 fn media() -> Vec<Parameter> {
     use Group::{Dtmf, Media};
     vec![
-        row("preferred_codec", Media, Kind::Words(CODECS), "g711ulaw", "The codec that the phone offers first.")
+        row("preferred_codec", Media, Kind::Choice(CODECS), "g711ulaw", "The codec that the phone offers first.")
             .noted(),
         row("enable_vad", Media, Kind::Switch, "0", "Voice activity detection: send nothing while nobody speaks.")
             .noted()
             .since(2, 1),
-        row("tos_media", Media, Kind::Words(TOS), "5", "The IP precedence of voice packets.").noted(),
+        row("tos_media", Media, Kind::Choice(TOS), "5", "The IP precedence of voice packets.").noted(),
         row(
             "dtmf_inband",
             Dtmf,
@@ -217,7 +170,7 @@ fn media() -> Vec<Parameter> {
         row(
             "dtmf_outofband",
             Dtmf,
-            Kind::Words(OUT_OF_BAND),
+            Kind::Choice(OUT_OF_BAND),
             "avt",
             "Whether keys pressed in a call are sent as AVT tone events.",
         )
@@ -225,7 +178,7 @@ fn media() -> Vec<Parameter> {
         row("dtmf_avt_payload", Dtmf, number(96, 127, ""), "101", "The RTP payload type of AVT tone events.")
             .noted()
             .since(2, 0),
-        row("dtmf_db_level", Dtmf, Kind::Words(DB_LEVELS), "3", "How loud tones are.").noted(),
+        row("dtmf_db_level", Dtmf, Kind::Choice(DB_LEVELS), "3", "How loud tones are.").noted(),
     ]
 }
 
@@ -233,11 +186,11 @@ fn time() -> Vec<Parameter> {
     use Group::Time;
     let mut rows = vec![
         row("sntp_server", Time, Kind::Host, "", "The time server.").since(2, 0),
-        row("sntp_mode", Time, Kind::Words(SNTP_MODES), "directedbroadcast", "How the phone gets the time.")
+        row("sntp_mode", Time, Kind::Choice(SNTP_MODES), "directedbroadcast", "How the phone gets the time.")
             .since(2, 0),
         row("time_zone", Time, Kind::Zone, UNPROVISIONED, "The time zone.").since(2, 0),
-        row("time_format_24hr", Time, Kind::Words(LOCKABLE), "1", "Whether the clock shows 24 hours.").since(2, 0),
-        row("date_format", Time, Kind::Words(DATE_FORMATS), "M/D/Y", "How dates are shown.").unconfirmed(),
+        row("time_format_24hr", Time, Kind::Choice(LOCKABLE), "1", "Whether the clock shows 24 hours.").since(2, 0),
+        row("date_format", Time, Kind::Choice(DATE_FORMATS), "M/D/Y", "How dates are shown.").unconfirmed(),
         row("dst_auto_adjust", Time, Kind::Switch, "1", "Whether the phone changes to daylight saving time by itself.")
             .since(2, 0),
         row("dst_offset", Time, number(-12, 12, "hours"), "1", "How far the clock moves.").since(2, 0),
@@ -249,7 +202,7 @@ fn time() -> Vec<Parameter> {
             row(
                 &name("month"),
                 Time,
-                Kind::Words(MONTHS),
+                Kind::Choice(MONTHS),
                 month,
                 &format!("The month in which daylight saving time {verb}."),
             )
@@ -267,7 +220,7 @@ fn time() -> Vec<Parameter> {
             row(
                 &name("day_of_week"),
                 Time,
-                Kind::Words(WEEKDAYS),
+                Kind::Choice(WEEKDAYS),
                 "1",
                 &format!("The weekday on which daylight saving time {verb}."),
             )
@@ -275,7 +228,7 @@ fn time() -> Vec<Parameter> {
             row(
                 &name("week_of_month"),
                 Time,
-                Kind::Words(WEEKS),
+                Kind::Choice(WEEKS),
                 week,
                 &format!("The week of the month in which daylight saving time {verb}."),
             )
@@ -315,7 +268,7 @@ fn nat() -> Vec<Parameter> {
 fn access() -> Vec<Parameter> {
     use Group::Access;
     vec![
-        row("telnet_level", Access, Kind::Words(TELNET), "0", "Whether and how far telnet gets into the phone.")
+        row("telnet_level", Access, Kind::Choice(TELNET), "0", "Whether and how far telnet gets into the phone.")
             .noted()
             .since(3, 1),
         row(
@@ -359,86 +312,6 @@ fn services() -> Vec<Parameter> {
     ]
 }
 
-fn calls() -> Vec<Parameter> {
-    use Group::Calls;
-    vec![
-        row("call_waiting", Calls, Kind::Words(LOCKABLE), "1", "Whether a second call may come in on a busy line.")
-            .noted()
-            .since(3, 0)
-            .since_unsure()
-            .locked_on_phones_only(),
-        row(
-            "dnd_control",
-            Calls,
-            Kind::Words(LOCKABLE),
-            "0",
-            "Do Not Disturb. AlwaysOn makes a phone that can only call out.",
-        )
-        .noted()
-        .since(2, 0)
-        .locked_on_phones_only(),
-        row(
-            "callerid_blocking",
-            Calls,
-            Kind::Words(LOCKABLE),
-            "0",
-            "Whether the caller's own name and number are withheld.",
-        )
-        .since(2, 0)
-        .locked_on_phones_only(),
-        row(
-            "anonymous_call_block",
-            Calls,
-            Kind::Words(LOCKABLE),
-            "0",
-            "Whether calls without a name and number are refused.",
-        )
-        .since(2, 0)
-        .locked_on_phones_only(),
-        row(
-            "call_hold_ringback",
-            Calls,
-            Kind::Words(LOCKABLE),
-            "0",
-            "Whether a held call rings back when the other call ends.",
-        )
-        .since(4, 4)
-        .locked_on_phones_only(),
-        row("autocomplete", Calls, Kind::Switch, "1", "Whether numbers are completed while dialling.").since_unsure(),
-        row("cnf_join_enable", Calls, Kind::Switch, "1", "Whether a conference goes on when its host leaves.")
-            .since(3, 0),
-        row(
-            "semi_attended_transfer",
-            Calls,
-            Kind::Switch,
-            "1",
-            "Whether a call can be transferred while the target still rings.",
-        )
-        .since(3, 1),
-        row("transfer_onhook_enabled", Calls, Kind::Switch, "0", "Whether hanging up completes a transfer.")
-            .since(8, 0)
-            .unconfirmed(),
-        row("local_cfwd_enable", Calls, Kind::Switch, "1", "Whether calls can be forwarded at the phone.")
-            .since(7, 0)
-            .unconfirmed(),
-        row("cfwd_url", Calls, URI, "", "Where all calls are forwarded to.").place(Place::Phone).unconfirmed(),
-        row(
-            "auto_answer",
-            Calls,
-            number(0, 63, ""),
-            "0",
-            "The lines that answer by themselves, as a bit mask: 1 for line 1, 2 for line 2, 4 for line 3 and so on.",
-        )
-        .place(Place::Phone)
-        .since(7, 0)
-        .unconfirmed(),
-        row("stutter_msg_waiting", Calls, Kind::Switch, "0", "Whether the dial tone stutters while messages wait.")
-            .since(6, 0),
-        row("call_stats", Calls, Kind::Switch, "0", "Whether BYE carries statistics of the call's voice packets.")
-            .since(6, 0),
-    ]
-}
-
 fn network() -> Vec<Parameter> {
     use Group::Network;
     vec![
@@ -454,9 +327,15 @@ fn network() -> Vec<Parameter> {
             "Another TFTP server to which the phone turns for its files: with it the phone leaves this site.",
         )
         .since(4, 0),
-        row("network_media_type", Network, Kind::Words(MEDIA_TYPES), "Auto", "Speed and duplex of the network port.")
+        row("network_media_type", Network, Kind::Choice(MEDIA_TYPES), "Auto", "Speed and duplex of the network port.")
             .unconfirmed(),
-        row("network_port2_type", Network, Kind::Words(PORT2_TYPES), "Hub/Switch", "What is plugged into the PC port.")
-            .unconfirmed(),
+        row(
+            "network_port2_type",
+            Network,
+            Kind::Choice(PORT2_TYPES),
+            "Hub/Switch",
+            "What is plugged into the PC port.",
+        )
+        .unconfirmed(),
     ]
 }

@@ -1,279 +1,223 @@
-//! What TFTP pods hold, and who fetched what.
+//! What TFTP pods report: what they hold, and who fetched what.
 
-use super::*;
-use crate::phone::parameter::UNPROVISIONED;
-use crate::phone::{boot, cnf};
+use jiff::Timestamp;
+
+use crate::base::digest::Digest;
+use crate::base::report::FileProblem;
+use crate::phone::FileName;
+use crate::phone::file_name::SIP_DEFAULT;
+use crate::provision::address_book::Requester;
 use crate::provision::firmware::FirmwareFile;
-use crate::provision::observed::Whose;
-use crate::provision::upgrade::{self, Named};
+use crate::provision::observed::Fetch;
+use crate::provision::upgrade::{self, BootEvent, Named};
+use crate::provision::{File, Key};
+
+use super::Fleet;
+use super::agenda::WorkItem;
 
 impl Fleet {
-    /// A pod told what it holds: everything if `complete`, otherwise what changed. False if nothing can be made of it: of a
+    /// A pod reports what it holds: everything if `complete`, otherwise what changed. False if nothing can be made of it: of a
     /// site that is not known, or a change of what is not known; then everything should be asked for.
     pub fn pod_holds(
         &mut self,
-        site: &Key,
+        key: &Key,
         pod: &str,
         complete: bool,
         held: Vec<(String, Digest)>,
         gone: &[String],
     ) -> bool {
-        let Some(entry) = self.sites.get_mut(site) else { return false };
-        let news = !entry.pods.contains_key(pod);
-        if news && !complete {
-            return false;
-        }
-        let known = entry.pods.entry(pod.to_owned()).or_default();
-        let mut changed: BTreeSet<String> = BTreeSet::new();
-        if complete {
-            let next: HashMap<String, Digest> = held.into_iter().collect();
-            changed.extend(
-                known.iter().filter(|(name, digest)| next.get(*name) != Some(digest)).map(|(name, _)| name.clone()),
-            );
-            changed.extend(next.keys().filter(|name| !known.contains_key(*name)).cloned());
-            *known = next;
-        } else {
-            for name in gone {
-                if known.remove(name).is_some() {
-                    changed.insert(name.clone());
-                }
-            }
-            for (name, digest) in held {
-                if known.insert(name.clone(), digest) != Some(digest) {
-                    changed.insert(name);
-                }
+        let Some(site) = self.sites.get_mut(key) else { return false };
+        let Some(change) = site.pods.report(pod, complete, held, gone) else { return false };
+        let has_firmware_news = change.new || change.files.iter().any(|file| !site.placement.has(file));
+        let is_news = change.is_news();
+        for file in &change.files {
+            if let Some(phone) = site.placement.phone_of(file) {
+                self.agenda.facts(phone);
             }
         }
-        if news {
-            self.mark_all(site);
-        } else {
-            let phones: BTreeSet<Key> = changed.iter().filter_map(|name| entry.by_file.get(name)).cloned().collect();
-            for phone in phones {
-                self.mark_phone(&phone);
-            }
+        if change.new {
+            self.mark_all(key);
         }
-        if news || !changed.is_empty() {
-            self.mark(WorkItem::SiteStatus(site.clone()));
-            self.mark(WorkItem::Pods(site.clone()));
-            if self.sites.get(site).is_some_and(|entry| !entry.pending.is_empty()) {
-                self.mark(WorkItem::Resync(site.clone()));
-            }
-            self.restage(site);
+        if is_news {
+            self.pods_changed(key);
+        }
+        if has_firmware_news {
+            self.agenda.images(key);
         }
         true
     }
 
-    /// A pod told of its firmware files, before it tells what it holds; and what is wrong with files that it has not.
+    /// A pod reports its firmware files, before it reports what it holds; and what is wrong with files that it has not.
     pub fn pod_firmware(
         &mut self,
-        site: &Key,
+        key: &Key,
         pod: &str,
         complete: bool,
         files: Vec<(String, FirmwareFile)>,
         gone: &[String],
-        problems: &[String],
+        problems: &[FileProblem],
     ) {
-        let Some(entry) = self.sites.get_mut(site) else { return };
-        let known = entry.outside.entry(pod.to_owned()).or_default();
-        if complete {
-            known.clear();
-        }
-        gone.iter().for_each(|name| drop(known.remove(name)));
-        known.extend(files.into_iter().filter(|(name, _)| is_firmware(name)));
-        let before = entry.problems.insert(pod.to_owned(), problems.to_vec()).unwrap_or_default();
-        if before != problems {
-            self.mark_all(site);
+        let Some(site) = self.sites.get_mut(key) else { return };
+        let files = files.into_iter().filter(|(name, _)| FileName::parse(name).is_firmware());
+        if site.pods.report_firmware(pod, complete, files, gone, problems) {
+            self.agenda.images(key);
         }
     }
 
     /// A pod does not answer any more.
-    pub fn pod_gone(&mut self, site: &Key, pod: &str) {
-        let Some(entry) = self.sites.get_mut(site) else { return };
-        entry.outside.remove(pod);
-        entry.problems.remove(pod);
-        if entry.pods.remove(pod).is_some() {
-            self.mark_all(site);
-            self.restage(site);
+    pub fn pod_gone(&mut self, key: &Key, pod: &str) {
+        let Some(site) = self.sites.get_mut(key) else { return };
+        if site.pods.remove(pod) {
+            self.mark_all(key);
+            self.agenda.images(key);
         }
     }
 
-    /// Whether all pods hold what they should, and nothing else.
-    pub fn pods_are_current(&mut self, key: &Key) -> bool {
-        self.settle();
-        let Some(site) = self.sites.get(key) else { return true };
-        let Some(plan) = &site.plan else { return true };
-        let Some(firmware) = self.inventory(key, plan) else { return true };
-        let common: HashSet<&String> = plan.files.iter().map(|file| &file.name).collect();
-        let own = |name: &String| common.contains(name) || site.by_file.contains_key(name);
-        let mapped = |name: &String| !plan.outside || self.is_mapped(key, plan, name);
-        let firmware: Vec<_> = firmware.iter().filter(|(name, _)| !own(name) && mapped(name)).collect();
-        let wanted = common.len() + site.by_file.len() + firmware.len();
-        site.counts.served == site.counts.placed
-            && site.pods.values().all(|held| {
-                // What comes from elsewhere is none of the kubelet's business.
-                (held.len() == wanted || plan.outside)
-                    && plan.files.iter().all(|file| held.get(&file.name) == Some(&file.digest))
-                    && firmware.iter().all(|(name, file)| held.get(*name) == Some(&file.digest))
-            })
-    }
-
-    /// From now on what phones fetched is only kept: at a start one pod after the other tells all that it remembers.
+    /// From now on what phones fetched is only kept: at a start one pod after the other reports all that it remembers.
     pub fn hold_fetches(&mut self) {
-        self.holding = true;
+        self.held_fetches.is_holding = true;
     }
 
     /// Follows what was kept, in the order in which it happened.
     pub fn release_fetches(&mut self) {
-        self.holding = false;
-        let mut early = std::mem::take(&mut self.early);
-        early.sort_by_key(|(_, fetch)| fetch.time);
-        for (site, fetch) in early {
+        self.held_fetches.is_holding = false;
+        let mut fetches = std::mem::take(&mut self.held_fetches.fetches);
+        fetches.sort_by_key(|(_, fetch)| fetch.time);
+        for (site, fetch) in fetches {
             self.fetched(&site, &fetch);
         }
     }
 
-    /// Somebody fetched a file, or asked for one that is not there.
-    pub fn fetched(&mut self, site_key: &Key, fetch: &Fetch) {
-        if self.holding {
-            self.early.push((site_key.clone(), fetch.clone()));
+    /// A file was fetched, or asked for that is not there.
+    pub fn fetched(&mut self, site: &Key, fetch: &Fetch) {
+        if self.held_fetches.is_holding {
+            self.held_fetches.fetches.push((site.clone(), fetch.clone()));
             return;
         }
-        self.follow(site_key, fetch);
-        if fetch.end.is_none() {
-            return;
-        }
-        let Some(site) = self.sites.get_mut(site_key) else { return };
-        if fetch.name.eq_ignore_ascii_case(boot::SIP_DEFAULT) {
-            let (Some(digest), Some(plan)) = (fetch.taken, &site.plan) else { return };
-            let hash = digest.public(site.hash_key.as_ref().filter(|_| plan.secret));
-            site.common.note(fetch.address, fetch.time, hash);
-            let phones: Vec<Key> = site.by_address.get(&fetch.address).into_iter().flatten().cloned().collect();
-            for phone in phones {
-                self.match_common(site_key, &phone);
-            }
-            return;
-        }
-        let Some(mac) = Mac::from_file_name(&fetch.name) else { return };
-        let own_file = fetch.name.to_ascii_uppercase().contains("SIP");
-        let Some(key) = self.macs.holder(&(site_key.namespace.clone(), mac)).cloned() else {
-            if own_file && fetch.missing && site.strangers.note(mac, fetch.address, fetch.time) {
-                self.mark(WorkItem::SiteStatus(site_key.clone()));
-            }
-            return;
-        };
-        let Some(phone) = self.phones.get_mut(&key).filter(|phone| phone.home.as_ref() == Some(site_key)) else {
-            return;
-        };
-        let (Some(digest), true) = (fetch.taken, own_file) else { return };
-        if phone.seen.time.is_some_and(|time| time > fetch.time) {
-            return;
-        }
-        let secret = phone.plan.as_ref().is_some_and(|plan| plan.secret);
-        let hash = digest.public(site.hash_key.as_ref().filter(|_| secret));
-        if let Some(before) = phone.seen.address.filter(|before| *before != fetch.address)
-            && let Some(set) = site.by_address.get_mut(&before)
-        {
-            set.remove(&key);
-            if set.is_empty() {
-                site.by_address.remove(&before);
-            }
-        }
-        site.by_address.entry(fetch.address).or_default().insert(key.clone());
-        phone.seen.fetched = Some(hash);
-        phone.seen.address = Some(fetch.address);
-        phone.seen.time = Some(fetch.time);
-        self.match_common(site_key, &key);
-        self.mark_phone(&key);
-    }
-
-    /// What a request tells of a phone's firmware.
-    fn follow(&mut self, site_key: &Key, fetch: &Fetch) {
-        let mut seen = upgrade::meaning(&fetch.name, fetch.sent, fetch.total, fetch.end.clone());
-        let Some(site) = self.sites.get_mut(site_key) else { return };
-        if let (Some(upgrade::Seen::Common(names)), Some(digest)) = (&mut seen, fetch.taken) {
-            *names = named(site.plan.as_ref().and_then(|plan| plan.common()), digest);
-        }
-        let mac = Mac::from_file_name(&fetch.name);
-        let holder = mac.and_then(|mac| self.macs.holder(&(site_key.namespace.clone(), mac)));
-        let own = holder.filter(|key| self.phones.get(*key).is_some_and(|phone| phone.home.as_ref() == Some(site_key)));
-        let key = match (mac, own) {
-            (Some(_), Some(key)) => {
-                let key = key.clone();
-                let early = site.callers.heard(&key, fetch.address, fetch.time);
-                if let Some(phone) = self.phones.get_mut(&key) {
-                    early.into_iter().for_each(|(time, seen)| phone.track.follow(seen, time));
-                    if let (Some(digest), true) = (fetch.taken, fetch.name.to_ascii_uppercase().contains("SIP")) {
-                        let own = phone.plan.as_ref().and_then(|plan| plan.files.first());
-                        seen = Some(upgrade::Seen::Own(named(own, digest)));
-                    }
-                }
-                key
-            }
-            (Some(_), None) => return,
-            (None, _) => {
-                let Some(anonymous) = seen.take() else { return };
-                match site.callers.whose(fetch.address, fetch.port, fetch.time, fetch.end.is_none()) {
-                    Whose::Nobody => return site.callers.early(fetch.address, fetch.time, anonymous),
-                    Whose::OneOf(keys) => return self.follow_unclear(&keys, &anonymous, fetch.time),
-                    Whose::Of(key) => {
-                        seen = Some(anonymous);
-                        key
-                    }
+        let name = FileName::parse(&fetch.name);
+        let holder = name.mac().and_then(|mac| self.identities.holder(&site.namespace, mac)).cloned();
+        let is_here = |phone: &Key| self.phones.get(phone).is_some_and(|phone| phone.home() == Some(site));
+        let phone = holder.clone().filter(is_here);
+        self.follow(site, fetch, name, phone.as_ref());
+        match (name, phone) {
+            _ if fetch.end.is_none() => {}
+            (FileName::Common, _) => self.fetched_common(site, fetch),
+            (FileName::Own(_), Some(phone)) => self.fetched_own(site, &phone, fetch),
+            (FileName::Own(mac), None) if holder.is_none() && fetch.missing => {
+                let Some(entry) = self.sites.get_mut(site) else { return };
+                if entry.callers.unclaimed.note(mac, fetch.address, fetch.time) {
+                    self.agenda.work(WorkItem::SiteStatus(site.clone()));
                 }
             }
-        };
-        let (Some(phone), Some(seen)) = (self.phones.get_mut(&key), seen) else { return };
-        let standing = |phone: &Phone| {
-            let now = phone.track.now();
-            (now.running.clone(), now.failures, now.transfer.is_some())
-        };
-        let before = standing(phone);
-        phone.track.follow(seen, fetch.time);
-        self.clock = self.clock.max(fetch.time);
-        if standing(phone) != before {
-            self.todo_rolls.insert(site_key.clone());
+            _ => {}
         }
-        self.mark_phone(&key);
     }
 
-    /// One of several phones asked for something: of none of them more is concluded than what is certain.
-    fn follow_unclear(&mut self, keys: &[Key], seen: &upgrade::Seen, time: Timestamp) {
-        if matches!(seen, upgrade::Seen::Common(_) | upgrade::Seen::Goes) {
+    /// `SIPDefault.cnf` was taken: by a phone that took its own file from the same address, or is about to.
+    fn fetched_common(&mut self, key: &Key, fetch: &Fetch) {
+        let Some(site) = self.sites.get_mut(key) else { return };
+        let (Some(digest), Some(plan)) = (fetch.taken, site.plan()) else { return };
+        let hash = digest.public(site.hash_key_for(plan.files.secret));
+        for phone in site.callers.common.note(fetch.address, fetch.time, hash) {
+            self.match_common(key, &phone);
+        }
+    }
+
+    /// A phone took its own file.
+    fn fetched_own(&mut self, key: &Key, phone_key: &Key, fetch: &Fetch) {
+        let (Some(site), Some(phone)) = (self.sites.get_mut(key), self.phones.get_mut(phone_key)) else { return };
+        let Some(digest) = fetch.taken else { return };
+        let secret = phone.plan().is_some_and(|plan| plan.secret);
+        let hash = digest.public(site.hash_key_for(secret));
+        let before = phone.last_fetch().address;
+        if !phone.fetched_own(hash, fetch.address, fetch.time) {
             return;
         }
-        for key in keys {
-            if let Some(phone) = self.phones.get_mut(key) {
-                phone.track.follow(upgrade::Seen::Unclear, time);
-                self.mark_phone(key);
-            }
-        }
+        site.callers.common.moved(phone_key, before, Some(fetch.address));
+        self.match_common(key, phone_key);
+        self.agenda.facts(phone_key);
     }
 
     /// Finds the `SIPDefault.cnf` that a phone took together with its own file.
-    fn match_common(&mut self, site: &Key, key: &Key) {
-        let (Some(site), Some(phone)) = (self.sites.get(site), self.phones.get_mut(key)) else { return };
-        let (Some(address), Some(time)) = (phone.seen.address, phone.seen.time) else { return };
-        let Some(hash) = site.common.before(address, time) else { return };
-        if phone.seen.common.as_deref() != Some(hash) {
-            phone.seen.common = Some(hash.to_owned());
-            self.mark_phone(key);
+    fn match_common(&mut self, key: &Key, phone_key: &Key) {
+        let (Some(site), Some(phone)) = (self.sites.get(key), self.phones.get_mut(phone_key)) else { return };
+        let fetch = phone.last_fetch();
+        let (Some(address), Some(time)) = (fetch.address, fetch.time) else { return };
+        if let Some(hash) = site.callers.common.before(address, time)
+            && phone.fetched_common(hash)
+        {
+            self.agenda.facts(phone_key);
+        }
+    }
+
+    /// Follows what a request tells of a phone's firmware; `own` is the phone whose name the file bears.
+    fn follow(&mut self, key: &Key, fetch: &Fetch, name: FileName<'_>, own: Option<&Key>) {
+        let mut event = upgrade::meaning(name, fetch.sent, fetch.total, fetch.end.clone());
+        let Some(site) = self.sites.get_mut(key) else { return };
+        if let (Some(BootEvent::Common(names)), Some(digest)) = (&mut event, fetch.taken) {
+            let plan = site.plan();
+            let served = plan.and_then(|plan| Some((plan.files.get(SIP_DEFAULT)?, plan.image.as_deref())));
+            *names = named(served, digest);
+        }
+        let phone_key = match (name.mac(), own) {
+            (Some(_), Some(own)) => {
+                let earlier = site.callers.address_book.heard(own, fetch.address, fetch.time);
+                let Some(phone) = self.phones.get_mut(own) else { return };
+                earlier.into_iter().for_each(|(time, event)| phone.events_mut().follow(event, time));
+                if let (Some(digest), true) = (fetch.taken, name.is_own_config()) {
+                    let served = phone.plan().and_then(|plan| Some((plan.own_file()?, plan.image.as_deref())));
+                    event = Some(BootEvent::Own(named(served, digest)));
+                }
+                own.clone()
+            }
+            (Some(_), None) => return,
+            (None, _) => {
+                let Some(anonymous) = event.take() else { return };
+                let book = &mut site.callers.address_book;
+                match book.requester(fetch.address, fetch.port, fetch.time, fetch.end.is_none()) {
+                    Requester::Unknown => return book.keep(fetch.address, fetch.time, anonymous),
+                    Requester::OneOf(phones) => return self.follow_unclear(&phones, &anonymous, fetch.time),
+                    Requester::Phone(phone) => {
+                        event = Some(anonymous);
+                        phone
+                    }
+                }
+            }
+        };
+        let (Some(phone), Some(event)) = (self.phones.get_mut(&phone_key), event) else { return };
+        let before = counts_for_rollout(phone.upgrade());
+        phone.events_mut().follow(event, fetch.time);
+        self.clock = self.clock.max(fetch.time);
+        if counts_for_rollout(phone.upgrade()) != before {
+            self.agenda.rollout(key);
+        }
+        self.agenda.facts(&phone_key);
+    }
+
+    /// One of several phones asked for something: of none of them more is concluded than what is certain.
+    fn follow_unclear(&mut self, phones: &[Key], event: &BootEvent, time: Timestamp) {
+        if matches!(event, BootEvent::Common(_) | BootEvent::Goes) {
+            return;
+        }
+        for key in phones {
+            if let Some(phone) = self.phones.get_mut(key) {
+                phone.events_mut().follow(BootEvent::Unclear, time);
+                self.agenda.facts(key);
+            }
         }
     }
 }
 
-fn is_firmware(name: &str) -> bool {
-    [".bin", ".sbn", ".sb2", ".loads"].iter().any(|suffix| name.ends_with(suffix))
+/// What of an upgrade may make room for other phones.
+fn counts_for_rollout(upgrade: &upgrade::Upgrade) -> (Option<upgrade::Running>, u32, bool) {
+    (upgrade.running.clone(), upgrade.failures, upgrade.transfer.is_some())
 }
 
 /// The image that a file names which a phone took, if it is the one that should be served now: pods may still have an older
 /// one.
-fn named(served: Option<&File>, taken: Digest) -> Named {
-    match served.filter(|file| file.digest == taken) {
+fn named(served: Option<(&File, Option<&str>)>, taken: Digest) -> Named {
+    match served.filter(|(file, _)| file.digest == taken) {
         None => Named::Unknown,
-        Some(file) => cnf::read(&file.bytes)
-            .effective()
-            .remove("image_version")
-            .filter(|image| !image.is_empty() && image != UNPROVISIONED)
-            .map_or(Named::Nothing, Named::Image),
+        Some((_, image)) => image.map_or(Named::Nothing, |image| Named::Image(image.to_owned())),
     }
 }

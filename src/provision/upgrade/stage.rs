@@ -1,34 +1,30 @@
-//! From what was seen of a phone to the stage that its status tells.
+//! From what was seen of a phone to the stage that its status shows.
 
 use jiff::Timestamp;
 
 use super::{Upgrade, is_application};
 use crate::api::{PhoneFirmwareStatus, Stage};
+use crate::provision::images::Staging;
 
 /// What a phone should run, and whether it can.
 #[derive(Clone, Debug)]
 pub struct Wanted<'a> {
     /// The image.
     pub target: Option<&'a str>,
-    /// How far the image itself is: `Unmanaged`, `Pending` or `Staged`, and why.
-    pub staged: (Stage, &'a str),
+    /// How far the image itself is.
+    pub staging: &'a Staging,
     /// The image that the phone's files name now.
-    pub told: Option<&'a str>,
-    /// Whether no further phone is told of an image.
+    pub offered: Option<&'a str>,
+    /// Whether no further phone is offered an image.
     pub paused: bool,
     /// The files of the target, with their sizes.
     pub parts: &'a [(String, u64)],
 }
 
-/// Percent are told in steps of this, so that an upgrade costs few writes.
+/// Percent are shown in steps of this, so that an upgrade costs few writes.
 const STEP: u64 = 20;
 
-/// What is said of a phone between two parts of an image.
-pub(super) fn for_the_next(file: &str) -> String {
-    format!("it took {file}; it restarts for the next part")
-}
-
-/// The stage. `since` is not set: it depends on what was said before. What a phone was seen to do comes before what is true of
+/// The stage. `since` is not set: it depends on what stood there before. What a phone was seen to do comes before what is true of
 /// the image.
 pub fn stage(upgrade: &Upgrade, wanted: &Wanted<'_>, now: Timestamp) -> PhoneFirmwareStatus {
     let lapsed = upgrade.lapsed(now);
@@ -38,6 +34,7 @@ pub fn stage(upgrade: &Upgrade, wanted: &Wanted<'_>, now: Timestamp) -> PhoneFir
         target: wanted.target.map(str::to_owned),
         running: running.map(|running| running.image.clone()),
         running_seen: running.map(|running| running.how.clone()),
+        taken: upgrade.taken.iter().cloned().collect(),
         failures: (upgrade.failures > 0).then_some(i64::from(upgrade.failures)),
         ..PhoneFirmwareStatus::default()
     };
@@ -57,10 +54,10 @@ pub fn stage(upgrade: &Upgrade, wanted: &Wanted<'_>, now: Timestamp) -> PhoneFir
     }
     if let Some(last) = taken.last().filter(|_| waits && upgrade.took.is_some()) {
         progress(&mut status, upgrade, wanted, Some((last, 0)));
-        return with(status, Stage::Downloading, Some(for_the_next(last)));
+        return with(status, Stage::Downloading, Some(format!("it took {last}; it restarts for the next part")));
     }
-    if wanted.staged.0 == Stage::Pending {
-        return with(status, Stage::Pending, Some(wanted.staged.1.to_owned()));
+    if wanted.staging.is_pending() {
+        return with(status, Stage::Pending, Some(wanted.staging.message.clone()));
     }
     if let Some(why) = &upgrade.failure {
         return with(status, Stage::Failed, Some(why.clone()));
@@ -69,10 +66,10 @@ pub fn stage(upgrade: &Upgrade, wanted: &Wanted<'_>, now: Timestamp) -> PhoneFir
     let other = upgrade.taken.iter().find(|file| is_application(file) && !reads);
     if let Some(file) = upgrade.transfer.as_ref().map(|transfer| &transfer.file).or(other) {
         // A stepping stone, or an image that was wanted before.
-        let stage = if wanted.told == Some(target) { Stage::Staged } else { Stage::Waiting };
+        let stage = if wanted.offered == Some(target) { Stage::Staged } else { Stage::Waiting };
         return with(status, stage, Some(format!("it takes {file} first")));
     }
-    if wanted.told != Some(target) {
+    if wanted.offered != Some(target) {
         let why = if wanted.paused { "the rollout is paused" } else { "other phones come first" };
         return with(status, Stage::Waiting, Some(why.to_owned()));
     }
@@ -106,8 +103,8 @@ fn progress(status: &mut PhoneFirmwareStatus, upgrade: &Upgrade, wanted: &Wanted
             _ => 0,
         };
     }
-    if let Some(told) = upgrade.transfer.as_ref().filter(|transfer| transfer.of_all) {
-        (sent, total) = (told.sent.min(told.total), told.total);
+    if let Some(all) = upgrade.transfer.as_ref().filter(|transfer| transfer.of_all) {
+        (sent, total) = (all.sent.min(all.total), all.total);
     }
     let percent = (sent * 100).checked_div(total).unwrap_or(0) / STEP * STEP;
     status.file = current.map(|(file, _)| file.clone());

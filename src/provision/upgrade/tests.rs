@@ -1,5 +1,8 @@
 use super::*;
 use crate::api::Stage;
+use crate::phone::FileName;
+use crate::phone::image::Image;
+use crate::provision::images::Staging;
 use proptest::prelude::*;
 
 const OLD: &str = "P0S3-08-11-00";
@@ -13,14 +16,14 @@ fn at(second: i64) -> Timestamp {
 struct Phone {
     upgrade: Upgrade,
     target: &'static str,
-    told: bool,
+    offered: bool,
     time: i64,
     stages: Vec<Stage>,
 }
 
 impl Phone {
     fn new(target: &'static str) -> Phone {
-        Phone { upgrade: Upgrade::default(), target, told: true, time: 0, stages: Vec::new() }
+        Phone { upgrade: Upgrade::default(), target, offered: true, time: 0, stages: Vec::new() }
     }
 
     fn parts(&self) -> Vec<(String, u64)> {
@@ -36,13 +39,13 @@ impl Phone {
 
     fn status(&self) -> crate::api::PhoneFirmwareStatus {
         let parts = self.parts();
-        let told = self.told.then_some(self.target);
-        let wanted =
-            Wanted { target: Some(self.target), staged: (Stage::Staged, ""), told, paused: false, parts: &parts };
+        let offered = self.offered.then_some(self.target);
+        let staging = Staging { stage: Stage::Staged, reason: crate::api::Reason::Staged, message: String::new() };
+        let wanted = Wanted { target: Some(self.target), staging: &staging, offered, paused: false, parts: &parts };
         stage(&self.upgrade, &wanted, at(self.time))
     }
 
-    fn sees(&mut self, seen: Seen) -> &mut Phone {
+    fn sees(&mut self, seen: BootEvent) -> &mut Phone {
         self.time += 1;
         self.upgrade.follow(&seen, at(self.time));
         let stage = self.status().stage;
@@ -55,7 +58,7 @@ impl Phone {
     /// Asks for a small file, which is there or not.
     fn asks(&mut self, name: &str, there: bool) -> &mut Phone {
         let end = if there { Ok(()) } else { Err("not there".to_owned()) };
-        match meaning(name, 100, 100, Some(end)) {
+        match meaning(FileName::parse(name), 100, 100, Some(end)) {
             Some(seen) => self.sees(seen),
             None => self,
         }
@@ -65,10 +68,10 @@ impl Phone {
     fn takes(&mut self, name: &str, upto: u64, end: Option<Result<(), String>>) -> &mut Phone {
         let total = self.parts().iter().find(|(part, _)| part == name).map_or(500_000, |(_, size)| *size);
         for sent in (512..upto.min(total)).step_by(50_000) {
-            self.sees(meaning(name, sent, total, None).unwrap());
+            self.sees(meaning(FileName::parse(name), sent, total, None).unwrap());
         }
         match end {
-            Some(end) => self.sees(meaning(name, upto.min(total), total, Some(end)).unwrap()),
+            Some(end) => self.sees(meaning(FileName::parse(name), upto.min(total), total, Some(end)).unwrap()),
             None => self,
         }
     }
@@ -78,7 +81,7 @@ impl Phone {
     }
 
     fn own(&mut self, named: &str) -> &mut Phone {
-        self.sees(Seen::Own(Named::Image(named.to_owned())))
+        self.sees(BootEvent::Own(Named::Image(named.to_owned())))
     }
 
     fn loader(&mut self, loads: &str) -> &mut Phone {
@@ -235,13 +238,13 @@ fn a_phone_that_takes_the_image_again_and_again_does_not_keep_it() {
 fn an_image_that_is_not_there_is_no_image_that_runs() {
     let mut phone = Phone::new("P0S3-06-3-00");
     phone.asks("OS79XX.TXT", true).asks("SIPDefault.cnf", true).own("P0S3-06-3-00");
-    let missing = meaning("P0S3-06-3-00.bin", 0, 0, Some(Err("it was refused".to_owned())));
+    let missing = meaning(FileName::parse("P0S3-06-3-00.bin"), 0, 0, Some(Err("it was refused".to_owned())));
     phone.sees(missing.unwrap()).asks("RINGLIST.DAT", true);
     let status = phone.status();
     assert_eq!((status.stage, status.running), (Stage::Failed, None));
     assert_eq!(status.message.as_deref(), Some("it asked for P0S3-06-3-00.bin, which is not there"));
     let mut later = Phone::new(NEW);
-    let missing = meaning("P0S3-8-12-00.loads", 0, 0, Some(Err("it was refused".to_owned())));
+    let missing = meaning(FileName::parse("P0S3-8-12-00.loads"), 0, 0, Some(Err("it was refused".to_owned())));
     later.asks("CTLSEP000A8A123456.tlv", false).asks("SEP000A8A123456.cnf.xml", true).sees(missing.unwrap());
     assert_eq!(later.status().message.as_deref(), Some("it asked for P0S3-8-12-00.loads, which is not there"));
 }
@@ -254,10 +257,14 @@ fn a_transfer_that_is_given_up_and_repeated_in_one_boot_counts_once_and_ends_wel
     assert_eq!((phone.status().stage, phone.status().failures), (Stage::Failed, Some(1)));
     phone.takes("P0S3-8-12-00.sb2", 300_000, None);
     // The server gives up an attempt of which the phone has forgotten.
-    phone.sees(meaning("P0S3-8-12-00.sb2", 512, 756_524, Some(Err("it fell silent".to_owned()))).unwrap());
+    phone.sees(
+        meaning(FileName::parse("P0S3-8-12-00.sb2"), 512, 756_524, Some(Err("it fell silent".to_owned()))).unwrap(),
+    );
     assert_eq!((phone.status().stage, phone.status().failures), (Stage::Downloading, Some(1)));
     phone.whole("P0S3-8-12-00.sb2");
-    phone.sees(meaning("P0S3-8-12-00.sb2", 1_024, 756_524, Some(Err("it fell silent".to_owned()))).unwrap());
+    phone.sees(
+        meaning(FileName::parse("P0S3-8-12-00.sb2"), 1_024, 756_524, Some(Err("it fell silent".to_owned()))).unwrap(),
+    );
     assert_eq!((phone.status().stage, phone.status().failures), (Stage::Installing, Some(1)));
     phone.asks("SIPDefault.cnf", true);
     assert_eq!((phone.status().stage, phone.status().failures), (Stage::Current, None));
@@ -265,7 +272,8 @@ fn a_transfer_that_is_given_up_and_repeated_in_one_boot_counts_once_and_ends_wel
 
 #[test]
 fn a_loads_file_that_is_given_up_and_taken_again_in_one_boot_is_no_reason_for_doubt() {
-    let lost = || meaning("P0S3-8-12-00.loads", 0, 458, Some(Err("it fell silent".to_owned()))).unwrap();
+    let lost =
+        || meaning(FileName::parse("P0S3-8-12-00.loads"), 0, 458, Some(Err("it fell silent".to_owned()))).unwrap();
     let mut phone = Phone::new(NEW);
     phone.asks("CTLSEP000A8A123456.tlv", false).sees(lost());
     assert_eq!((phone.status().stage, phone.status().failures), (Stage::Failed, Some(1)));
@@ -280,7 +288,8 @@ fn a_loads_file_that_is_given_up_and_taken_again_in_one_boot_is_no_reason_for_do
 
 #[test]
 fn an_attempt_that_a_pod_gives_up_long_after_the_phone_went_to_another_is_no_failure() {
-    let lost = |file: &str| meaning(file, 512, 100_000, Some(Err("it fell silent".to_owned()))).unwrap();
+    let lost =
+        |file: &str| meaning(FileName::parse(file), 512, 100_000, Some(Err("it fell silent".to_owned()))).unwrap();
     let mut later = Phone::new(NEW);
     later.loader(NEW).whole("P003-8-12-00.sbn").loader(NEW).takes("P0S3-8-12-00.sb2", 300_000, None);
     let before = later.status();
@@ -327,13 +336,13 @@ fn of_a_boot_whose_beginning_nobody_saw_nothing_is_concluded() {
     assert_eq!(phone.status().running, None, "a loader may have asked another pod for another image");
     // Behind one address somebody asked for an image: it may have been this phone.
     let mut phone = Phone::new("P0S3-06-3-00");
-    phone.asks("OS79XX.TXT", true).asks("SIPDefault.cnf", true).own("P0S3-06-3-00").sees(Seen::Unclear);
+    phone.asks("OS79XX.TXT", true).asks("SIPDefault.cnf", true).own("P0S3-06-3-00").sees(BootEvent::Unclear);
     phone.asks("RINGLIST.DAT", true);
     assert_eq!(phone.status().running, None);
 }
 
 /// All requests of a boot but those that a pod took with it.
-fn boot_without(phone: &Phone, lost: usize, boot: &[Seen]) -> Phone {
+fn boot_without(phone: &Phone, lost: usize, boot: &[BootEvent]) -> Phone {
     let mut after = Phone { upgrade: phone.upgrade.clone(), stages: Vec::new(), ..*phone };
     let kept = boot.iter().enumerate().filter(|(n, _)| lost >> n & 1 == 0);
     for (_, seen) in kept {
@@ -344,8 +353,8 @@ fn boot_without(phone: &Phone, lost: usize, boot: &[Seen]) -> Phone {
 
 #[test]
 fn what_is_lost_with_a_pod_of_the_boot_after_the_image_changes_nothing_unless_all_evidence_is_lost() {
-    let asks = |name: &str| meaning(name, 100, 100, Some(Ok(()))).unwrap();
-    let own = |image: &str| Seen::Own(Named::Image(image.to_owned()));
+    let asks = |name: &str| meaning(FileName::parse(name), 100, 100, Some(Ok(()))).unwrap();
+    let own = |image: &str| BootEvent::Own(Named::Image(image.to_owned()));
 
     let mut legacy = Phone::new("P0S3-06-3-00");
     legacy.asks("OS79XX.TXT", true).asks("SIPDefault.cnf", true).own("P0S3-06-3-00").whole("P0S3-06-3-00.bin");
@@ -397,18 +406,18 @@ fn a_new_operator_that_hears_only_the_rest_of_a_boot_knows_what_runs() {
 
 #[test]
 fn what_a_phone_reads_at_one_moment_may_be_told_in_any_order() {
-    let order = [Seen::Common(Named::Image(OLD.to_owned())), Seen::Own(Named::Nothing), Seen::Goes];
+    let order = [BootEvent::Common(Named::Image(OLD.to_owned())), BootEvent::Own(Named::Nothing), BootEvent::Goes];
     for [a, b, c] in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
         let mut upgrade = Upgrade::default();
-        upgrade.follow(&Seen::LegacyStart, at(0));
+        upgrade.follow(&BootEvent::LegacyStart, at(0));
         [a, b, c].iter().for_each(|n| upgrade.follow(&order[*n], at(1)));
         assert_eq!(upgrade.running.map(|running| running.image).as_deref(), Some(OLD), "{a} {b} {c}");
     }
     // Long after that the same file says nothing of a boot whose beginning was not seen.
     let mut upgrade = Upgrade::default();
-    upgrade.follow(&Seen::LegacyStart, at(0));
+    upgrade.follow(&BootEvent::LegacyStart, at(0));
     order.iter().for_each(|seen| upgrade.follow(seen, at(1)));
-    upgrade.follow(&Seen::Own(Named::Image(NEW.to_owned())), at(900));
+    upgrade.follow(&BootEvent::Own(Named::Image(NEW.to_owned())), at(900));
     assert_eq!(upgrade.running.map(|running| running.image).as_deref(), Some(OLD));
 }
 
@@ -468,7 +477,7 @@ fn a_phone_that_took_another_image_is_no_longer_known_to_run_the_old_one() {
 #[test]
 fn a_phone_that_is_held_back_waits() {
     let mut phone = Phone::new(NEW);
-    phone.told = false;
+    phone.offered = false;
     phone.loader(OLD).asks("SIPDefault.cnf", true).own(OLD);
     let status = phone.status();
     assert_eq!((status.stage, status.running.as_deref()), (Stage::Waiting, Some(OLD)));
@@ -480,34 +489,34 @@ fn what_is_not_seen_is_not_stated() {
     phone
         .asks("OS79XX.TXT", true)
         .asks("SIPDefault.cnf", true)
-        .sees(Seen::Own(Named::Unknown))
+        .sees(BootEvent::Own(Named::Unknown))
         .asks("RINGLIST.DAT", true);
     assert_eq!(phone.status().running, None);
     assert_eq!(phone.status().stage, Stage::Staged);
 }
 
 /// What phones ask for, in any order.
-fn any_seen() -> impl Strategy<Value = Seen> {
+fn any_seen() -> impl Strategy<Value = BootEvent> {
     let image = || proptest::sample::select(vec![OLD.to_owned(), NEW.to_owned(), "P0S3-06-3-00".to_owned()]);
     let named = move || prop_oneof![Just(Named::Unknown), Just(Named::Nothing), image().prop_map(Named::Image)];
     let file =
         proptest::sample::select(vec!["P003-8-12-00.sbn", "P0S3-8-12-00.sb2", "P0S3-06-3-00.bin", "P0S30202.bin"]);
     let end = proptest::option::of(prop_oneof![Just(Ok(())), Just(Err("silent".to_owned()))]);
     prop_oneof![
-        Just(Seen::LegacyStart),
-        Just(Seen::LoaderStart),
-        Just(Seen::LoaderAsks),
-        image().prop_map(|image| Seen::Loads { image }),
-        (file, 1u64..756_524, end).prop_map(|(file, sent, end)| Seen::Part {
+        Just(BootEvent::LegacyStart),
+        Just(BootEvent::LoaderStart),
+        Just(BootEvent::LoaderAsks),
+        image().prop_map(|image| BootEvent::Loads { image }),
+        (file, 1u64..756_524, end).prop_map(|(file, sent, end)| BootEvent::Part {
             file: file.to_owned(),
             sent,
             total: 756_524,
             end
         }),
-        named().prop_map(Seen::Common),
-        named().prop_map(Seen::Own),
-        Just(Seen::Goes),
-        Just(Seen::Unclear),
+        named().prop_map(BootEvent::Common),
+        named().prop_map(BootEvent::Own),
+        Just(BootEvent::Goes),
+        Just(BootEvent::Unclear),
     ]
 }
 
@@ -531,15 +540,15 @@ proptest! {
         all in proptest::collection::vec(any_seen(), 1..8),
         order in Just((0usize..8).collect::<Vec<_>>()).prop_shuffle(),
     ) {
-        let all: Vec<(Timestamp, Seen)> = all.into_iter().enumerate().map(|(n, seen)| (at(n as i64), seen)).collect();
-        let (mut sorted, mut shuffled) = (Track::default(), Track::default());
+        let all: Vec<(Timestamp, BootEvent)> = all.into_iter().enumerate().map(|(n, seen)| (at(n as i64), seen)).collect();
+        let (mut sorted, mut shuffled) = (EventReorderer::default(), EventReorderer::default());
         for (time, seen) in &all {
             sorted.follow(seen.clone(), *time);
         }
         for (time, seen) in order.iter().filter_map(|n| all.get(*n)) {
             shuffled.follow(seen.clone(), *time);
         }
-        let told = |track: &Track| (track.now().running.clone(), track.now().failure.clone(), track.now().taken.clone());
+        let told = |track: &EventReorderer| (track.now().running.clone(), track.now().failure.clone(), track.now().taken.clone());
         prop_assert_eq!(told(&sorted), told(&shuffled));
     }
 }

@@ -37,7 +37,7 @@ impl Client {
             }
             return None;
         }
-        // Out of order: say again what is the last that is there.
+        // Out of order: acknowledge again the last block that is there.
         self.since_ack = 0;
         Some((self.next - 1) as u16)
     }
@@ -48,9 +48,9 @@ fn options(blksize: Option<u16>, windowsize: Option<u16>) -> Options {
 }
 
 /// Runs a transfer over a network that does to each datagram what `fate` says: 0 lose it, 1 deliver, 2 deliver twice, 3 delay.
-fn run(len: usize, asked: Options, mut fate: impl FnMut() -> u8) -> (Option<Vec<u8>>, u64) {
+fn run(len: usize, requested: Options, mut fate: impl FnMut() -> u8) -> (Option<Vec<u8>>, u64) {
     let bytes = file(len);
-    let (mut session, step) = Session::start(bytes, asked, 0);
+    let (mut session, step) = Session::start(bytes, requested, 0);
     let accepted = session.options.unwrap_or_default();
     let mut client = Client {
         got: Vec::new(),
@@ -127,7 +127,7 @@ fn every_packet_twice_does_not_double_what_follows() {
 }
 
 #[test]
-fn a_silent_client_is_given_up() {
+fn a_silent_client_times_out() {
     let (mut session, _) = Session::start(file(100), Options::default(), 0);
     let mut times = Vec::new();
     loop {
@@ -144,7 +144,7 @@ fn a_silent_client_is_given_up() {
 }
 
 #[test]
-fn a_spoofed_request_gets_one_packet_only() {
+fn a_forged_request_gets_one_packet_only() {
     let (_, step) = Session::start(file(100_000), options(Some(65_464), Some(65_535)), 0);
     assert_eq!(step, Step::Send { first: 0, count: 1 });
     let (session, step) = Session::start(file(100_000), Options::default(), 0);
@@ -155,9 +155,9 @@ fn a_spoofed_request_gets_one_packet_only() {
 #[test]
 fn a_request_that_comes_again_gets_the_first_packet_again_and_later_none() {
     let (mut session, _) = Session::start(file(2000), Options::default(), 0);
-    assert_eq!(session.repeated(10), Step::Send { first: 1, count: 1 });
+    assert_eq!(session.repeated_request(10), Step::Send { first: 1, count: 1 });
     assert_eq!(session.ack(1, 20), Step::Send { first: 2, count: 1 });
-    assert_eq!(session.repeated(30), Step::Wait);
+    assert_eq!(session.repeated_request(30), Step::Wait);
     assert_eq!(session.acknowledged(), 512);
 }
 

@@ -338,9 +338,9 @@ fn a_new_operator_goes_on_in_the_middle_of_a_loaders_order() {
         let now = firmware(&mut after, 0, 1_091);
         assert_eq!((now.stage, now.failures), (Stage::Current, None), "{cut}: {now:?}");
         assert!(
-            cut == 6 || after.upgrade_lasted(&key("p0")) == Some(85),
+            cut == 6 || after.upgrade_seconds(&key("p0")) == Some(85),
             "{cut}: {:?}",
-            after.upgrade_lasted(&key("p0"))
+            after.upgrade_seconds(&key("p0"))
         );
     }
 }

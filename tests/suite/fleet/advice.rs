@@ -23,7 +23,7 @@ fn said(at_site: Value, at_phone: Value) -> Vec<(String, String)> {
     fleet.set_firmware(&key("files"), Some(files));
     fleet.take_work();
     let found = fleet.findings().flat_map(|(_, _, found)| found);
-    found.map(|one| (one.reason.to_owned(), one.to_string())).collect()
+    found.map(|one| (one.code().to_owned(), one.to_string())).collect()
 }
 
 fn good() -> Value {
@@ -265,7 +265,7 @@ fn one_name_on_two_proxies_is_told_of_on_the_younger_phone() {
     let shared = |fleet: &mut Fleet| -> Vec<String> {
         fleet.take_work();
         let found = fleet.findings().flat_map(|(_, key, found)| found.iter().map(move |one| (key, one)));
-        let shared = found.filter(|(_, one)| one.reason == "LineNameShared");
+        let shared = found.filter(|(_, one)| one.code() == "LineNameShared");
         shared.map(|(key, one)| format!("{}: {one}", key.name)).collect()
     };
     let said = shared(&mut fleet);

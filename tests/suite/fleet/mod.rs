@@ -12,13 +12,68 @@ mod upgrades;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use dialtone::api::{PhoneSiteSpec, SipPhoneSpec};
+use dialtone::api::{PhoneSiteSpec, PhoneSiteStatus, SipPhoneSpec, SipPhoneStatus};
 use dialtone::base::digest::{Digest, HashKey};
-use dialtone::provision::{Fetch, Fleet, Key, Meta, Reference, Slot, WorkItem};
+use dialtone::provision::{Fetch, Fleet, Key, Meta, Reference, Slot, Urgency, WorkItem};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::reader;
+
+/// Reads as a shell makes them: after all changes were followed through.
+trait Reads {
+    fn current_status(&mut self, phone: &Key, now: Timestamp) -> Option<SipPhoneStatus>;
+    fn phone_status(&mut self, phone: &Key, now: Timestamp) -> Option<(SipPhoneStatus, SipPhoneStatus)>;
+    fn new_site_status(&mut self, site: &Key, now: Timestamp) -> Option<(PhoneSiteStatus, PhoneSiteStatus)>;
+    fn is_upgrading(&mut self, phone: &Key) -> bool;
+    fn has_errors(&mut self, phone: &Key) -> bool;
+    fn due_in(&mut self, phone: &Key, now: Timestamp) -> Option<i64>;
+    fn upgrade_seconds(&mut self, phone: &Key) -> Option<i64>;
+    fn pods_hold_all(&mut self, site: &Key) -> bool;
+}
+
+impl Reads for Fleet {
+    fn current_status(&mut self, phone: &Key, now: Timestamp) -> Option<SipPhoneStatus> {
+        self.settle();
+        self.report(phone, now).map(|report| report.after)
+    }
+
+    fn phone_status(&mut self, phone: &Key, now: Timestamp) -> Option<(SipPhoneStatus, SipPhoneStatus)> {
+        self.settle();
+        self.report(phone, now).filter(|report| report.is_news()).map(|report| (report.before, report.after))
+    }
+
+    fn new_site_status(&mut self, site: &Key, now: Timestamp) -> Option<(PhoneSiteStatus, PhoneSiteStatus)> {
+        self.settle();
+        self.site_status(site, now)
+    }
+
+    fn is_upgrading(&mut self, phone: &Key) -> bool {
+        self.settle();
+        self.urgency(phone) == Urgency::InTurn
+    }
+
+    fn has_errors(&mut self, phone: &Key) -> bool {
+        self.settle();
+        self.findings()
+            .any(|(kind, key, found)| kind == "SipPhone" && key == phone && found.iter().any(|one| one.is_error()))
+    }
+
+    fn due_in(&mut self, phone: &Key, now: Timestamp) -> Option<i64> {
+        self.settle();
+        self.report(phone, now)?.due_in
+    }
+
+    fn upgrade_seconds(&mut self, phone: &Key) -> Option<i64> {
+        self.settle();
+        self.report(phone, Timestamp::UNIX_EPOCH)?.upgrade_seconds
+    }
+
+    fn pods_hold_all(&mut self, site: &Key) -> bool {
+        self.settle();
+        self.pods_are_current(site)
+    }
+}
 
 fn key(name: &str) -> Key {
     Key::new("ns", name)
@@ -58,7 +113,7 @@ fn text(fleet: &Fleet, file: &str) -> Option<String> {
 
 fn reasons(fleet: &Fleet, name: &str) -> Vec<&'static str> {
     let found = fleet.findings().find(|(_, k, _)| **k == key(name)).unwrap().2;
-    found.iter().filter(|one| one.is_error()).map(|one| one.reason).collect()
+    found.iter().filter(|one| one.is_error()).map(|one| one.code()).collect()
 }
 
 /// A shell that writes whatever is dirty, as the operator does; which objects it wrote.
@@ -485,7 +540,7 @@ fn a_secret_of_32_digits_is_served_with_a_warning_that_does_not_show_it() {
     secret(&mut fleet, long);
     fleet.take_work();
     let found: Vec<_> = fleet.findings().flat_map(|(_, _, found)| found).collect();
-    let said = found.iter().find(|one| one.reason == "PasswordTooLong").unwrap().to_string();
+    let said = found.iter().find(|one| one.code() == "PasswordTooLong").unwrap().to_string();
     assert!(said.contains("32 characters") && !said.contains(long), "{said}");
     assert!(text(&fleet, FILE).unwrap().contains(&format!("line1_password: {long}\n")));
 }

@@ -66,12 +66,12 @@ fn any_settings(from: Place) -> impl Strategy<Value = Value> {
                 Kind::Number { max, .. } if p.name == "end_media_port" => max.into(),
                 Kind::Number { min, .. } if p.name == "start_media_port" => (min + i64::from(number % 100)).into(),
                 Kind::Number { min, max, .. } => (min + i64::from(number) % (max - min + 1)).into(),
-                Kind::Words(words) => {
-                    let word = words[index.index(words.len())].0;
-                    if from == Place::Site && p.phone_only_words.contains(&word) {
+                Kind::Choice(choices) => {
+                    let choice = choices[index.index(choices.len())].value;
+                    if from == Place::Site && p.phone_only_values.contains(&choice) {
                         continue;
                     }
-                    word.into()
+                    choice.into()
                 }
                 Kind::Text { .. } => format!("t{}", number % 1000).into(),
                 Kind::Host => format!("host{number}.example").into(),
@@ -221,7 +221,7 @@ proptest! {
         fleet.take_work();
         let file = if parameter.place == Place::Phone { FILE } else { "SIPDefault.cnf" };
         match fleet.tree(&key("hq")).get(file) {
-            None => prop_assert!(fleet.findings().any(|(_, _, found)| found.iter().any(|one| one.reason == "Invalid"))),
+            None => prop_assert!(fleet.findings().any(|(_, _, found)| found.iter().any(|one| one.code() == "Invalid"))),
             Some(bytes) => {
                 let read = dialtone::phone::cnf::read(bytes).effective();
                 prop_assert_eq!(read.get(&parameter.name), Some(&value));
@@ -260,7 +260,7 @@ proptest! {
                 prop_assert_eq!(parts[field - 3], value);
             }
         } else {
-            prop_assert!(fleet.findings().any(|(_, _, found)| found.iter().any(|one| one.reason == "Invalid")));
+            prop_assert!(fleet.findings().any(|(_, _, found)| found.iter().any(|one| one.code() == "Invalid")));
         }
     }
 

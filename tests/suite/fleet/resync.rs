@@ -76,8 +76,8 @@ fn exactly_the_phone_that_changed_is_told_where_it_is_and_by_its_line() {
     edit(&mut fleet, 1, 2, "New");
     assert!(fleet.take_work().contains(&WorkItem::Resync(key("hq"))));
     let (orders, _) = fleet.resync_orders(&key("hq"), at(1_010));
-    let way = Transport::Notify { port: 5060, lines: vec!["1".to_owned()] };
-    assert_eq!(orders, [ResyncOrder { phone: key("p1"), address: [10, 0, 1, 1].into(), way }]);
+    let transport = Transport::Notify { port: 5060, lines: vec!["1".to_owned()] };
+    assert_eq!(orders, [ResyncOrder { phone: key("p1"), address: [10, 0, 1, 1].into(), transport }]);
     assert_eq!(said(&mut fleet, 1, 1_010), "False Told");
     fleet.note_resync(&key("p1"), Ok(()));
     assert_eq!(fleet.resync_orders(&key("hq"), at(1_050)).0, [], "once");
@@ -125,7 +125,7 @@ fn syncinfo_is_served_where_phones_are_told_and_differs_from_what_they_have() {
 
     site(&mut fleet, 3, notified(json!({"settings": {"sync": "restart-when-told"}})));
     fleet.take_work();
-    assert_eq!(fleet.site_status(&key("hq"), at(1)).unwrap().1.conditions[0].reason, "Invalid");
+    assert_eq!(fleet.new_site_status(&key("hq"), at(1)).unwrap().1.conditions[0].reason, "Invalid");
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn so_many_at_a_time_are_on_their_way_and_the_next_follow() {
     assert_eq!(fleet.resync_orders(&key("hq"), at(1_011)).0, []);
     assert_eq!(said(&mut fleet, 2, 1_011), "False Waiting");
     fleet.note_resync(&key("p0"), Ok(()));
-    fleet.note_resync(&key("p1"), Err(ResyncError::new("NoAnswer", "the phone did not answer")));
+    fleet.note_resync(&key("p1"), Err(ResyncError::new(dialtone::api::Reason::NoAnswer, "the phone did not answer")));
     assert_eq!(
         told(&fleet.resync_orders(&key("hq"), at(1_043)).0),
         ["p2"],
@@ -186,7 +186,7 @@ fn an_annotation_asks_once_now_or_later_and_of_a_whole_site() {
     assert_eq!(said(&mut fleet, 0, 1_001), "absent", "nobody wants phones told");
     ask(&mut fleet, "tomorrow");
     assert_eq!(fleet.resync_orders(&key("hq"), at(1_500)), (vec![], None));
-    let status = fleet.site_status(&key("hq"), at(1)).unwrap().1;
+    let status = fleet.new_site_status(&key("hq"), at(1)).unwrap().1;
     let words = &status.conditions[0].message;
     assert!(words.contains("tomorrow") && words.contains("[ResyncTime]"), "{words}");
     ask(&mut fleet, "1970-01-01T00:33:20Z");
@@ -211,7 +211,10 @@ fn telnet_needs_a_level_and_takes_the_password_from_the_secret() {
     fleet.set_secret(&key("s"), Some([("k".to_owned(), Bytes::from_static(b"correct-horse"))].into()));
     serve(&mut fleet);
     let (orders, _) = fleet.resync_orders(&key("hq"), at(1_020));
-    assert!(matches!(&orders[0].way, Transport::Telnet { password } if password.0 == "correct-horse"), "{orders:?}");
+    assert!(
+        matches!(&orders[0].transport, Transport::Telnet { password } if password.0 == "correct-horse"),
+        "{orders:?}"
+    );
     assert!(!format!("{orders:?}").contains("horse"));
 }
 
@@ -286,6 +289,6 @@ fn a_phone_is_told_by_what_it_runs_not_by_the_change_that_it_is_told_of() {
             "Notify" => Transport::Notify { port: 5062, lines: vec!["7101".to_owned()] },
             _ => Transport::Telnet { password: dialtone::provision::resync::Password("before".to_owned()) },
         };
-        assert!(orders.iter().map(|order| &order.way).eq([&expected]), "{orders:?}");
+        assert!(orders.iter().map(|order| &order.transport).eq([&expected]), "{orders:?}");
     }
 }

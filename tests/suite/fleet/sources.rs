@@ -1,5 +1,6 @@
 //! Firmware that only the pods see: from a volume, an image, or the web.
 
+use dialtone::base::report::FileProblem;
 use dialtone::provision::Infra;
 use dialtone::provision::firmware::FirmwareFile;
 
@@ -22,9 +23,10 @@ fn wanting(source: Value) -> Fleet {
     fleet
 }
 
-fn tells(fleet: &mut Fleet, pod: &str, files: &[(&str, &[u8])], problems: &[&str]) {
+fn tells(fleet: &mut Fleet, pod: &str, files: &[(&str, &[u8])], problems: &[(&str, &str)]) {
     write_all(fleet);
-    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    let problem = |(file, message): &(&str, &str)| FileProblem { file: (*file).into(), message: (*message).into() };
+    let problems: Vec<FileProblem> = problems.iter().map(problem).collect();
     let firmware = files.iter().map(|(name, bytes)| ((*name).to_owned(), FirmwareFile::new(name, bytes)));
     fleet.pod_firmware(&key("hq"), pod, true, firmware.collect(), &[], &problems);
     let ours = fleet.tree(&key("hq"));
@@ -61,7 +63,7 @@ fn an_image_is_staged_when_every_pod_has_all_of_it() {
     assert!(text(&fleet, "SIPDefault.cnf").unwrap().contains(&format!("image_version: {IMAGE}")));
     tells(&mut fleet, "a", &FILES, &[]);
     tells(&mut fleet, "b", &FILES, &[]);
-    assert!(fleet.pods_are_current(&key("hq")), "the kubelet need not look for what it does not bring");
+    assert!(fleet.pods_hold_all(&key("hq")), "the kubelet need not look for what it does not bring");
 }
 
 #[test]
@@ -69,7 +71,10 @@ fn what_could_not_be_fetched_is_named_with_the_reason() {
     let sum = "0".repeat(64);
     let url = |file: &str| json!({"url": format!("https://example.com/{file}"), "sha256": sum});
     let mut fleet = wanting(json!({"urls": [url("P0S3-8-12-00.loads"), url("other.bin")]}));
-    let problems = ["P0S3-8-12-00.loads: https://example.com/P0S3-8-12-00.loads: http status: 404", "other.bin: gone"];
+    let problems = [
+        ("P0S3-8-12-00.loads", "https://example.com/P0S3-8-12-00.loads: http status: 404"),
+        ("other.bin", "P0S3-8-12-00.loads: gone"),
+    ];
     tells(&mut fleet, "a", &[], &problems);
     let (reason, message) = staged(&mut fleet);
     assert_eq!(reason, "FetchFailed");
@@ -89,19 +94,19 @@ fn a_config_map_wins_and_is_still_the_kubelets_business() {
     tells(&mut fleet, "a", &FILES, &[]);
     assert_eq!(staged(&mut fleet).0, "Staged");
     tells(&mut fleet, "a", &FILES, &[]);
-    assert!(fleet.pods_are_current(&key("hq")));
+    assert!(fleet.pods_hold_all(&key("hq")));
     let newer = FirmwareFile::new("P0S3-8-12-00.sb2", b"newer");
     fleet.set_firmware(&key("f"), Some([("P0S3-8-12-00.sb2".to_owned(), newer)].into()));
     fleet.take_work();
     assert_eq!(staged(&mut fleet).0, "Pending");
-    assert!(!fleet.pods_are_current(&key("hq")), "the kubelet should look");
+    assert!(!fleet.pods_hold_all(&key("hq")), "the kubelet should look");
 }
 
 #[test]
 fn two_urls_for_one_name_are_refused() {
     let url = |n: u8| json!({"url": format!("https://example.com/{n}/a.bin"), "sha256": n.to_string().repeat(64)});
     let mut fleet = wanting(json!({"urls": [url(1), url(2)]}));
-    let status = fleet.site_status(&key("hq"), Timestamp::UNIX_EPOCH).unwrap().1;
+    let status = fleet.new_site_status(&key("hq"), Timestamp::UNIX_EPOCH).unwrap().1;
     let said = &status.conditions[0].message;
     assert!(said.contains("spec.firmware.source.urls[1].sha256") && said.contains("a.bin elsewhere"), "{said}");
 }

@@ -137,11 +137,11 @@ fn pods_are_told_of_firmware_that_changes_under_them() {
     phone(&mut fleet, "p", 1, 0, plain(MAC, "1"));
     serve(&mut fleet);
     fleet.take_work();
-    assert!(fleet.pods_are_current(&key("hq")));
+    assert!(fleet.pods_hold_all(&key("hq")));
     let other = FirmwareFile::new("P0S3-06-3-00.bin", b"another build");
     fleet.set_firmware(&key("f"), Some([("P0S3-06-3-00.bin".to_owned(), other)].into()));
     assert!(fleet.take_work().contains(&WorkItem::Pods(key("hq"))), "the kubelet alone takes a minute to look");
-    assert!(!fleet.pods_are_current(&key("hq")));
+    assert!(!fleet.pods_hold_all(&key("hq")));
 }
 
 #[test]

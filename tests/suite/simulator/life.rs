@@ -1,9 +1,9 @@
-//! A phone that stays on: restarts, what it remembers, what it obeys, and what can go wrong with it.
+//! A phone that keeps running: restarts, its memory, SIP and telnet, and fault injection.
 
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, TcpStream};
 
-use dialtone::simulator::{Doing, Misfortune, Phone, Stay, stay};
+use dialtone::simulator::{Activity, Display, Fault, Phone, RunOptions, run_until_off};
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 
@@ -17,34 +17,36 @@ const XML: (&str, &str) = (
     "<device>\n<loadInformation model=\"IP Phone 7960\">P0S3-8-12-00</loadInformation>\n</device>\n",
 );
 
-/// A phone that is on, at an address of its own.
-struct On {
+/// A running phone, at an address of its own.
+struct Running {
     address: IpAddr,
-    shown: Arc<dialtone::simulator::Display>,
+    display: Arc<Display>,
     off: broadcast::Sender<()>,
-    life: JoinHandle<Outcome>,
+    task: JoinHandle<Outcome>,
 }
 
-fn on(options: Options, last: u8, idle: u64) -> On {
+fn start(options: Options, last: u8, idle: u64) -> Running {
     let address = IpAddr::from([127, 0, 0, last]);
     let phone = Phone::new(Options { bind: address, ..options });
-    let life = Stay {
+    let options = RunOptions {
         idle: Duration::from_millis(idle),
         sip_port: None,
         telnet_port: Some(2323),
         until: tokio::time::Instant::now() + Duration::from_secs(30),
         upgrade: None,
     };
-    let (off, hears) = broadcast::channel(1);
-    On { address, shown: phone.display(), off, life: tokio::spawn(async move { stay(phone, &life, hears).await }) }
+    let (off, switched_off) = broadcast::channel(1);
+    let display = phone.display();
+    let task = tokio::spawn(async move { run_until_off(phone, &options, switched_off).await });
+    Running { address, display, off, task }
 }
 
-impl On {
-    async fn until(&self, what: &str, right: impl Fn(&Doing) -> bool) -> Doing {
+impl Running {
+    async fn until(&self, what: &str, holds: impl Fn(&Activity) -> bool) -> Activity {
         let began = Instant::now();
         loop {
-            let now = self.shown.now();
-            if right(&now) {
+            let now = self.display.activity();
+            if holds(&now) {
                 return now;
             }
             assert!(began.elapsed() < Duration::from_secs(10), "{what}: {now:?}");
@@ -54,7 +56,7 @@ impl On {
 
     async fn end(self) -> Outcome {
         let _ = self.off.send(());
-        self.life.await.unwrap()
+        self.task.await.unwrap()
     }
 
     /// Sends a NOTIFY; the status of the answer.
@@ -115,24 +117,24 @@ async fn memory_outlives_the_process() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_notify_restarts_it_if_the_marks_differ_and_after_it_has_been_idle() {
+async fn a_notify_restarts_it_if_the_sync_values_differ_and_after_it_has_been_idle() {
     let same = sync("1");
     let (server, library) = serve(&[COMMON, OWN, ("syncinfo.xml", &same)]);
-    let phone = on(options(server.addresses()[0], "P0S3-06-3-00"), 81, 300);
+    let phone = start(options(server.addresses()[0], "P0S3-06-3-00"), 81, 300);
     phone.until("up", |now| now.what == "is up").await;
     assert_eq!(phone.notify("7102", "check-sync", "a"), "404");
     assert_eq!(phone.notify("7101", "message-summary", "b"), "489");
     assert_eq!(phone.notify("7101", "check-sync", "c"), "200");
     phone.until("waiting", |now| now.what.contains("idle")).await;
     phone.until("up again", |now| now.what == "is up").await;
-    assert_eq!(phone.shown.now().restarts, 0, "the marks are the same");
+    assert_eq!(phone.display.activity().restarts, 0, "the marks are the same");
 
     put(&library, &[COMMON, OWN, ("syncinfo.xml", &sync("other"))]);
-    let told = Instant::now();
+    let sent = Instant::now();
     assert_eq!(phone.notify("7101", "check-sync", "d"), "200");
     assert_eq!(phone.notify("7101", "check-sync", "d"), "200", "sent again");
     phone.until("a restart", |now| now.restarts == 1 && now.what == "is up").await;
-    assert!(told.elapsed() >= Duration::from_millis(300), "{:?}", told.elapsed());
+    assert!(sent.elapsed() >= Duration::from_millis(300), "{:?}", sent.elapsed());
     let outcome = phone.end().await;
     assert_eq!((outcome.restarts, outcome.booted), (1, true));
     let order: Vec<&str> = asked(&outcome).into_iter().filter(|name| !name.starts_with("OS79")).collect();
@@ -140,10 +142,10 @@ async fn a_notify_restarts_it_if_the_marks_differ_and_after_it_has_been_idle() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn telnet_lets_in_who_knows_the_password_and_resets_if_the_level_allows_it() {
+async fn telnet_needs_the_password_and_resets_if_the_level_allows_it() {
     let common = |level: u8| format!("{}telnet_level: {level}\nphone_password: \"secret\"\n", COMMON.1);
     let (server, library) = serve(&[("SIPDefault.cnf", &common(1)), OWN]);
-    let phone = on(options(server.addresses()[0], "P0S3-06-3-00"), 82, 300);
+    let phone = start(options(server.addresses()[0], "P0S3-06-3-00"), 82, 300);
     phone.until("up", |now| now.what == "is up").await;
     let talk = |words: &[&str]| {
         let mut stream = TcpStream::connect((phone.address, 2323)).unwrap();
@@ -155,7 +157,7 @@ async fn telnet_lets_in_who_knows_the_password_and_resets_if_the_level_allows_it
     };
     assert!(talk(&["wrong", "wrong", "wrong"]).contains("Invalid password"));
     assert!(talk(&["secret", "reset", "exit"]).contains("not allowed"));
-    assert_eq!(phone.shown.now().restarts, 0);
+    assert_eq!(phone.display.activity().restarts, 0);
     put(&library, &[("SIPDefault.cnf", &common(2)), OWN, ("syncinfo.xml", &sync("x"))]);
     assert_eq!(phone.notify("7101", "check-sync", "e"), "200");
     phone.until("a restart", |now| now.restarts == 1 && now.what == "is up").await;
@@ -166,42 +168,42 @@ async fn telnet_lets_in_who_knows_the_password_and_resets_if_the_level_allows_it
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_operator_says_is_what_the_phone_understands() {
+async fn the_operators_notify_and_reset_restart_the_phone() {
     let common = format!("{}telnet_level: 2\nphone_password: \"secret\"\n", COMMON.1);
     let (server, _) = serve(&[("SIPDefault.cnf", &common), OWN, ("syncinfo.xml", &sync("x"))]);
-    let phone = on(options(server.addresses()[0], "P0S3-06-3-00"), 83, 100);
+    let phone = start(options(server.addresses()[0], "P0S3-06-3-00"), 83, 100);
     phone.until("up", |now| now.what == "is up").await;
     let sip = SocketAddr::new(phone.address, 5060);
     dialtone::resync::notify(sip, &["7102".to_owned(), "7101".to_owned()]).await.unwrap();
     phone.until("a restart", |now| now.restarts == 1 && now.what == "is up").await;
     tokio::time::sleep(Duration::from_millis(50)).await;
     let telnet = SocketAddr::new(phone.address, 2323);
-    assert_eq!(dialtone::resync::reset(telnet, "wrong").await.unwrap_err().reason, "LoginFailed");
+    assert_eq!(dialtone::resync::reset(telnet, "wrong").await.unwrap_err().reason, dialtone::api::Reason::LoginFailed);
     dialtone::resync::reset(telnet, "secret").await.unwrap();
     phone.until("another restart", |now| now.restarts == 2 && now.what == "is up").await;
     assert!(phone.end().await.booted);
 }
 
 #[tokio::test]
-async fn what_goes_wrong_goes_wrong_as_told() {
+async fn a_fault_strikes_as_often_as_it_is_injected() {
     let image = "x".repeat(20_000);
     let own = ("SIP000E84C060A6.cnf", "line1_name: 7101\nimage_version: P0S3-06-3-00\n");
     let files = [("OS79XX.TXT", "P0S30202\n"), COMMON, own, ("P0S3-06-3-00.bin", image.as_str())];
     let (server, _) = serve(&[&files[..], &[XML, LOADS, PARTS[0], PARTS[1]]].concat());
     let address = server.addresses()[0];
-    let unlucky = |misfortune| Options { misfortune: Some((misfortune, 2)), ..options(address, "P0S30202") };
-    let outcome = boot(unlucky(Misfortune::FailAt(10_000))).await;
+    let with = |fault| Options { fault: Some((fault, 2)), ..options(address, "P0S30202") };
+    let outcome = boot(with(Fault::FailAt(10_000))).await;
     assert_eq!((outcome.failures, outcome.restarts, outcome.running.as_str()), (2, 1, "P0S30202"), "{outcome:?}");
     assert!(outcome.booted, "it goes on with what it has");
     assert!(outcome.problems[0].contains("gave up after 9728 bytes"), "{:?}", outcome.problems);
 
-    let outcome = boot(unlucky(Misfortune::VanishAt(10_000))).await;
+    let outcome = boot(with(Fault::VanishAt(10_000))).await;
     assert!(outcome.vanished && !outcome.booted);
     assert_eq!(asked(&outcome).last(), Some(&"P0S3-06-3-00.bin"));
 
     let (server, _) = serve(&[COMMON, OWN, XML, LOADS, PARTS[0], PARTS[1]]);
-    let misfortune = Some((Misfortune::Loop, 2));
-    let looping = Options { misfortune, ..options(server.addresses()[0], "P0S3-07-4-00") };
+    let fault = Some((Fault::Loop, 2));
+    let looping = Options { fault, ..options(server.addresses()[0], "P0S3-07-4-00") };
     let outcome = boot(looping).await;
     let tries = asked(&outcome).into_iter().filter(|name| *name == "P003-8-12-00.sbn").count();
     assert_eq!((tries, outcome.failures, outcome.running.as_str()), (2, 2, "P0S3-07-4-00"), "{outcome:?}");

@@ -8,21 +8,19 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use dialtone::simulator::{FetchResult, Options, Outcome, Patience, boot};
-use dialtone::tftp::library::{Library, Snapshot};
-use dialtone::tftp::reporter::Reporter;
-use dialtone::tftp::{Config, Server};
+use dialtone::tftp::{Config, FileStore, Server, TransferLog};
 
-fn serve(files: &[(&str, &str)]) -> (Server, Arc<Library>) {
-    let library = Arc::new(Library::default());
+fn serve(files: &[(&str, &str)]) -> (Server, Arc<FileStore>) {
+    let library = Arc::new(FileStore::default());
     put(&library, files);
     let config = Config { listen: vec!["127.0.0.1:0".parse().unwrap()], workers: 1, ..Config::default() };
-    let reporter = Arc::new(Reporter::new(library.clone()));
-    (Server::start(&config, library.clone(), reporter, Arc::default()).unwrap(), library)
+    let log = Arc::new(TransferLog::new(library.clone()));
+    (Server::start(&config, library.clone(), log, Arc::default()).unwrap(), library)
 }
 
-fn put(library: &Library, files: &[(&str, &str)]) {
+fn put(library: &FileStore, files: &[(&str, &str)]) {
     let files = files.iter().map(|(name, text)| ((*name).to_owned(), Bytes::copy_from_slice(text.as_bytes())));
-    library.swap(Snapshot::new(files, &library.now()));
+    library.replace(files);
 }
 
 fn options(server: SocketAddr, running: &str) -> Options {

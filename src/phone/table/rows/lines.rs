@@ -1,8 +1,8 @@
 //! The rows of what stands beside a phone's keys and in the corner of its display.
 
-use super::{URI, row};
 use crate::phone::model::MAX_LINES;
 use crate::phone::parameter::{Group, Kind, Parameter, Place, UNPROVISIONED};
+use crate::phone::table::row::{URI, row};
 
 pub(super) fn phone() -> Vec<Parameter> {
     use Group::{Lines, SpeedDials};

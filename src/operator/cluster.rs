@@ -1,0 +1,205 @@
+//! Writes to the API: server-side apply under one field manager, each call with a time limit.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
+use kube::core::{NamespaceResourceScope, Request};
+use kube::runtime::events::{Event, Recorder, Reporter};
+use kube::{Client, Resource};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::kind::Kind;
+use super::metrics::{WriteLabels, Writes};
+use super::names::{FILES, MANAGER};
+use super::trimmed::TrimmedMeta;
+use crate::api::{API_VERSION, Reason};
+use crate::provision::Key;
+
+/// The longest that one call to the API may take.
+const CALL_LIMIT: Duration = Duration::from_secs(10);
+
+/// Why a call did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    /// The API server refused it, or could not be reached.
+    #[error("{}", words(.0))]
+    Api(#[from] kube::Error),
+    /// It took too long.
+    #[error("the API server did not answer within {} s", CALL_LIMIT.as_secs())]
+    Slow,
+    /// The name belongs to another owner.
+    #[error("{} {name} exists already and does not belong to this site: rename the site, or remove that object", kind.as_str())]
+    Taken {
+        /// The kind of object.
+        kind: Kind,
+        /// Its name.
+        name: String,
+    },
+}
+
+/// What the API server said, without the structure that it said it in.
+fn words(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        other => other.to_string(),
+    }
+}
+
+impl Error {
+    /// The reason of a condition that shows the error.
+    pub(super) fn reason(&self) -> Reason {
+        match self {
+            Error::Taken { .. } => Reason::NameTaken,
+            Error::Api(kube::Error::Api(status)) if status.is_forbidden() => Reason::Forbidden,
+            Error::Api(kube::Error::Api(status)) if status.is_invalid() => Reason::Refused,
+            Error::Api(_) | Error::Slow => Reason::ApplyFailed,
+        }
+    }
+
+    /// Whether the object is not there.
+    pub(super) fn is_missing(&self) -> bool {
+        matches!(self, Error::Api(kube::Error::Api(status)) if status.is_not_found())
+    }
+
+    /// Whether only a person can mend it, so that a status should show it.
+    pub(super) fn is_lasting(&self) -> bool {
+        matches!(self.reason(), Reason::NameTaken | Reason::Forbidden | Reason::Refused)
+    }
+}
+
+/// A call with a time limit.
+pub(super) async fn limited<T>(call: impl Future<Output = kube::Result<T>>) -> Result<T, Error> {
+    match tokio::time::timeout(CALL_LIMIT, call).await {
+        Ok(result) => Ok(result?),
+        Err(_) => Err(Error::Slow),
+    }
+}
+
+/// The API server, for those who write to it; every write is counted.
+pub(super) struct Cluster {
+    client: Client,
+    recorder: Recorder,
+    writes: Writes,
+}
+
+impl Cluster {
+    /// The API server that a client talks to.
+    pub(super) fn new(client: Client, writes: Writes) -> Cluster {
+        let reporter = Reporter { controller: MANAGER.to_owned(), instance: std::env::var("POD_NAME").ok() };
+        Cluster { recorder: Recorder::new(client.clone(), reporter), client, writes }
+    }
+
+    /// The client, for reads and watches.
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    fn count_write(&self, kind: &'static str) {
+        self.writes.get_or_create(&WriteLabels { kind }).inc();
+    }
+
+    /// Applies an object.
+    pub(super) async fn apply(&self, kind: Kind, key: &Key, object: &Value) -> Result<DynamicObject, Error> {
+        self.count_write(kind.as_str());
+        let api = kind.api(&self.client, &key.namespace);
+        let params = PatchParams::apply(MANAGER).force();
+        let applied = limited(api.patch(&key.name, &params, &Patch::Apply(object))).await?;
+        tracing::debug!("{} {key} applied", kind.as_str());
+        Ok(applied)
+    }
+
+    /// Applies an object of which only trimmed metadata is wanted back: those with files are large, and so are the lists of
+    /// their names in managed fields.
+    pub(super) async fn apply_large(
+        &self,
+        kind: Kind,
+        key: &Key,
+        object: &(impl Serialize + Debug),
+    ) -> Result<ObjectMeta, Error> {
+        self.count_write(kind.as_str());
+        let params = PatchParams::apply(MANAGER).force();
+        let all = Request::new(DynamicObject::url_path(&kind.resource(), Some(&key.namespace)));
+        let request =
+            all.patch_metadata(&key.name, &params, &Patch::Apply(object)).map_err(kube::Error::BuildRequest)?;
+        let applied = limited(self.client.request::<TrimmedMeta>(request)).await?;
+        tracing::debug!("{} {key} applied", kind.as_str());
+        Ok(applied.metadata)
+    }
+
+    /// Applies the status of one of dialtone's own objects; `None` if the object is gone.
+    pub(super) async fn apply_status<K>(
+        &self,
+        kind: &'static str,
+        key: &Key,
+        status: &impl Serialize,
+    ) -> Result<Option<K>, Error>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
+    {
+        self.count_write(kind);
+        let object = json!({
+            "apiVersion": API_VERSION,
+            "kind": kind,
+            "metadata": {"name": key.name, "namespace": key.namespace},
+            "status": status,
+        });
+        let api: Api<K> = Api::namespaced(self.client.clone(), &key.namespace);
+        let params = PatchParams::apply(MANAGER).force();
+        match limited(api.patch_status(&key.name, &params, &Patch::Apply(&object))).await {
+            Ok(written) => {
+                tracing::debug!(version = ?written.meta().resource_version, "status of {kind} {key} applied");
+                Ok(Some(written))
+            }
+            Err(error) if error.is_missing() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sets the annotation of a pod that makes the kubelet sync the pod's volumes at once.
+    pub(super) async fn annotate_pod(&self, key: &Key, value: &str) -> Result<(), Error> {
+        self.count_write(Kind::Pod.as_str());
+        let api = Kind::Pod.api(&self.client, &key.namespace);
+        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        let patch = json!({"metadata": {"annotations": {FILES: value}}});
+        limited(api.patch_metadata(&key.name, &params, &Patch::Merge(&patch))).await?;
+        Ok(())
+    }
+
+    /// Whether an object that was not observed exists; it must not belong to another owner.
+    pub(super) async fn exists(&self, kind: Kind, key: &Key, owner_uid: &str) -> Result<bool, Error> {
+        let found = limited(kind.api(&self.client, &key.namespace).get_metadata_opt(&key.name)).await?;
+        let is_ours =
+            |meta: &ObjectMeta| meta.owner_references.iter().flatten().any(|reference| reference.uid == owner_uid);
+        match found {
+            Some(found) if !is_ours(&found.metadata) => Err(Error::Taken { kind, name: key.name.to_string() }),
+            found => Ok(found.is_some()),
+        }
+    }
+
+    /// Deletes an object; with a UID, only if it still is the object with that UID.
+    pub(super) async fn delete(&self, kind: Kind, key: &Key, uid: Option<String>) -> Result<(), Error> {
+        self.count_write(kind.as_str());
+        let params = DeleteParams {
+            preconditions: uid.map(|uid| Preconditions { uid: Some(uid), resource_version: None }),
+            ..DeleteParams::default()
+        };
+        match limited(kind.api(&self.client, &key.namespace).delete(&key.name, &params)).await {
+            Err(error) if !error.is_missing() => Err(error),
+            _ => {
+                tracing::debug!("{} {key} deleted", kind.as_str());
+                Ok(())
+            }
+        }
+    }
+
+    /// Publishes an Event about an object.
+    pub(super) async fn publish(&self, event: &Event, about: &ObjectReference) -> Result<(), Error> {
+        limited(self.recorder.publish(event, about)).await
+    }
+}

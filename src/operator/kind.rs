@@ -1,0 +1,74 @@
+//! The kinds of objects that the operator writes, apart from its own two.
+
+use kube::Client;
+use kube::api::{Api, DynamicObject};
+use kube::core::{ApiResource, GroupVersionKind};
+
+/// A kind of object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Kind {
+    /// Files without passwords.
+    ConfigMap,
+    /// Files with passwords, and a site's token.
+    Secret,
+    /// The account of a site's pods, which has no rights.
+    ServiceAccount,
+    /// What may reach a site's pods.
+    NetworkPolicy,
+    /// Where phones reach a site.
+    Service,
+    /// A site's TFTP server.
+    Deployment,
+    /// A pod of it.
+    Pod,
+}
+
+impl Kind {
+    /// The kinds of a site's owned objects, apart from those with files and the token.
+    pub(super) const OWNED: [Kind; 4] = [Kind::ServiceAccount, Kind::NetworkPolicy, Kind::Service, Kind::Deployment];
+
+    /// The name in an object.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Kind::ConfigMap => "ConfigMap",
+            Kind::Secret => "Secret",
+            Kind::ServiceAccount => "ServiceAccount",
+            Kind::NetworkPolicy => "NetworkPolicy",
+            Kind::Service => "Service",
+            Kind::Deployment => "Deployment",
+            Kind::Pod => "Pod",
+        }
+    }
+
+    const fn plural(self) -> &'static str {
+        match self {
+            Kind::ConfigMap => "configmaps",
+            Kind::Secret => "secrets",
+            Kind::ServiceAccount => "serviceaccounts",
+            Kind::NetworkPolicy => "networkpolicies",
+            Kind::Service => "services",
+            Kind::Deployment => "deployments",
+            Kind::Pod => "pods",
+        }
+    }
+
+    /// The API group, empty for the core.
+    const fn group(self) -> &'static str {
+        match self {
+            Kind::NetworkPolicy => "networking.k8s.io",
+            Kind::Deployment => "apps",
+            Kind::ConfigMap | Kind::Secret | Kind::ServiceAccount | Kind::Service | Kind::Pod => "",
+        }
+    }
+
+    /// How the client addresses it.
+    pub(super) fn resource(self) -> ApiResource {
+        let gvk = GroupVersionKind::gvk(self.group(), "v1", self.as_str());
+        ApiResource::from_gvk_with_plural(&gvk, self.plural())
+    }
+
+    /// All objects of the kind in a namespace.
+    pub(super) fn api(self, client: &Client, namespace: &str) -> Api<DynamicObject> {
+        Api::namespaced_with(client.clone(), namespace, &self.resource())
+    }
+}

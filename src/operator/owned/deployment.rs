@@ -1,0 +1,144 @@
+//! The Deployment of a site's TFTP server.
+
+use serde_json::{Value, json};
+
+use super::super::names::{labels, shard, token, workload};
+use super::super::options::Options;
+use super::merge::merge;
+use super::{REPORT_PORT, SERVER, WELL_KNOWN_PORT, firmware, metadata, replicas, selector};
+use crate::api::{PhoneSiteSpec, PortMode};
+use crate::provision::{Key, Slot};
+
+/// Where the TFTP pods listen: a port that needs no privilege.
+const TFTP_PORT: u16 = 6969;
+
+/// The Deployment as it should be.
+pub(super) fn deployment(site: &Key, uid: &str, spec: &PhoneSiteSpec, options: &Options) -> Value {
+    let tftp = spec.tftp.clone().unwrap_or_default();
+    let mut template = pod_template(site, spec, options);
+    if let Some(patch) = &tftp.pod_template {
+        merge(&mut template, patch);
+        // A pod that the selector does not find would be made again and again.
+        for (label, value) in labels(site, SERVER) {
+            template["metadata"]["labels"][label] = value.into();
+        }
+    }
+    // With the host's port there is no room for a second pod on the node.
+    let strategy = match tftp.host_network {
+        true => json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}),
+        false => json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}),
+    };
+    json!({
+        "metadata": metadata(site, uid),
+        "spec": {
+            "replicas": replicas(spec),
+            "revisionHistoryLimit": 2,
+            "selector": {"matchLabels": selector(site)},
+            "strategy": strategy,
+            "template": template,
+        },
+    })
+}
+
+fn pod_template(site: &Key, spec: &PhoneSiteSpec, options: &Options) -> Value {
+    let tftp = spec.tftp.clone().unwrap_or_default();
+    let port = if tftp.host_network { WELL_KNOWN_PORT } else { TFTP_PORT };
+    let mode = match tftp.port_mode {
+        PortMode::Single => "single",
+        PortMode::Ephemeral => "ephemeral",
+    };
+    let resources = tftp
+        .resources
+        .clone()
+        .unwrap_or_else(|| json!({"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "512Mi"}}));
+    let mut container = json!({
+        "name": "tftp",
+        "image": options.image,
+        "args": [
+            "tftp",
+            "--root=/srv/files",
+            "--root=/srv/firmware",
+            format!("--listen=0.0.0.0:{port}"),
+            format!("--port-mode={mode}"),
+            format!("--report=0.0.0.0:{REPORT_PORT}"),
+            "--token-file=/srv/token/token",
+        ],
+        "ports": [
+            {"name": "tftp", "containerPort": port, "protocol": "UDP"},
+            {"name": "report", "containerPort": REPORT_PORT, "protocol": "TCP"},
+        ],
+        "readinessProbe": {"httpGet": {"path": "/readyz", "port": "report"}, "periodSeconds": 2},
+        "livenessProbe": {"httpGet": {"path": "/healthz", "port": "report"}, "periodSeconds": 10, "timeoutSeconds": 5},
+        "resources": resources,
+        "securityContext": {
+            "allowPrivilegeEscalation": false,
+            "readOnlyRootFilesystem": true,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [
+            {"name": "files", "mountPath": "/srv/files", "readOnly": true},
+            {"name": "firmware", "mountPath": "/srv/firmware", "readOnly": true},
+            {"name": "token", "mountPath": "/srv/token", "readOnly": true},
+        ],
+    });
+    if let Some(policy) = &options.image_pull_policy {
+        container["imagePullPolicy"] = policy.clone().into();
+    }
+    if tftp.host_network {
+        container["ports"][0]["hostPort"] = port.into();
+        container["ports"][1]["hostPort"] = REPORT_PORT.into();
+        container["securityContext"]["capabilities"]["add"] = json!(["NET_BIND_SERVICE"]);
+    }
+    let sources: Vec<Value> = Slot::all().map(|slot| source(&shard(&site.name, slot), slot.secret())).collect();
+    let firmware: Vec<Value> = spec.config_maps().map(source_of_map).collect();
+    let mut pod = json!({
+        "serviceAccountName": workload(&site.name),
+        "automountServiceAccountToken": false,
+        "enableServiceLinks": false,
+        // Long enough for the largest image that is on its way.
+        "terminationGracePeriodSeconds": 30,
+        "securityContext": {
+            "runAsNonRoot": true,
+            "runAsUser": 65532,
+            "runAsGroup": 65532,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [container],
+        "volumes": [
+            {"name": "files", "projected": {"sources": sources}},
+            {"name": "firmware", "projected": {"sources": firmware}},
+            {"name": "token", "secret": {
+                "secretName": token(&site.name),
+                "items": [{"key": "token", "path": "token"}],
+            }},
+        ],
+        "affinity": {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{
+            "weight": 100,
+            "podAffinityTerm": {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": selector(site)}},
+        }]}},
+    });
+    if tftp.host_network {
+        pod["hostNetwork"] = true.into();
+        // Port 69 needs the capability to bind it, which only root keeps without file capabilities.
+        pod["securityContext"] = json!({"seccompProfile": {"type": "RuntimeDefault"}});
+        pod["containers"][0]["securityContext"]["runAsUser"] = 0.into();
+    }
+    if let Some(source) = spec.firmware.as_ref().and_then(|firmware| firmware.source.as_ref()) {
+        firmware::add(&mut pod, source, options);
+    }
+    if !options.image_pull_secrets.is_empty() {
+        let secrets: Vec<Value> = options.image_pull_secrets.iter().map(|name| json!({"name": name})).collect();
+        pod["imagePullSecrets"] = secrets.into();
+    }
+    json!({"metadata": {"labels": labels(site, SERVER)}, "spec": pod})
+}
+
+/// Every shard that there can ever be is named from the start and may be missing: a new one rolls no pod.
+fn source(name: &str, secret: bool) -> Value {
+    let reference = json!({"name": name, "optional": true});
+    if secret { json!({"secret": reference}) } else { json!({"configMap": reference}) }
+}
+
+fn source_of_map(name: &str) -> Value {
+    source(name, false)
+}

@@ -1,0 +1,70 @@
+//! Merging of JSON, and comparing of what was merged.
+
+use serde_json::{Map, Value};
+
+/// JSON Merge Patch, RFC 7386.
+pub(super) fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(Map::new());
+    }
+    if let Value::Object(target) = target {
+        for (field, value) in patch {
+            if value.is_null() {
+                target.remove(field);
+            } else {
+                merge(target.entry(field.clone()).or_insert(Value::Null), value);
+            }
+        }
+    }
+}
+
+/// Whether an object has everything that is wanted of it: defaults that the API server added do not count.
+pub(super) fn covers(observed: &Value, wanted: &Value) -> bool {
+    match (observed, wanted) {
+        (Value::Object(observed), Value::Object(wanted)) => {
+            wanted.iter().all(|(field, value)| match observed.get(field) {
+                // The API server leaves out what is empty, or says null.
+                None | Some(Value::Null) => is_empty(value),
+                Some(observed) => covers(observed, value),
+            })
+        }
+        (Value::Array(observed), Value::Array(wanted)) => {
+            observed.len() == wanted.len()
+                && observed.iter().zip(wanted).all(|(observed, wanted)| covers(observed, wanted))
+        }
+        _ => observed == wanted,
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Object(fields) => fields.values().all(is_empty),
+        Value::Array(items) => items.is_empty(),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn defaults_do_not_count_as_differences_and_changes_do() {
+        let wanted = json!({"spec": {"ports": [{"port": 69, "protocol": "UDP"}], "egress": []}});
+        let observed =
+            json!({"spec": {"ports": [{"port": 69, "protocol": "UDP", "nodePort": 30069}], "type": "ClusterIP"}});
+        assert!(covers(&observed, &wanted));
+        let changed = json!({"spec": {"ports": [{"port": 70, "protocol": "UDP"}]}});
+        assert!(!covers(&changed, &wanted));
+        let added = json!({"spec": {"ports": [{"port": 69, "protocol": "UDP"}, {"port": 80}]}});
+        assert!(!covers(&added, &wanted));
+        assert!(!covers(&json!({}), &wanted));
+        assert!(covers(&json!({"projected": {"sources": null}}), &json!({"projected": {"sources": []}})));
+    }
+}

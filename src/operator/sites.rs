@@ -1,0 +1,74 @@
+//! What identifies each site: its UID, the token for its pods' reports, and its key for hashes.
+
+use std::collections::HashMap;
+
+use super::leaf::Leaf;
+use crate::base::digest::HashKey;
+use crate::provision::Key;
+
+/// What identifies each site. Its parts become known in any order.
+#[derive(Debug, Default)]
+pub(super) struct SiteIdentities(Leaf<HashMap<Key, Identity>>);
+
+#[derive(Debug, Default)]
+struct Identity {
+    uid: Option<String>,
+    token: Option<String>,
+    hash_key: Option<HashKey>,
+}
+
+impl SiteIdentities {
+    /// Notes a site's UID; whether there was another one before: the site was deleted and created anew unseen.
+    pub(super) fn note_uid(&self, site: &Key, uid: String) -> bool {
+        let mut all = self.0.lock();
+        let known = &mut all.entry(site.clone()).or_default().uid;
+        let is_another = known.as_ref().is_some_and(|known| *known != uid);
+        *known = Some(uid);
+        is_another
+    }
+
+    /// The UID of a site, for owner references.
+    pub(super) fn uid(&self, site: &Key) -> Option<String> {
+        self.0.lock().get(site)?.uid.clone()
+    }
+
+    /// Notes what a site's token Secret holds.
+    pub(super) fn note_secret(&self, site: &Key, token: &str, hash_key: &str) {
+        let mut all = self.0.lock();
+        let identity = all.entry(site.clone()).or_default();
+        identity.token = Some(token.to_owned());
+        identity.hash_key = Some(HashKey::new(hash_key.as_bytes()));
+    }
+
+    /// The token for reports of a site's pods.
+    pub(super) fn token(&self, site: &Key) -> Option<String> {
+        self.0.lock().get(site)?.token.clone()
+    }
+
+    /// A site's key for hashes.
+    pub(super) fn hash_key(&self, site: &Key) -> Option<HashKey> {
+        self.0.lock().get(site)?.hash_key.clone()
+    }
+
+    /// A site was deleted.
+    pub(super) fn forget(&self, site: &Key) {
+        self.0.lock().remove(site);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_of_an_identity_come_in_any_order_and_go_together() {
+        let (sites, site) = (SiteIdentities::default(), Key::new("ns", "hq"));
+        sites.note_secret(&site, "token", "key");
+        assert_eq!((sites.uid(&site), sites.token(&site).as_deref()), (None, Some("token")));
+        assert!(!sites.note_uid(&site, "1".to_owned()) && !sites.note_uid(&site, "1".to_owned()));
+        assert!(sites.hash_key(&site).is_some());
+        assert!(sites.note_uid(&site, "2".to_owned()), "it was created anew");
+        sites.forget(&site);
+        assert!(sites.uid(&site).is_none() && sites.token(&site).is_none() && sites.hash_key(&site).is_none());
+    }
+}

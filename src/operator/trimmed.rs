@@ -1,0 +1,187 @@
+//! Objects as the watches read them: trimmed, without their managed fields. Those name every field and every file again, each in
+//! a map of its own, and the operator does not use them.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use kube::Resource;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
+
+use crate::api::{PhoneSite, PhoneSiteSpec, PhoneSiteStatus, SipPhone, SipPhoneSpec, SipPhoneStatus};
+
+/// A PhoneSite.
+#[derive(Clone, Debug, Deserialize, Resource)]
+#[resource(inherit = "PhoneSite")]
+pub(super) struct TrimmedSite {
+    /// Trimmed.
+    #[serde(deserialize_with = "trimmed")]
+    pub(super) metadata: ObjectMeta,
+    /// What is wanted.
+    #[serde(default)]
+    pub(super) spec: Guarded<PhoneSiteSpec>,
+    /// What was written about it.
+    #[serde(default)]
+    pub(super) status: Guarded<PhoneSiteStatus>,
+}
+
+/// A SipPhone.
+#[derive(Clone, Debug, Deserialize, Resource)]
+#[resource(inherit = "SipPhone")]
+pub(super) struct TrimmedPhone {
+    /// Trimmed.
+    #[serde(deserialize_with = "trimmed")]
+    pub(super) metadata: ObjectMeta,
+    /// What is wanted.
+    #[serde(default)]
+    pub(super) spec: Guarded<SipPhoneSpec>,
+    /// What was written about it.
+    #[serde(default)]
+    pub(super) status: Guarded<SipPhoneStatus>,
+}
+
+/// An object's metadata.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct TrimmedMeta {
+    /// Trimmed.
+    #[serde(deserialize_with = "trimmed")]
+    pub(super) metadata: ObjectMeta,
+}
+
+/// A ConfigMap with files.
+#[derive(Clone, Debug, Deserialize, Resource)]
+#[resource(inherit = "ConfigMap")]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TrimmedConfigMap {
+    /// Trimmed.
+    #[serde(deserialize_with = "trimmed")]
+    pub(super) metadata: ObjectMeta,
+    /// Files of text.
+    pub(super) data: Option<BTreeMap<String, String>>,
+    /// Other files.
+    pub(super) binary_data: Option<BTreeMap<String, ByteString>>,
+}
+
+/// A Secret with files, or with a token.
+#[derive(Clone, Debug, Deserialize, Resource)]
+#[resource(inherit = "Secret")]
+pub(super) struct TrimmedSecret {
+    /// Trimmed.
+    #[serde(deserialize_with = "trimmed")]
+    pub(super) metadata: ObjectMeta,
+    /// What it holds.
+    pub(super) data: Option<BTreeMap<String, ByteString>>,
+}
+
+/// A part of an object that may be of another version than this program: what cannot be decoded is an error of its own, and
+/// the list or watch that it came with goes on.
+#[derive(Clone, Debug)]
+pub(super) struct Guarded<T>(pub(super) Result<T, String>);
+
+impl<T: DeserializeOwned> Guarded<T> {
+    fn of(value: Value) -> Guarded<T> {
+        Guarded(serde_json::from_value(value).map_err(|error| error.to_string()))
+    }
+}
+
+impl<T: DeserializeOwned> Default for Guarded<T> {
+    fn default() -> Self {
+        Guarded::of(json!({}))
+    }
+}
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Guarded<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match Value::deserialize(deserializer)? {
+            Value::Null => Guarded::default(),
+            value => Guarded::of(value),
+        })
+    }
+}
+
+fn trimmed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+    /// What watches use of an object's metadata.
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Trimmed {
+        name: Option<String>,
+        namespace: Option<String>,
+        uid: Option<String>,
+        resource_version: Option<String>,
+        generation: Option<i64>,
+        creation_timestamp: Option<Time>,
+        deletion_timestamp: Option<Time>,
+        labels: Option<BTreeMap<String, String>>,
+        annotations: Option<BTreeMap<String, String>>,
+    }
+    let object = Trimmed::deserialize(deserializer)?;
+    Ok(ObjectMeta {
+        name: object.name,
+        namespace: object.namespace,
+        uid: object.uid,
+        resource_version: object.resource_version,
+        generation: object.generation,
+        creation_timestamp: object.creation_timestamp,
+        deletion_timestamp: object.deletion_timestamp,
+        labels: object.labels,
+        annotations: object.annotations,
+        ..ObjectMeta::default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::API_VERSION;
+
+    fn metadata() -> Value {
+        json!({
+            "name": "a", "namespace": "n", "uid": "u", "labels": {"l": "1"}, "annotations": {"a": "2"},
+            "resourceVersion": "7", "generation": 3, "creationTimestamp": "2026-01-02T03:04:05Z",
+            "deletionTimestamp": "2026-01-02T03:04:06Z", "managedFields": "of whatever shape: not read",
+        })
+    }
+
+    #[test]
+    fn metadata_is_whole_but_for_managed_fields() {
+        let map: TrimmedConfigMap = serde_json::from_value(json!({"metadata": metadata()})).unwrap();
+        let mut known = metadata();
+        known.as_object_mut().unwrap().remove("managedFields");
+        assert_eq!(serde_json::to_value(map.metadata).unwrap(), known);
+    }
+
+    #[test]
+    fn files_are_read() {
+        let data = json!({"metadata": metadata(), "data": {"a.cnf": "x"}, "binaryData": {"b.bin": "AAE="}});
+        let map: TrimmedConfigMap = serde_json::from_value(data).unwrap();
+        assert_eq!(map.data.unwrap()["a.cnf"], "x");
+        assert_eq!(map.binary_data.unwrap()["b.bin"].0, [0, 1]);
+        let data = json!({"metadata": metadata(), "data": {"token": "eA=="}});
+        let secret: TrimmedSecret = serde_json::from_value(data).unwrap();
+        assert_eq!(secret.data.unwrap()["token"].0, b"x");
+    }
+
+    #[test]
+    fn what_cannot_be_decoded_is_an_error_of_its_own() {
+        let phone = |rest: Value| {
+            let mut object = json!({"apiVersion": API_VERSION, "kind": "SipPhone", "metadata": metadata()});
+            object.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+            serde_json::from_value::<TrimmedPhone>(object).unwrap()
+        };
+        let spec = json!({"siteRef": {"name": "s"}, "mac": "00:0A:8A:00:00:01", "model": "7960"});
+        let fine = phone(json!({"spec": spec}));
+        assert_eq!(fine.spec.0.unwrap().site_ref.name, "s");
+        assert_eq!(fine.status.0, Ok(SipPhoneStatus::default()));
+        let status = phone(json!({"spec": spec, "status": null})).status;
+        assert_eq!(status.0, Ok(SipPhoneStatus::default()));
+        for broken in [json!({}), json!({"spec": null}), json!({"spec": {"siteRef": 7}}), json!({"spec": []})] {
+            let phone = phone(broken.clone());
+            assert_eq!(phone.metadata.name.as_deref(), Some("a"));
+            assert!(phone.spec.0.is_err(), "{broken}");
+        }
+        assert!(phone(json!({"spec": spec, "status": {"observedGeneration": "one"}})).status.0.is_err());
+    }
+}

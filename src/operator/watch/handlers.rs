@@ -1,0 +1,168 @@
+//! What is done about sites, phones, their pods, their owned objects, and what they refer to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Pod as CorePod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::DynamicObject;
+use kube::core::PartialObjectMeta;
+
+use super::shards::give_hash_key;
+use super::{Deleted, Handler, key_of, site_of, version};
+use crate::api::RESYNC_AT;
+use crate::operator::context::Context;
+use crate::operator::kind::Kind;
+use crate::operator::names::FILES;
+use crate::operator::pods::Pod;
+use crate::operator::trimmed::{Guarded, TrimmedPhone, TrimmedSite};
+use crate::operator::{owned, poll};
+use crate::provision::{Key, Meta, Reference, WorkItem};
+
+/// PhoneSites.
+pub(super) struct Sites;
+
+impl Handler<TrimmedSite> for Sites {
+    fn on_apply(&self, ctx: &Arc<Context>, site: TrimmedSite) {
+        if site.metadata.deletion_timestamp.is_some() {
+            // Under foreground deletion it exists until everything that it owns is gone: nothing of that is made again.
+            return self.on_delete(ctx, Deleted::of(&site.metadata));
+        }
+        let Some((spec, status)) = decoded(ctx, "PhoneSite", &site.metadata, site.spec, site.status) else { return };
+        let meta = meta_of(&site.metadata);
+        let key = meta.key.clone();
+        let is_another = ctx.sites.note_uid(&key, site.metadata.uid.unwrap_or_default());
+        if is_another {
+            // Deleted and created anew while the watch was broken: nothing of the old one belongs to it.
+            ctx.update(|fleet| fleet.delete_site(&key));
+        }
+        ctx.update(|fleet| fleet.apply_site(meta, spec, status));
+        give_hash_key(ctx, &key);
+    }
+
+    fn on_delete(&self, ctx: &Arc<Context>, deleted: Deleted) {
+        ctx.forget_site(&deleted.key);
+    }
+}
+
+/// SipPhones.
+pub(super) struct Phones;
+
+impl Handler<TrimmedPhone> for Phones {
+    fn on_apply(&self, ctx: &Arc<Context>, phone: TrimmedPhone) {
+        if phone.metadata.deletion_timestamp.is_some() {
+            return self.on_delete(ctx, Deleted::of(&phone.metadata));
+        }
+        let Some((spec, status)) = decoded(ctx, "SipPhone", &phone.metadata, phone.spec, phone.status) else { return };
+        let meta = meta_of(&phone.metadata);
+        ctx.update(|fleet| fleet.apply_phone(meta, spec, status));
+    }
+
+    fn on_delete(&self, ctx: &Arc<Context>, deleted: Deleted) {
+        ctx.update(|fleet| fleet.delete_phone(&deleted.key));
+    }
+}
+
+fn meta_of(meta: &ObjectMeta) -> Meta {
+    Meta {
+        key: key_of(meta),
+        generation: meta.generation,
+        created: meta.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second()),
+        version: version(meta),
+        resync_at: meta.annotations.as_ref().and_then(|all| all.get(RESYNC_AT)).cloned(),
+    }
+}
+
+/// An object that cannot be decoded disturbs no other: what was known of it stays.
+fn decoded<S, T>(ctx: &Context, kind: &str, meta: &ObjectMeta, spec: Guarded<S>, status: Guarded<T>) -> Option<(S, T)> {
+    match (spec.0, status.0) {
+        (Ok(spec), Ok(status)) => Some((spec, status)),
+        (Err(error), _) | (_, Err(error)) => {
+            ctx.metrics.undecodable.inc();
+            let key = key_of(meta);
+            tracing::warn!(
+                error,
+                "{kind} {key} cannot be decoded and is left as it was; is the CustomResourceDefinition of the same version as this program?"
+            );
+            None
+        }
+    }
+}
+
+/// The pods of sites.
+pub(super) struct TftpPods;
+
+impl Handler<CorePod> for TftpPods {
+    fn on_apply(&self, ctx: &Arc<Context>, pod: CorePod) {
+        let Some(site) = site_of(&pod.metadata) else { return };
+        let key = key_of(&pod.metadata);
+        let status = pod.status.unwrap_or_default();
+        let runs = status.phase.as_deref() == Some("Running") && pod.metadata.deletion_timestamp.is_none();
+        let Some(ip) = status.pod_ip.filter(|ip| runs && !ip.is_empty()) else {
+            return remove_pod(ctx, &site, &key);
+        };
+        let nudge = pod.metadata.annotations.as_ref().and_then(|all| all.get(FILES)).cloned();
+        let pod = Pod { site: site.clone(), ip: ip.clone(), host: status.host_ip, nudge };
+        if ctx.pods.note(&key, pod) {
+            poll::start(ctx, &site, &key, &ip);
+            ctx.queue.add(WorkItem::Objects(site), Duration::ZERO);
+        }
+    }
+
+    fn on_delete(&self, ctx: &Arc<Context>, deleted: Deleted) {
+        if let Some(site) = deleted.site() {
+            remove_pod(ctx, &site, &deleted.key);
+        }
+    }
+}
+
+/// What a pod holds does not count any more.
+fn remove_pod(ctx: &Context, site: &Key, pod: &Key) {
+    if ctx.pods.remove(pod) {
+        ctx.update(|fleet| fleet.pod_gone(site, &pod.name));
+    }
+}
+
+/// Secrets or ConfigMaps that the operator did not make: those that the fleet refers to are read.
+pub(super) struct References(pub(super) Reference);
+
+impl<K: Send + 'static> Handler<PartialObjectMeta<K>> for References {
+    fn on_apply(&self, ctx: &Arc<Context>, object: PartialObjectMeta<K>) {
+        self.read(ctx, key_of(&object.metadata));
+    }
+
+    fn on_delete(&self, ctx: &Arc<Context>, deleted: Deleted) {
+        self.read(ctx, deleted.key);
+    }
+}
+
+impl References {
+    fn read(&self, ctx: &Context, key: Key) {
+        if ctx.initial_sync.is_done() && ctx.read(|fleet| fleet.refers_to(self.0, &key)) {
+            ctx.queue.add(WorkItem::Read(self.0, key), Duration::ZERO);
+        }
+    }
+}
+
+/// One kind of the sites' owned objects, apart from those with files.
+pub(super) struct Children(pub(super) Kind);
+
+impl Handler<DynamicObject> for Children {
+    fn on_apply(&self, ctx: &Arc<Context>, object: DynamicObject) {
+        let Some(site) = site_of(&object.metadata) else { return };
+        let key = key_of(&object.metadata);
+        let mut object = serde_json::to_value(&object).unwrap_or_default();
+        // Objects in a list do not have their type.
+        owned::set_type(self.0, &mut object);
+        if ctx.children.note(&site, self.0, &key, object) && ctx.initial_sync.is_done() {
+            ctx.queue.add(WorkItem::Objects(site), Duration::ZERO);
+        }
+    }
+
+    fn on_delete(&self, ctx: &Arc<Context>, deleted: Deleted) {
+        ctx.children.forget(self.0, &deleted.key);
+        if let Some(site) = deleted.site() {
+            ctx.queue.add(WorkItem::Objects(site), Duration::ZERO);
+        }
+    }
+}

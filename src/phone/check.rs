@@ -1,0 +1,86 @@
+//! Which names and values the phone's files can hold: host names, URLs, times of day, file names; and which names hide a secret.
+
+/// Whether a parameter's name says that its value is secret, whether the table knows it or not.
+pub fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let inside = ["password", "passwd", "passphrase", "secret", "credential", "token"];
+    let whole = ["pw", "pwd", "pass", "pin", "psk", "key", "community"];
+    inside.iter().any(|part| name.contains(part)) || name.split(['_', '.', '-']).any(|part| whole.contains(&part))
+}
+
+/// A pattern for API schemas that accepts an IPv4 address or nothing.
+pub const IPV4_PATTERN: &str =
+    "^(((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])[.]){3}(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9]))?$";
+
+/// A pattern for API schemas that accepts a time of day.
+pub const TIME_PATTERN: &str = "^([01][0-9]|2[0-3]):[0-5][0-9]$";
+
+pub(super) fn check_time(text: &str) -> Result<(), String> {
+    let part = |part: &str, below: u8| {
+        part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit()) && part.parse().is_ok_and(|n: u8| n < below)
+    };
+    match text.split_once(':') {
+        Some((hour, minute)) if part(hour, 24) && part(minute, 60) => Ok(()),
+        _ => Err(format!("is {text:?}; it must be a time of day from 00:00 to 23:59")),
+    }
+}
+
+/// A pattern for API schemas that accepts a time zone's name.
+pub const ZONE_PATTERN: &str = "^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$";
+
+/// A pattern for API schemas that accepts what [`check_host`] accepts.
+pub const HOST_PATTERN: &str =
+    "^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?([.][A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*[.]?)?$";
+
+/// Checks a host name or IPv4 address. Empty is allowed: it says that there is none.
+pub fn check_host(text: &str) -> Result<(), String> {
+    let refuse =
+        || Err(format!("is {text:?}, which is neither a host name nor an IPv4 address such as 172.16.129.248"));
+    if text.is_empty() {
+        return Ok(());
+    }
+    if text.len() > 127 {
+        return refuse();
+    }
+    let digits_and_dots = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    if digits_and_dots {
+        return if text.parse::<std::net::Ipv4Addr>().is_ok() { Ok(()) } else { refuse() };
+    }
+    let label_ok = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    if text.strip_suffix('.').unwrap_or(text).split('.').all(label_ok) { Ok(()) } else { refuse() }
+}
+
+/// A pattern for API schemas that accepts an `http://` URL or nothing.
+pub const URL_PATTERN: &str = "^(http://[!#-~]+)?$";
+
+pub(super) fn check_url(text: &str) -> Result<(), String> {
+    let rest = match text.strip_prefix("http://") {
+        _ if text.is_empty() => return Ok(()),
+        Some(rest) => rest,
+        None => return Err(format!("is {text:?}; the phone knows only http:// URLs")),
+    };
+    if rest.is_empty() || !rest.bytes().all(|b| b.is_ascii_graphic() && b != b'"') {
+        return Err(format!("is {text:?}, which is not a URL"));
+    }
+    if text.len() > 127 { Err(format!("has {} characters; the phone keeps at most 127", text.len())) } else { Ok(()) }
+}
+
+/// A pattern for API schemas that accepts what [`check_file_name`] accepts.
+pub const FILE_NAME_PATTERN: &str = "^([A-Za-z0-9_][A-Za-z0-9._-]*)?$";
+
+/// Checks the base name of a file: no folders, nothing that a file system or a ConfigMap key would trip over.
+pub fn check_file_name(text: &str) -> Result<(), String> {
+    let fine = text.len() <= 64
+        && !text.starts_with(['.', '-'])
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+    if fine {
+        Ok(())
+    } else {
+        Err(format!("is {text:?}; a file name has letters, digits, '.', '_' and '-' only, and at most 64 of them"))
+    }
+}

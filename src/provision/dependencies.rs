@@ -1,0 +1,191 @@
+//! The Secrets and ConfigMaps that sites and phones refer to, as far as they have been read.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Key;
+use super::firmware::Inventory;
+use super::values::SecretError;
+use crate::api::SecretKey;
+
+/// A kind of object that others refer to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reference {
+    /// A Secret with passwords.
+    Secret,
+    /// A ConfigMap with firmware.
+    ConfigMap,
+}
+
+/// Who refers to an object.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum User {
+    /// A PhoneSite.
+    Site(Key),
+    /// A SipPhone.
+    Phone(Key),
+}
+
+/// The values of a Secret.
+pub type SecretData = BTreeMap<String, Bytes>;
+
+/// What is known of an object that somebody refers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dependency<T> {
+    /// It has not been read yet.
+    Pending,
+    /// It does not exist.
+    Missing,
+    /// It exists.
+    Found(T),
+}
+
+/// All of them. An object that nobody refers to any more is forgotten.
+#[derive(Debug, Default)]
+pub struct Dependencies {
+    secrets: Store<SecretData>,
+    config_maps: Store<Arc<Inventory>>,
+}
+
+#[derive(Debug)]
+struct Store<T> {
+    /// `None` for an object that does not exist.
+    known: HashMap<Key, Option<T>>,
+    users: HashMap<Key, BTreeSet<User>>,
+}
+
+impl<T> Default for Store<T> {
+    fn default() -> Self {
+        Store { known: HashMap::new(), users: HashMap::new() }
+    }
+}
+
+impl<T: PartialEq> Store<T> {
+    fn set(&mut self, key: &Key, value: Option<T>) -> bool {
+        if self.known.get(key).is_some_and(|known| *known == value) {
+            return false;
+        }
+        self.known.insert(key.clone(), value);
+        true
+    }
+
+    fn get(&self, key: &Key) -> Dependency<&T> {
+        match self.known.get(key) {
+            None => Dependency::Pending,
+            Some(None) => Dependency::Missing,
+            Some(Some(value)) => Dependency::Found(value),
+        }
+    }
+
+    fn refer(&mut self, user: &User, before: &BTreeSet<Key>, now: &BTreeSet<Key>) -> Vec<Key> {
+        for key in before.difference(now) {
+            if let Some(users) = self.users.get_mut(key) {
+                users.remove(user);
+                if users.is_empty() {
+                    self.users.remove(key);
+                    self.known.remove(key);
+                }
+            }
+        }
+        let mut unread = Vec::new();
+        for key in now.difference(before) {
+            self.users.entry(key.clone()).or_default().insert(user.clone());
+            if !self.known.contains_key(key) {
+                unread.push(key.clone());
+            }
+        }
+        unread
+    }
+}
+
+impl Dependencies {
+    /// Notes what was read of a Secret, `None` if there is none; whether that is new.
+    pub fn set_secret(&mut self, key: &Key, data: Option<SecretData>) -> bool {
+        self.secrets.set(key, data)
+    }
+
+    /// Notes what was read of a ConfigMap, `None` if there is none; whether that is new.
+    pub fn set_config_map(&mut self, key: &Key, inventory: Option<Inventory>) -> bool {
+        self.config_maps.set(key, inventory.map(Arc::new))
+    }
+
+    /// Replaces what a user refers to; the objects among them that have to be read.
+    pub fn refer(&mut self, kind: Reference, user: &User, before: &BTreeSet<Key>, now: &BTreeSet<Key>) -> Vec<Key> {
+        match kind {
+            Reference::Secret => self.secrets.refer(user, before, now),
+            Reference::ConfigMap => self.config_maps.refer(user, before, now),
+        }
+    }
+
+    /// Who refers to an object.
+    pub fn users(&self, kind: Reference, key: &Key) -> impl Iterator<Item = &User> {
+        let users = match kind {
+            Reference::Secret => &self.secrets.users,
+            Reference::ConfigMap => &self.config_maps.users,
+        };
+        users.get(key).into_iter().flatten()
+    }
+
+    /// The firmware in a ConfigMap.
+    pub fn config_map(&self, key: &Key) -> Dependency<&Inventory> {
+        match self.config_maps.get(key) {
+            Dependency::Pending => Dependency::Pending,
+            Dependency::Missing => Dependency::Missing,
+            Dependency::Found(inventory) => Dependency::Found(inventory),
+        }
+    }
+
+    /// The value of one key of a Secret.
+    pub fn secret_value(&self, namespace: &str, key: &SecretKey) -> Result<Vec<u8>, SecretError> {
+        match self.secrets.get(&Key::new(namespace, &key.name)) {
+            Dependency::Pending => Err(SecretError::Unread),
+            Dependency::Missing => Err(SecretError::NoSecret),
+            Dependency::Found(data) => data.get(&key.key).map(|bytes| bytes.to_vec()).ok_or(SecretError::NoKey),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str) -> Key {
+        Key::new("ns", name)
+    }
+
+    fn keys(names: &[&str]) -> BTreeSet<Key> {
+        names.iter().map(|name| key(name)).collect()
+    }
+
+    #[test]
+    fn an_object_is_read_once_for_all_users_and_forgotten_with_the_last() {
+        let (site, phone) = (User::Site(key("hq")), User::Phone(key("p")));
+        let mut all = Dependencies::default();
+        assert_eq!(all.refer(Reference::ConfigMap, &site, &keys(&[]), &keys(&["a", "b"])), [key("a"), key("b")]);
+        assert!(all.set_config_map(&key("a"), Some(Inventory::new())));
+        assert!(!all.set_config_map(&key("a"), Some(Inventory::new())), "that was known");
+        assert_eq!(all.refer(Reference::ConfigMap, &phone, &keys(&[]), &keys(&["a"])), [], "it has been read");
+        all.refer(Reference::ConfigMap, &site, &keys(&["a", "b"]), &keys(&[]));
+        assert_eq!(all.config_map(&key("a")), Dependency::Found(&Inventory::new()), "the phone refers to it");
+        all.refer(Reference::ConfigMap, &phone, &keys(&["a"]), &keys(&[]));
+        assert_eq!(all.config_map(&key("a")), Dependency::Pending);
+        assert_eq!(all.users(Reference::ConfigMap, &key("a")).count(), 0);
+    }
+
+    #[test]
+    fn a_secret_that_is_unread_missing_or_lacks_the_key_is_three_answers() {
+        let mut all = Dependencies::default();
+        let value = |all: &Dependencies| {
+            all.secret_value("ns", &SecretKey { name: "s".to_owned(), key: "password".to_owned() })
+        };
+        assert_eq!(value(&all), Err(SecretError::Unread));
+        all.set_secret(&key("s"), None);
+        assert_eq!(value(&all), Err(SecretError::NoSecret));
+        all.set_secret(&key("s"), Some(SecretData::new()));
+        assert_eq!(value(&all), Err(SecretError::NoKey));
+        all.set_secret(&key("s"), Some([("password".to_owned(), Bytes::from_static(b"1"))].into()));
+        assert_eq!(value(&all), Ok(b"1".to_vec()));
+    }
+}

@@ -1,0 +1,328 @@
+//! One phone: what is wanted of it, what it is served, and what is known of it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::api::{PhoneSiteSpec, ResyncMethod, SipPhoneSpec, SipPhoneStatus, Stage};
+use crate::base::digest::HashKey;
+use crate::phone::Mac;
+use crate::phone::mac::InvalidMac;
+use crate::provision::Key;
+use crate::provision::counts::PhoneTally;
+use crate::provision::diagnostic::Diagnostic;
+use crate::provision::plan::{PhonePlan, SitePlan, Standing};
+use crate::provision::pods::Served;
+use crate::provision::resync::{ResyncAttempts, ResyncError, ResyncKind, Transport};
+use crate::provision::rollout::Offer;
+use crate::provision::sync::{LastFetch, SyncProblem};
+use crate::provision::upgrade::{EventReorderer, Upgrade};
+
+use super::object::{Meta, Object, ObjectChange};
+
+/// One phone. Reads are fields' getters; each change goes through a method that keeps what follows from it right.
+#[derive(Debug)]
+pub struct Phone {
+    object: Object<SipPhoneSpec, SipPhoneStatus>,
+    mac: Result<Mac, InvalidMac>,
+    /// The site that it is placed in.
+    home: Option<Key>,
+    standing: Standing,
+    /// What is served: the newest spec, or the last good one; and its hash as a status shows it.
+    plan: Option<Arc<PhonePlan>>,
+    hash: Option<Arc<str>>,
+    /// The image that it should run.
+    target: Option<String>,
+    offer: Offer,
+    last_fetch: LastFetch,
+    events: EventReorderer,
+    resync: Resync,
+    facts: Derived,
+}
+
+/// What is known of notifying a phone.
+#[derive(Debug)]
+struct Resync {
+    attempts: ResyncAttempts,
+    /// The plans of the site and the phone that it runs: what it can be reached by, until it has fetched a change.
+    runs: Option<(Arc<SitePlan>, Arc<PhonePlan>)>,
+}
+
+/// What follows from a phone, its site and its pods together; derived once after each change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Derived {
+    /// Whether the TFTP pods hold its files.
+    pub served: Served,
+    /// Why it does not run what it should.
+    pub sync: Option<SyncProblem>,
+    /// What is counted of it.
+    pub tally: PhoneTally,
+}
+
+impl Phone {
+    /// A phone as it was seen first; its status says what was known of it before.
+    pub fn new(meta: Meta, spec: SipPhoneSpec, status: SipPhoneStatus) -> Phone {
+        let last_fetch = LastFetch {
+            own: status.fetched_hash.clone(),
+            common: status.fetched_common_hash.clone(),
+            address: status.address.as_deref().and_then(|address| address.parse().ok()),
+            time: status.last_seen.as_deref().and_then(|time| time.parse().ok()),
+        };
+        let unsynced = |condition: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition| {
+            condition.type_ == crate::api::ConditionType::Resynced.as_str() && condition.status == "False"
+        };
+        let attempts = ResyncAttempts::recover(status.resync.as_ref(), status.conditions.iter().any(unsynced));
+        Phone {
+            mac: spec.mac.parse(),
+            home: None,
+            standing: Standing::Pending(Vec::new()),
+            plan: None,
+            hash: None,
+            target: None,
+            offer: Offer::default(),
+            last_fetch,
+            events: EventReorderer::new(Upgrade::recover(status.firmware.as_ref())),
+            resync: Resync { attempts, runs: None },
+            facts: Derived::default(),
+            object: Object::new(meta, spec, status),
+        }
+    }
+
+    /// It was seen again.
+    pub fn apply(&mut self, meta: Meta, spec: SipPhoneSpec, status: SipPhoneStatus) -> ObjectChange {
+        let change = self.object.apply(meta, spec, status);
+        if change.any {
+            self.mac = self.object.spec().mac.parse();
+        }
+        change
+    }
+
+    /// Its status was written.
+    pub fn note_status(&mut self, status: SipPhoneStatus, version: u64) {
+        self.object.note_status(status, version);
+    }
+
+    /// Its metadata.
+    pub fn meta(&self) -> &Meta {
+        self.object.meta()
+    }
+
+    /// Its newest spec.
+    pub fn spec(&self) -> &Arc<SipPhoneSpec> {
+        self.object.spec()
+    }
+
+    /// The newest status that the API server is known to hold.
+    pub fn status(&self) -> &SipPhoneStatus {
+        self.object.status()
+    }
+
+    /// The site that its spec names, whether or not it exists.
+    pub fn site(&self) -> Key {
+        self.meta().key.sibling(&self.spec().site_ref.name)
+    }
+
+    /// Its MAC address.
+    pub fn mac(&self) -> &Result<Mac, InvalidMac> {
+        &self.mac
+    }
+
+    /// The Secrets that it refers to.
+    pub fn secrets(&self) -> BTreeSet<Key> {
+        let spec = self.spec();
+        let lines = spec.lines.iter().filter_map(|line| line.password_secret_ref.as_ref());
+        let lines = lines.map(|secret| secret.name.clone());
+        let settings = spec.settings.secrets().map(|(_, secret)| secret.name);
+        let extra = spec.secret_parameters.0.values().map(|secret| secret.name.clone());
+        lines.chain(settings).chain(extra).map(|name| self.meta().key.sibling(name)).collect()
+    }
+
+    /// Whether its site has to serve `syncinfo.xml` on its behalf, or may have to.
+    pub fn may_need_syncinfo(&self) -> bool {
+        self.spec().resync.is_some() || self.meta().resync_at.is_some()
+    }
+
+    /// Whether its site has to serve `syncinfo.xml` on its behalf.
+    pub fn needs_syncinfo(&self) -> bool {
+        let own = self.spec().resync.as_ref().map(|resync| resync.method);
+        own == Some(ResyncMethod::Notify) || self.meta().resync_at.is_some()
+    }
+
+    /// The site that it is placed in.
+    pub fn home(&self) -> Option<&Key> {
+        self.home.as_ref()
+    }
+
+    /// It is placed in a site.
+    pub fn enter(&mut self, site: &Key) {
+        self.home = Some(site.clone());
+    }
+
+    /// It leaves its site; what was counted of it there.
+    pub fn leave(&mut self) -> Option<(Key, PhoneTally)> {
+        let tally = std::mem::take(&mut self.facts).tally;
+        self.home.take().map(|home| (home, tally))
+    }
+
+    /// What came of rendering it.
+    pub fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// Notes what came of rendering it.
+    pub fn set_standing(&mut self, standing: Standing) {
+        self.standing = standing;
+    }
+
+    /// What is wrong or doubtful with it.
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        self.standing.diagnostics()
+    }
+
+    /// What it is served.
+    pub fn plan(&self) -> Option<&Arc<PhonePlan>> {
+        self.plan.as_ref()
+    }
+
+    /// It is served something else, or nothing.
+    pub fn set_plan(&mut self, plan: Option<Arc<PhonePlan>>) {
+        self.hash = None;
+        self.plan = plan;
+    }
+
+    /// The hash of its file as a status shows it; nothing before it was derived, and while the site's key is missing.
+    pub fn hash(&self) -> Option<&str> {
+        self.hash.as_deref()
+    }
+
+    /// Derives the hash of its file. `offline` shells have no key, and show the digest itself.
+    pub fn derive_hash(&mut self, key: Option<&HashKey>, offline: bool) {
+        let Some(plan) = &self.plan else { return };
+        let key = key.filter(|_| plan.secret);
+        if self.hash.is_none()
+            && (key.is_some() || !plan.secret || offline)
+            && let Some(file) = plan.own_file()
+        {
+            self.hash = Some(file.digest.public(key).into());
+        }
+    }
+
+    /// The site has another key for hashes.
+    pub fn forget_hash(&mut self) {
+        self.hash = None;
+    }
+
+    /// The image that it should run.
+    pub fn target(&self) -> Option<&str> {
+        self.target.as_deref()
+    }
+
+    /// It should run another image; the one before, if it is another.
+    pub fn set_target(&mut self, target: Option<&str>) -> Option<Option<String>> {
+        (self.target.as_deref() != target).then(|| std::mem::replace(&mut self.target, target.map(str::to_owned)))
+    }
+
+    /// What it is offered.
+    pub fn offer(&self) -> &Offer {
+        &self.offer
+    }
+
+    /// What it is offered, to be changed.
+    pub fn offer_mut(&mut self) -> &mut Offer {
+        &mut self.offer
+    }
+
+    /// Whether it runs the image that it is offered.
+    pub fn runs_its_offer(&self) -> bool {
+        let running = self.upgrade().running.as_ref().map(|running| running.image.as_str());
+        running.is_some() && running == self.offer.image()
+    }
+
+    /// What it last fetched.
+    pub fn last_fetch(&self) -> &LastFetch {
+        &self.last_fetch
+    }
+
+    /// It took its own file; false if it is known to have taken it later.
+    pub fn fetched_own(&mut self, hash: String, address: std::net::IpAddr, time: jiff::Timestamp) -> bool {
+        if self.last_fetch.time.is_some_and(|known| known > time) {
+            return false;
+        }
+        let common = self.last_fetch.common.take();
+        self.last_fetch = LastFetch { own: Some(hash), common, address: Some(address), time: Some(time) };
+        true
+    }
+
+    /// It took the common file; whether that is another one.
+    pub fn fetched_common(&mut self, hash: &str) -> bool {
+        let news = self.last_fetch.common.as_deref() != Some(hash);
+        if news {
+            self.last_fetch.common = Some(hash.to_owned());
+        }
+        news
+    }
+
+    /// What its requests tell of its firmware.
+    pub fn upgrade(&self) -> &Upgrade {
+        self.events.now()
+    }
+
+    /// Its requests, to be followed.
+    pub fn events_mut(&mut self) -> &mut EventReorderer {
+        &mut self.events
+    }
+
+    /// The attempts to notify it.
+    pub fn attempts(&self) -> &ResyncAttempts {
+        &self.resync.attempts
+    }
+
+    /// The attempts to notify it, to be changed.
+    pub fn attempts_mut(&mut self) -> &mut ResyncAttempts {
+        &mut self.resync.attempts
+    }
+
+    /// How it is notified: as its own spec says, or its site's.
+    pub fn resync_method(&self, site: &PhoneSiteSpec) -> ResyncMethod {
+        let own = self.spec().resync.as_ref().map(|resync| resync.method);
+        own.or_else(|| site.resync.as_ref().map(|resync| resync.method)).unwrap_or_default()
+    }
+
+    /// With what it can be notified. It still goes by what it fetched last, not by the change that it is to be notified of; after
+    /// a restart of the operator the change is all that is known.
+    pub fn transport(&self, site: Option<&SitePlan>, kind: ResyncKind) -> Result<Transport, ResyncError> {
+        let (common, own) = match &self.resync.runs {
+            Some((site, own)) => (Some(&site.reach), Some(&own.reach)),
+            None => (site.map(|site| &site.reach), self.plan.as_ref().map(|plan| &plan.reach)),
+        };
+        let none = crate::provision::reach::Reach::default();
+        own.unwrap_or(&none).transport(common.unwrap_or(&none), kind, self.spec().model)
+    }
+
+    /// What follows from it, its site and its pods together.
+    pub fn derived(&self) -> &Derived {
+        &self.facts
+    }
+
+    /// Notes what follows; what was counted of it before.
+    pub fn set_derived(&mut self, facts: Derived, site: Option<&Arc<SitePlan>>) -> PhoneTally {
+        if facts.tally.in_sync && !self.facts.tally.in_sync {
+            self.resync.runs = site.cloned().zip(self.plan.clone());
+        }
+        std::mem::replace(&mut self.facts, facts).tally
+    }
+
+    /// It is counted otherwise.
+    pub fn count_as(&mut self, tally: PhoneTally) {
+        self.facts.tally = tally;
+    }
+
+    /// Whether it is on its way to another image, or its status says so.
+    pub fn is_upgrading(&self) -> bool {
+        let written = self.status().firmware.as_ref().map(|firmware| firmware.stage);
+        let under_way = |stage| match stage {
+            Stage::Offered | Stage::Downloading | Stage::Installing | Stage::Failed => true,
+            Stage::Unmanaged | Stage::Pending | Stage::Waiting | Stage::Staged | Stage::Current => false,
+        };
+        written.into_iter().chain(self.facts.tally.stage).any(under_way)
+    }
+}

@@ -1,0 +1,208 @@
+//! What there is to say: facts, statuses, and how soon they should be written.
+
+use jiff::Timestamp;
+
+use crate::api::{FileCounts, PhoneSiteStatus, SipPhoneStatus, Stage};
+use crate::provision::Key;
+use crate::provision::diagnostic::Diagnostic;
+use crate::provision::images::Staging;
+use crate::provision::phone_status::{PhoneFacts, phone_status};
+use crate::provision::pods::Served;
+use crate::provision::site_status::{SiteFacts, SiteFirmware, site_status};
+use crate::provision::sync::sync_problem;
+use crate::provision::upgrade::Wanted;
+
+use super::Fleet;
+use super::agenda::WorkItem;
+use super::phone::{Derived, Phone};
+use super::site::Site;
+
+/// How soon a phone's status should be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    /// At once.
+    Now,
+    /// After a moment: files on their way to the pods, a notification or a missing object are about to change it again.
+    Settle,
+    /// In its turn: many phones may be on their way to another image at once.
+    InTurn,
+}
+
+/// What there is to say of one phone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PhoneReport {
+    /// The status that the API server is known to hold.
+    pub before: SipPhoneStatus,
+    /// The status as it should be.
+    pub after: SipPhoneStatus,
+    /// How soon it should be written.
+    pub urgency: Urgency,
+    /// After how many seconds the status says something else although nothing is heard.
+    pub due_in: Option<i64>,
+    /// How many seconds the phone's last upgrade took.
+    pub upgrade_seconds: Option<i64>,
+}
+
+impl PhoneReport {
+    /// Whether there is something to write.
+    pub fn is_news(&self) -> bool {
+        self.before != self.after
+    }
+}
+
+impl Fleet {
+    /// What there is to say of a phone. `None` while something that it refers to has not been read.
+    pub fn report(&self, key: &Key, now: Timestamp) -> Option<PhoneReport> {
+        let phone = self.phones.get(key)?;
+        let staging = self.staging_of(phone);
+        let facts = self.phone_facts(key, phone, &staging)?;
+        let before = phone.status().clone();
+        let after = phone_status(&facts, self.resync_facts(phone, now), &before, now);
+        let (due_in, upgrade_seconds) = (phone.upgrade().due_in(now), phone.upgrade().lasted);
+        Some(PhoneReport { before, after, urgency: self.urgency(key), due_in, upgrade_seconds })
+    }
+
+    /// How soon a phone's status should be written.
+    pub fn urgency(&self, key: &Key) -> Urgency {
+        let Some(phone) = self.phones.get(key) else { return Urgency::Now };
+        // A folder's phones are often applied before their site.
+        let has_errors = !phone.standing().is_pending() && phone.diagnostics().iter().any(Diagnostic::is_error);
+        match phone.is_upgrading() {
+            true => Urgency::InTurn,
+            false if self.is_propagating(key) || has_errors || self.needs_resync(key) => Urgency::Settle,
+            false => Urgency::Now,
+        }
+    }
+
+    /// Whether a phone's newest file is on its way to the pods: soon there is more to say.
+    pub fn is_propagating(&self, key: &Key) -> bool {
+        let is_pending = |phone: &Phone| phone.derived().served == Served::Pending;
+        self.phones.get(key).is_some_and(|phone| phone.standing().is_up_to_date() && is_pending(phone))
+    }
+
+    /// A site's status, if it differs from the one that the API server holds.
+    pub fn site_status(&self, key: &Key, now: Timestamp) -> Option<(PhoneSiteStatus, PhoneSiteStatus)> {
+        let site = self.sites.get(key)?;
+        let target = site.spec().firmware.as_ref().and_then(|firmware| firmware.image.as_deref());
+        let staging = site.images.staging(target);
+        let facts = self.site_facts(site, target, &staging)?;
+        let after = site_status(facts, site.status(), now);
+        (after != *site.status()).then(|| (site.status().clone(), after))
+    }
+
+    /// How many phones of each site are at each stage of their firmware.
+    pub fn stages(&self) -> Vec<(Key, Stage, i64)> {
+        let of = |(key, site): (&Key, &Box<Site>)| {
+            let counts = site.counts.stages().into_iter();
+            counts.map(|count| (key.clone(), count.stage, count.phones)).collect::<Vec<_>>()
+        };
+        self.sites.iter().flat_map(of).collect()
+    }
+
+    /// Derives what follows from a phone, its site and its pods together, once after each change.
+    pub(super) fn derive_facts(&mut self, key: &Key) {
+        let Some(phone) = self.phones.get_mut(key) else { return };
+        let site = phone.home().and_then(|home| self.sites.get(home));
+        phone.derive_hash(site.and_then(|site| site.hash_key()), self.offline);
+        let served = match (site, phone.plan()) {
+            (Some(_), Some(_)) if self.offline => Served::Everywhere,
+            (Some(site), Some(plan)) => site.pods.serve(&plan.files),
+            _ => Served::Nothing,
+        };
+        let (common, up_to_date) = (site.and_then(|site| site.common_hash()), phone.standing().is_up_to_date());
+        let own = phone.hash().filter(|_| phone.plan().is_some());
+        let sync = sync_problem(own, common, phone.last_fetch(), up_to_date);
+        phone.set_derived(Derived { served, sync, ..*phone.derived() }, None);
+
+        let Some(phone) = self.phones.get(key) else { return };
+        let staging = self.staging_of(phone);
+        let Some(facts) = self.phone_facts(key, phone, &staging) else { return };
+        let tally = facts.tally(self.clock);
+        let home = phone.home().cloned();
+        let plan = home.as_ref().and_then(|home| self.sites.get(home)?.plan().cloned());
+        let Some(phone) = self.phones.get_mut(key) else { return };
+        let before = phone.set_derived(Derived { served, sync, tally }, plan.as_ref());
+        if let Some(home) = home
+            && let Some(site) = self.sites.get_mut(&home)
+            && site.counts.replace(before, tally)
+        {
+            self.agenda.work(WorkItem::SiteStatus(home));
+        }
+        self.queue_resync(key);
+    }
+
+    fn staging_of(&self, phone: &Phone) -> std::sync::Arc<Staging> {
+        match phone.home().and_then(|home| self.sites.get(home)) {
+            Some(site) => site.images.staging(phone.target()),
+            None => std::sync::Arc::new(Staging::unmanaged("the phone belongs to no site")),
+        }
+    }
+
+    /// What a phone's status follows from. `None` while something that it refers to has not been read, or its file has a password
+    /// and the site's key for hashes is not known.
+    fn phone_facts<'a>(&'a self, key: &Key, phone: &'a Phone, staging: &'a Staging) -> Option<PhoneFacts<'a>> {
+        if phone.standing().is_pending() {
+            return None;
+        }
+        let site = phone.home().and_then(|home| self.sites.get(home));
+        let file = match phone.plan() {
+            Some(plan) => Some((plan.own_file()?.name.as_str(), phone.hash()?)),
+            None => None,
+        };
+        let derived = phone.derived();
+        let target = phone.target();
+        let firmware = Wanted {
+            target,
+            staging,
+            offered: phone.offer().image(),
+            paused: site.is_some_and(|site| site.is_paused()),
+            parts: site.zip(target).map(|(site, image)| site.images.parts(image)).unwrap_or_default(),
+        };
+        Some(PhoneFacts {
+            generation: phone.meta().generation,
+            diagnostics: phone.diagnostics(),
+            file,
+            up_to_date: phone.standing().is_up_to_date(),
+            suspended: site.is_some_and(|site| site.is_suspended()),
+            served: derived.served,
+            sync: derived.sync,
+            firmware,
+            upgrade: phone.upgrade(),
+            last_fetch: phone.last_fetch(),
+            lines: self.identities.lines(key),
+        })
+    }
+
+    fn site_facts<'a>(&self, site: &'a Site, target: Option<&'a str>, staging: &'a Staging) -> Option<SiteFacts<'a>> {
+        if site.standing().is_pending() {
+            return None;
+        }
+        let stored = |secret: bool| site.placement.existing().filter(|slot| slot.secret() == secret).count() as i64;
+        Some(SiteFacts {
+            generation: site.meta().generation,
+            diagnostics: site.standing().diagnostics(),
+            up_to_date: site.standing().is_up_to_date(),
+            suspended: site.is_suspended(),
+            served: match site.plan() {
+                Some(_) if self.offline => Served::Everywhere,
+                _ => site.common_served(),
+            },
+            answering: site.pods.answering(),
+            infra: &site.infra,
+            phones: (site.phones.len(), &site.counts),
+            files: FileCounts {
+                count: site.placement.count() as i64,
+                config_maps: stored(false),
+                secrets: stored(true),
+            },
+            firmware: SiteFirmware {
+                target,
+                staging,
+                staged: site.images.staged().iter().cloned().collect(),
+                bootstrap: site.plan().and_then(|plan| plan.bootstrap.as_deref()),
+            },
+            common_hash: site.common_hash(),
+            unclaimed: site.callers.unclaimed.list(),
+        })
+    }
+}

@@ -1,0 +1,230 @@
+//! One site: what is wanted of it, what it serves, and the owners of what is known of its files, pods, images and phones.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::api::{PhoneSiteSpec, PhoneSiteStatus, ResyncMethod, Rollout};
+use crate::base::digest::HashKey;
+use crate::phone::file_name::SIP_DEFAULT;
+use crate::provision::Key;
+use crate::provision::address_book::AddressBook;
+use crate::provision::common_fetches::CommonFetches;
+use crate::provision::counts::Counts;
+use crate::provision::images::Images;
+use crate::provision::placement::Placement;
+use crate::provision::plan::{SitePlan, Standing};
+use crate::provision::pods::{Pods, Served};
+use crate::provision::resync::Hours;
+use crate::provision::site_status::Infra;
+use crate::provision::unclaimed::UnclaimedPhones;
+
+use super::object::{Meta, Object, ObjectChange};
+
+/// How many phones are notified at a time, if the spec does not say.
+const MAX_CONCURRENT: i64 = 5;
+
+/// One site. Each of its parts has an owner with invariants of its own; what spans them is the fleet's.
+#[derive(Debug)]
+pub struct Site {
+    object: Object<PhoneSiteSpec, PhoneSiteStatus>,
+    serving: Serving,
+    hashes: Hashes,
+    /// What shells know of its surroundings.
+    pub infra: Infra,
+    /// The phones that are placed in it.
+    pub phones: BTreeSet<Key>,
+    /// Where its files are.
+    pub placement: Placement,
+    /// What its pods hold.
+    pub pods: Pods,
+    /// Its firmware.
+    pub images: Images,
+    /// How far its phones are.
+    pub counts: Counts,
+    /// Who asks.
+    pub callers: Callers,
+    /// The phones that have to be notified of a change, now or later.
+    pub resync_queue: BTreeSet<Key>,
+}
+
+/// What a site serves.
+#[derive(Debug)]
+struct Serving {
+    standing: Standing,
+    /// The newest spec, or the last good one.
+    plan: Option<Arc<SitePlan>>,
+    /// Whether the site was suspended when it was rendered last.
+    suspended: bool,
+}
+
+/// The site's key for hashes of files with passwords, and the hash that follows.
+#[derive(Debug, Default)]
+struct Hashes {
+    key: Option<HashKey>,
+    common: Option<Arc<str>>,
+}
+
+/// Who asks a site's pods for files.
+#[derive(Debug, Default)]
+pub struct Callers {
+    /// Which phone has which address.
+    pub address_book: AddressBook,
+    /// Who took which `SIPDefault.cnf`.
+    pub common: CommonFetches,
+    /// Who is not declared.
+    pub unclaimed: UnclaimedPhones,
+}
+
+impl Callers {
+    /// A phone is gone.
+    pub fn forget(&mut self, phone: &Key, address: Option<IpAddr>) {
+        self.address_book.forget(phone);
+        self.common.moved(phone, address, None);
+    }
+}
+
+impl Site {
+    /// A site as it was seen first; its status says what was known of it before.
+    pub fn new(meta: Meta, spec: PhoneSiteSpec, status: PhoneSiteStatus) -> Site {
+        let mut callers = Callers::default();
+        callers.unclaimed.recover(&status.unclaimed);
+        let staged = status.firmware.as_ref().map(|firmware| firmware.staged.as_slice()).unwrap_or_default();
+        Site {
+            serving: Serving { standing: Standing::Pending(Vec::new()), plan: None, suspended: spec.suspend },
+            hashes: Hashes::default(),
+            infra: Infra::default(),
+            phones: BTreeSet::new(),
+            placement: Placement::default(),
+            pods: Pods::default(),
+            images: Images::recover(staged),
+            counts: Counts::default(),
+            callers,
+            resync_queue: BTreeSet::new(),
+            object: Object::new(meta, spec, status),
+        }
+    }
+
+    /// It was seen again.
+    pub fn apply(&mut self, meta: Meta, spec: PhoneSiteSpec, status: PhoneSiteStatus) -> ObjectChange {
+        self.object.apply(meta, spec, status)
+    }
+
+    /// Its status was written.
+    pub fn note_status(&mut self, status: PhoneSiteStatus, version: u64) {
+        self.object.note_status(status, version);
+    }
+
+    /// Its metadata.
+    pub fn meta(&self) -> &Meta {
+        self.object.meta()
+    }
+
+    /// Its newest spec.
+    pub fn spec(&self) -> &Arc<PhoneSiteSpec> {
+        self.object.spec()
+    }
+
+    /// The newest status that the API server is known to hold.
+    pub fn status(&self) -> &PhoneSiteStatus {
+        self.object.status()
+    }
+
+    /// What came of rendering it.
+    pub fn standing(&self) -> &Standing {
+        &self.serving.standing
+    }
+
+    /// What it serves.
+    pub fn plan(&self) -> Option<&Arc<SitePlan>> {
+        self.serving.plan.as_ref()
+    }
+
+    /// Notes what came of rendering it, and serves it; whether it was suspended, or no longer is.
+    pub fn serve(&mut self, standing: Standing, plan: Option<Arc<SitePlan>>) -> bool {
+        self.placement.set_common(plan.as_ref().map(|plan| plan.files.clone()));
+        let suspended = self.spec().suspend;
+        let before = std::mem::replace(&mut self.serving, Serving { standing, plan, suspended });
+        self.derive_hash();
+        before.suspended != suspended
+    }
+
+    /// Whether all that its pods hold is to be left as it is.
+    pub fn is_suspended(&self) -> bool {
+        self.spec().suspend
+    }
+
+    /// Its key for hashes.
+    pub fn hash_key(&self) -> Option<&HashKey> {
+        self.hashes.key.as_ref()
+    }
+
+    /// It has a key for hashes.
+    pub fn set_hash_key(&mut self, key: HashKey) {
+        self.hashes.key = Some(key);
+        self.derive_hash();
+    }
+
+    fn derive_hash(&mut self) {
+        let common = self.serving.plan.as_ref().map(|plan| &plan.files);
+        let file = common.and_then(|common| common.get(SIP_DEFAULT).map(|file| (file, common.secret)));
+        self.hashes.common = file.map(|(file, secret)| file.digest.public(self.hash_key_for(secret)).into());
+    }
+
+    /// The key for the hash of a file, which only one with a password has.
+    pub fn hash_key_for(&self, secret: bool) -> Option<&HashKey> {
+        self.hashes.key.as_ref().filter(|_| secret)
+    }
+
+    /// The hash of `SIPDefault.cnf` as a status shows it.
+    pub fn common_hash(&self) -> Option<&str> {
+        self.hashes.common.as_deref()
+    }
+
+    /// Whether every pod holds the common files.
+    pub fn common_served(&self) -> Served {
+        self.plan().map_or(Served::Nothing, |plan| self.pods.serve(&plan.files.files))
+    }
+
+    /// How its phones are held back, if they are.
+    pub fn rollout(&self) -> Option<&Rollout> {
+        self.plan()?.base.rollout.as_ref()
+    }
+
+    /// Whether no further phone is offered an image.
+    pub fn is_paused(&self) -> bool {
+        self.rollout().is_some_and(|rollout| rollout.paused)
+    }
+
+    /// When phones may be notified.
+    pub fn hours(&self) -> Option<&Hours> {
+        self.plan()?.hours.as_ref()
+    }
+
+    /// How many phones may be notified at a time.
+    pub fn max_concurrent(&self) -> i64 {
+        self.spec().resync.as_ref().and_then(|resync| resync.max_concurrent).unwrap_or(MAX_CONCURRENT)
+    }
+
+    /// When a restart of all phones was asked for.
+    pub fn resync_request(&self) -> Option<Timestamp> {
+        self.meta().resync_request()
+    }
+
+    /// Whether it has to serve `syncinfo.xml` for all phones.
+    pub fn needs_syncinfo(&self) -> bool {
+        let method = self.spec().resync.as_ref().map(|resync| resync.method);
+        method == Some(ResyncMethod::Notify) || self.meta().resync_at.is_some()
+    }
+
+    /// The Secrets and the ConfigMaps that it refers to.
+    pub fn references(&self) -> (BTreeSet<Key>, BTreeSet<Key>) {
+        let (spec, key) = (self.spec(), &self.meta().key);
+        let settings = spec.settings.secrets().map(|(_, secret)| secret.name);
+        let secrets = settings.chain(spec.secret_parameters.0.values().map(|secret| secret.name.clone()));
+        let maps = spec.config_maps().map(|name| key.sibling(name)).collect();
+        (secrets.map(|name| key.sibling(name)).collect(), maps)
+    }
+}

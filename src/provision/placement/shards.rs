@@ -1,0 +1,188 @@
+//! The shards of a site: which object each phone's files are in, and what each object holds in the cluster.
+//!
+//! A file stays where it is: an edit rewrites one shard, and growing does not move anybody. A pod's volume names all shards
+//! from the start, so that a new one rolls no pod.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::base::digest::Digest;
+use crate::provision::slot::{MAX_SHARDS, Slot};
+use crate::provision::{File, Key};
+
+/// A shard takes no new phone beyond this, while another has room: about forty phones. Small shards make small writes.
+const ROOMY: usize = 64 * 1024;
+/// A shard takes no new phone beyond this. The API server's limit is 1 MiB.
+const FULL: usize = 800 * 1024;
+
+/// One shard.
+#[derive(Debug, Default)]
+struct Shard {
+    /// The phones in it, and their files.
+    phones: BTreeMap<Key, Arc<[File]>>,
+    used: usize,
+    /// Files of phones that moved away, until their new shard is written: name, bytes, where to.
+    leaving: BTreeMap<String, (Bytes, Slot)>,
+}
+
+/// All shards of a site.
+#[derive(Debug, Default)]
+pub struct Shards {
+    shards: BTreeMap<Slot, Shard>,
+    /// What each object holds in the cluster, as far as is known.
+    stored: BTreeMap<Slot, Digest>,
+}
+
+/// How much room files take: they may have to be written as Base64.
+fn room(files: &[File]) -> usize {
+    files.iter().map(|file| file.name.len() + file.bytes.len() * 4 / 3 + 8).sum()
+}
+
+impl Shards {
+    /// Finds room for a phone's files: where they are, if they can stay there. `None` if the site is full; then they stay where
+    /// they were.
+    pub fn place(&mut self, phone: &Key, now: Option<Slot>, secret: bool, files: &Arc<[File]>) -> Option<Slot> {
+        let size = room(files);
+        if let Some(slot) = now.filter(|slot| slot.secret() == secret) {
+            let shard = self.shards.entry(slot).or_default();
+            let without = shard.used - shard.phones.get(phone).map_or(0, |files| room(files));
+            if without + size <= FULL {
+                shard.used = without + size;
+                shard.phones.insert(phone.clone(), files.clone());
+                return Some(slot);
+            }
+        }
+        let used = |slot: Slot| self.shards.get(&slot).map_or(0, |shard| shard.used);
+        let slots = || (0..MAX_SHARDS).map(|index| Slot::Phones { secret, index });
+        let slot = slots()
+            .find(|slot| used(*slot) + size <= ROOMY)
+            .or_else(|| slots().min_by_key(|slot| used(*slot)).filter(|slot| used(*slot) + size <= FULL))?;
+        if let Some(before) = now {
+            self.remove(phone, before);
+        }
+        let shard = self.shards.entry(slot).or_default();
+        shard.used += size;
+        shard.phones.insert(phone.clone(), files.clone());
+        Some(slot)
+    }
+
+    /// Takes a phone out.
+    pub fn remove(&mut self, phone: &Key, slot: Slot) {
+        if let Some(shard) = self.shards.get_mut(&slot)
+            && let Some(files) = shard.phones.remove(phone)
+        {
+            shard.used -= room(&files);
+        }
+    }
+
+    /// The files of a phone in a shard.
+    pub fn of_phone(&self, phone: &Key, slot: Slot) -> Option<Arc<[File]>> {
+        self.shards.get(&slot)?.phones.get(phone).cloned()
+    }
+
+    /// Keeps a file where it was until `to` is written.
+    pub fn leave_behind(&mut self, slot: Slot, file: &File, to: Slot) {
+        self.shards.entry(slot).or_default().leaving.insert(file.name.clone(), (file.bytes.clone(), to));
+    }
+
+    /// The files of the phones in a shard.
+    pub fn files(&self, slot: Slot) -> impl Iterator<Item = &File> {
+        self.shards.get(&slot).into_iter().flat_map(|shard| shard.phones.values()).flat_map(|files| files.iter())
+    }
+
+    /// The files in a shard that are about to leave it.
+    pub fn leaving(&self, slot: Slot) -> impl Iterator<Item = (&String, &Bytes)> {
+        self.shards.get(&slot).into_iter().flat_map(|s| s.leaving.iter().map(|(name, (bytes, _))| (name, bytes)))
+    }
+
+    /// Notes what an object holds now. If that is what it should hold, other shards can let go of files that moved there:
+    /// those shards are returned.
+    pub fn note_stored(&mut self, slot: Slot, digest: Option<Digest>, wanted: Option<Digest>) -> Vec<Slot> {
+        match digest {
+            Some(digest) => self.stored.insert(slot, digest),
+            None => self.stored.remove(&slot),
+        };
+        let mut relieved = Vec::new();
+        if digest != wanted {
+            return relieved;
+        }
+        for (other, shard) in &mut self.shards {
+            let before = shard.leaving.len();
+            shard.leaving.retain(|_, (_, to)| *to != slot);
+            if shard.leaving.len() < before {
+                relieved.push(*other);
+            }
+        }
+        relieved
+    }
+
+    /// What an object holds, as far as is known.
+    pub fn stored(&self, slot: Slot) -> Option<Digest> {
+        self.stored.get(&slot).copied()
+    }
+
+    /// The objects that exist or should.
+    pub fn slots(&self) -> BTreeSet<Slot> {
+        self.shards.keys().chain(self.stored.keys()).copied().collect()
+    }
+
+    /// The objects that exist, as far as is known.
+    pub fn existing(&self) -> impl Iterator<Item = Slot> {
+        self.stored.keys().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn phone(n: usize) -> Key {
+        Key::new("ns", format!("p{n}"))
+    }
+
+    /// A file that takes so much room.
+    fn files(size: usize) -> Arc<[File]> {
+        let files = [File::new("SIP.cnf", vec![0; (size - 15).div_ceil(4) * 3])];
+        assert!(room(&files).abs_diff(size) < 4);
+        Arc::new(files)
+    }
+
+    #[test]
+    fn phones_stay_where_they_are_and_shards_grow_one_by_one() {
+        let mut shards = Shards::default();
+        let slots: Vec<Slot> = (0..1000).map(|n| shards.place(&phone(n), None, false, &files(1024)).unwrap()).collect();
+        assert_eq!(slots[0], Slot::Phones { secret: false, index: 0 });
+        assert_eq!(slots[64], Slot::Phones { secret: false, index: 1 });
+        for (n, slot) in slots.iter().enumerate() {
+            assert_eq!(shards.place(&phone(n), Some(*slot), false, &files(1100)), Some(*slot));
+        }
+        assert_eq!(
+            shards.place(&phone(0), Some(slots[0]), true, &files(1024)),
+            Some(Slot::Phones { secret: true, index: 0 })
+        );
+    }
+
+    #[test]
+    fn a_full_site_says_so() {
+        let mut shards = Shards::default();
+        let most = FULL / 10_000 * usize::from(MAX_SHARDS);
+        for n in 0..most {
+            assert!(shards.place(&phone(n), None, false, &files(10_000)).is_some(), "{n} of {most}");
+        }
+        assert_eq!(shards.place(&phone(most), None, false, &files(10_000)), None);
+    }
+
+    #[test]
+    fn a_moved_file_stays_until_its_new_shard_is_written() {
+        let (old, new) = (Slot::Phones { secret: false, index: 0 }, Slot::Phones { secret: true, index: 0 });
+        let mut shards = Shards::default();
+        shards.leave_behind(old, &File::new("SIP.cnf", &b"x"[..]), new);
+        assert_eq!(shards.leaving(old).count(), 1);
+        assert!(shards.note_stored(old, Some(Digest::of(b"")), Some(Digest::of(b""))).is_empty());
+        assert!(shards.note_stored(new, Some(Digest::of(b"x")), Some(Digest::of(b"y"))).is_empty());
+        assert_eq!(shards.note_stored(new, Some(Digest::of(b"y")), Some(Digest::of(b"y"))), [old]);
+        assert_eq!(shards.leaving(old).count(), 0);
+    }
+}

@@ -1,0 +1,114 @@
+//! How a running phone can be reached: what its two files say of its SIP port, its lines and its telnet door.
+
+use std::fmt;
+
+use super::resync::{Password, ResyncError, ResyncKind, Transport};
+use super::values::Values;
+use crate::api::Reason;
+use crate::phone::model::MAX_LINES;
+use crate::phone::parameter::UNPROVISIONED;
+use crate::phone::{Model, cnf, find};
+
+const SIP_PORT: &str = "voip_control_port";
+const TELNET_LEVEL: &str = "telnet_level";
+const PASSWORD: &str = "phone_password";
+/// The port of SIP where no file says another.
+const DEFAULT_SIP_PORT: u16 = 5060;
+/// The password of a phone that was never given one.
+const DEFAULT_PASSWORD: &str = "cisco";
+
+/// What one file sets of it; kept beside the file, so that nobody reads it out of the file again.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Reach(Box<[(&'static str, Box<str>)]>);
+
+impl fmt::Debug for Reach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // One of the values is a password.
+        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
+
+/// The names of the parameters that count, as the table has them.
+fn names() -> impl Iterator<Item = &'static str> {
+    let lines = (1..=MAX_LINES).map(|n| format!("line{n}_name"));
+    let all = [SIP_PORT, TELNET_LEVEL, PASSWORD].into_iter().map(str::to_owned).chain(lines);
+    all.filter_map(|name| find(&name).map(|parameter| parameter.name.as_str()))
+}
+
+impl Reach {
+    /// Takes what counts out of the values that are about to be written.
+    pub fn of(values: &Values) -> Reach {
+        Reach(names().filter_map(|name| Some((name, values.get(name)?.into()))).collect())
+    }
+
+    /// Reads what counts out of a file that was found when the operator started: nothing else is left of its spec.
+    pub fn recover(file: &[u8]) -> Reach {
+        let values = cnf::read(file).effective();
+        Reach(names().filter_map(|name| Some((name, values.get(name)?.as_str().into()))).collect())
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(one, _)| *one == name).map(|(_, value)| &**value)
+    }
+
+    /// How a phone that read `common` and then this file is notified; why it cannot be, and what to do.
+    pub fn transport(&self, common: &Reach, kind: ResyncKind, model: Model) -> Result<Transport, ResyncError> {
+        // The phone's own file has the last word, also where it says that there is no value.
+        let value = |name: &str| {
+            let value = self.get(name).or_else(|| common.get(name));
+            value.filter(|value| !value.is_empty() && *value != UNPROVISIONED)
+        };
+        match kind {
+            ResyncKind::Notify => {
+                let port = value(SIP_PORT).and_then(|port| port.parse().ok()).unwrap_or(DEFAULT_SIP_PORT);
+                let lines = (1..=model.lines()).filter_map(|n| value(&format!("line{n}_name")));
+                Ok(Transport::Notify { port, lines: lines.map(str::to_owned).collect() })
+            }
+            ResyncKind::Telnet if value(TELNET_LEVEL) != Some("2") => Err(ResyncError::new(
+                Reason::TelnetOff,
+                "phones restart by telnet only with settings.telnetLevel Privileged: set it, and let the phone restart once by itself",
+            )),
+            ResyncKind::Telnet => {
+                let password = value(PASSWORD).unwrap_or(DEFAULT_PASSWORD);
+                Ok(Transport::Telnet { password: Password(password.to_owned()) })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reach(text: &str) -> Reach {
+        Reach::recover(text.as_bytes())
+    }
+
+    #[test]
+    fn the_phones_own_file_has_the_last_word() {
+        let common = reach("voip_control_port: 5080\nline1_name: shared\nline2_name: other\n");
+        let own = reach("line1_name: 7101\nline2_name: \"\"\n");
+        let lines = vec!["7101".to_owned()];
+        let notify = own.transport(&common, ResyncKind::Notify, Model::Cp7940);
+        assert_eq!(notify.unwrap(), Transport::Notify { port: 5080, lines });
+    }
+
+    #[test]
+    fn telnet_needs_the_privileged_door() {
+        let none = Reach::default();
+        let closed = none.transport(&none, ResyncKind::Telnet, Model::Cp7960).unwrap_err();
+        assert_eq!(closed.reason, Reason::TelnetOff);
+        let open = reach("telnet_level: 2\n");
+        let door = |common: &Reach| open.transport(common, ResyncKind::Telnet, Model::Cp7960).unwrap();
+        assert_eq!(door(&none), Transport::Telnet { password: Password("cisco".to_owned()) });
+        assert_eq!(
+            door(&reach("phone_password: secret\n")),
+            Transport::Telnet { password: Password("secret".to_owned()) }
+        );
+    }
+
+    #[test]
+    fn passwords_do_not_show() {
+        assert!(!format!("{:?}", reach("phone_password: horse\n")).contains("horse"));
+    }
+}

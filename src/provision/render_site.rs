@@ -1,0 +1,253 @@
+//! A site's own files: what all of its phones share.
+
+use std::collections::BTreeSet;
+
+use crate::api::{PhoneSiteSpec, Reason, Rollout, UnsetParameters};
+use crate::phone::dialplan;
+use crate::phone::image::{Image, Release};
+use crate::phone::model::MAX_LINES;
+use crate::phone::parameter::{Parameter, Place, check_file_name, check_host};
+use crate::phone::{FileName, boot, ringlist, syncinfo, text};
+
+use super::File;
+use super::advice;
+use super::diagnostic::Diagnostic;
+use super::firmware::{self, Catalog};
+use super::image_field::{check_image, take_image};
+use super::lint;
+use super::plan::{CommonFiles, PhoneBase, Proxy, Rendering, SitePlan, release};
+use super::reach::Reach;
+use super::resync::Hours;
+use super::values::{Secrets, Values};
+use crate::base::digest::Digest;
+
+/// What a site is rendered from.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    /// Its spec.
+    pub spec: &'a PhoneSiteSpec,
+    /// The images that files may name.
+    pub staged: &'a BTreeSet<String>,
+    /// Whether one of its phones is notified of changes by SIP NOTIFY.
+    pub notifies: bool,
+    /// The files that phones get from its sources; nothing while one has not been read.
+    pub catalog: Option<&'a Catalog<'a>>,
+}
+
+/// Renders a site.
+pub fn render(input: Input<'_>, secrets: &Secrets<'_>) -> Rendering<SitePlan> {
+    let Input { spec, staged, notifies, catalog } = input;
+    let mut found = Vec::new();
+    let diagnostics = &mut found;
+    let firmware_spec = spec.firmware.clone().unwrap_or_default();
+    let image = firmware_spec.image;
+    check_image("spec.firmware.image", image.as_deref(), diagnostics);
+    check_image("spec.firmware.bootstrap", firmware_spec.bootstrap.as_deref(), diagnostics);
+    for (file, sum) in &firmware_spec.checksums {
+        if Digest::from_hex(sum).is_none() {
+            diagnostics.push(Diagnostic::invalid(
+                format!("spec.firmware.checksums.{file}"),
+                "must be a SHA-256 of 64 hexadecimal digits",
+            ));
+        }
+    }
+
+    let mut values = Values::default();
+    values.take_settings(&spec.settings, Place::Site, secrets, diagnostics);
+    values.take_extra(&spec.extra_parameters, Place::Site, diagnostics);
+    values.take_secret_parameters(&spec.secret_parameters, secrets, diagnostics);
+    let rollout = firmware_spec.rollout.filter(Rollout::holds_back);
+    // What all phones share names no image that some of them are to wait for.
+    let named = image.as_deref().filter(|image| rollout.is_none() && staged.contains(*image));
+    take_image(&mut values, image.as_deref(), named, diagnostics);
+    let dial_rules = spec.dial_plan.as_ref().map(|plan| plan.templates.as_slice()).unwrap_or_default();
+    lint::site(spec, &values, diagnostics);
+    if spec.unset_parameters == UnsetParameters::Reset {
+        if !dial_rules.is_empty() && values.get("dial_template").is_none_or(str::is_empty) {
+            values.set("dial_template", DIAL_TEMPLATE);
+        }
+        let common = |p: &Parameter| matches!(p.place, Place::Either | Place::Site) || p.name == "tftp_cfg_dir";
+        values.reset(release(image.as_deref()), common);
+    }
+
+    let common = common_file(&mut values, release(image.as_deref()), diagnostics);
+    let mut files = vec![File::new(boot::SIP_DEFAULT, common)];
+    if !dial_rules.is_empty() {
+        let name = values.given("dial_template").filter(|name| check_file_name(name).is_ok()).unwrap_or(DIAL_TEMPLATE);
+        let file = format!("{name}.xml");
+        if is_taken(&file) {
+            let field = values.field("dial_template").unwrap_or("spec.settings.dialTemplate");
+            diagnostics.push(Diagnostic::invalid(
+                field,
+                format!("is {name:?}, and {file} is another file of its own: choose another name"),
+            ));
+        }
+        files.push(File::new(file, dial_plan(dial_rules, diagnostics)));
+    }
+    if !spec.ring_list.is_empty() {
+        files.push(File::new(ringlist::FILE, ring_list(spec, diagnostics)));
+    }
+    if notifies {
+        files.push(File::new(syncinfo::FILE, syncinfo::write()));
+    }
+    // A loader is named only when its files are there; the 2.2 image is only a stepping stone.
+    let bootstrap = firmware_spec.bootstrap.or_else(|| {
+        let image = image.as_deref()?;
+        let uses_loader = Image::parse(image).is_some_and(|image| image.uses_loader());
+        (!uses_loader || named.is_some()).then(|| firmware::bootstrap(image))
+    });
+    if let Some(bootstrap) = &bootstrap {
+        files.push(File::new(boot::OS79XX, boot::os79xx(bootstrap)));
+    }
+    if let Some(image) = named.filter(|image| Image::parse(image).is_some_and(|image| image.uses_loader())) {
+        files.push(File::new(boot::XML_DEFAULT, boot::xml_default(image)));
+    }
+
+    let password = values.field("phone_password").is_some() && values.given("phone_password") != Some("cisco");
+    let of_phones = |p: &Parameter| matches!(p.place, Place::Phone | Place::Elsewhere) && p.name != "image_version";
+    let shared = values.by_people().filter(|(p, ..)| of_phones(p)).map(|(p, ..)| p.name.as_str()).collect();
+    let base = PhoneBase { unset: spec.unset_parameters, image, rollout, shared, password, proxies: proxies(&values) };
+    let hours = hours(spec, diagnostics);
+    let source = firmware_spec.source.unwrap_or_default();
+    let mut checksums = firmware_spec.checksums;
+    for (i, one) in source.urls.iter().enumerate() {
+        let (path, file) = (format!("spec.firmware.source.urls[{i}]"), one.file_name());
+        if let Err(problem) = check_file_name(file) {
+            diagnostics.push(Diagnostic::invalid(format!("{path}.file"), problem));
+        }
+        match checksums.insert(file.to_owned(), one.sha256.clone()) {
+            Some(before) if !before.eq_ignore_ascii_case(&one.sha256) => {
+                let what = format!("is another one than that of {file} elsewhere in spec.firmware");
+                diagnostics.push(Diagnostic::invalid(format!("{path}.sha256"), what));
+            }
+            _ => {}
+        }
+    }
+    if let Some(catalog) = catalog.filter(|_| !values.pending) {
+        // Only what people put into ConfigMaps can stand in the way of what is rendered.
+        let has_maps = spec.config_maps().next().is_some();
+        let written = files.iter().map(|file| file.name.as_str()).filter(|_| has_maps).collect::<Vec<_>>();
+        lint::files(&spec.ring_list, &written, catalog, diagnostics);
+    }
+    let plan = SitePlan {
+        base,
+        image: values.given("image_version").map(str::to_owned),
+        reach: Reach::of(&values),
+        files: CommonFiles { files: files.into(), secret: values.secret },
+        bootstrap,
+        config_maps: spec.config_maps().map(str::to_owned).collect(),
+        checksums,
+        pod_side: source.is_pod_side(),
+        hours,
+    };
+    Rendering::new((!values.pending).then_some(plan), found)
+}
+
+/// Whether phones ask for a file of this name for something other than a dial plan.
+fn is_taken(file: &str) -> bool {
+    let name = FileName::parse(file);
+    matches!(name, FileName::SyncInfo | FileName::XmlDefault) || name.mac().is_some()
+}
+
+/// When phones may be told to fetch a change.
+fn hours(spec: &PhoneSiteSpec, diagnostics: &mut Vec<Diagnostic>) -> Option<Hours> {
+    let window = spec.resync.as_ref()?.window.as_ref()?;
+    let usual = spec.settings.0.get("timeZone").and_then(serde_json::Value::as_str);
+    match Hours::new(window, usual) {
+        Ok(hours) => Some(hours),
+        Err((field, problem)) => {
+            diagnostics.push(Diagnostic::invalid(format!("spec.resync.window.{field}"), problem));
+            None
+        }
+    }
+}
+
+/// The proxies of all lines: where a line has none of its own, the phone takes that of line 1.
+fn proxies(values: &Values) -> [Option<Proxy>; MAX_LINES] {
+    let proxy = |n: usize| {
+        let address = values.get(&format!("proxy{n}_address")).filter(|a| !a.is_empty())?;
+        let port = values.get(&format!("proxy{n}_port")).unwrap_or("5060");
+        Some(Proxy::new((address.to_owned(), port.to_owned())))
+    };
+    let first = proxy(1);
+    std::array::from_fn(|i| proxy(i + 1).or_else(|| first.clone()))
+}
+
+/// The dial plan's file, without extension, if nobody named another.
+pub const DIAL_TEMPLATE: &str = "dialplan";
+
+/// The most bytes of `SIPDefault.cnf` that firmware before 5.0 was seen to load.
+const OLD_BUDGET: usize = 4096;
+/// Beyond this no phone was seen to load it.
+const BUDGET: usize = 8192;
+
+/// Writes `SIPDefault.cnf` within what the firmware can load.
+fn common_file(values: &mut Values, firmware: Option<Release>, diagnostics: &mut Vec<Diagnostic>) -> Vec<u8> {
+    let old = firmware.is_some_and(|release| release < Release::new(5, 0));
+    let gone = if old { values.fit(OLD_BUDGET) } else { Vec::new() };
+    if let (Some(first), Some(last)) = (gone.first(), gone.last()) {
+        let what = format!("leaves out {} defaults, {first} to {last}", gone.len());
+        diagnostics.push(Diagnostic::advice(advice::COMMON_FILE_TRIMMED, "spec.settings", what));
+    }
+    let file = values.write();
+    let what = format!("make a SIPDefault.cnf of {} bytes", file.len());
+    if old && file.len() - values.extra_size().min(file.len()) > OLD_BUDGET {
+        let message =
+            format!("{what}; firmware before 5.0 loads at most {OLD_BUDGET}: remove some, or run newer firmware");
+        diagnostics.push(Diagnostic::error(Reason::FileTooLarge, "spec.settings", message));
+    } else if file.len() > if old { OLD_BUDGET } else { BUDGET } {
+        diagnostics.push(Diagnostic::advice(advice::COMMON_FILE_LARGE, "spec.settings", what));
+    }
+    file
+}
+
+fn dial_plan(rules: &[crate::api::DialRule], diagnostics: &mut Vec<Diagnostic>) -> Vec<u8> {
+    for (i, rule) in rules.iter().enumerate() {
+        let mut check = |field: &str, problem: Result<(), String>| {
+            if let Err(problem) = problem {
+                diagnostics.push(Diagnostic::invalid(format!("spec.dialPlan.templates[{i}].{field}"), problem));
+            }
+        };
+        if rule.pattern.is_empty() {
+            check("match", Err("is empty".to_owned()));
+        }
+        check("match", dialplan::check_attribute(&rule.pattern));
+        if let Some(rewrite) = &rule.rewrite {
+            check("rewrite", dialplan::check_attribute(rewrite));
+        }
+        if let Some(route) = &rule.route {
+            check("route", check_host(route).and_then(|()| dialplan::check_attribute(route)));
+        }
+        if rule.timeout.is_some_and(|seconds| !(0..=3600).contains(&seconds)) {
+            check("timeout", Err("must be from 0 to 3600 seconds".to_owned()));
+        }
+        if rule.tones.len() > 3 {
+            check("tones", Err("has more than 3 tones".to_owned()));
+        }
+        for tone in &rule.tones {
+            check("tones", dialplan::check_attribute(tone));
+        }
+    }
+    let bytes = dialplan::write(rules.iter().map(crate::api::DialRule::template));
+    if bytes.len() > dialplan::MAX_SIZE {
+        diagnostics.push(Diagnostic::invalid(
+            "spec.dialPlan.templates",
+            format!("make a file of {} bytes; phones read at most {}: remove rules", bytes.len(), dialplan::MAX_SIZE),
+        ));
+    }
+    bytes
+}
+
+fn ring_list(spec: &PhoneSiteSpec, diagnostics: &mut Vec<Diagnostic>) -> Vec<u8> {
+    for (i, ring) in spec.ring_list.iter().enumerate() {
+        let not_empty = |text: &str| if text.is_empty() { Err("is empty".to_owned()) } else { Ok(()) };
+        let name = not_empty(&ring.name).and_then(|()| text::check(&ring.name, 31).map_err(|e| e.to_string()));
+        let file = not_empty(&ring.file).and_then(|()| check_file_name(&ring.file));
+        for (field, checked) in [("name", name), ("file", file)] {
+            if let Err(problem) = checked {
+                diagnostics.push(Diagnostic::invalid(format!("spec.ringList[{i}].{field}"), problem));
+            }
+        }
+    }
+    ringlist::write(spec.ring_list.iter().map(|ring| ringlist::Ring { name: &ring.name, file: &ring.file }))
+}

@@ -1,0 +1,207 @@
+//! The simulated phone: its options, its state, and its requests. What it does with them is in `boot.rs`, `images.rs` and
+//! `run.rs`.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::client::{self, ANY, Failure, Patience, Request};
+use super::display::Display;
+use super::fault::Fault;
+use super::flash::Memory;
+use super::outcome::{FetchResult, Fetched, Outcome};
+use crate::phone::{Mac, Model};
+
+/// What a phone is started with.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The TFTP server.
+    pub server: SocketAddr,
+    /// The phone's Ethernet address.
+    pub mac: Mac,
+    /// Its model.
+    pub model: Model,
+    /// The image that it runs, unless its memory names another.
+    pub running: String,
+    /// Its own IP address; unspecified to let the system choose.
+    pub bind: IpAddr,
+    /// Whether it loads another image when its files name one.
+    pub upgrade: bool,
+    /// How long it repeats the request for a configuration that is not there.
+    pub wait: Duration,
+    /// The time between two of these requests.
+    pub poll: Duration,
+    /// The timeouts and retries of its TFTP client.
+    pub patience: Patience,
+    /// How long a restart takes; the real phone takes 27 to 55 s.
+    pub reboot: Duration,
+    /// A fault while it downloads an image, and the number of attempts in spite of it.
+    pub fault: Option<(Fault, u32)>,
+    /// The file in which it keeps its memory between two runs of the process.
+    pub memory: Option<PathBuf>,
+}
+
+impl Options {
+    /// A 7960 with a 7.4 image that restarts at once.
+    pub fn new(server: SocketAddr, mac: Mac) -> Options {
+        Options {
+            server,
+            mac,
+            model: Model::Cp7960,
+            running: "P0S3-07-4-00".to_owned(),
+            bind: ANY,
+            upgrade: true,
+            wait: Duration::ZERO,
+            poll: Duration::from_secs(31),
+            patience: Patience::default(),
+            reboot: Duration::ZERO,
+            fault: None,
+            memory: None,
+        }
+    }
+}
+
+/// The end of one boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The phone has its configuration.
+    Up,
+    /// It has none.
+    Unprovisioned,
+    /// It restarts, with another image or for another attempt.
+    Restarts,
+    /// It was switched off in the middle of a transfer.
+    Vanished,
+}
+
+/// A simulated phone.
+pub struct Phone {
+    pub(super) options: Options,
+    pub(super) memory: Memory,
+    pub(super) display: Arc<Display>,
+    pub(super) restarts: u32,
+    /// Whether it has its configuration.
+    pub(super) is_up: bool,
+    /// Its latest requests.
+    pub(super) files: Vec<Fetched>,
+    pub(super) problems: Vec<String>,
+    /// The images that it ran before, in order.
+    pub(super) before: Vec<String>,
+    /// The number of failed image downloads.
+    pub(super) failures: u32,
+    /// Whether it has given up its image until the next restart from outside.
+    pub(super) gave_up: bool,
+    pub(super) began: Instant,
+}
+
+impl Phone {
+    /// A phone that is switched off.
+    pub fn new(options: Options) -> Phone {
+        let (mut memory, mut problems) = (Memory::new(&options.running), Vec::new());
+        match options.memory.as_deref().map(Memory::read) {
+            Some(Ok(Some(kept))) => memory = kept,
+            Some(Err(error)) => problems.push(format!("what it kept cannot be read: {error}")),
+            _ => {}
+        }
+        let display = Arc::new(Display::default());
+        display.set_image(&memory.running);
+        Phone {
+            options,
+            memory,
+            display,
+            restarts: 0,
+            is_up: false,
+            files: Vec::new(),
+            problems,
+            before: Vec::new(),
+            failures: 0,
+            gave_up: false,
+            began: Instant::now(),
+        }
+    }
+
+    /// Its display, which shows its current activity.
+    pub fn display(&self) -> Arc<Display> {
+        self.display.clone()
+    }
+
+    /// Its Ethernet address.
+    pub fn name(&self) -> String {
+        self.options.mac.to_string()
+    }
+
+    /// Notes what would make a real phone fail.
+    pub(super) fn add_problem(&mut self, problem: String) {
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
+    }
+
+    /// Fetches a file; nothing if that fails, for whatever reason.
+    pub(super) async fn fetch(&mut self, name: &str) -> Option<Vec<u8>> {
+        self.request(name).await.ok()
+    }
+
+    /// Fetches a file, and records the request.
+    pub(super) async fn request(&mut self, name: &str) -> Result<Vec<u8>, Failure> {
+        let began = Instant::now();
+        let Options { bind, server, patience, fault, .. } = self.options;
+        let fault = fault.filter(|(_, tries)| self.failures < *tries).and_then(|(fault, _)| fault.of_transfer(name));
+        let request = Request { bind, server, name, patience, fault, display: &self.display };
+        let (answer, repeats) = client::fetch(&request).await;
+        let (content, result) = match answer.clone() {
+            Ok(content) => (content, FetchResult::Fetched),
+            Err(Failure::NotFound) => (Vec::new(), FetchResult::NotFound),
+            Err(Failure::Refused(code, text)) => (Vec::new(), FetchResult::Refused(format!("{code} {text}"))),
+            Err(Failure::Silent) => {
+                let lost = began.elapsed().as_secs_f64();
+                self.problems.push(format!("{name}: the server said nothing, which cost {lost:.1} s"));
+                (Vec::new(), FetchResult::Silent)
+            }
+            Err(Failure::Network(error)) => {
+                self.problems.push(format!("{name}: {error}"));
+                (Vec::new(), FetchResult::Failed(error))
+            }
+            Err(Failure::Aborted(_) | Failure::Vanished) => (Vec::new(), FetchResult::GaveUp),
+        };
+        let millis = began.elapsed().as_secs_f64() * 1000.0;
+        self.files.push(Fetched { file: name.to_owned(), result, bytes: content.len(), millis, repeats, content });
+        answer
+    }
+
+    /// The result so far.
+    pub fn outcome(&self, ended: Ended) -> Outcome {
+        let flash = &self.memory.flash;
+        let lines: Vec<String> = (1..=self.options.model.lines())
+            .filter_map(|n| {
+                let name = flash.get(&format!("line{n}_name"))?;
+                let own = flash.get(&format!("proxy{n}_address"));
+                let proxy = own.or_else(|| flash.get("proxy1_address")).unwrap_or_default();
+                Some(format!("{name}@{proxy}"))
+            })
+            .collect();
+        let mut problems = self.problems.clone();
+        if ended == Ended::Up && lines.is_empty() {
+            problems.push("no line has a name: the phone cannot call".into());
+        }
+        let silent = self.files.iter().any(|f| matches!(f.result, FetchResult::Silent | FetchResult::Failed(_)));
+        Outcome {
+            mac: self.options.mac.to_string(),
+            booted: ended == Ended::Up && !silent,
+            files: self.files.clone(),
+            running: self.memory.running.clone(),
+            before: self.before.clone(),
+            restarts: self.restarts,
+            failures: self.failures,
+            vanished: ended == Ended::Vanished,
+            lines,
+            label: flash.get("phone_label").unwrap_or_default().to_owned(),
+            problems,
+            millis: self.began.elapsed().as_secs_f64() * 1000.0,
+            flash: flash.clone(),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The table of phones that `dialtone standalone` prints.
+
+use std::io::{self, Write as _};
+
+use jiff::Timestamp;
+
+use crate::api::{PhoneFirmwareStatus, SipPhoneStatus};
+use crate::provision::{Fleet, Key};
+
+const COLUMNS: usize = 7;
+const HEADER: [&str; COLUMNS] = ["PHONE", "FILE", "READY", "IN SYNC", "FIRMWARE", "ADDRESS", "LAST SEEN"];
+
+/// The screen, which is stdout.
+#[derive(Default)]
+pub struct Screen {
+    printed: String,
+}
+
+impl Screen {
+    /// Prints the phones, if anything about them changed.
+    pub fn update(&mut self, fleet: &Fleet, now: Timestamp) {
+        let text = table(fleet, now);
+        if text != self.printed {
+            // A reader of stdout may have gone; phones are served nevertheless.
+            let _ = writeln!(io::stdout().lock(), "{text}\n");
+            self.printed = text;
+        }
+    }
+}
+
+fn table(fleet: &Fleet, now: Timestamp) -> String {
+    let mut keys: Vec<Key> = fleet.phones().cloned().collect();
+    keys.sort();
+    let mut rows = vec![HEADER.map(str::to_owned)];
+    rows.extend(keys.iter().filter_map(|key| Some(row(key, &fleet.report(key, now)?.after))));
+    aligned(&rows)
+}
+
+fn row(key: &Key, status: &SipPhoneStatus) -> [String; COLUMNS] {
+    let condition = |kind: &str| match status.conditions.iter().find(|condition| condition.type_ == kind) {
+        None => String::new(),
+        Some(condition) if condition.status == "True" => "True".to_owned(),
+        Some(condition) => condition.reason.clone(),
+    };
+    [
+        key.name.to_string(),
+        status.config_file.clone().unwrap_or_default(),
+        condition("Ready"),
+        condition("InSync"),
+        status.firmware.as_ref().map(firmware).unwrap_or_default(),
+        status.address.clone().unwrap_or_else(|| "-".to_owned()),
+        status.last_seen.clone().unwrap_or_else(|| "never".to_owned()),
+    ]
+}
+
+/// How far a phone's firmware is, in a few words.
+fn firmware(status: &PhoneFirmwareStatus) -> String {
+    match (status.percent, &status.running) {
+        (Some(percent), _) => format!("{:?} {percent} %", status.stage),
+        (None, Some(running)) => format!("{:?} {running}", status.stage),
+        (None, None) => format!("{:?}", status.stage),
+    }
+}
+
+/// Rows whose columns stand below each other.
+fn aligned(rows: &[[String; COLUMNS]]) -> String {
+    let widths: Vec<usize> =
+        (0..COLUMNS).map(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0)).collect();
+    let lines = rows.iter().map(|row| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_stand_below_each_other_and_no_line_ends_with_spaces() {
+        let row = |cells: [&str; COLUMNS]| cells.map(str::to_owned);
+        let rows =
+            [HEADER.map(str::to_owned), row(["reception", "SIP000A8A123456.cnf", "True", "Pending", "", "-", ""])];
+        assert_eq!(
+            aligned(&rows),
+            "PHONE      FILE                 READY  IN SYNC  FIRMWARE  ADDRESS  LAST SEEN\n\
+             reception  SIP000A8A123456.cnf  True   Pending            -"
+        );
+    }
+}
