@@ -260,7 +260,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::super::supervisor::supervised;
-    use super::super::testing::{Logs, context};
+    use super::super::testing::{Logs, context, first_end};
     use super::*;
 
     /// Notes what it is given, and panics over some.
@@ -333,13 +333,13 @@ mod tests {
         let (ctx, (unsynced, _all)) = (context(tasks.clone()), mpsc::channel(1));
         let watches = Watches { ctx: &ctx, tasks: &tasks, namespace: None, unsynced: &unsynced };
         watches.spawn("ConfigMap", events(vec![Event::Apply(object("odd"))]), Notes::default());
-        let error = supervisor.first_end().await.to_string();
+        let error = first_end(&mut supervisor).await;
         assert!(
             error.starts_with("the watch of kind ConfigMap panicked: ") && error.contains("an odd object"),
             "{error}"
         );
         watches.spawn("Secret", events(Vec::new()), Notes::default());
-        let error = supervisor.first_end().await.to_string();
+        let error = first_end(&mut supervisor).await;
         assert!(error.starts_with("the watch of kind Secret ended"), "{error}");
     }
 
