@@ -29,8 +29,8 @@ unit: ## tests that need no cluster
 	cargo test
 
 .PHONY: cluster
-cluster: ## tests against a real API server and, as root on Linux, a real node
-	hack/test-cluster.sh
+cluster: ## tests against a real API server and, as root on Linux, a real node; ONLY=edit,api for steps on a node that stays
+	@hack/test-cluster.sh $(if $(ONLY),--only '$(ONLY)' --name $(NODE))
 
 .PHONY: bench
 bench: ## how fast and small it is, beside the alternatives; ONLY=core,storm,operator,wire for parts
@@ -50,7 +50,7 @@ image: ## a static image in target/dialtone.tar, dialtone:dev
 	hack/image.sh
 
 .PHONY: node
-node: ## a throwaway real node; prints its KUBECONFIG
+node: ## a throwaway real node, which make cluster ONLY=… uses; prints its KUBECONFIG
 	@hack/node/up.sh --name $(NODE)
 
 .PHONY: node-down

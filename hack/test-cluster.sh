@@ -1,27 +1,82 @@
 #!/usr/bin/env bash
-# Runs the tests that need a cluster, each kind on a cluster of its own, and takes the clusters down whatever happens.
+# Runs the tests that need a cluster.
+#
+#   hack/test-cluster.sh                              all of them in order, each kind on a cluster of its own that is taken down
+#                                                     whatever happens
+#   hack/test-cluster.sh --only STEP,… [--name NAME]  some of them, on a node that stays; it is started if it is not there
 set -euo pipefail
 cd "$(dirname "$0")/.."
 say() { printf '\n== %s\n' "$*" >&2; }
+die() { printf 'error: %s\n' "$*" >&2; exit 1; }
+only='' kept=main
+while (($#)); do
+  case $1 in
+    --only) only=${2:?--only needs the names of steps}; shift 2 ;;
+    --name) kept=${2:?--name needs a value}; shift 2 ;;
+    *) die "usage: test-cluster.sh [--only STEP,… [--name NAME]]" ;;
+  esac
+done
 
+steps() { # the path of the program that knows the steps
+  cargo test --features cluster-tests --test node --no-run --message-format=json-render-diagnostics |
+    sed -n 's/.*"executable":"\([^"]*\/deps\/node-[^"]*\)".*/\1/p' | tail -n 1
+}
+
+mine=() # the clusters that go when this ends
+take_down() {
+  local name
+  for name in "${mine[@]}"; do hack/node/down.sh --name "$name" || true; done
+  mine=()
+}
+trap take_down EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+part_api() {
+  say "the API server's part: CustomResourceDefinitions, refusals, the chart"
+  local bin
+  if ((EUID == 0)); then bin=$(hack/node/build.sh); else bin=$(hack/node/build.sh --control-plane); fi
+  export PATH=$bin:$PATH
+  mine+=("$api")
+  config=$(hack/node/up.sh --name "$api" --control-plane)
+  KUBECONFIG=$config cargo test --quiet --features cluster-tests --test api -- --test-threads=1
+  take_down
+}
+
+part_node() { # part_node NAME STEP…: all steps if none is named
+  local node=$1 image tag bin config
+  shift
+  image=$(hack/image.sh)
+  # By its content: a node that has another one takes this one everywhere.
+  tag=dev-$(sha256sum "$image" | cut -c1-12)
+  bin=$(hack/node/build.sh)
+  export PATH=$bin:$PATH
+  config=$(hack/node/up.sh --name "$node")
+  hack/node/load.sh --name "$node" "$image" "docker.io/library/dialtone:$tag"
+  DIALTONE_NODE=$node DIALTONE_IMAGE_TAG=$tag KUBECONFIG=$config "$steps" "$@"
+}
+
+steps=$(steps)
 api=t$((RANDOM % 9000 + 1000))a
 real=t$((RANDOM % 9000 + 1000))n
-trap 'hack/node/down.sh --name "$api" || true; [[ $EUID -ne 0 ]] || hack/node/down.sh --name "$real" || true' EXIT
 
-say "the API server's part: CustomResourceDefinitions, refusals, the chart"
-if ((EUID == 0)); then bin=$(hack/node/build.sh); else bin=$(hack/node/build.sh --control-plane); fi
-export PATH=$bin:$PATH
-KUBECONFIG=$(hack/node/up.sh --name "$api" --control-plane)
-KUBECONFIG=$KUBECONFIG cargo test --features cluster-tests --test api -- --test-threads=1
-hack/node/down.sh --name "$api"
+if [[ $only ]]; then
+  rest=$(tr , '\n' <<<"$only" | sed '/^api$/d;/^$/d' | paste -sd,)
+  [[ ! $rest ]] || "$steps" --check "$rest" || exit
+  [[ ! $rest || $EUID -eq 0 ]] || die "$rest: a node needs root, for a kubelet and a network namespace"
+  [[ ,$only, != *,api,* ]] || part_api
+  if [[ $rest ]]; then
+    say "$rest, on the node \"$kept\", which stays (make node-down takes it down)"
+    part_node "$kept" "$rest"
+  fi
+  exit
+fi
 
+part_api
 if ((EUID != 0)); then
   say "skipped: the node's part needs root, for a kubelet and a network namespace"
   exit 0
 fi
 say "the node's part: helm install, phones that boot, everything that can fail meanwhile"
-image=$(hack/image.sh)
-KUBECONFIG=$(hack/node/up.sh --name "$real")
-hack/node/load.sh --name "$real" "$image"
-export DIALTONE_NODE=$real
-KUBECONFIG=$KUBECONFIG cargo test --features cluster-tests --test node -- --test-threads=1 --nocapture
+mine+=("$real")
+part_node "$real"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Starts a throwaway Kubernetes node, and prints the path of its kubeconfig as the last line on stdout.
+# Starts a throwaway Kubernetes node, if it is not there, and prints the path of its kubeconfig as the last line on stdout.
 #
 #   hack/node/up.sh [--name NAME] [--control-plane]
 #
@@ -20,7 +20,12 @@ if [[ $full && $EUID -ne 0 ]]; then
   say "not root: starting the control plane alone, without a kubelet"
   full=
 fi
-if alive kube-apiserver && [[ -f $STATE/ready ]]; then
+if alive etcd && [[ -f $STATE/ready ]]; then
+  # It stayed from before; what a test stopped and did not start again is started.
+  for command in "$STATE"/run/*.cmd; do
+    what=$(basename "$command" .cmd)
+    alive "$what" || "$NODE_SCRIPTS/component.sh" --name "$NAME" start "$what"
+  done
   echo "$KUBECONFIG_FILE"
   exit 0
 fi

@@ -7,33 +7,21 @@ use dialtone::phone::Model::{Cp7940, Cp7960};
 use super::stage::*;
 use super::support::{apply, condition, get, kube, wait_for};
 
-pub fn install() {
+pub fn helm_installs_it() {
     step("helm install, in namespaces with the restricted Pod Security level");
-    for namespace in ["dialtone", SPACE] {
-        kube(&["create", "namespace", namespace]);
-        kube(&["label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted"]);
-    }
-    let helm = std::env::var("DIALTONE_HELM").unwrap_or_else(|_| "helm".to_owned());
-    run(
-        &helm,
-        &[
-            "install",
-            "dialtone",
-            "charts/dialtone",
-            "-n",
-            "dialtone",
-            "--set",
-            "image.tag=dev,image.pullPolicy=Never",
-            "--wait",
-            "--timeout",
-            "3m",
-        ],
-    );
+    namespaces();
+    helm(&["uninstall", "dialtone", "--ignore-not-found", "--wait", "--timeout", "2m"]);
+    helm(&[&["install", "dialtone", "charts/dialtone"], install_flags().as_slice()].concat());
+    wait_for("the operator to be ready", 20, || {
+        let operator = get("dialtone", &["deployment", "dialtone"]);
+        (operator["status"]["readyReplicas"] == 1).then_some(())
+    });
 }
 
 pub fn three_phones_boot_and_get_what_render_says() {
     step("a site with three phones; every byte as `dialtone render` has it");
-    let manifests = [SITE, "---", SECRET, &one("Reception"), &two(), &three()].concat();
+    let before = writes().len();
+    let manifests = three_phones();
     apply(SPACE, &manifests);
     for name in ["one", "two", "three"] {
         wait_ready(name);
@@ -56,6 +44,12 @@ pub fn three_phones_boot_and_get_what_render_says() {
     }
     for name in ["one", "two", "three"] {
         wait_in_sync(name);
+    }
+    // What the boots had to say is said.
+    settle();
+    let made = writes().split_off(before);
+    for (resource, times) in [("deployments", 1), ("services", 1), ("serviceaccounts", 1), ("networkpolicies", 1)] {
+        assert_eq!(count(&made, resource), times, "{resource} written once, although pods came up meanwhile");
     }
     let one = get(SPACE, &["sipphone", "one"]);
     assert_eq!(one["status"]["configFile"], "SIP000A8A123456.cnf");
@@ -90,12 +84,6 @@ pub fn three_phones_boot_and_get_what_render_says() {
 
 pub fn an_edit_is_served_at_once_and_costs_little() {
     step("an edit is on the wire within 2 s");
-    // What the boots before had to say has been said.
-    settle();
-    let all = writes();
-    for (resource, times) in [("deployments", 1), ("services", 1), ("serviceaccounts", 1), ("networkpolicies", 1)] {
-        assert_eq!(count(&all, resource), times, "{resource} written once, although pods came up meanwhile");
-    }
     let old = file(&boot_phone(service(), "000A8A123456", Cp7960), "SIP000A8A123456.cnf").unwrap();
     settle();
     let before = writes().len();

@@ -55,7 +55,7 @@ pub fn a_suspended_site_stays_as_it_is() {
     wait_for("the phone to say so", 30, || {
         (condition(&get(SPACE, &["sipphone", "one"]), "Ready").1 == "Suspended").then_some(())
     });
-    assert_eq!(boot_phone(service(), "000A8A123456", Cp7960).label, "After");
+    assert_eq!(boot_phone(service(), "000A8A123456", Cp7960).label, "Reception");
     apply(SPACE, SITE);
     wait_for("the change to be served", 30, || {
         (boot_phone(service(), "000A8A123456", Cp7960).label == "Suspended").then_some(())
@@ -122,11 +122,7 @@ pub fn the_classic_port_mode_serves_too() {
 pub fn a_site_goes_and_leaves_nothing() {
     step("a site that is deleted leaves nothing");
     kube(&["delete", "phonesite", "hq", "-n", SPACE, "--cascade=foreground", "--timeout=60s"]);
-    wait_for("all that the operator made to be gone", 60, || {
-        let kinds = "deployments,pods,services,configmaps,secrets,serviceaccounts,networkpolicies";
-        let left = get(SPACE, &[kinds, "-l", "app.kubernetes.io/managed-by=dialtone"]);
-        left["items"].as_array().is_none_or(Vec::is_empty).then_some(())
-    });
+    wait_for("all that the operator made to be gone", 60, || nothing_is_left().then_some(()));
     wait_for("the phones to say that their site is gone", 20, || {
         (condition(&get(SPACE, &["sipphone", "one"]), "Accepted").1 == "SiteNotFound").then_some(())
     });

@@ -1,17 +1,19 @@
 //! What the parts of the story share: the manifests, phones that boot, and a look at what was written.
 
 use std::collections::BTreeMap;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
-use std::sync::Mutex;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use dialtone::phone::Model::Cp7960;
 use dialtone::simulator::{FetchResult, Options, Outcome, boot};
 use serde_json::Value;
 
-use super::support::{condition, get, wait_for};
+use super::support::{apply, condition, get, kube, wait_for};
 
 pub const SPACE: &str = "phones";
 
@@ -48,6 +50,142 @@ pub fn two() -> String {
 
 pub fn three() -> String {
     phone("three", "000A8A123458", "7960", "Three", "8107", ", passwordSecretRef: {name: lines, key: one}")
+}
+
+/// The site with its three phones.
+pub fn three_phones() -> String {
+    [SITE, "---", SECRET, &one("Reception"), &two(), &three()].concat()
+}
+
+/// What a step finds when it begins.
+#[derive(Clone, Copy)]
+pub enum Start {
+    /// Whatever there is.
+    Nothing,
+    /// The operator, and nothing that a step leaves.
+    Installed,
+    /// The operator and no site.
+    NoSite,
+    /// The site hq and its three phones, which may be old.
+    Site,
+    /// The same, and they are new.
+    NewSite,
+}
+
+/// Provides what a step needs, and takes away what others left, however they ended.
+pub fn prepare(start: Start) {
+    if matches!(start, Start::Nothing) {
+        return;
+    }
+    install();
+    take_away_what_steps_leave();
+    if matches!(start, Start::NoSite | Start::NewSite) {
+        delete(&["phonesites", "--all", "--cascade=foreground"]);
+        delete(&["sipphones", "--all"]);
+        wait_for("nothing of the site to be left", 60, || nothing_is_left().then_some(()));
+    }
+    if matches!(start, Start::Site | Start::NewSite) {
+        make_site();
+    }
+}
+
+/// The operator of the image that is to be tested, with the chart as it is.
+fn install() {
+    static DONE: AtomicBool = AtomicBool::new(false);
+    if DONE.swap(true, Ordering::AcqRel) {
+        return;
+    }
+    namespaces();
+    // What a step that was broken off has changed.
+    kube(&["apply", "--server-side", "--force-conflicts", "-f", "crds/dialtone.dev.yaml"]);
+    let upgrade = ["upgrade", "--install", "--force-conflicts", "dialtone", "charts/dialtone"];
+    helm(&[&upgrade, install_flags().as_slice()].concat());
+}
+
+/// The operator's namespace and that of the phones.
+pub fn namespaces() {
+    for namespace in ["dialtone", SPACE] {
+        let labels = "{pod-security.kubernetes.io/enforce: restricted}";
+        let object = format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {namespace}, labels: {labels}}}\n");
+        apply("default", &object);
+    }
+}
+
+/// Calls helm for the operator's namespace.
+pub fn helm(args: &[&str]) {
+    let helm = std::env::var("DIALTONE_HELM").unwrap_or_else(|_| "helm".to_owned());
+    run(&helm, &[args, &["-n", "dialtone"]].concat());
+}
+
+/// The image under a tag of its content, so that another image is another Deployment.
+pub fn install_flags() -> Vec<&'static str> {
+    static VALUES: OnceLock<String> = OnceLock::new();
+    let values = VALUES.get_or_init(|| {
+        let tag = std::env::var("DIALTONE_IMAGE_TAG").unwrap_or_else(|_| "dev".to_owned());
+        format!("image.tag={tag},image.pullPolicy=Never")
+    });
+    vec!["--set", values, "--wait", "--timeout", "3m"]
+}
+
+fn delete(what: &[&str]) {
+    kube(&[&["delete", "-n", SPACE, "--ignore-not-found", "--timeout=90s"], what].concat());
+}
+
+fn names(what: &[&str]) -> Vec<String> {
+    let found = get(SPACE, what)["items"].as_array().cloned().unwrap_or_default();
+    found.iter().filter_map(|one| one["metadata"]["name"].as_str().map(str::to_owned)).collect()
+}
+
+fn take_away_what_steps_leave() {
+    let of_site = |kind: &str, name: &str| match kind {
+        "phonesites" => name == "hq",
+        "sipphones" => ["one", "two", "three"].contains(&name),
+        _ => name == "kube-root-ca.crt",
+    };
+    for (kind, more) in [
+        ("phonesites", &["--cascade=foreground"][..]),
+        ("sipphones", &[]),
+        ("configmaps", &[]),
+        ("persistentvolumeclaims", &[]),
+    ] {
+        let all = names(&[kind, "-l", "app.kubernetes.io/managed-by!=dialtone"]);
+        let left: Vec<&str> = all.iter().map(String::as_str).filter(|name| !of_site(kind, name)).collect();
+        if !left.is_empty() {
+            delete(&[&[kind], left.as_slice(), more].concat());
+        }
+    }
+    kube(&["delete", "persistentvolume", "firmware", "--ignore-not-found", "--timeout=30s"]);
+}
+
+/// Whether all that the operator made is gone.
+pub fn nothing_is_left() -> bool {
+    let kinds = "deployments,pods,services,configmaps,secrets,serviceaccounts,networkpolicies";
+    names(&[kinds, "-l", "app.kubernetes.io/managed-by=dialtone"]).is_empty()
+}
+
+/// Makes the site and its phones what they are when a step begins.
+fn make_site() {
+    let versions = || {
+        let generation = |what: &[&str]| get(SPACE, what)["metadata"]["generation"].clone();
+        let mut all = vec![generation(&["phonesite", "hq"])];
+        all.extend(["one", "two", "three"].map(|name| generation(&["sipphone", name])));
+        all.push(get(SPACE, &["secret", "lines"])["metadata"]["resourceVersion"].clone());
+        all
+    };
+    let before = versions();
+    apply(SPACE, &three_phones());
+    let changed = before != versions();
+    for name in ["one", "two", "three"] {
+        wait_ready(name);
+    }
+    if changed {
+        settle();
+        kube(&["rollout", "status", "deployment/dialtone-hq", "-n", SPACE, "--timeout=60s"]);
+    }
+    wait_for("two pods that serve", 60, || {
+        let site = get(SPACE, &["phonesite", "hq"]);
+        (site["status"]["servers"] == "2/2" && pods().len() == 2).then_some(())
+    });
 }
 
 pub fn step(what: &str) {
@@ -138,10 +276,16 @@ pub fn rendered(manifests: &str) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-/// Writes by the operator to what it looks after, from the API server's own log: verb and resource.
+/// Writes by the operator to what it looks after, from the API server's own log: verb and resource. Those since the first
+/// question: a node that stays has a long log.
 pub fn writes() -> Vec<(String, String)> {
+    static BEGIN: OnceLock<u64> = OnceLock::new();
     let log = Path::new(&std::env::var("KUBECONFIG").unwrap()).with_file_name("audit.log");
-    let text = std::fs::read_to_string(log).unwrap();
+    let mut file = std::fs::File::open(log).unwrap();
+    let begin = BEGIN.get_or_init(|| file.metadata().unwrap().len());
+    file.seek(SeekFrom::Start(*begin)).unwrap();
+    let mut text = String::new();
+    file.read_to_string(&mut text).unwrap();
     let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let ours = events.filter(|event| event["user"]["username"] == "system:serviceaccount:dialtone:dialtone");
     ours.map(|event| {
@@ -194,16 +338,19 @@ pub fn link() -> (String, String) {
     (device, shown)
 }
 
+/// The phones that steps boot. Each always has the same address, because pods and the operator remember who asked from where.
+const BOOTED: &[&str] =
+    &["000A8A123456", "000A8A123457", "000A8A123458", "000A8A1234EE", "000A8A1234DD", "000A8A123460", "000A8A140001"];
+
 /// The address of a phone, beside this machine's own.
 fn address_of(mac: &str) -> Ipv4Addr {
-    static KNOWN: Mutex<Vec<String>> = Mutex::new(Vec::new());
-    let mut known = KNOWN.lock().unwrap();
-    let at = known.iter().position(|one| one == mac).unwrap_or(known.len());
+    let at = BOOTED.iter().position(|one| *one == mac).unwrap_or_else(|| panic!("{mac} has no place in BOOTED"));
     let [a, b, c, _] = own_address().octets();
     let address = Ipv4Addr::new(a, b, c, 10 + u8::try_from(at).unwrap());
-    if at == known.len() {
+    static ADDED: [AtomicBool; BOOTED.len()] = [const { AtomicBool::new(false) }; BOOTED.len()];
+    if !ADDED[at].load(Ordering::Acquire) {
         run("ip", &["addr", "replace", &format!("{address}/32"), "dev", &link().0]);
-        known.push(mac.to_owned());
+        ADDED[at].store(true, Ordering::Release);
     }
     address
 }
