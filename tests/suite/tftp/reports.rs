@@ -8,7 +8,7 @@ use dialtone::base::report::{Query, Report};
 use dialtone::tftp::PortMode;
 use dialtone::tftp::http::{self, Http};
 
-use crate::{Client, Site, bytes, serve};
+use super::{Client, Site, bytes, serve};
 
 /// Serves reports to readers with the token `secret`.
 async fn serve_http(site: &Site) -> (SocketAddr, tempfile::TempDir) {
