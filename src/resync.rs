@@ -10,7 +10,7 @@ pub use telnet::reset;
 use crate::provision::resync::{ResyncError, ResyncOrder, Transport};
 
 /// Sends one resync, and waits for the phone's answer.
-pub async fn send(order: &ResyncOrder) -> Result<(), ResyncError> {
+pub(crate) async fn send(order: &ResyncOrder) -> Result<(), ResyncError> {
     match &order.transport {
         Transport::Notify { port, lines } => notify::notify((order.address, *port).into(), lines).await,
         Transport::Telnet { password } => telnet::reset((order.address, telnet::PORT).into(), &password.0).await,

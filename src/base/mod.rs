@@ -8,4 +8,4 @@ mod thread;
 
 pub use backoff::Backoff;
 pub use shutdown::shutdown_signal;
-pub use thread::SupervisedThread;
+pub(crate) use thread::SupervisedThread;

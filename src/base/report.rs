@@ -67,7 +67,7 @@ pub struct Report {
 
 /// The file in a folder with the problems of other files, a [`FileProblem`] in JSON on each line. `dialtone fetch` writes it, the
 /// TFTP server reads it. It is not served, as no file whose name begins with two dots is.
-pub const PROBLEMS_FILE: &str = "..problems";
+pub(crate) const PROBLEMS_FILE: &str = "..problems";
 
 /// Why a file could not be loaded or fetched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

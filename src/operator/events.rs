@@ -10,9 +10,9 @@ use super::cluster::Cluster;
 use crate::api::{API_VERSION, ConditionType, PhoneFirmwareStatus, Reason, SipPhoneStatus, Stage};
 use crate::provision::Key;
 
-/// One Event to publish.
+/// What one Event says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct News {
+pub(super) struct Notice {
     /// Whether a person should act.
     pub(super) warning: bool,
     /// The reason.
@@ -21,13 +21,13 @@ pub(super) struct News {
     pub(super) note: String,
 }
 
-impl News {
-    fn normal(reason: Reason, note: impl Into<String>) -> News {
-        News { warning: false, reason, note: note.into() }
+impl Notice {
+    fn normal(reason: Reason, note: impl Into<String>) -> Notice {
+        Notice { warning: false, reason, note: note.into() }
     }
 
-    fn warning(reason: Reason, note: impl Into<String>) -> News {
-        News { warning: true, reason, note: note.into() }
+    fn warning(reason: Reason, note: impl Into<String>) -> Notice {
+        Notice { warning: true, reason, note: note.into() }
     }
 }
 
@@ -67,25 +67,25 @@ const fn is_resync_problem(reason: Reason) -> bool {
 }
 
 /// What changed of the conditions in a way that a person should notice. The recorder takes Events of one reason for repeats of
-/// each other, so every kind of news has a reason of its own.
-pub(super) fn condition_news(before: &[Condition], after: &[Condition]) -> Vec<News> {
+/// each other, so every kind of notice has a reason of its own.
+pub(super) fn condition_notices(before: &[Condition], after: &[Condition]) -> Vec<Notice> {
     let text = |condition: &Condition| (condition.status.clone(), condition.reason.clone(), condition.message.clone());
     let changed = |kind: &&ConditionType| find(before, **kind).map(text) != find(after, **kind).map(text);
-    let news = |kind: &ConditionType| {
+    let notice = |kind: &ConditionType| {
         let (was, is) = (find(before, *kind).map(known), find(after, *kind).map(known));
         one_condition(*kind, was.as_ref(), is.as_ref())
     };
-    ConditionType::VARIANTS.iter().filter(changed).filter_map(news).collect()
+    ConditionType::VARIANTS.iter().filter(changed).filter_map(notice).collect()
 }
 
-fn one_condition(kind: ConditionType, was: Option<&Known<'_>>, is: Option<&Known<'_>>) -> Option<News> {
+fn one_condition(kind: ConditionType, was: Option<&Known<'_>>, is: Option<&Known<'_>>) -> Option<Notice> {
     let Some(is) = is else {
         let resumed = kind == ConditionType::Suspended;
-        return resumed.then(|| News::normal(Reason::Resumed, "changes are applied again"));
+        return resumed.then(|| Notice::normal(Reason::Resumed, "changes are applied again"));
     };
     let reason = is.reason?;
-    let normal = || Some(News::normal(reason, is.message));
-    let warning = || Some(News::warning(reason, is.message));
+    let normal = || Some(Notice::normal(reason, is.message));
+    let warning = || Some(Notice::warning(reason, is.message));
     match kind {
         ConditionType::Accepted if is.is_false || reason == Reason::AcceptedWithWarnings => warning(),
         ConditionType::Accepted if was.is_some_and(|was| was.is_false) => normal(),
@@ -106,7 +106,7 @@ fn one_condition(kind: ConditionType, was: Option<&Known<'_>>, is: Option<&Known
 }
 
 /// That a phone was notified. It may be back before a status shows that it is on its way: then that is the whole story.
-pub(super) fn resync_news(before: &SipPhoneStatus, after: &SipPhoneStatus) -> Option<News> {
+pub(super) fn resync_notice(before: &SipPhoneStatus, after: &SipPhoneStatus) -> Option<Notice> {
     let notified_at = |status: &SipPhoneStatus| status.resync.as_ref().and_then(|resync| resync.told_at.clone());
     if notified_at(after).is_none() || notified_at(before) == notified_at(after) {
         return None;
@@ -117,16 +117,16 @@ pub(super) fn resync_news(before: &SipPhoneStatus, after: &SipPhoneStatus) -> Op
         Some(Known { reason: Some(Reason::Told), message, .. }) => message,
         _ => "it was told to restart, and came back",
     };
-    Some(News::normal(Reason::Told, note))
+    Some(Notice::normal(Reason::Told, note))
 }
 
 /// What a person should notice of a phone's firmware; `took` if the phone is known to have taken an image before it ran what it
 /// runs. One upgrade makes two of them: that it began, and how it ended.
-pub(super) fn firmware_news(
+pub(super) fn firmware_notice(
     before: Option<&PhoneFirmwareStatus>,
     after: Option<&PhoneFirmwareStatus>,
     took: bool,
-) -> Option<News> {
+) -> Option<Notice> {
     let after = after?;
     let target = after.target.as_deref()?;
     let was = before.map(|before| before.stage).unwrap_or_default();
@@ -136,22 +136,22 @@ pub(super) fn firmware_news(
     match after.stage {
         // What a phone is seen for the first time to run is no upgrade.
         Stage::Current if ran != Some(target) && (ran.is_some() || took) => {
-            Some(News::normal(Reason::Upgraded, format!("the phone runs {target}: {how}")))
+            Some(Notice::normal(Reason::Upgraded, format!("the phone runs {target}: {how}")))
         }
         Stage::Current => None,
         // It may fail and begin again between two writes.
         stage if failures(before) < failures(Some(after)) || (stage == Stage::Failed && was != Stage::Failed) => {
-            Some(News::warning(Reason::UpgradeFailed, format!("the phone does not run {target}: {how}")))
+            Some(Notice::warning(Reason::UpgradeFailed, format!("the phone does not run {target}: {how}")))
         }
         Stage::Downloading if !matches!(was, Stage::Downloading | Stage::Installing | Stage::Failed) => {
-            Some(News::normal(Reason::UpgradeStarted, format!("the phone takes {target}")))
+            Some(Notice::normal(Reason::UpgradeStarted, format!("the phone takes {target}")))
         }
         _ => None,
     }
 }
 
 /// Publishes Events. They are a courtesy: one that cannot be written is logged and dropped.
-pub(super) async fn publish(cluster: &Cluster, kind: &str, key: &Key, uid: &str, news: Vec<News>) {
+pub(super) async fn publish(cluster: &Cluster, kind: &str, key: &Key, uid: &str, notices: Vec<Notice>) {
     let reference = ObjectReference {
         api_version: Some(API_VERSION.to_owned()),
         kind: Some(kind.to_owned()),
@@ -160,7 +160,7 @@ pub(super) async fn publish(cluster: &Cluster, kind: &str, key: &Key, uid: &str,
         uid: Some(uid.to_owned()),
         ..ObjectReference::default()
     };
-    for News { warning, reason, note } in news {
+    for Notice { warning, reason, note } in notices {
         let event = Event {
             type_: if warning { EventType::Warning } else { EventType::Normal },
             reason: reason.as_str().to_owned(),
@@ -213,12 +213,12 @@ mod tests {
         ];
         let reasons: Vec<Reason> = story
             .windows(2)
-            .filter_map(|two| firmware_news(Some(&two[0]), Some(&two[1]), true))
+            .filter_map(|two| firmware_notice(Some(&two[0]), Some(&two[1]), true))
             .map(|n| n.reason)
             .collect();
         assert_eq!(reasons, [Reason::UpgradeStarted, Reason::UpgradeFailed, Reason::UpgradeFailed, Reason::Upgraded]);
         let reason = |before: &PhoneFirmwareStatus, after: &PhoneFirmwareStatus, took| {
-            firmware_news(Some(before), Some(after), took).map(|news| news.reason)
+            firmware_notice(Some(before), Some(after), took).map(|notice| notice.reason)
         };
         let again = status(Stage::Downloading, None, Some(1));
         assert_eq!(
@@ -237,13 +237,14 @@ mod tests {
     }
 
     #[test]
-    fn a_phone_that_was_notified_is_news_once_even_if_it_is_back_already() {
+    fn a_phone_that_was_notified_is_noticed_once_even_if_it_is_back_already() {
         let status = |told_at: Option<&str>, reason: &str| SipPhoneStatus {
             conditions: vec![condition("Resynced", "False", reason, "by SIP NOTIFY")],
             resync: told_at.map(|at| ResyncStatus { told_at: Some(at.to_owned()), failures: None }),
             ..SipPhoneStatus::default()
         };
-        let note = |before: &SipPhoneStatus, after: &SipPhoneStatus| resync_news(before, after).map(|news| news.note);
+        let note =
+            |before: &SipPhoneStatus, after: &SipPhoneStatus| resync_notice(before, after).map(|notice| notice.note);
         let (never, told) = (status(None, "Waiting"), status(Some("1"), "Told"));
         assert_eq!(note(&never, &told).as_deref(), Some("by SIP NOTIFY"));
         assert_eq!(note(&told, &told), None);
@@ -255,17 +256,17 @@ mod tests {
     }
 
     #[test]
-    fn only_changes_are_news() {
+    fn only_changes_are_noticed() {
         let good = [condition("Accepted", "True", "Accepted", "")];
         let bad = [condition("Accepted", "False", "DuplicateMac", "phone b has it")];
-        assert!(condition_news(&[], &good).is_empty());
-        assert!(condition_news(&bad, &bad).is_empty());
-        assert_eq!(condition_news(&good, &bad), [News::warning(Reason::DuplicateMac, "phone b has it")]);
-        assert!(!condition_news(&bad, &good)[0].warning);
+        assert!(condition_notices(&[], &good).is_empty());
+        assert!(condition_notices(&bad, &bad).is_empty());
+        assert_eq!(condition_notices(&good, &bad), [Notice::warning(Reason::DuplicateMac, "phone b has it")]);
+        assert!(!condition_notices(&bad, &good)[0].warning);
         let suspended = [condition("Suspended", "True", "Suspended", "the site is left as it is")];
-        let news = condition_news(&suspended, &[]);
-        assert_eq!(news, [News::normal(Reason::Resumed, "changes are applied again")]);
+        let notices = condition_notices(&suspended, &[]);
+        assert_eq!(notices, [Notice::normal(Reason::Resumed, "changes are applied again")]);
         let foreign = [condition("Accepted", "False", "OfAnotherVersion", "")];
-        assert!(condition_news(&good, &foreign).is_empty());
+        assert!(condition_notices(&good, &foreign).is_empty());
     }
 }

@@ -48,7 +48,7 @@ async fn write(ctx: &Context, site: &Key, slot: Slot) -> Result<bool, Error> {
                 ctx.cluster.apply_large(kind, &key, &object).await
             };
             write.await.map(|written| {
-                // The watch lags behind: what it reports of older versions is no news.
+                // The watch lags behind: older versions that it reports change nothing.
                 ctx.children.note_shard(site, slot, watch::version(&written));
             })
         }

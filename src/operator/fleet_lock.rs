@@ -52,6 +52,7 @@ impl Drop for InUse<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::supervisor::{catch, supervised};
+    use super::super::testing::first_end;
     use super::*;
 
     #[tokio::test]
@@ -60,7 +61,7 @@ mod tests {
         let fleet = FleetLock::new(tasks);
         fleet.with(|fleet| assert_eq!(fleet.sites().count(), 0));
         assert!(catch(async { fleet.with(|_| panic!("half way")) }).await.is_err());
-        assert_eq!(supervisor.first_end().await.to_string(), "a panic left the fleet half changed");
+        assert_eq!(first_end(&mut supervisor).await, "a panic left the fleet half changed");
         let panic = catch(async { fleet.with(|_| ()) }).await.unwrap_err();
         assert!(panic.to_string().contains("the process is ending"), "{panic}");
     }

@@ -71,7 +71,7 @@ mod tests {
         assert_eq!(sync.take(), expected);
         assert!(!sync.is_done());
         assert_eq!(sync.keep(&site, common, None), Ok(()));
-        assert_eq!(sync.finish(), [(site.clone(), common, None)], "what came after the first take");
+        assert_eq!(sync.finish(), [(site.clone(), common, None)], "what was kept after the first take");
         assert!(sync.is_done());
         assert_eq!(sync.keep(&site, common, Some(Content::default())), Err(Some(Content::default())));
     }

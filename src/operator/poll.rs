@@ -1,4 +1,4 @@
-//! Polls each TFTP pod for its report, what it holds and what was fetched: one request that waits until there is news.
+//! Polls each TFTP pod for its report, what it holds and what was fetched: one long-polling request after the other.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::base::report::{Query, Report};
 use crate::provision::firmware::FirmwareFile;
 use crate::provision::{Fetch, Key};
 
-/// How long a pod may wait for news before it answers.
+/// How long a pod may wait for changes before it answers.
 const WAIT_SECONDS: u64 = 30;
 /// How long an answer may take altogether.
 const ANSWER_LIMIT: Duration = Duration::from_secs(WAIT_SECONDS + 10);
@@ -137,8 +137,8 @@ fn note_report(ctx: &Context, site: &Key, pod: &Key, report: Report) -> bool {
     let fetches: Vec<Fetch> = report.journal.records.iter().map(Fetch::from).collect();
     let (complete, gone) = (report.holdings.complete, &report.holdings.gone);
     let (runs, taken) = ctx.update(|fleet| {
-        // A report may cross the news that the pod is leaving: what it holds, taken later, would never be taken back. And right
-        // after a start it may be faster than the news of its site.
+        // A report may arrive after the watch has shown that the pod is leaving: what it holds, noted then, would never be
+        // removed. And right after a start it may arrive before the watch has shown its site.
         let runs = ctx.pods.contains(pod);
         if runs {
             fleet.pod_firmware(site, &pod.name, complete, firmware, gone, &report.problems);

@@ -103,7 +103,7 @@ mod tests {
     use std::time::Duration;
 
     use super::super::supervisor::{Supervisor, supervised};
-    use super::super::testing::{Logs, context};
+    use super::super::testing::{Logs, context, first_end};
     use super::*;
 
     fn item(name: &str) -> WorkItem {
@@ -168,7 +168,7 @@ mod tests {
         let ctx = context(tasks);
         ctx.queue.add(item("bad"), Duration::ZERO);
         let (taken, _workers) = worker(&ctx, |ctx, _| ctx.update(|_| panic!("half way")));
-        assert_eq!(process.first_end().await.to_string(), "a panic left the fleet half changed");
+        assert_eq!(first_end(&mut process).await, "a panic left the fleet half changed");
         assert_eq!(taken.lock().unwrap().len(), 1);
     }
 

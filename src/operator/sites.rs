@@ -18,13 +18,9 @@ struct Identity {
 }
 
 impl SiteIdentities {
-    /// Notes a site's UID; whether there was another one before: the site was deleted and created anew unseen.
-    pub(super) fn note_uid(&self, site: &Key, uid: String) -> bool {
-        let mut all = self.0.lock();
-        let known = &mut all.entry(site.clone()).or_default().uid;
-        let is_another = known.as_ref().is_some_and(|known| *known != uid);
-        *known = Some(uid);
-        is_another
+    /// Notes a site's UID.
+    pub(super) fn note_uid(&self, site: &Key, uid: String) {
+        self.0.lock().entry(site.clone()).or_default().uid = Some(uid);
     }
 
     /// The UID of a site, for owner references.
@@ -65,9 +61,9 @@ mod tests {
         let (sites, site) = (SiteIdentities::default(), Key::new("ns", "hq"));
         sites.note_secret(&site, "token", "key");
         assert_eq!((sites.uid(&site), sites.token(&site).as_deref()), (None, Some("token")));
-        assert!(!sites.note_uid(&site, "1".to_owned()) && !sites.note_uid(&site, "1".to_owned()));
+        sites.note_uid(&site, "1".to_owned());
+        assert_eq!(sites.uid(&site).as_deref(), Some("1"));
         assert!(sites.hash_key(&site).is_some());
-        assert!(sites.note_uid(&site, "2".to_owned()), "it was created anew");
         sites.forget(&site);
         assert!(sites.uid(&site).is_none() && sites.token(&site).is_none() && sites.hash_key(&site).is_none());
     }

@@ -116,14 +116,14 @@ async fn wait_for_reports(ctx: &Context) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{context, options};
+    use super::super::testing::{context, first_end, options};
     use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn a_clock_that_panics_ends_the_process() {
         let (tasks, mut supervisor) = supervised();
         tasks.spawn("the clock", every(TICK, || panic!("no time")));
-        assert_eq!(supervisor.first_end().await.to_string(), "the clock panicked: no time");
+        assert_eq!(first_end(&mut supervisor).await, "the clock panicked: no time");
     }
 
     #[tokio::test]
@@ -143,9 +143,9 @@ mod tests {
         let interrupted = ctx.clone();
         let panic = super::super::supervisor::catch(async move { interrupted.update(|_| panic!("half way")) }).await;
         assert!(panic.is_err());
-        assert_eq!(supervisor.first_end().await.to_string(), "a panic left the fleet half changed");
+        assert_eq!(first_end(&mut supervisor).await, "a panic left the fleet half changed");
         tasks.spawn("the start", start(ctx, tasks.clone()));
-        let error = supervisor.first_end().await.to_string();
+        let error = first_end(&mut supervisor).await;
         assert!(error.starts_with("the start panicked: a panic has left the fleet half changed"), "{error}");
     }
 }

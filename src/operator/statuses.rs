@@ -18,7 +18,7 @@ enum Step {
     Wait,
     /// A dependency is pending: there is nothing to write yet.
     Nothing,
-    /// Write it, if there is news.
+    /// Write it, if it differs from what the API server holds.
     Write(Box<PhoneReport>),
 }
 
@@ -48,17 +48,17 @@ pub(super) async fn reconcile_phone(ctx: &Context, key: &Key) -> Result<Outcome,
     let version = watch::version(&written.metadata);
     ctx.update(|fleet| fleet.note_phone_status(key, written.status.unwrap_or_default(), version));
     if let Some(uid) = written.metadata.uid {
-        let mut news = events::condition_news(&before.conditions, &after.conditions);
-        news.extend(events::resync_news(&before, &after));
+        let mut notices = events::condition_notices(&before.conditions, &after.conditions);
+        notices.extend(events::resync_notice(&before, &after));
         let upgrade =
-            events::firmware_news(before.firmware.as_ref(), after.firmware.as_ref(), upgrade_seconds.is_some());
+            events::firmware_notice(before.firmware.as_ref(), after.firmware.as_ref(), upgrade_seconds.is_some());
         if let Some(seconds) = upgrade_seconds
-            && upgrade.as_ref().is_some_and(|news| news.reason == Reason::Upgraded)
+            && upgrade.as_ref().is_some_and(|notice| notice.reason == Reason::Upgraded)
         {
             ctx.metrics.upgrades.observe(seconds as f64);
         }
-        news.extend(upgrade);
-        events::publish(&ctx.cluster, "SipPhone", key, &uid, news).await;
+        notices.extend(upgrade);
+        events::publish(&ctx.cluster, "SipPhone", key, &uid, notices).await;
     }
     Ok(outcome)
 }
@@ -74,8 +74,8 @@ pub(super) async fn reconcile_site(ctx: &Context, key: &Key) -> Result<Outcome, 
     let version = watch::version(&written.metadata);
     ctx.update(|fleet| fleet.note_site_status(key, written.status.unwrap_or_default(), version));
     if let Some(uid) = written.metadata.uid {
-        let news = events::condition_news(&before.conditions, &after.conditions);
-        events::publish(&ctx.cluster, "PhoneSite", key, &uid, news).await;
+        let notices = events::condition_notices(&before.conditions, &after.conditions);
+        events::publish(&ctx.cluster, "PhoneSite", key, &uid, notices).await;
     }
     Ok(Outcome::Done)
 }

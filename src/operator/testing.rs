@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -12,7 +13,13 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::options::Options;
-use super::supervisor::Tasks;
+use super::supervisor::{Supervisor, Tasks};
+
+/// The end of a task that should run as long as the process, with its causes; it comes soon, or the test fails.
+pub(super) async fn first_end(supervisor: &mut Supervisor) -> String {
+    let end = tokio::time::timeout(Duration::from_secs(10), supervisor.first_end()).await;
+    format!("{:#}", end.expect("a task has ended"))
+}
 
 /// What a test's command line says.
 pub(super) fn options() -> Options {

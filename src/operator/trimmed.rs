@@ -77,7 +77,7 @@ pub(super) struct TrimmedSecret {
 }
 
 /// A part of an object that may be of another version than this program: what cannot be decoded is an error of its own, and
-/// the list or watch that it came with goes on.
+/// the list or watch that delivers it goes on.
 #[derive(Clone, Debug)]
 pub(super) struct Guarded<T>(pub(super) Result<T, String>);
 

@@ -96,9 +96,9 @@ impl Snapshot {
 #[derive(Clone, Debug, Default)]
 pub struct Change {
     /// Files that were added or changed.
-    pub held: Vec<Arc<File>>,
+    pub(super) held: Vec<Arc<File>>,
     /// Names that are no longer there.
-    pub gone: Vec<Arc<str>>,
+    pub(super) gone: Vec<Arc<str>>,
 }
 
 impl Change {
@@ -121,7 +121,7 @@ pub struct FileStore(ArcSwap<Snapshot>);
 
 impl FileStore {
     /// The files at this moment.
-    pub fn snapshot(&self) -> Arc<Snapshot> {
+    pub(super) fn snapshot(&self) -> Arc<Snapshot> {
         self.0.load_full()
     }
 

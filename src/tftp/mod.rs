@@ -20,7 +20,7 @@ mod wheel;
 mod worker;
 
 pub use command::{Args, run};
-pub use file_store::{Change, File, FileStore, Snapshot};
+pub use file_store::{Change, FileStore};
 pub use metrics::Metrics;
 pub use port_mode::PortMode;
 pub use server::{Config, Server};

@@ -21,6 +21,7 @@ impl Outbox {
     }
 
     /// Appends a datagram, which `write` writes into an empty or used buffer.
+    #[inline]
     pub fn push(&mut self, peer: SocketAddr, local: Option<IpAddr>, write: impl FnOnce(&mut Vec<u8>)) {
         let mut bytes = self.spare.pop().unwrap_or_default();
         write(&mut bytes);
@@ -28,17 +29,20 @@ impl Outbox {
     }
 
     /// Sends all datagrams.
+    #[inline]
     pub fn flush(&mut self, socket: &Udp) {
+        if self.queue.is_empty() {
+            return;
+        }
         self.flush_last(self.queue.len(), socket);
         self.spare.truncate(MAX_SPARE);
     }
 
     /// Sends the datagrams that were appended last.
+    #[inline]
     pub fn flush_last(&mut self, count: usize, socket: &Udp) {
         let first = self.queue.len().saturating_sub(count);
-        if first < self.queue.len() {
-            socket.send(&self.queue[first..], &mut self.headers);
-            self.spare.extend(self.queue.drain(first..).map(|outgoing| outgoing.bytes));
-        }
+        socket.send(&self.queue[first..], &mut self.headers);
+        self.spare.extend(self.queue.drain(first..).map(|outgoing| outgoing.bytes));
     }
 }

@@ -23,7 +23,7 @@ pub struct Config {
     pub listen: Vec<SocketAddr>,
     /// Which port answers.
     pub port_mode: PortMode,
-    /// How many workers there are.
+    /// How many workers there are, one at least.
     pub workers: usize,
     /// The most transfers at once, of all workers together.
     pub max_sessions: usize,
@@ -100,7 +100,7 @@ impl Server {
     /// Waits until a worker fails; why it did. The clients of that worker get no answers any more.
     pub async fn failure(&mut self) -> anyhow::Error {
         let failures = self.workers.iter_mut().map(|worker| Box::pin(worker.failure()));
-        // A server has one worker at least.
+        // There is one worker at least, so `select_all` does not panic.
         select_all(failures).await.0
     }
 

@@ -189,7 +189,7 @@ impl Udp {
         inbox.received.len() == BATCH
     }
 
-    /// Sends datagrams. Those that the kernel does not accept now are lost, as datagrams may be: the client times out and asks again.
+    /// Sends datagrams. Those that the kernel does not accept now are lost, as datagrams may be: they are sent again later.
     pub fn send(&self, batch: &[Outgoing], headers: &mut OutgoingHeaders) {
         // One call sends from one source address: usually there is only one.
         for group in batch.chunk_by(|a, b| a.local == b.local) {

@@ -130,7 +130,7 @@ impl TransferLog {
     }
 
     /// Appends a record, which gets its number here.
-    pub fn append(&self, mut record: Record) {
+    pub(crate) fn append(&self, mut record: Record) {
         let mut state = self.state();
         state.seq += 1;
         record.seq = state.seq;
@@ -150,7 +150,7 @@ impl TransferLog {
     }
 
     /// Becomes ready when the log changes after this call.
-    pub fn subscribe(&self) -> watch::Receiver<u64> {
+    pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
 
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_never_answered_counts_as_not_served_and_one_that_fell_silent_as_a_transfer() {
+    fn a_client_that_never_answered_counts_as_not_served_and_one_that_stopped_answering_as_a_transfer() {
         let log = TransferLog::new(Arc::default());
         for acknowledged in [0, 512] {
             log.append(Record { acknowledged, ..record(Outcome::TimedOut) });

@@ -18,10 +18,10 @@ fn sum(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
-/// A web server; how often its flaky page was asked for.
+/// A web server; how often its flaky page was requested.
 async fn web() -> (String, Arc<AtomicU32>) {
-    let asked = Arc::new(AtomicU32::new(0));
-    let count = asked.clone();
+    let requests = Arc::new(AtomicU32::new(0));
+    let count = requests.clone();
     let flaky = move || {
         let n = count.fetch_add(1, Ordering::SeqCst);
         async move { if n == 0 { (StatusCode::SERVICE_UNAVAILABLE, &b"later"[..]) } else { (StatusCode::OK, IMAGE) } }
@@ -34,7 +34,7 @@ async fn web() -> (String, Arc<AtomicU32>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
-    (format!("http://{address}"), asked)
+    (format!("http://{address}"), requests)
 }
 
 fn fetch(folder: &Path, more: &[&str]) -> Child {
@@ -72,7 +72,7 @@ async fn what_is_fetched_is_right_whole_and_fetched_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_fetched_is_noted_and_tried_again_and_holds_up_nothing_else() {
-    let (url, asked) = web().await;
+    let (url, requests) = web().await;
     let folder = tempfile::tempdir().unwrap();
     let path = |part: &str| format!("{url}/{part}.bin");
     let (page, gone, flaky, good) = (path("page"), path("gone"), path("flaky"), path("good"));
@@ -88,7 +88,7 @@ async fn what_cannot_be_fetched_is_noted_and_tried_again_and_holds_up_nothing_el
     assert_eq!(c.file, "c.bin");
     assert!(folder.path().join("d.bin").exists() && !folder.path().join("a.bin").exists());
     until("the second try", || folder.path().join("c.bin").exists()).await;
-    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    assert_eq!(requests.load(Ordering::SeqCst), 2);
     until("the problems that are left", || problems().lines().count() == 2).await;
     assert!(child.try_wait().unwrap().is_none(), "it goes on trying");
     child.kill().unwrap();

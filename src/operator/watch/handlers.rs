@@ -31,11 +31,12 @@ impl Handler<TrimmedSite> for Sites {
         let Some((spec, status)) = decoded(ctx, "PhoneSite", &site.metadata, site.spec, site.status) else { return };
         let meta = meta_of(&site.metadata);
         let key = meta.key.clone();
-        let is_another = ctx.sites.note_uid(&key, site.metadata.uid.unwrap_or_default());
-        if is_another {
-            // Deleted and created anew while the watch was broken: nothing of the old one belongs to it.
-            ctx.update(|fleet| fleet.delete_site(&key));
+        let uid = site.metadata.uid.unwrap_or_default();
+        if ctx.sites.uid(&key).is_some_and(|known| known != uid) {
+            // Deleted and created anew while the watch was broken: nothing of the old one belongs to it, not even its token.
+            ctx.forget_site(&key);
         }
+        ctx.sites.note_uid(&key, uid);
         ctx.update(|fleet| fleet.apply_site(meta, spec, status));
         give_hash_key(ctx, &key);
     }
@@ -164,5 +165,35 @@ impl Handler<DynamicObject> for Children {
         if let Some(site) = deleted.site() {
             ctx.queue.add(WorkItem::Objects(site), Duration::ZERO);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::operator::supervisor::supervised;
+    use crate::operator::testing::context;
+
+    fn site(uid: &str, more: Value) -> TrimmedSite {
+        let mut object = json!({"metadata": {"name": "hq", "namespace": "ns", "uid": uid}});
+        object["metadata"].as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        serde_json::from_value(object).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_site_that_was_created_anew_has_nothing_of_the_old_one() {
+        let (tasks, _supervisor) = supervised();
+        let (ctx, key) = (context(tasks), Key::new("ns", "hq"));
+        Sites.on_apply(&ctx, site("1", json!({})));
+        ctx.sites.note_secret(&key, "token", "key");
+        Sites.on_apply(&ctx, site("1", json!({})));
+        assert_eq!(ctx.sites.token(&key).as_deref(), Some("token"));
+        Sites.on_apply(&ctx, site("2", json!({})));
+        assert_eq!((ctx.sites.uid(&key).as_deref(), ctx.sites.token(&key)), (Some("2"), None));
+        assert_eq!(ctx.read(|fleet| fleet.sites().count()), 1);
+        Sites.on_apply(&ctx, site("2", json!({"deletionTimestamp": "2026-01-02T03:04:05Z"})));
+        assert_eq!((ctx.sites.uid(&key), ctx.read(|fleet| fleet.sites().count())), (None, 0));
     }
 }

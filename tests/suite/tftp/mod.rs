@@ -1,13 +1,14 @@
 //! The TFTP server over real UDP on the loopback interface.
 
+mod reports;
+
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use dialtone::base::report::{Outcome, Query, Report};
-use dialtone::tftp::http::{self, Http};
+use dialtone::base::report::{Outcome, Query, Record};
 use dialtone::tftp::{Config, FileStore, Metrics, PortMode, Server, TransferLog};
 
 struct Site {
@@ -99,7 +100,7 @@ impl Client {
     }
 }
 
-fn records(site: &Site, want: usize) -> Vec<dialtone::base::report::Record> {
+fn records(site: &Site, want: usize) -> Vec<Record> {
     let began = Instant::now();
     loop {
         let mut records = site.log.report(&Query::default()).journal.records;
@@ -236,8 +237,8 @@ fn replies_come_from_the_address_of_the_request() {
     let site = serve("0.0.0.0:0", PortMode::Single, 100);
     site.put(&[("a", bytes(10))]);
     for last in [1, 2, 3] {
-        let asked = SocketAddr::from(([127, 0, 0, last], site.address().port()));
-        assert_eq!(Client::new(asked).fetch("a", "", 512, 1).1, asked);
+        let server = SocketAddr::from(([127, 0, 0, last], site.address().port()));
+        assert_eq!(Client::new(server).fetch("a", "", 512, 1).1, server);
     }
 }
 
@@ -353,98 +354,4 @@ fn an_ending_server_lets_transfers_finish() {
     let began = Instant::now();
     ending.join().unwrap();
     assert!(began.elapsed() < Duration::from_secs(2), "it ends when the last transfer does");
-}
-
-/// Serves reports to readers with the token `secret`.
-async fn serve_http(site: &Site) -> (SocketAddr, tempfile::TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    let token = folder.path().join("token");
-    std::fs::write(&token, "secret\n").unwrap();
-    let listener = http::listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
-    let base = listener.local_addr().unwrap();
-    let parts = Http {
-        log: site.log.clone(),
-        files: site.files.clone(),
-        metrics: site.metrics.clone(),
-        token_file: Some(token),
-    };
-    tokio::spawn(http::serve(parts, listener));
-    (base, folder)
-}
-
-async fn get(base: SocketAddr, path: &str, authorization: &str) -> (u16, Bytes) {
-    use http_body_util::BodyExt as _;
-    let client = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new())
-        .build_http::<http_body_util::Empty<Bytes>>();
-    let request = hyper::Request::get(format!("http://{base}{path}"))
-        .header("authorization", authorization)
-        .body(http_body_util::Empty::new())
-        .unwrap();
-    let response = client.request(request).await.unwrap();
-    let status = response.status().as_u16();
-    (status, response.into_body().collect().await.unwrap().to_bytes())
-}
-
-async fn report(base: SocketAddr, query: &Query) -> Report {
-    let (status, body) = get(base, &query.path(), "Bearer secret").await;
-    assert_eq!(status, 200);
-    serde_json::from_slice(&body).unwrap()
-}
-
-#[tokio::test]
-async fn reports_need_the_token_and_wait_for_something_new() {
-    let site = serve("127.0.0.1:0", PortMode::Single, 100);
-    site.put(&[("a", bytes(10))]);
-    let (base, _token) = serve_http(&site).await;
-    assert_eq!(get(base, "/v1/report", "Bearer wrong").await.0, 401);
-    assert_eq!(get(base, "/v1/report", "").await.0, 401);
-    let first = report(base, &Query::default()).await;
-    assert_eq!((first.holdings.complete, first.holdings.held.len()), (true, 1));
-    assert_eq!(get(base, "/healthz", "").await.0, 200);
-    assert_eq!(get(base, "/readyz", "").await.0, 200);
-    let metrics = get(base, "/metrics", "").await.1;
-    assert!(String::from_utf8(metrics.to_vec()).unwrap().contains("tftp_active_transfers"));
-
-    let began = Instant::now();
-    let waiting = tokio::spawn(async move { report(base, &Query::after(&first, 10)).await });
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let address = site.address();
-    tokio::task::spawn_blocking(move || Client::new(address).fetch("a", "", 512, 1)).await.unwrap();
-    let next = waiting.await.unwrap();
-    assert!(began.elapsed() < Duration::from_secs(2) && began.elapsed() > Duration::from_millis(300));
-    assert_eq!(next.journal.records[0].file.as_deref(), Some("a"));
-    assert!(next.holdings.held.is_empty());
-}
-
-#[tokio::test]
-async fn a_reader_who_always_comes_back_costs_a_report_every_50_ms() {
-    let site = serve("127.0.0.1:0", PortMode::Single, 100);
-    site.put(&[("a", bytes(10))]);
-    let (base, _token) = serve_http(&site).await;
-    let mut last = report(base, &Query::default()).await;
-    let address = site.address();
-    let fetching = tokio::task::spawn_blocking(move || {
-        let began = Instant::now();
-        let (client, mut fetched) = (Client::new(address), 0);
-        while began.elapsed() < Duration::from_secs(1) {
-            client.fetch("a", "", 512, 1);
-            fetched += 1;
-        }
-        fetched
-    });
-    let (began, mut reports, mut read) = (Instant::now(), 0, 0);
-    while !fetching.is_finished() {
-        last = report(base, &Query::after(&last, 10)).await;
-        reports += 1;
-        read += last.journal.records.len();
-    }
-    let most = began.elapsed().as_millis() / 50 + 1;
-    let fetched = fetching.await.unwrap();
-    assert!(reports > 0 && reports <= most, "{reports} reports of {fetched} transfers");
-    while read < fetched {
-        last = report(base, &Query::after(&last, 10)).await;
-        assert!(!last.journal.records.is_empty(), "{read} of {fetched} were reported");
-        read += last.journal.records.len();
-    }
-    assert_eq!(read, fetched);
 }
