@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use super::counts::Counts;
 use super::diagnostic::Diagnostic;
-use super::images::Staging;
 use super::pods::Served;
+use super::staging::Staging;
 use super::status::{Conditions, Verdict, acceptance};
 use crate::api::{ConditionType, FileCounts, PhoneSiteStatus, Reason, SiteFirmwareStatus, Stage, Unclaimed};
 

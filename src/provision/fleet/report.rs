@@ -5,10 +5,10 @@ use jiff::Timestamp;
 use crate::api::{FileCounts, PhoneSiteStatus, SipPhoneStatus, Stage};
 use crate::provision::Key;
 use crate::provision::diagnostic::Diagnostic;
-use crate::provision::images::Staging;
 use crate::provision::phone_status::{PhoneFacts, phone_status};
 use crate::provision::pods::Served;
 use crate::provision::site_status::{SiteFacts, SiteFirmware, site_status};
+use crate::provision::staging::Staging;
 use crate::provision::sync::sync_problem;
 use crate::provision::upgrade::Wanted;
 
