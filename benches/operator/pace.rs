@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// How long changes are gathered before the second write, and by how much longer before each that follows it; how long at most.
-/// The operator's own figures are in `src/operator/pace.rs`.
+/// The operator's own figures are in `src/operator/debounce.rs`.
 const MOMENT: Duration = Duration::from_millis(150);
 const LONGER: u32 = 4;
 const LONGEST: Duration = Duration::from_secs(20);
