@@ -35,7 +35,7 @@ pub struct SecretKey {
 pub struct Extra(pub BTreeMap<String, String>);
 
 /// The characters of a parameter's name.
-pub const EXTRA_NAME: &str = "^[A-Za-z_][A-Za-z0-9_.-]*$";
+const EXTRA_NAME: &str = "^[A-Za-z_][A-Za-z0-9_.-]*$";
 /// The longest name and the longest value.
 pub const EXTRA_MAX: (usize, usize) = (NAME_MAX, 1023);
 

@@ -70,6 +70,7 @@ pub struct ResyncStatus {
 }
 
 /// A phone's firmware.
+// Many fields because each is one that a status shows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PhoneFirmwareStatus {

@@ -79,7 +79,7 @@ struct StageLabels {
 /// Writes to the API, by kind of object.
 pub(super) type Writes = Registered<Family<WriteLabels, Counter>>;
 
-/// The operator's metrics, in the order of their registration: one field for each, so there are many.
+/// The operator's metrics, in the order of their registration. Many fields because each metric has one.
 pub(super) struct Metrics {
     /// Work items reconciled.
     pub(super) work: Registered<Family<WorkLabels, Counter>>,

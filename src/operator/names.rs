@@ -10,7 +10,7 @@ use crate::provision::{Key, Slot};
 /// The field manager of every write.
 pub(super) const MANAGER: &str = "dialtone";
 /// The label of objects that the operator made, and its value.
-pub(super) const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "dialtone");
+const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "dialtone");
 /// The label with the site's name.
 pub(super) const SITE: &str = "dialtone.dev/site";
 /// The label that says what an object is to its site.

@@ -137,11 +137,6 @@ impl Mac {
     pub fn config_file(self) -> String {
         FileName::Own(self).to_string()
     }
-
-    /// The address in a file name that a phone asks for, such as `./SIP000A8A123456.cnf`; see [`FileName::mac`].
-    pub fn from_file_name(name: &str) -> Option<Mac> {
-        FileName::parse(name).mac()
-    }
 }
 
 /// The name of the dial plan that the parameter `dial_template` names.

@@ -70,7 +70,7 @@ mod tests {
         let at = |second| Timestamp::from_second(second).unwrap();
         let mut fetches = CommonFetches::default();
         fetches.moved(&phone, None, Some(old));
-        assert_eq!(fetches.note(old, at(10), "a".into()), [phone.clone()]);
+        assert_eq!(fetches.note(old, at(10), "a".into()), std::slice::from_ref(&phone));
         fetches.moved(&phone, Some(old), Some(new));
         assert_eq!(fetches.note(old, at(11), "b".into()), []);
         assert_eq!(fetches.before(old, at(100)), Some("b"));

@@ -8,6 +8,7 @@ mod firmware;
 mod object;
 mod observe;
 mod phone;
+mod read;
 mod render;
 mod report;
 mod resync;
@@ -15,7 +16,6 @@ mod rollout;
 mod site;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -25,12 +25,10 @@ use crate::base::digest::{Digest, HashKey};
 
 use super::Key;
 use super::counts::PhoneTally;
-use super::dependencies::{Dependencies, Dependency, Reference, User};
-use super::diagnostic::Diagnostic;
+use super::dependencies::{Dependencies, Reference, User};
 use super::firmware::Inventory;
 use super::identities::Identities;
 use super::observed::Fetch;
-use super::placement::Placement;
 use super::site_status::Infra;
 use super::slot::{Content, Slot};
 
@@ -45,8 +43,8 @@ pub use report::{PhoneReport, Urgency};
 /// All sites and phones.
 ///
 /// The fleet only routes changes: each kind of state has an owner with private fields, which sees none of the others (a site's
-/// [`Placement`], `Pods`, `Images`, `Counts` and callers; a phone's offer, requests and resync attempts; [`Identities`] and
-/// [`Dependencies`] for all). What spans several owners is decided in steps that [`Fleet::settle`] takes one after the other.
+/// `Placement`, `Pods`, `Images`, `Counts` and callers; a phone's offer, requests and resync attempts; `Identities` and
+/// `Dependencies` for all). What spans several owners is decided in steps that [`Fleet::settle`] takes one after the other.
 ///
 /// # Invariants
 ///
@@ -359,86 +357,5 @@ impl Fleet {
         let Some(site) = self.sites.get(key) else { return };
         site.phones.iter().for_each(|phone| self.agenda.facts(phone));
         self.agenda.work(WorkItem::SiteStatus(key.clone()));
-    }
-
-    /// All sites.
-    pub fn sites(&self) -> impl Iterator<Item = &Key> {
-        self.sites.keys()
-    }
-
-    /// All phones.
-    pub fn phones(&self) -> impl Iterator<Item = &Key> {
-        self.phones.keys()
-    }
-
-    /// What is to say about each site and each phone.
-    pub fn findings(&self) -> impl Iterator<Item = (&'static str, &Key, &[Diagnostic])> {
-        let sites = self.sites.iter().map(|(key, site)| ("PhoneSite", key, site.standing().diagnostics()));
-        let phones = self.phones.iter().map(|(key, phone)| ("SipPhone", key, phone.diagnostics()));
-        sites.chain(phones)
-    }
-
-    fn placement(&self, site: &Key) -> Option<&Placement> {
-        self.sites.get(site).map(|site| &site.placement)
-    }
-
-    /// What an object of a site should hold; nothing if it should not be there.
-    pub fn content(&self, site: &Key, slot: Slot) -> Content {
-        self.placement(site).map(|placement| placement.content(slot)).unwrap_or_default()
-    }
-
-    /// What an object should hold, with its digest, if that is not what it holds already.
-    pub fn unwritten(&self, site: &Key, slot: Slot) -> (Option<Digest>, Option<Content>) {
-        self.placement(site).map(|placement| placement.unwritten(slot)).unwrap_or_default()
-    }
-
-    /// What an object holds in the cluster, as far as is known.
-    pub fn stored(&self, site: &Key, slot: Slot) -> Option<Digest> {
-        self.placement(site)?.stored(slot)
-    }
-
-    /// All files of a site, firmware apart.
-    pub fn tree(&self, site: &Key) -> BTreeMap<String, Bytes> {
-        Slot::all().flat_map(|slot| self.content(site, slot).0).collect()
-    }
-
-    /// The image that a phone should run, whether or not it is offered it yet.
-    pub fn image_of(&self, phone: &Key) -> Option<&str> {
-        self.phones.get(phone)?.target()
-    }
-
-    /// The site that a phone is placed in, and the name of its file.
-    pub fn place_of(&self, phone: &Key) -> Option<(Key, String)> {
-        let phone = self.phones.get(phone)?;
-        Some((phone.home()?.clone(), phone.plan()?.own_file()?.name.clone()))
-    }
-
-    /// The object that a phone's files are in.
-    pub fn slot_of(&self, phone: &Key) -> Option<(Key, Slot)> {
-        let home = self.phones.get(phone)?.home()?;
-        Some((home.clone(), self.placement(home)?.slot_of(phone)?))
-    }
-
-    /// The ConfigMaps with a site's firmware.
-    pub fn firmware_sources(&self, site: &Key) -> Vec<Key> {
-        let plan = self.sites.get(site).and_then(|site| site.plan());
-        plan.map(|plan| plan.config_maps.iter().map(|name| site.sibling(name)).collect()).unwrap_or_default()
-    }
-
-    /// A digest of what a ConfigMap with firmware holds.
-    pub fn firmware_digest(&self, source: &Key) -> Option<Digest> {
-        let Dependency::Found(inventory) = self.dependencies.config_map(source) else { return None };
-        let lines: Vec<String> = inventory.iter().map(|(name, file)| format!("{name} {}", file.digest)).collect();
-        Some(Digest::of(lines.join("\n").as_bytes()))
-    }
-
-    /// Whether a site is to be left as it is.
-    pub fn is_suspended(&self, site: &Key) -> bool {
-        self.sites.get(site).is_some_and(|site| site.is_suspended())
-    }
-
-    /// A site's spec, as its objects are built from: the newest, whether or not its files can be rendered.
-    pub fn site_spec(&self, site: &Key) -> Option<Arc<PhoneSiteSpec>> {
-        self.sites.get(site).map(|site| site.spec().clone())
     }
 }

@@ -5,11 +5,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::dependencies::Dependency;
-use super::firmware::{Catalog, Inventory, files_of, problems, sizes};
+use super::firmware::{Catalog, files_of, problems, sizes};
 use super::plan::SitePlan;
-use super::pods::Pods;
-use crate::api::{FirmwareSource, Origin, Reason, Stage};
+use super::staging::{Holders, Sources, Staging};
 use crate::base::digest::Digest;
 
 /// How long files go on naming an image, in seconds, after all pods were replaced by such that have not fetched it yet.
@@ -18,96 +16,7 @@ const LINGER: i64 = 600;
 /// The files of an image, with their sizes.
 pub type Parts = Arc<[(String, u64)]>;
 
-/// How far an image is, and why it is not further.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Staging {
-    /// `Unmanaged`, `Pending` or `Staged`.
-    pub stage: Stage,
-    /// Why.
-    pub reason: Reason,
-    /// The same in words, and what to do.
-    pub message: String,
-}
-
-impl Staging {
-    /// Of a phone that should run no image in particular.
-    pub fn unmanaged(message: &str) -> Staging {
-        Staging { stage: Stage::Unmanaged, reason: Reason::Unmanaged, message: message.to_owned() }
-    }
-
-    fn pending(reason: Reason, message: String) -> Staging {
-        Staging { stage: Stage::Pending, reason, message }
-    }
-
-    /// Whether phones have to wait for the image.
-    pub fn is_pending(&self) -> bool {
-        self.stage == Stage::Pending
-    }
-
-    /// Whether it will come without anybody's doing.
-    pub fn comes_by_itself(&self) -> bool {
-        self.reason == Reason::Pending
-    }
-}
-
-/// Where a site's firmware is looked for.
-#[derive(Clone, Debug)]
-pub struct Sources<'a> {
-    /// All files that are known; nothing while a ConfigMap has not been read.
-    pub catalog: Option<Catalog<'a>>,
-    /// The ConfigMaps, later ones win, with what they hold.
-    pub config_maps: Vec<(&'a str, Dependency<&'a Inventory>)>,
-    /// The folder of a shell without a cluster.
-    pub folder: Catalog<'a>,
-    /// The other origins.
-    pub spec: Option<&'a FirmwareSource>,
-}
-
-impl Sources<'_> {
-    /// Where a file comes from, or where all are looked for.
-    fn origin(&self, file: Option<&str>) -> String {
-        let has = |catalog: &Catalog<'_>| file.is_none_or(|file| catalog.get(file).is_some());
-        let holds = |map: &Dependency<&Inventory>| match (file, map) {
-            (None, _) => true,
-            (Some(file), Dependency::Found(map)) => map.contains_key(file),
-            (Some(_), Dependency::Pending | Dependency::Missing) => false,
-        };
-        let maps = self.config_maps.iter().filter(|(_, map)| holds(map));
-        let mut found: Vec<String> = maps.map(|(name, _)| format!("ConfigMap {name}")).collect();
-        if file.is_some() && !found.is_empty() {
-            // The last one wins.
-            return found.pop().unwrap_or_default();
-        }
-        if self.folder.names().next().is_some() && has(&self.folder) {
-            found.push("the firmware folder".to_owned());
-        }
-        for origin in self.spec.into_iter().flat_map(FirmwareSource::origins) {
-            let name = match origin {
-                // They were looked at above, with what they hold.
-                Origin::ConfigMap(_) => continue,
-                Origin::Url(one) if file.is_some_and(|file| one.file_name() != file) => continue,
-                Origin::Url(_) => "urls".to_owned(),
-                Origin::Image(image) => format!("image {}", image.reference),
-                Origin::Volume(claim) => format!("PersistentVolumeClaim {}", claim.claim_name),
-            };
-            if !found.contains(&name) {
-                found.push(name);
-            }
-        }
-        found.join(if file.is_some() { " or " } else { ", " })
-    }
-}
-
-/// Who says what a site's phones can get.
-#[derive(Clone, Copy, Debug)]
-pub enum Holders<'a> {
-    /// The pods, of which so many should run.
-    Pods(&'a Pods, i64),
-    /// Nobody: what the sources hold is what is served.
-    Sources,
-}
-
-/// What changed when images were looked at again.
+/// What changed when staging was decided anew.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Restaged {
     /// Whether other images than before may be named in files.
@@ -185,11 +94,7 @@ impl Images {
     pub fn staging(&self, image: Option<&str>) -> Arc<Staging> {
         match image {
             None => Arc::new(Staging::unmanaged("no firmware image is wanted: phones keep what they run")),
-            Some(image) => {
-                self.staging.get(image).cloned().unwrap_or_else(|| {
-                    Arc::new(Staging::pending(Reason::Pending, format!("{image} is not staged yet")))
-                })
-            }
+            Some(image) => self.staging.get(image).cloned().unwrap_or_else(|| Arc::new(Staging::not_yet(image))),
         }
     }
 
@@ -214,8 +119,9 @@ impl Images {
             .chain(plan.and_then(|plan| plan.base.image.as_deref()))
             .chain(site_image)
             .collect();
-        let staging =
-            wanted.into_iter().map(|image| (image.to_owned(), Arc::new(self.describe(image, plan, sources, holders))));
+        let staging = wanted.into_iter().map(|image| {
+            (image.to_owned(), Arc::new(Staging::describe(image, self.staged.contains(image), plan, sources, holders)))
+        });
         let staging: BTreeMap<_, _> = staging.collect();
         restaged.news |= restaged.images_changed || staging != self.staging;
         self.staging = staging;
@@ -263,57 +169,6 @@ impl Images {
         let all_answer = pods.answering() as i64 >= wanted || self.staged.contains(image);
         all_answer && pods.all_hold(&site.digests(&site.files(image)))
     }
-
-    fn describe(&self, image: &str, plan: Option<&SitePlan>, sources: &Sources<'_>, holders: Holders<'_>) -> Staging {
-        if self.staged.contains(image) {
-            let by = match holders {
-                Holders::Pods(..) => "every TFTP pod holds",
-                Holders::Sources => "the source holds",
-            };
-            let message = format!("{by} {image}, whole");
-            return Staging { stage: Stage::Staged, reason: Reason::Staged, message };
-        }
-        let not_yet = || Staging::pending(Reason::Pending, format!("{image} is not staged yet"));
-        let Some(plan) = plan else { return not_yet() };
-        if plan.config_maps.is_empty() && !plan.pod_side && sources.folder.names().next().is_none() {
-            let message = format!(
-                "{image} is wanted and there is no source for it: name one in the site's spec.firmware.source; phones are not told of it until then"
-            );
-            return Staging::pending(Reason::NoSource, message);
-        }
-        let missing = sources.config_maps.iter().filter(|(_, map)| *map == Dependency::Missing);
-        let missing: Vec<&str> = missing.map(|(name, _)| *name).collect();
-        if !missing.is_empty() {
-            let message =
-                format!("ConfigMap {} does not exist: create it, or correct spec.firmware.source", missing.join(", "));
-            return Staging::pending(Reason::SourceNotFound, message);
-        }
-        let Some(catalog) = &sources.catalog else { return not_yet() };
-        let problems = problems(image, catalog, &plan.checksums);
-        if let Holders::Pods(pods, _) = holders {
-            let files = files_of(image, catalog);
-            let failed: BTreeSet<String> =
-                pods.problems().filter(|problem| files.contains(&problem.file)).map(ToString::to_string).collect();
-            if !failed.is_empty() {
-                let failed: Vec<String> = failed.into_iter().collect();
-                let message = format!("{image} is not whole: {}", failed.join("; "));
-                return Staging::pending(Reason::FetchFailed, message);
-            }
-            if plan.pod_side && !pods.know_firmware() && !problems.is_empty() {
-                let message = format!("no TFTP pod has told yet which files of {image} it has");
-                return Staging::pending(Reason::Pending, message);
-            }
-        }
-        if problems.is_empty() {
-            return Staging::pending(Reason::Pending, format!("not every TFTP pod holds {image} yet"));
-        }
-        let described = problems.iter().map(|problem| match &problem.found {
-            Some(found) => format!("{problem} (in {})", sources.origin(Some(found))),
-            None => format!("{problem} in {}", sources.origin(None)),
-        });
-        let described = described.collect::<Vec<_>>().join("; ");
-        Staging::pending(Reason::Incomplete, format!("{image} is not whole: {described}"))
-    }
 }
 
 /// What decides whether an image is staged.
@@ -341,9 +196,13 @@ impl Staged<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::{Reason, Stage};
     use crate::base::report::FileProblem;
+    use crate::provision::dependencies::Dependency;
     use crate::provision::firmware::FirmwareFile;
+    use crate::provision::firmware::Inventory;
     use crate::provision::plan::{CommonFiles, PhoneBase};
+    use crate::provision::pods::Pods;
     use crate::provision::reach::Reach;
 
     const IMAGE: &str = "P0S3-06-3-00";

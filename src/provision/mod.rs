@@ -28,6 +28,7 @@ pub mod resync;
 mod rollout;
 mod site_status;
 mod slot;
+mod staging;
 mod status;
 mod sync;
 mod unclaimed;

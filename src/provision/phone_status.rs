@@ -1,7 +1,5 @@
 //! A phone's status, from what is known of it.
 
-use std::borrow::Cow;
-
 use jiff::Timestamp;
 
 use super::counts::PhoneTally;
@@ -145,9 +143,8 @@ fn conditions(
     conditions.set(ConditionType::Ready, &ready);
     // Work goes on by itself while pods take up a file; what a person has to change is stalled.
     let waits = !(ready.holds || stalled || facts.suspended && behind);
-    let message: &Cow<'static, str> = &ready.message;
-    conditions.set_while(ConditionType::Reconciling, waits, ready.reason, message);
-    conditions.set_while(ConditionType::Stalled, stalled, ready.reason, message);
+    conditions.set_while(ConditionType::Reconciling, waits, ready.reason, &ready.message);
+    conditions.set_while(ConditionType::Stalled, stalled, ready.reason, &ready.message);
     conditions.finish()
 }
 

@@ -97,7 +97,9 @@ impl Pods {
         let mut news = pod.firmware.is_none();
         let known = pod.firmware.get_or_insert_default();
         let mut next = if complete { Inventory::new() } else { std::mem::take(known) };
-        news |= !complete && gone.iter().fold(false, |news, name| next.remove(name).is_some() || news);
+        for name in gone.iter().filter(|_| !complete) {
+            news |= next.remove(name).is_some();
+        }
         for (name, file) in files {
             news |= !complete && next.get(&name) != Some(&file);
             next.insert(name, file);

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use super::counts::Counts;
 use super::diagnostic::Diagnostic;
-use super::images::Staging;
 use super::pods::Served;
+use super::staging::Staging;
 use super::status::{Conditions, Verdict, acceptance};
 use crate::api::{ConditionType, FileCounts, PhoneSiteStatus, Reason, SiteFirmwareStatus, Stage, Unclaimed};
 
@@ -121,8 +121,8 @@ pub fn site_status(facts: SiteFacts<'_>, before: &PhoneSiteStatus, now: Timestam
     let reconciles = !ready.holds && !stalled && !held;
     conditions.set_while(ConditionType::Reconciling, reconciles, ready.reason, &ready.message);
     conditions.set_while(ConditionType::Stalled, stalled, ready.reason, &ready.message);
-    let message = "spec.suspend is true: no change is applied until it is false again".into();
-    conditions.set_while(ConditionType::Suspended, facts.suspended, Reason::Suspended, &message);
+    let message = "spec.suspend is true: no change is applied until it is false again";
+    conditions.set_while(ConditionType::Suspended, facts.suspended, Reason::Suspended, message);
 
     let firmware = SiteFirmwareStatus {
         target: facts.firmware.target.map(str::to_owned),

@@ -65,9 +65,9 @@ impl<'a> Conditions<'a> {
     }
 
     /// Adds a condition that stands only while it is true.
-    pub fn set_while(&mut self, kind: ConditionType, holds: bool, reason: Reason, message: &Cow<'static, str>) {
+    pub fn set_while(&mut self, kind: ConditionType, holds: bool, reason: Reason, message: &str) {
         if holds {
-            self.set(kind, &Verdict::yes(reason, message.clone()));
+            self.set(kind, &Verdict::yes(reason, message.to_owned()));
         }
     }
 
@@ -113,7 +113,7 @@ mod tests {
         let mut second = Conditions::new(&before, Some(2), now);
         second.set(ConditionType::Ready, &Verdict::yes(Reason::Ready, "another message"));
         second.set(ConditionType::InSync, &Verdict::yes(Reason::Fetched, "b"));
-        second.set_while(ConditionType::Stalled, false, Reason::Invalid, &"x".into());
+        second.set_while(ConditionType::Stalled, false, Reason::Invalid, "x");
         let after = second.finish();
         assert_eq!(after[0].last_transition_time.0, then);
         assert_eq!(after[1].last_transition_time.0, now);

@@ -9,12 +9,13 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use crate::api::{PhoneFirmwareStatus, Stage};
-use crate::phone::image::Image;
-
+mod boot;
 mod event;
+mod recover;
 mod reorder;
 mod stage;
+
+use boot::Boot;
 
 pub use event::{BootEvent, Named, is_application, meaning};
 pub use reorder::EventReorderer;
@@ -51,6 +52,8 @@ impl Transfer {
 }
 
 /// What is known of a phone's firmware.
+///
+/// Many fields because each is one thing that was seen; all of them are read and changed together, request by request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Upgrade {
     /// What it was seen to run.
@@ -80,62 +83,6 @@ pub struct Upgrade {
     boot: Option<Box<Boot>>,
 }
 
-/// One boot.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Boot {
-    legacy: bool,
-    began: Timestamp,
-    /// The image whose `.loads` file it took.
-    loads: Option<String>,
-    /// Whether it asked for parts.
-    asked: bool,
-    /// The parts that it did not take whole, or the `.loads` file that names them.
-    failed: BTreeSet<String>,
-    /// Whether it may have asked for more than is known.
-    unclear: bool,
-    /// The parts that it took whole.
-    took: BTreeSet<String>,
-    /// What SIPDefault.cnf names.
-    common: Named,
-    /// What its own file names, once it read that.
-    own: Option<Named>,
-    /// When it read SIPDefault.cnf.
-    common_at: Option<Timestamp>,
-    /// When it read its own file.
-    own_at: Option<Timestamp>,
-    /// When it was last seen to go on with what it runs.
-    went_on: Option<Timestamp>,
-}
-
-impl Boot {
-    fn new(legacy: bool, began: Timestamp) -> Box<Boot> {
-        Box::new(Boot {
-            legacy,
-            began,
-            loads: None,
-            asked: false,
-            failed: BTreeSet::new(),
-            unclear: false,
-            took: BTreeSet::new(),
-            common: Named::Unknown,
-            own: None,
-            common_at: None,
-            own_at: None,
-            went_on: None,
-        })
-    }
-}
-
-impl Boot {
-    /// What its configuration names, once it read its own file.
-    fn names(&self) -> Option<&Named> {
-        match self.own.as_ref()? {
-            Named::Nothing => Some(&self.common),
-            own => Some(own),
-        }
-    }
-}
-
 /// Requests repeated within this many seconds are one.
 const REPEATED: i64 = 3;
 /// A phone that takes a file says something at least this often, in seconds; the pod that served it may be gone with all that
@@ -151,48 +98,6 @@ const BACK_WITHIN: i64 = 600;
 const TOOK_AND_CAME_BACK: &str = "it took the image and came back for its configuration";
 
 impl Upgrade {
-    /// What a status said before a restart.
-    pub fn recover(status: Option<&PhoneFirmwareStatus>) -> Upgrade {
-        let Some(status) = status else { return Upgrade::default() };
-        let since: Option<Timestamp> = status.since.as_deref().and_then(|since| since.parse().ok());
-        let message = status.message.clone().unwrap_or_default();
-        let how = status.running_seen.clone().unwrap_or_else(|| "it was seen before".to_owned());
-        let mut upgrade = Upgrade {
-            running: status.running.clone().map(|image| Running { image, how }),
-            failures: status.failures.and_then(|failures| u32::try_from(failures).ok()).unwrap_or(0),
-            last: status.observed.as_deref().and_then(|observed| observed.parse().ok()).or(since),
-            ..Upgrade::default()
-        };
-        let target = status.target.clone().unwrap_or_default();
-        upgrade.taken = status.taken.iter().cloned().collect();
-        match status.stage {
-            Stage::Offered => upgrade.named = Some(target),
-            Stage::Failed => {
-                upgrade.failure = Some(message.clone());
-                upgrade.failed_before = Some(message);
-            }
-            Stage::Downloading if status.file.as_ref().is_some_and(|file| upgrade.taken.contains(file)) => {
-                // Between two parts.
-                upgrade.took = upgrade.last;
-            }
-            Stage::Downloading => {
-                let number = |number: Option<i64>| number.and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
-                let (sent, total) = (number(status.bytes_sent), number(status.bytes_total));
-                upgrade.transfer = status.file.clone().map(|file| Transfer { file, sent, total, of_all: true });
-            }
-            Stage::Installing => {
-                (upgrade.took, upgrade.took_all) = (since, since);
-                if upgrade.taken.is_empty() {
-                    // Statuses did not always name the files; the last one that a phone takes is the application.
-                    let loader = Image::parse(&target).is_some_and(|image| image.uses_loader());
-                    upgrade.taken.insert(format!("{target}.{}", if loader { "sb2" } else { "bin" }));
-                }
-            }
-            Stage::Unmanaged | Stage::Pending | Stage::Waiting | Stage::Staged | Stage::Current => {}
-        }
-        upgrade
-    }
-
     /// Whether it runs an image, and has taken nothing since that would change it.
     pub fn stays_with(&self, image: &str) -> bool {
         let runs = self.running.as_ref().is_some_and(|running| running.image == image);

@@ -23,7 +23,7 @@ use crate::phone::{Mac, Model};
 ///
 /// One boot, unless --stay or --upgrade says otherwise. Exit status: 0 if every phone booted, and with --upgrade runs another
 /// image than in the beginning; 1 if one did not.
-// More than twelve fields: one for each flag.
+// Many fields because each flag has one.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     /// The TFTP server: an address or a name, with a port if it is not 69

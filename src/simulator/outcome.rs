@@ -50,7 +50,7 @@ impl fmt::Debug for Fetched {
     }
 }
 
-/// The result of a boot. One field for each that `--output json` prints, and the memory.
+/// The result of a boot. Many fields because `--output json` prints each, and there is the memory.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Outcome {

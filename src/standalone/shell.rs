@@ -150,7 +150,7 @@ impl Shell {
 
     /// Prints the phones, if anything about them changed.
     pub fn update_screen(&mut self) {
-        self.screen.update(&mut self.fleet, Timestamp::now());
+        self.screen.update(&self.fleet, Timestamp::now());
     }
 }
 

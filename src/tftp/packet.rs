@@ -5,15 +5,13 @@ use bytes::Bytes;
 /// The longest file name in a request.
 const MAX_NAME_BYTES: usize = 255;
 
-/// Opcodes.
-mod opcode {
-    pub const RRQ: u16 = 1;
-    pub const WRQ: u16 = 2;
-    pub const DATA: u16 = 3;
-    pub const ACK: u16 = 4;
-    pub const ERROR: u16 = 5;
-    pub const OACK: u16 = 6;
-}
+// Opcodes.
+const OPCODE_RRQ: u16 = 1;
+const OPCODE_WRQ: u16 = 2;
+const OPCODE_DATA: u16 = 3;
+const OPCODE_ACK: u16 = 4;
+const OPCODE_ERROR: u16 = 5;
+const OPCODE_OACK: u16 = 6;
 
 /// Error codes that the server sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,10 +81,10 @@ impl<'a> Packet<'a> {
     pub fn parse(datagram: &'a [u8]) -> Packet<'a> {
         let word = |at: usize| Some(u16::from_be_bytes([*datagram.get(at)?, *datagram.get(at + 1)?]));
         match (word(0), word(2)) {
-            (Some(opcode::RRQ), _) => parse_request(&datagram[2..]).map_or(Packet::IllegalRead, Packet::Read),
-            (Some(opcode::WRQ), _) => Packet::Write,
-            (Some(opcode::ACK), Some(block)) => Packet::Ack(block),
-            (Some(opcode::ERROR), Some(code)) => Packet::Error(code),
+            (Some(OPCODE_RRQ), _) => parse_request(&datagram[2..]).map_or(Packet::IllegalRead, Packet::Read),
+            (Some(OPCODE_WRQ), _) => Packet::Write,
+            (Some(OPCODE_ACK), Some(block)) => Packet::Ack(block),
+            (Some(OPCODE_ERROR), Some(code)) => Packet::Error(code),
             _ => Packet::Illegal,
         }
     }
@@ -123,7 +121,7 @@ fn parse_request(rest: &[u8]) -> Option<Request<'_>> {
 /// Writes a DATA packet.
 pub fn data(out: &mut Vec<u8>, block: u16, bytes: &[u8]) {
     out.clear();
-    out.extend_from_slice(&opcode::DATA.to_be_bytes());
+    out.extend_from_slice(&OPCODE_DATA.to_be_bytes());
     out.extend_from_slice(&block.to_be_bytes());
     out.extend_from_slice(bytes);
 }
@@ -131,7 +129,7 @@ pub fn data(out: &mut Vec<u8>, block: u16, bytes: &[u8]) {
 /// Writes an OACK packet with the options that were accepted.
 pub fn oack(out: &mut Vec<u8>, options: &Options, size: u64) {
     out.clear();
-    out.extend_from_slice(&opcode::OACK.to_be_bytes());
+    out.extend_from_slice(&OPCODE_OACK.to_be_bytes());
     let mut option = |name: &str, value: u64| {
         out.extend_from_slice(name.as_bytes());
         out.push(0);
@@ -155,7 +153,7 @@ pub fn oack(out: &mut Vec<u8>, options: &Options, size: u64) {
 /// Writes an ERROR packet.
 pub fn error(out: &mut Vec<u8>, code: ErrorCode, message: &str) {
     out.clear();
-    out.extend_from_slice(&opcode::ERROR.to_be_bytes());
+    out.extend_from_slice(&OPCODE_ERROR.to_be_bytes());
     out.extend_from_slice(&(code as u16).to_be_bytes());
     out.extend_from_slice(message.as_bytes());
     out.push(0);

@@ -3,7 +3,7 @@
 use crate::provision::Key;
 use crate::provision::dependencies::Dependency;
 use crate::provision::firmware::{Catalog, Inventory};
-use crate::provision::images::{Holders, Sources};
+use crate::provision::staging::{Holders, Sources};
 
 use super::Fleet;
 use super::agenda::WorkItem;

@@ -5,10 +5,10 @@ use jiff::Timestamp;
 use crate::api::{FileCounts, PhoneSiteStatus, SipPhoneStatus, Stage};
 use crate::provision::Key;
 use crate::provision::diagnostic::Diagnostic;
-use crate::provision::images::Staging;
 use crate::provision::phone_status::{PhoneFacts, phone_status};
 use crate::provision::pods::Served;
 use crate::provision::site_status::{SiteFacts, SiteFirmware, site_status};
+use crate::provision::staging::Staging;
 use crate::provision::sync::sync_problem;
 use crate::provision::upgrade::Wanted;
 
@@ -92,11 +92,8 @@ impl Fleet {
 
     /// How many phones of each site are at each stage of their firmware.
     pub fn stages(&self) -> Vec<(Key, Stage, i64)> {
-        let of = |(key, site): (&Key, &Box<Site>)| {
-            let counts = site.counts.stages().into_iter();
-            counts.map(|count| (key.clone(), count.stage, count.phones)).collect::<Vec<_>>()
-        };
-        self.sites.iter().flat_map(of).collect()
+        let sites = self.sites.iter().flat_map(|(key, site)| site.counts.stages().into_iter().map(move |of| (key, of)));
+        sites.map(|(key, count)| (key.clone(), count.stage, count.phones)).collect()
     }
 
     /// Derives what follows from a phone, its site and its pods together, once after each change.

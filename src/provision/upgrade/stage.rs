@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{Upgrade, is_application};
 use crate::api::{PhoneFirmwareStatus, Stage};
-use crate::provision::images::Staging;
+use crate::provision::staging::Staging;
 
 /// What a phone should run, and whether it can.
 #[derive(Clone, Debug)]

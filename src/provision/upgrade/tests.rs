@@ -1,8 +1,10 @@
+//! Long because it is one phone's upgrade, told request by request, in every order that was seen or feared.
+
 use super::*;
 use crate::api::Stage;
 use crate::phone::FileName;
 use crate::phone::image::Image;
-use crate::provision::images::Staging;
+use crate::provision::staging::Staging;
 use proptest::prelude::*;
 
 const OLD: &str = "P0S3-08-11-00";
