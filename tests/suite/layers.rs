@@ -14,7 +14,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("resync", &["base", "phone", "api", "provision"]),
     // A TFTP pod knows files, and nothing of sites.
     ("tftp", &["base", "phone"]),
-    ("fetch", &["base", "phone", "tftp"]),
+    ("fetch", &["base", "phone"]),
     // It shares facts about phones with the server and no code, so that it can find the server's faults.
     ("simulator", &["base", "phone"]),
     ("manifests", &["base", "near", "phone", "api", "provision"]),
