@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Key;
 use crate::api::{Reason, ResyncMethod, ResyncStatus};
 use crate::base::Backoff;
+use crate::provision::Key;
 
 mod need;
 mod window;
@@ -202,7 +202,7 @@ impl ResyncAttempts {
     pub fn status(&self, needed: bool) -> Option<ResyncStatus> {
         let failures = i64::from(self.tries) - 1;
         Some(ResyncStatus {
-            told_at: Some(super::observed::seconds(self.at?)),
+            told_at: Some(crate::provision::observe::fetch::seconds(self.at?)),
             failures: Some(failures).filter(|n| needed && *n > 0),
         })
     }

@@ -2,8 +2,8 @@
 
 use crate::provision::Key;
 use crate::provision::dependencies::Dependency;
-use crate::provision::firmware::{Catalog, Inventory};
-use crate::provision::staging::{Holders, Sources};
+use crate::provision::firmware::catalog::{Catalog, Inventory};
+use crate::provision::firmware::staging::{Holders, Sources};
 
 use super::Fleet;
 use super::agenda::WorkItem;

@@ -6,11 +6,11 @@ use jiff::Timestamp;
 
 use crate::api::{Reason, ResyncMethod};
 use crate::provision::Key;
-use crate::provision::observed::seconds;
-use crate::provision::phone_status::ResyncFacts;
-use crate::provision::pods::Served;
+use crate::provision::observe::fetch::seconds;
+use crate::provision::observe::pods::Served;
 use crate::provision::resync::{Due, Need, NeedFacts, ResyncError, ResyncKind, ResyncOrder, Transport};
-use crate::provision::status::Verdict;
+use crate::provision::status::conditions::Verdict;
+use crate::provision::status::phone::ResyncFacts;
 
 use super::Fleet;
 use super::agenda::WorkItem;

@@ -2,15 +2,15 @@
 
 use jiff::Timestamp;
 
-use super::counts::PhoneTally;
-use super::diagnostic::Diagnostic;
-use super::observed::seconds;
-use super::plan::LineIdentity;
-use super::pods::Served;
-use super::status::{Conditions, Verdict, acceptance};
-use super::sync::{LastFetch, SyncProblem};
-use super::upgrade::{Upgrade, Wanted, stage};
 use crate::api::{ConditionType, LineStatus, PhoneFirmwareStatus, Reason, ResyncStatus, SipPhoneStatus, Stage};
+use crate::provision::diagnostic::Diagnostic;
+use crate::provision::firmware::upgrade::{Upgrade, Wanted, stage};
+use crate::provision::observe::fetch::seconds;
+use crate::provision::observe::pods::Served;
+use crate::provision::render::plan::LineIdentity;
+use crate::provision::status::conditions::{Conditions, Verdict, acceptance};
+use crate::provision::status::counts::PhoneTally;
+use crate::provision::status::sync::{LastFetch, SyncProblem};
 
 /// What a phone's status follows from.
 #[derive(Clone, Debug)]

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use super::Key;
-use super::upgrade::BootEvent;
+use crate::provision::Key;
+use crate::provision::firmware::upgrade::BootEvent;
 
 /// Which phone has which address. Most files' names do not tell who asks for them; the addresses of those that ask
 /// for a file of their own do.

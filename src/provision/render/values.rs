@@ -8,8 +8,8 @@ use crate::phone::image::Release;
 use crate::phone::parameter::{Kind, Parameter, Place, UNPROVISIONED, Unset};
 use crate::phone::{cnf, find, find_field, parameters, text, zone};
 
-use super::advice;
-use super::diagnostic::Diagnostic;
+use crate::provision::advice;
+use crate::provision::diagnostic::Diagnostic;
 
 /// Why a Secret's value is not to be had.
 #[derive(Clone, Debug, PartialEq, Eq)]

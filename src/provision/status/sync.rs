@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use super::status::Verdict;
 use crate::api::Reason;
+use crate::provision::status::conditions::Verdict;
 
 /// What a phone last fetched.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
