@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::api::SecretKey;
 use crate::provision::Key;
-use crate::provision::firmware::catalog::Inventory;
+use crate::provision::catalog::Inventory;
 use crate::provision::render::values::SecretError;
 
 /// A kind of object that others refer to.

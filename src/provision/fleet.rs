@@ -24,9 +24,9 @@ use crate::api::{PhoneSiteSpec, PhoneSiteStatus, SipPhoneSpec, SipPhoneStatus};
 use crate::base::digest::{Digest, HashKey};
 
 use crate::provision::Key;
+use crate::provision::catalog::Inventory;
 use crate::provision::claims::identities::Identities;
 use crate::provision::dependencies::{Dependencies, Reference, User};
-use crate::provision::firmware::catalog::Inventory;
 use crate::provision::observe::fetch::Fetch;
 use crate::provision::placement::slot::{Content, Slot};
 use crate::provision::status::counts::PhoneTally;

@@ -4,16 +4,18 @@
 //! round the same [`Fleet`].
 
 pub mod advice;
+pub mod catalog;
 mod claims;
 mod dependencies;
 pub mod diagnostic;
-pub mod firmware;
+mod firmware;
 mod fleet;
 mod observe;
 mod placement;
 mod render;
 pub mod resync;
 mod status;
+mod sync;
 
 pub use dependencies::Reference;
 pub use fleet::{Fleet, Meta, PhoneReport, Urgency, WorkItem};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::base::digest::Digest;
-use crate::provision::firmware::catalog::{Catalog, files_of, problems, sizes};
+use crate::provision::catalog::{Catalog, files_of, problems, sizes};
 use crate::provision::firmware::staging::{Holders, Sources, Staging};
 use crate::provision::render::plan::SitePlan;
 
@@ -198,9 +198,9 @@ mod tests {
     use super::*;
     use crate::api::{Reason, Stage};
     use crate::base::report::FileProblem;
+    use crate::provision::catalog::FirmwareFile;
+    use crate::provision::catalog::Inventory;
     use crate::provision::dependencies::Dependency;
-    use crate::provision::firmware::catalog::FirmwareFile;
-    use crate::provision::firmware::catalog::Inventory;
     use crate::provision::observe::pods::Pods;
     use crate::provision::render::plan::{CommonFiles, PhoneBase};
     use crate::provision::render::reach::Reach;

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::api::{FirmwareSource, Origin, Reason, Stage};
+use crate::provision::catalog::{Catalog, Inventory, files_of, problems};
 use crate::provision::dependencies::Dependency;
-use crate::provision::firmware::catalog::{Catalog, Inventory, files_of, problems};
 use crate::provision::observe::pods::Pods;
 use crate::provision::render::plan::SitePlan;
 

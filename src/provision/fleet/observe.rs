@@ -6,7 +6,7 @@ use crate::base::digest::Digest;
 use crate::base::report::FileProblem;
 use crate::phone::FileName;
 use crate::phone::file_name::SIP_DEFAULT;
-use crate::provision::firmware::catalog::FirmwareFile;
+use crate::provision::catalog::FirmwareFile;
 use crate::provision::firmware::upgrade::{self, BootEvent, Named};
 use crate::provision::observe::address_book::Requester;
 use crate::provision::observe::fetch::Fetch;

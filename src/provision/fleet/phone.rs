@@ -15,7 +15,7 @@ use crate::provision::observe::pods::Served;
 use crate::provision::render::plan::{PhonePlan, SitePlan, Standing};
 use crate::provision::resync::{ResyncAttempts, ResyncError, ResyncKind, Transport};
 use crate::provision::status::counts::PhoneTally;
-use crate::provision::status::sync::{LastFetch, SyncProblem};
+use crate::provision::sync::{LastFetch, SyncProblem};
 
 use super::object::{Meta, Object, ObjectChange};
 

@@ -10,7 +10,7 @@ use crate::provision::firmware::upgrade::Wanted;
 use crate::provision::observe::pods::Served;
 use crate::provision::status::phone::{PhoneFacts, phone_status};
 use crate::provision::status::site::{SiteFacts, SiteFirmware, site_status};
-use crate::provision::status::sync::sync_problem;
+use crate::provision::sync::sync_problem;
 
 use super::Fleet;
 use super::agenda::WorkItem;

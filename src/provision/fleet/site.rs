@@ -11,6 +11,7 @@ use crate::base::digest::HashKey;
 use crate::phone::file_name::SIP_DEFAULT;
 use crate::provision::Key;
 use crate::provision::firmware::images::Images;
+use crate::provision::firmware::upgrade::BootEvent;
 use crate::provision::observe::address_book::AddressBook;
 use crate::provision::observe::common_fetches::CommonFetches;
 use crate::provision::observe::pods::{Pods, Served};
@@ -71,7 +72,7 @@ struct Hashes {
 #[derive(Debug, Default)]
 pub struct Callers {
     /// Which phone has which address.
-    pub address_book: AddressBook,
+    pub address_book: AddressBook<BootEvent>,
     /// Who took which `SIPDefault.cnf`.
     pub common: CommonFetches,
     /// Who is not declared.

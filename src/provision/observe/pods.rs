@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::base::digest::Digest;
 use crate::base::report::FileProblem;
 use crate::provision::File;
-use crate::provision::firmware::catalog::{FirmwareFile, Inventory};
+use crate::provision::catalog::{FirmwareFile, Inventory};
 
 /// Whether the TFTP pods hold a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use crate::phone::parameter::Kind;
 use crate::phone::{boot, ringlist, syncinfo};
 
 use crate::provision::advice::{self, Advice};
+use crate::provision::catalog::Catalog;
 use crate::provision::diagnostic::Diagnostic;
-use crate::provision::firmware::catalog::Catalog;
 use crate::provision::render::plan::{PhoneBase, release};
 use crate::provision::render::values::Values;
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::ResyncKind;
 use crate::api::ResyncMethod;
-use crate::provision::status::sync::SyncProblem;
+use crate::provision::sync::SyncProblem;
 
 /// What it follows from.
 #[derive(Clone, Copy, Debug)]

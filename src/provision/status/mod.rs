@@ -1,7 +1,6 @@
-//! Statuses: conditions, counts, and why a phone is not in sync.
+//! Statuses: conditions and counts.
 
 pub mod conditions;
 pub mod counts;
 pub mod phone;
 pub mod site;
-pub mod sync;
