@@ -11,7 +11,7 @@ use super::debounce::Debouncers;
 use super::fleet_lock::FleetLock;
 use super::initial_sync::InitialSync;
 use super::metrics::Metrics;
-use super::nudge::Nudges;
+use super::nudges::Nudges;
 use super::options::Options;
 use super::pods::Pods;
 use super::queue::WorkQueue;

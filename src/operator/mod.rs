@@ -20,6 +20,7 @@ mod leaf;
 mod metrics;
 mod names;
 mod nudge;
+mod nudges;
 mod objects;
 mod options;
 mod owned;
