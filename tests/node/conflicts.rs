@@ -61,12 +61,7 @@ pub fn conflicts_disturb_nobody() {
 }
 
 pub fn firmware_is_staged_before_phones_are_told() {
-    for (name, mac, model) in
-        [("one", "000A8A123456", Cp7960), ("two", "000A8A123457", Cp7940), ("three", "000A8A123458", Cp7960)]
-    {
-        boot_as(service(), mac, model, "P0S3-06-3-00");
-        wait_in_sync(name);
-    }
+    boot_all();
     step("firmware: nothing is said to phones before every pod holds the image, whole");
     let told = || {
         let outcome = boot_as(service(), "000A8A123456", Cp7960, "P0S3-06-3-00");

@@ -86,6 +86,7 @@ pub fn many_phones_come_and_go() {
 
 pub fn nothing_is_written_when_nothing_changes() {
     step("an idle minute without a write");
+    boot_all();
     settle();
     let before = writes().len();
     // An unprovisioned phone that polls is no reason either.

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use dialtone::phone::Model::Cp7960;
+use dialtone::phone::Model::{Cp7940, Cp7960};
 use dialtone::simulator::{FetchResult, Options, Outcome, boot};
 use serde_json::Value;
 
@@ -186,6 +186,16 @@ fn make_site() {
         let site = get(SPACE, &["phonesite", "hq"]);
         (site["status"]["servers"] == "2/2" && pods().len() == 2).then_some(())
     });
+}
+
+/// Boots the three phones of the site, all with the same old image; they are in sync then.
+pub fn boot_all() {
+    for (name, mac, model) in
+        [("one", "000A8A123456", Cp7960), ("two", "000A8A123457", Cp7940), ("three", "000A8A123458", Cp7960)]
+    {
+        boot_as(service(), mac, model, "P0S3-06-3-00");
+        wait_in_sync(name);
+    }
 }
 
 pub fn step(what: &str) {
