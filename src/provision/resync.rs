@@ -55,6 +55,8 @@ pub struct ResyncOrder {
     pub address: IpAddr,
     /// How it is notified.
     pub transport: Transport,
+    /// How many attempts there were for the same change, with this one.
+    pub attempt: u32,
 }
 
 /// How a phone is notified, with all that it takes.
@@ -191,6 +193,11 @@ impl ResyncAttempts {
         // Whatever comes next is new.
         self.content = Some(String::new());
         self.error = None;
+    }
+
+    /// How many attempts there were for the same change.
+    pub fn count(&self) -> u32 {
+        self.tries
     }
 
     /// Why the last attempt failed.

@@ -46,7 +46,8 @@ impl Fleet {
                 None => phone.attempts_mut().begin(&content, now),
             }
             self.agenda.work(WorkItem::PhoneStatus(key.clone()));
-            orders.push(ResyncOrder { phone: key, address, transport });
+            let attempt = phone.attempts().count();
+            orders.push(ResyncOrder { phone: key, address, transport, attempt });
         }
         (orders, next.map(|next| (next.as_second() - now.as_second()).max(0) + 1))
     }
