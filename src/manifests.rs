@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::api::{API_VERSION, GROUP, PhoneSite, RESYNC_AT, SecretKey, SipPhone, crd};
 use crate::near::near;
-use crate::provision::firmware::{FirmwareFile, Inventory};
+use crate::provision::catalog::{FirmwareFile, Inventory};
 use crate::provision::{Fleet, Key, Meta, Reference, WorkItem};
 
 /// The namespace of objects that name none.

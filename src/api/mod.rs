@@ -12,7 +12,7 @@ mod status;
 
 pub use condition::{ConditionType, Reason};
 pub use phone::{Line, PhoneFirmware, Proxy, SipPhone, SipPhoneSpec};
-pub use reference::{EXTRA_COUNT, EXTRA_MAX, Extra, ObjectRef, SECRET_COUNT, SecretKey, SecretParameters};
+pub use reference::{EXTRA_COUNT, EXTRA_VALUE_MAX, Extra, ObjectRef, SECRET_COUNT, SecretKey, SecretParameters};
 pub use resync::{Day, PhoneResync, Resync, ResyncMethod, Window};
 pub use settings::Settings;
 pub use site::{

@@ -36,8 +36,8 @@ pub struct Extra(pub BTreeMap<String, String>);
 
 /// The characters of a parameter's name.
 const EXTRA_NAME: &str = "^[A-Za-z_][A-Za-z0-9_.-]*$";
-/// The longest name and the longest value.
-pub const EXTRA_MAX: (usize, usize) = (NAME_MAX, 1023);
+/// The longest value, in characters.
+pub const EXTRA_VALUE_MAX: usize = 1023;
 
 /// The most parameters that one object may have there.
 pub const EXTRA_COUNT: usize = 256;
@@ -72,7 +72,7 @@ impl JsonSchema for Extra {
         json_schema!({
             "type": "object",
             "maxProperties": EXTRA_COUNT,
-            "additionalProperties": {"type": "string", "maxLength": EXTRA_MAX.1, "pattern": text::VERBATIM_PATTERN},
+            "additionalProperties": {"type": "string", "maxLength": EXTRA_VALUE_MAX, "pattern": text::VERBATIM_PATTERN},
             "x-kubernetes-validations": [extra_names()],
         })
     }

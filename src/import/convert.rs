@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::tree::{Config, Note};
-use crate::api::{EXTRA_COUNT, EXTRA_MAX, SECRET_COUNT};
+use crate::api::{EXTRA_COUNT, EXTRA_VALUE_MAX, SECRET_COUNT};
 use crate::phone::image::Image;
 use crate::phone::parameter::{Kind, Parameter, Place, UNPROVISIONED, check_host, is_secret};
 use crate::phone::{Model, find, text};
@@ -110,9 +110,10 @@ impl Draft {
     pub fn take_rest(&mut self, from: Place, secret: &str, style: Style, notes: &mut Vec<Note>) {
         for (key, (name, value, line)) in std::mem::take(&mut self.rest) {
             let note = |why: String| Note::line(&self.file, line, why);
-            if value.chars().count() > EXTRA_MAX.1 {
+            if value.chars().count() > EXTRA_VALUE_MAX {
                 let have = value.chars().count();
-                notes.push(note(format!("not used: {name} has {have} characters, and at most {} fit", EXTRA_MAX.1)));
+                notes
+                    .push(note(format!("not used: {name} has {have} characters, and at most {} fit", EXTRA_VALUE_MAX)));
                 continue;
             }
             let typed = find(&key);

@@ -10,7 +10,7 @@ use crate::phone::file_name::{OS79XX, RING_LIST, SYNC_INFO, XML_DEFAULT, dial_pl
 use crate::phone::image::{Image, NAME_MAX};
 use crate::phone::parameter::{check_file_name, check_host};
 use crate::phone::{FileName, ringlist, text};
-use crate::provision::firmware::{Catalog, FirmwareFile, Inventory, problems};
+use crate::provision::catalog::{Catalog, FirmwareFile, Inventory, problems};
 
 /// The most bytes of one ConfigMap; the API server refuses more than 1 MiB.
 pub const MAP_SIZE: usize = 1_000_000;

@@ -1,4 +1,4 @@
-//! When the pods of each site were nudged, and when they are nudged again.
+//! When the pods of each site were nudged, and when they should be again: pure.
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -18,7 +18,7 @@ use super::supervisor::catch;
 use crate::base::Backoff;
 use crate::base::digest::Digest;
 use crate::base::report::{Query, Report};
-use crate::provision::firmware::FirmwareFile;
+use crate::provision::catalog::FirmwareFile;
 use crate::provision::{Fetch, Key};
 
 /// How long a pod may wait for changes before it answers.

@@ -9,7 +9,7 @@ use super::cluster::{Error, limited};
 use super::context::Context;
 use super::kind::Kind;
 use super::queue::Outcome;
-use crate::provision::firmware::FirmwareFile;
+use crate::provision::catalog::FirmwareFile;
 use crate::provision::{Key, Reference, WorkItem};
 
 /// Reads one into the fleet.

@@ -17,18 +17,10 @@ use crate::resync;
 
 /// Notifies those phones of a site that are due.
 pub(super) fn reconcile(ctx: &Arc<Context>, site: &Key) -> Outcome {
-    let (orders, again) = ctx.update(|fleet| {
-        let now = Timestamp::now();
-        let (orders, again) = fleet.resync_orders(site, now);
-        let with_attempts = orders.into_iter().map(|order| {
-            let failures = fleet.report(&order.phone, now).and_then(|report| report.after.resync?.failures);
-            (order, failures.unwrap_or(0) + 1)
-        });
-        (with_attempts.collect::<Vec<_>>(), again)
-    });
-    for (order, attempt) in orders {
+    let (orders, again) = ctx.update(|fleet| fleet.resync_orders(site, Timestamp::now()));
+    for order in orders {
         let ctx = ctx.clone();
-        let span = tracing::info_span!("resync", kind = "SipPhone", object = %order.phone, attempt);
+        let span = tracing::info_span!("resync", kind = "SipPhone", object = %order.phone, attempt = order.attempt);
         // Each takes as long as the phone takes to answer: other work goes on meanwhile.
         let task = async move { notify(&ctx, &order, resync::send(&order)).await };
         tokio::spawn(task.instrument(span));

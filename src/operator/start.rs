@@ -20,12 +20,16 @@ const REPORTS_LIMIT: Duration = Duration::from_secs(5);
 /// How often the fleet learns the time.
 const TICK: Duration = Duration::from_secs(15);
 
-/// Runs until the shutdown signal, or until a task ends that should run as long as the process.
+/// Runs until the shutdown signal.
 pub(super) async fn run(client: Client, options: Options) -> anyhow::Result<()> {
+    run_until(shutdown_signal(), client, options).await
+}
+
+/// Runs until the shutdown, or until a task ends that should run as long as the process.
+async fn run_until(shutdown: impl Future<Output = ()>, client: Client, options: Options) -> anyhow::Result<()> {
     let (tasks, mut supervisor) = supervised();
     let address = options.http;
     let ctx = Arc::new(Context::new(client, options, tasks.clone()));
-    let shutdown = shutdown_signal();
     tasks.spawn("the HTTP server", http::serve(ctx.clone(), address));
     tasks.spawn("the start", start(ctx, tasks.clone()));
     tokio::select! {
@@ -131,7 +135,9 @@ mod tests {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap();
         let nowhere = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
-        let ended = run(Client::try_from(nowhere).unwrap(), Options { http: address, ..options() }).await;
+        let client = Client::try_from(nowhere).unwrap();
+        let ended = run_until(std::future::pending(), client, Options { http: address, ..options() });
+        let ended = tokio::time::timeout(Duration::from_secs(10), ended).await.expect("it ends");
         let error = format!("{:#}", ended.unwrap_err());
         assert!(error.starts_with(&format!("the HTTP server failed: cannot listen on {address}: ")), "{error}");
     }

@@ -82,17 +82,18 @@ pub(super) async fn catch<F: Future>(future: F) -> Result<F::Output, Panic> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::first_end;
     use super::*;
 
     #[tokio::test]
     async fn a_task_that_ends_in_whatever_way_is_named() {
         let (tasks, mut supervisor) = supervised();
         tasks.spawn("the watch", async { Ok(()) });
-        assert!(supervisor.first_end().await.to_string().starts_with("the watch ended"));
+        assert!(first_end(&mut supervisor).await.starts_with("the watch ended"));
         tasks.spawn("the server", async { Err(anyhow!("address in use")) });
-        assert_eq!(format!("{:#}", supervisor.first_end().await), "the server failed: address in use");
+        assert_eq!(first_end(&mut supervisor).await, "the server failed: address in use");
         tasks.spawn("the clock", async { panic!("at {}", 12) });
-        assert_eq!(supervisor.first_end().await.to_string(), "the clock panicked: at 12");
+        assert_eq!(first_end(&mut supervisor).await, "the clock panicked: at 12");
     }
 
     #[tokio::test]

@@ -1,7 +1,8 @@
 //! What the tests of several modules use: a context without a cluster or with a fake API server, and captured logs.
 
+use std::cell::RefCell;
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use axum::Router;
@@ -88,34 +89,46 @@ async fn answer(State(writes): State<Arc<Mutex<Vec<String>>>>, method: Method, u
     Json(object).into_response()
 }
 
-/// The logs of a test, which must run in one thread.
-pub(super) struct Logs {
-    text: Arc<Mutex<Vec<u8>>>,
-    _subscriber: tracing::subscriber::DefaultGuard,
+thread_local! {
+    /// What the logs of this thread are written to, while a test captures them.
+    static CAPTURED: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
 }
 
+/// The logs of a test, which must run in one thread.
+pub(super) struct Logs(());
+
 impl Logs {
-    /// Captures what this thread logs from now on.
+    /// Captures what this thread logs from now on. All threads have the one subscriber: with one for each, a span that another
+    /// thread enters first, without a subscriber, would be off for this one too.
     pub(super) fn capture() -> Logs {
-        let text = Arc::new(Mutex::new(Vec::new()));
-        let writer = Lines(text.clone());
-        let log = tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_ansi(false);
-        let subscriber = log.with_writer(move || writer.clone()).finish();
-        Logs { text, _subscriber: tracing::subscriber::set_default(subscriber) }
+        static SUBSCRIBER: Once = Once::new();
+        SUBSCRIBER.call_once(|| {
+            let log = tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_ansi(false);
+            log.with_writer(|| ThisThread).init();
+        });
+        CAPTURED.set(Some(Vec::new()));
+        Logs(())
     }
 
     /// The lines so far.
     pub(super) fn lines(&self) -> Vec<String> {
-        String::from_utf8(self.text.lock().unwrap().clone()).unwrap().lines().map(str::to_owned).collect()
+        let text = CAPTURED.with_borrow(|text| text.clone().unwrap_or_default());
+        String::from_utf8(text).unwrap().lines().map(str::to_owned).collect()
     }
 }
 
-#[derive(Clone)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+impl Drop for Logs {
+    fn drop(&mut self) {
+        CAPTURED.set(None);
+    }
+}
 
-impl Write for Lines {
+/// Writes to what this thread captures, or nowhere.
+struct ThisThread;
+
+impl Write for ThisThread {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        CAPTURED.with_borrow_mut(|text| text.as_mut().map_or(Ok(bytes.len()), |text| text.write(bytes)))
     }
 
     fn flush(&mut self) -> std::io::Result<()> {

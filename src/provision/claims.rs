@@ -2,10 +2,12 @@
 //!
 //! The older object keeps it, whatever order objects arrive in: so the answer is the same after a restart.
 
+pub mod identities;
+
 use std::collections::HashMap;
 use std::hash::Hash;
 
-use super::Key;
+use crate::provision::Key;
 
 /// A claimant: when it was created, and who it is.
 pub type Claimant = (i64, Key);

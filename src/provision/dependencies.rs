@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::Key;
-use super::firmware::Inventory;
-use super::values::SecretError;
 use crate::api::SecretKey;
+use crate::provision::Key;
+use crate::provision::catalog::Inventory;
+use crate::provision::render::values::SecretError;
 
 /// A kind of object that others refer to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::advice::Advice;
 use crate::api::Reason;
+use crate::provision::advice::Advice;
 
 /// One finding: an error, which keeps the object from being used (what was served last stays served), or advice.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -23,14 +23,14 @@ use jiff::Timestamp;
 use crate::api::{PhoneSiteSpec, PhoneSiteStatus, SipPhoneSpec, SipPhoneStatus};
 use crate::base::digest::{Digest, HashKey};
 
-use super::Key;
-use super::counts::PhoneTally;
-use super::dependencies::{Dependencies, Reference, User};
-use super::firmware::Inventory;
-use super::identities::Identities;
-use super::observed::Fetch;
-use super::site_status::Infra;
-use super::slot::{Content, Slot};
+use crate::provision::Key;
+use crate::provision::catalog::Inventory;
+use crate::provision::claims::identities::Identities;
+use crate::provision::dependencies::{Dependencies, Reference, User};
+use crate::provision::observe::fetch::Fetch;
+use crate::provision::placement::slot::{Content, Slot};
+use crate::provision::status::counts::PhoneTally;
+use crate::provision::status::site::Infra;
 
 use agenda::{Agenda, Step};
 use phone::Phone;

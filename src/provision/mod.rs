@@ -3,45 +3,27 @@
 //! Nothing here reads a clock, a socket or the Kubernetes API. The operator, `standalone`, `render` and the tests are shells
 //! round the same [`Fleet`].
 
-mod address_book;
 pub mod advice;
+pub mod catalog;
 mod claims;
-mod common_fetches;
-mod counts;
 mod dependencies;
 pub mod diagnostic;
-pub mod firmware;
+mod firmware;
 mod fleet;
-mod identities;
-mod image_field;
-mod images;
-mod lint;
-mod observed;
-mod phone_status;
+mod observe;
 mod placement;
-mod plan;
-mod pods;
-mod reach;
-mod render_phone;
-mod render_site;
+mod render;
 pub mod resync;
-mod rollout;
-mod site_status;
-mod slot;
-mod staging;
 mod status;
 mod sync;
-mod unclaimed;
-pub mod upgrade;
-mod values;
 
 pub use dependencies::Reference;
 pub use fleet::{Fleet, Meta, PhoneReport, Urgency, WorkItem};
-pub use observed::Fetch;
-pub use render_site::DIAL_TEMPLATE;
-pub use site_status::{Infra, InfraProblem};
-pub use slot::{Content, MAX_SHARDS, Slot};
-pub use values::SecretError;
+pub use observe::fetch::Fetch;
+pub use placement::slot::{Content, MAX_SHARDS, Slot};
+pub use render::site::DIAL_TEMPLATE;
+pub use render::values::SecretError;
+pub use status::site::{Infra, InfraProblem};
 
 use std::fmt;
 use std::sync::Arc;

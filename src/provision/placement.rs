@@ -4,6 +4,7 @@
 //! no moment without its file. Right after a start a phone is where its file was found.
 
 mod shards;
+pub mod slot;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -11,10 +12,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use self::shards::Shards;
-use super::plan::CommonFiles;
-use super::slot::{self, Content, Slot};
-use super::{File, Key};
 use crate::base::digest::Digest;
+use crate::provision::render::plan::CommonFiles;
+use crate::provision::{File, Key};
+use slot::{Content, Slot};
 
 /// There is no room left for a phone's files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

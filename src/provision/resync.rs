@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Key;
 use crate::api::{Reason, ResyncMethod, ResyncStatus};
 use crate::base::Backoff;
+use crate::provision::Key;
 
 mod need;
 mod window;
@@ -55,6 +55,8 @@ pub struct ResyncOrder {
     pub address: IpAddr,
     /// How it is notified.
     pub transport: Transport,
+    /// How many attempts there were for the same change, with this one.
+    pub attempt: u32,
 }
 
 /// How a phone is notified, with all that it takes.
@@ -193,6 +195,11 @@ impl ResyncAttempts {
         self.error = None;
     }
 
+    /// How many attempts there were for the same change.
+    pub fn count(&self) -> u32 {
+        self.tries
+    }
+
     /// Why the last attempt failed.
     pub fn error(&self) -> Option<&ResyncError> {
         self.error.as_ref()
@@ -202,7 +209,7 @@ impl ResyncAttempts {
     pub fn status(&self, needed: bool) -> Option<ResyncStatus> {
         let failures = i64::from(self.tries) - 1;
         Some(ResyncStatus {
-            told_at: Some(super::observed::seconds(self.at?)),
+            told_at: Some(crate::provision::observe::fetch::seconds(self.at?)),
             failures: Some(failures).filter(|n| needed && *n > 0),
         })
     }

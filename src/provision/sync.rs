@@ -4,9 +4,6 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use super::status::Verdict;
-use crate::api::Reason;
-
 /// What a phone last fetched.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LastFetch {
@@ -33,28 +30,6 @@ pub enum SyncProblem {
     CommonOutdated,
     /// What is served is not the newest.
     NotServed,
-}
-
-impl SyncProblem {
-    /// The condition `InSync` of a phone with this problem.
-    pub fn verdict(self) -> Verdict {
-        let (reason, message) = match self {
-            SyncProblem::Nothing => (Reason::NotServed, "there is nothing for the phone to fetch yet"),
-            SyncProblem::NeverFetched => (Reason::NeverFetched, "the phone has not fetched its configuration yet"),
-            SyncProblem::Outdated => (
-                Reason::Outdated,
-                "the phone has fetched an older configuration; it takes the new one when it restarts",
-            ),
-            SyncProblem::CommonOutdated => (
-                Reason::CommonOutdated,
-                "the phone has not fetched the newest SIPDefault.cnf; it takes it when it restarts",
-            ),
-            SyncProblem::NotServed => {
-                (Reason::NotServed, "the newest specification is not served; the phone runs the last good one")
-            }
-        };
-        Verdict::no(reason, message)
-    }
 }
 
 /// Why a phone does not run what it should; nothing if it does. `own` and `common` are the hashes of the files that it should

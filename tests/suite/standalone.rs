@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{ChildStdout, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use crate::child::Running;
@@ -31,8 +32,35 @@ async fn until(server: SocketAddr, what: &str, right: impl Fn(&Outcome) -> bool)
     }
 }
 
-/// Starts it; where it serves, and what it shows.
-fn serve(manifest: &Path, firmware: &Path) -> (SocketAddr, Running, ChildStdout) {
+/// The lines that it prints.
+struct Shown(Receiver<String>);
+
+impl Shown {
+    fn of(stdout: ChildStdout) -> Shown {
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            BufReader::new(stdout).lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+        });
+        Shown(lines)
+    }
+
+    /// Waits for a line.
+    fn find(&self, what: &str, is_it: impl Fn(&str) -> bool) {
+        let (began, mut last) = (Instant::now(), String::new());
+        while !is_it(&last) {
+            assert!(began.elapsed() < Duration::from_secs(60), "{what}: {last}");
+            last = self.0.recv_timeout(Duration::from_secs(60)).unwrap_or_else(|_| panic!("{what}: {last}"));
+        }
+    }
+
+    /// Waits until nothing has changed for a second.
+    fn settle(&self) {
+        while self.0.recv_timeout(Duration::from_secs(1)).is_ok() {}
+    }
+}
+
+/// Starts it; where it serves, and what it prints.
+fn serve(manifest: &Path, firmware: &Path) -> (SocketAddr, Running, Shown) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_dialtone"))
         .args(["standalone", "--listen", "127.0.0.1:0", "-f"])
         .arg(manifest)
@@ -43,7 +71,7 @@ fn serve(manifest: &Path, firmware: &Path) -> (SocketAddr, Running, ChildStdout)
         .spawn()
         .unwrap();
     let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
-    let shown = child.stdout.take().unwrap();
+    let shown = Shown::of(child.stdout.take().unwrap());
     let running = Running(child);
     let server: SocketAddr = loop {
         let line = said.next().unwrap().unwrap();
@@ -65,21 +93,13 @@ async fn manifests_are_served_watched_and_what_phones_fetch_is_shown() {
     let firmware = folder.path().join("firmware");
     std::fs::create_dir(&firmware).unwrap();
     let (server, _running, shown) = serve(&manifest, &firmware);
-    let table = std::thread::spawn(move || {
-        BufReader::new(shown)
-            .lines()
-            .map_while(Result::ok)
-            .find(|line| line.contains("reception") && line.contains("127.0.0.1"))
-            .unwrap_or_default()
-    });
 
     let outcome = phone(server).await;
     assert!(outcome.booted && outcome.lines == ["8105@172.16.129.248"], "{outcome:?}");
-    let row = table.join().unwrap();
-    assert!(
-        row.contains("SIP000A8A123456.cnf") && row.split_whitespace().filter(|word| *word == "True").count() == 2,
-        "{row}"
-    );
+    shown.find("the phone, ready and in sync", |line| {
+        ["reception", "SIP000A8A123456.cnf", "127.0.0.1"].iter().all(|part| line.contains(part))
+            && line.split_whitespace().filter(|word| *word == "True").count() == 2
+    });
 
     std::fs::write(&manifest, seed.replace("label: Reception", "label: Foyer")).unwrap();
     until(server, "the edit", |outcome| outcome.label == "Foyer").await;
@@ -108,12 +128,6 @@ fn a_rollout_and_a_change_reach_phones_that_stay_on() {
     std::fs::write(firmware.join("P0S3-06-3-00.bin"), vec![7; 100_000]).unwrap();
     std::fs::write(&manifest, site("") + &phones).unwrap();
     let (server, _running, shown) = serve(&manifest, &firmware);
-    let rows = std::thread::spawn(move || {
-        BufReader::new(shown)
-            .lines()
-            .map_while(Result::ok)
-            .find(|line| line.contains("p3 ") && line.contains("Current"))
-    });
     let mut staying = Command::new(env!("CARGO_BIN_EXE_dialtone"))
         .args(["phone", "--server", &server.to_string(), "--mac", "000A8A150000", "--count", "4", "--stay"])
         .args(["--bind", "127.0.0.70", "--running", "P0S3-05-3-00", "--idle", "0.2", "--for", "60", "-o", "json"])
@@ -124,8 +138,9 @@ fn a_rollout_and_a_change_reach_phones_that_stay_on() {
     std::thread::sleep(Duration::from_secs(1));
     std::fs::write(&manifest, site("  firmware: {image: P0S3-06-3-00, rollout: {maxUpdating: 1}}\n") + &phones)
         .unwrap();
-    let row = rows.join().unwrap().unwrap_or_default();
-    assert!(row.contains("Current P0S3-06-3-00"), "{row}");
+    shown.find("the last phone of the rollout", |line| line.contains("p3 ") && line.contains("Current P0S3-06-3-00"));
+    // It runs the image, and is up once it has fetched the rest of its files.
+    shown.settle();
     Command::new("kill").args(["-INT", &staying.id().to_string()]).status().unwrap();
     let mut text = String::new();
     std::io::Read::read_to_string(&mut staying.stdout.take().unwrap(), &mut text).unwrap();

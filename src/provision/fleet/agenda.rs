@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::provision::Key;
 use crate::provision::dependencies::Reference;
-use crate::provision::slot::Slot;
+use crate::provision::placement::slot::Slot;
 
 /// Something that a shell has to reconcile.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

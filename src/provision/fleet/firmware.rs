@@ -1,9 +1,9 @@
 //! Firmware: what the sources of a site hold, and which images follow as staged.
 
 use crate::provision::Key;
+use crate::provision::catalog::{Catalog, Inventory};
 use crate::provision::dependencies::Dependency;
-use crate::provision::firmware::{Catalog, Inventory};
-use crate::provision::staging::{Holders, Sources};
+use crate::provision::firmware::staging::{Holders, Sources};
 
 use super::Fleet;
 use super::agenda::WorkItem;

@@ -6,10 +6,10 @@ use crate::base::digest::Digest;
 use crate::base::report::FileProblem;
 use crate::phone::FileName;
 use crate::phone::file_name::SIP_DEFAULT;
-use crate::provision::address_book::Requester;
-use crate::provision::firmware::FirmwareFile;
-use crate::provision::observed::Fetch;
-use crate::provision::upgrade::{self, BootEvent, Named};
+use crate::provision::catalog::FirmwareFile;
+use crate::provision::firmware::upgrade::{self, BootEvent, Named};
+use crate::provision::observe::address_book::Requester;
+use crate::provision::observe::fetch::Fetch;
 use crate::provision::{File, Key};
 
 use super::Fleet;

@@ -8,14 +8,14 @@ use crate::base::digest::HashKey;
 use crate::phone::Mac;
 use crate::phone::mac::InvalidMac;
 use crate::provision::Key;
-use crate::provision::counts::PhoneTally;
 use crate::provision::diagnostic::Diagnostic;
-use crate::provision::plan::{PhonePlan, SitePlan, Standing};
-use crate::provision::pods::Served;
+use crate::provision::firmware::rollout::Offer;
+use crate::provision::firmware::upgrade::{EventReorderer, Upgrade};
+use crate::provision::observe::pods::Served;
+use crate::provision::render::plan::{PhonePlan, SitePlan, Standing};
 use crate::provision::resync::{ResyncAttempts, ResyncError, ResyncKind, Transport};
-use crate::provision::rollout::Offer;
+use crate::provision::status::counts::PhoneTally;
 use crate::provision::sync::{LastFetch, SyncProblem};
-use crate::provision::upgrade::{EventReorderer, Upgrade};
 
 use super::object::{Meta, Object, ObjectChange};
 
@@ -294,7 +294,7 @@ impl Phone {
             Some((site, own)) => (Some(&site.reach), Some(&own.reach)),
             None => (site.map(|site| &site.reach), self.plan.as_ref().map(|plan| &plan.reach)),
         };
-        let none = crate::provision::reach::Reach::default();
+        let none = crate::provision::render::reach::Reach::default();
         own.unwrap_or(&none).transport(common.unwrap_or(&none), kind, self.spec().model)
     }
 

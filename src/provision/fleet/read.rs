@@ -11,7 +11,7 @@ use crate::provision::Key;
 use crate::provision::dependencies::Dependency;
 use crate::provision::diagnostic::Diagnostic;
 use crate::provision::placement::Placement;
-use crate::provision::slot::{Content, Slot};
+use crate::provision::placement::slot::{Content, Slot};
 
 use super::Fleet;
 

@@ -6,13 +6,13 @@ use crate::api::{Reason, SecretKey, SipPhoneSpec};
 use crate::phone::FileName;
 use crate::phone::file_name::SIP_DEFAULT;
 use crate::phone::{Mac, cnf};
+use crate::provision::catalog::Catalog;
+use crate::provision::claims::identities::{Conflict, OtherLine};
 use crate::provision::diagnostic::Diagnostic;
-use crate::provision::firmware::Catalog;
-use crate::provision::identities::{Conflict, OtherLine};
-use crate::provision::plan::{PhoneBase, PhonePlan, Rendering, SitePlan, Standing};
-use crate::provision::reach::Reach;
-use crate::provision::slot::Slot;
-use crate::provision::{File, Key, advice, render_phone, render_site};
+use crate::provision::placement::slot::Slot;
+use crate::provision::render::plan::{PhoneBase, PhonePlan, Rendering, SitePlan, Standing};
+use crate::provision::render::reach::Reach;
+use crate::provision::{File, Key, advice, render};
 
 use super::Fleet;
 use super::agenda::WorkItem;
@@ -28,13 +28,13 @@ impl Fleet {
             Some(_) => self.spec_sources(key, site).catalog,
             None => Some(Catalog::new(vec![&self.folder])),
         };
-        let input = render_site::Input {
+        let input = render::site::Input {
             spec: site.spec(),
             staged: site.images.retained(),
             notifies: self.needs_syncinfo(key, site),
             catalog: catalog.as_ref(),
         };
-        let rendering = render_site::render(input, &secrets).with(resync_advice(site.meta()));
+        let rendering = render::site::render(input, &secrets).with(resync_advice(site.meta()));
         let next = rendering.ready().cloned().map(Arc::new);
         let before = site.plan().cloned();
         // While a site is suspended, or its newest spec cannot be served, the last good plan stays.
@@ -106,7 +106,7 @@ impl Fleet {
         let none = PhoneBase::default();
         let base = plan.as_ref().map_or(&none, |plan| &plan.base);
         self.claim(key, &spec, Some(base));
-        self.want_image(key, render_phone::target(&spec, base));
+        self.want_image(key, render::phone::target(&spec, base));
         self.offer(key, &site_key, base.rollout.is_some());
         self.render_own(key, &site_key, &spec, base);
     }
@@ -114,7 +114,7 @@ impl Fleet {
     fn render_own(&mut self, key: &Key, site_key: &Key, spec: &SipPhoneSpec, base: &PhoneBase) {
         let (Some(site), Some(phone)) = (self.sites.get(site_key), self.phones.get(key)) else { return };
         let secrets = |secret: &SecretKey| self.dependencies.secret_value(&key.namespace, secret);
-        let rendering = render_phone::render(spec, phone.mac(), base, phone.offer().image(), &secrets)
+        let rendering = render::phone::render(spec, phone.mac(), base, phone.offer().image(), &secrets)
             .with(self.identities.conflicts(key).iter().map(describe))
             .with(resync_advice(phone.meta()));
         // Without a site's plan nothing is known of proxies and images.
@@ -203,7 +203,7 @@ impl Fleet {
     /// Claims a phone's MAC address and, in a site, its lines; those whose standing changes are rendered again.
     fn claim(&mut self, key: &Key, spec: &SipPhoneSpec, base: Option<&PhoneBase>) {
         let Some(phone) = self.phones.get(key) else { return };
-        let lines = base.map(|base| render_phone::identities(spec, base)).unwrap_or_default();
+        let lines = base.map(|base| render::phone::identities(spec, base)).unwrap_or_default();
         let mac = phone.mac().as_ref().ok().copied();
         let affected = self.identities.claim(key, phone.meta().created, &phone.site(), mac, lines);
         affected.iter().for_each(|phone| self.agenda.phone(phone));

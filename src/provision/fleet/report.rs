@@ -5,12 +5,12 @@ use jiff::Timestamp;
 use crate::api::{FileCounts, PhoneSiteStatus, SipPhoneStatus, Stage};
 use crate::provision::Key;
 use crate::provision::diagnostic::Diagnostic;
-use crate::provision::phone_status::{PhoneFacts, phone_status};
-use crate::provision::pods::Served;
-use crate::provision::site_status::{SiteFacts, SiteFirmware, site_status};
-use crate::provision::staging::Staging;
+use crate::provision::firmware::staging::Staging;
+use crate::provision::firmware::upgrade::Wanted;
+use crate::provision::observe::pods::Served;
+use crate::provision::status::phone::{PhoneFacts, phone_status};
+use crate::provision::status::site::{SiteFacts, SiteFirmware, site_status};
 use crate::provision::sync::sync_problem;
-use crate::provision::upgrade::Wanted;
 
 use super::Fleet;
 use super::agenda::WorkItem;

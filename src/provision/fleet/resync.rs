@@ -6,11 +6,11 @@ use jiff::Timestamp;
 
 use crate::api::{Reason, ResyncMethod};
 use crate::provision::Key;
-use crate::provision::observed::seconds;
-use crate::provision::phone_status::ResyncFacts;
-use crate::provision::pods::Served;
+use crate::provision::observe::fetch::seconds;
+use crate::provision::observe::pods::Served;
 use crate::provision::resync::{Due, Need, NeedFacts, ResyncError, ResyncKind, ResyncOrder, Transport};
-use crate::provision::status::Verdict;
+use crate::provision::status::conditions::Verdict;
+use crate::provision::status::phone::ResyncFacts;
 
 use super::Fleet;
 use super::agenda::WorkItem;
@@ -46,7 +46,8 @@ impl Fleet {
                 None => phone.attempts_mut().begin(&content, now),
             }
             self.agenda.work(WorkItem::PhoneStatus(key.clone()));
-            orders.push(ResyncOrder { phone: key, address, transport });
+            let attempt = phone.attempts().count();
+            orders.push(ResyncOrder { phone: key, address, transport, attempt });
         }
         (orders, next.map(|next| (next.as_second() - now.as_second()).max(0) + 1))
     }

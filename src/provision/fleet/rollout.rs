@@ -6,7 +6,7 @@ use crate::api::Stage;
 use crate::phone::cnf;
 use crate::phone::file_name::SIP_DEFAULT;
 use crate::provision::Key;
-use crate::provision::rollout::{self, Member, Progress};
+use crate::provision::firmware::rollout::{self, Member, Progress};
 
 use super::Fleet;
 use super::phone::Phone;

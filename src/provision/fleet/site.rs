@@ -10,16 +10,17 @@ use crate::api::{PhoneSiteSpec, PhoneSiteStatus, ResyncMethod, Rollout};
 use crate::base::digest::HashKey;
 use crate::phone::file_name::SIP_DEFAULT;
 use crate::provision::Key;
-use crate::provision::address_book::AddressBook;
-use crate::provision::common_fetches::CommonFetches;
-use crate::provision::counts::Counts;
-use crate::provision::images::Images;
+use crate::provision::firmware::images::Images;
+use crate::provision::firmware::upgrade::BootEvent;
+use crate::provision::observe::address_book::AddressBook;
+use crate::provision::observe::common_fetches::CommonFetches;
+use crate::provision::observe::pods::{Pods, Served};
+use crate::provision::observe::unclaimed::UnclaimedPhones;
 use crate::provision::placement::Placement;
-use crate::provision::plan::{SitePlan, Standing};
-use crate::provision::pods::{Pods, Served};
+use crate::provision::render::plan::{SitePlan, Standing};
 use crate::provision::resync::Hours;
-use crate::provision::site_status::Infra;
-use crate::provision::unclaimed::UnclaimedPhones;
+use crate::provision::status::counts::Counts;
+use crate::provision::status::site::Infra;
 
 use super::object::{Meta, Object, ObjectChange};
 
@@ -71,7 +72,7 @@ struct Hashes {
 #[derive(Debug, Default)]
 pub struct Callers {
     /// Which phone has which address.
-    pub address_book: AddressBook,
+    pub address_book: AddressBook<BootEvent>,
     /// Who took which `SIPDefault.cnf`.
     pub common: CommonFetches,
     /// Who is not declared.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::base::digest::Digest;
-use crate::provision::slot::{MAX_SHARDS, Slot};
+use crate::provision::placement::slot::{MAX_SHARDS, Slot};
 use crate::provision::{File, Key};
 
 /// A shard takes no new phone beyond this, while another has room: about forty phones. Small shards make small writes.

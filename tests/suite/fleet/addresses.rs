@@ -2,7 +2,7 @@
 //! may make a status claim.
 
 use dialtone::api::{PhoneFirmwareStatus, Stage};
-use dialtone::provision::firmware::FirmwareFile;
+use dialtone::provision::catalog::FirmwareFile;
 
 use super::*;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use dialtone::provision::advice;
-use dialtone::provision::firmware::FirmwareFile;
+use dialtone::provision::catalog::FirmwareFile;
 
 use super::*;
 

@@ -270,7 +270,7 @@ fn a_phone_that_moves_takes_its_wish_for_an_image_along() {
     let inventory = |bytes: &[u8]| {
         std::iter::once((
             "P0S3-06-3-00.bin".to_owned(),
-            dialtone::provision::firmware::FirmwareFile::new("P0S3-06-3-00.bin", bytes),
+            dialtone::provision::catalog::FirmwareFile::new("P0S3-06-3-00.bin", bytes),
         ))
         .collect()
     };

@@ -77,7 +77,7 @@ fn exactly_the_phone_that_changed_is_told_where_it_is_and_by_its_line() {
     assert!(fleet.take_work().contains(&WorkItem::Resync(key("hq"))));
     let (orders, _) = fleet.resync_orders(&key("hq"), at(1_010));
     let transport = Transport::Notify { port: 5060, lines: vec!["1".to_owned()] };
-    assert_eq!(orders, [ResyncOrder { phone: key("p1"), address: [10, 0, 1, 1].into(), transport }]);
+    assert_eq!(orders, [ResyncOrder { phone: key("p1"), address: [10, 0, 1, 1].into(), transport, attempt: 1 }]);
     assert_eq!(said(&mut fleet, 1, 1_010), "False Told");
     fleet.note_resync(&key("p1"), Ok(()));
     assert_eq!(fleet.resync_orders(&key("hq"), at(1_050)).0, [], "once");

@@ -1,7 +1,7 @@
 //! However phones boot, fail, are unplugged and come back, and whatever people change meanwhile: a rollout's limit holds.
 
 use dialtone::api::{PhoneFirmwareStatus, Stage};
-use dialtone::provision::firmware::FirmwareFile;
+use dialtone::provision::catalog::FirmwareFile;
 use proptest::prelude::*;
 
 use super::*;

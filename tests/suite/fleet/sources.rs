@@ -2,7 +2,7 @@
 
 use dialtone::base::report::FileProblem;
 use dialtone::provision::Infra;
-use dialtone::provision::firmware::FirmwareFile;
+use dialtone::provision::catalog::FirmwareFile;
 
 use super::*;
 

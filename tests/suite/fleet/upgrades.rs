@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use dialtone::api::{PhoneFirmwareStatus, SipPhoneStatus, Stage};
-use dialtone::provision::firmware::FirmwareFile;
+use dialtone::provision::catalog::FirmwareFile;
 
 use super::*;
 

@@ -5,9 +5,9 @@
 
 use jiff::Timestamp;
 
-use super::Key;
-use super::upgrade::Upgrade;
 use crate::api::Rollout;
+use crate::provision::Key;
+use crate::provision::firmware::upgrade::Upgrade;
 
 /// After so many failures a phone no longer keeps others waiting.
 const FAILURES: u32 = 3;

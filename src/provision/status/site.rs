@@ -2,12 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::counts::Counts;
-use super::diagnostic::Diagnostic;
-use super::pods::Served;
-use super::staging::Staging;
-use super::status::{Conditions, Verdict, acceptance};
 use crate::api::{ConditionType, FileCounts, PhoneSiteStatus, Reason, SiteFirmwareStatus, Stage, Unclaimed};
+use crate::provision::diagnostic::Diagnostic;
+use crate::provision::firmware::staging::Staging;
+use crate::provision::observe::pods::Served;
+use crate::provision::status::conditions::{Conditions, Verdict, acceptance};
+use crate::provision::status::counts::Counts;
 
 /// What a shell knows of a site's surroundings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

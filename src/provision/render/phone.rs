@@ -8,14 +8,14 @@ use crate::phone::mac::InvalidMac;
 use crate::phone::parameter::{Kind, Parameter, Place, UNPROVISIONED, check_host};
 use crate::phone::{FileName, Mac, boot, find, text};
 
-use super::File;
-use super::advice;
-use super::diagnostic::Diagnostic;
-use super::image_field::{check_image, take_image};
 use super::lint;
-use super::plan::{LineIdentity, PhoneBase, PhonePlan, Rendering, release};
-use super::reach::Reach;
-use super::values::{Secrets, Values};
+use crate::provision::File;
+use crate::provision::advice;
+use crate::provision::diagnostic::Diagnostic;
+use crate::provision::render::image_field::{check_image, take_image};
+use crate::provision::render::plan::{LineIdentity, PhoneBase, PhonePlan, Rendering, release};
+use crate::provision::render::reach::Reach;
+use crate::provision::render::values::{Secrets, Values};
 
 /// The image that a phone should run.
 pub fn target<'a>(spec: &'a SipPhoneSpec, base: &'a PhoneBase) -> Option<&'a str> {

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::dependencies::Dependency;
-use super::firmware::{Catalog, Inventory, files_of, problems};
-use super::plan::SitePlan;
-use super::pods::Pods;
 use crate::api::{FirmwareSource, Origin, Reason, Stage};
+use crate::provision::catalog::{Catalog, Inventory, files_of, problems};
+use crate::provision::dependencies::Dependency;
+use crate::provision::observe::pods::Pods;
+use crate::provision::render::plan::SitePlan;
 
 /// How far an image is, and why it is not further.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::api::{EXTRA_MAX, Extra, Reason, SecretKey, SecretParameters, Settings};
+use crate::api::{EXTRA_VALUE_MAX, Extra, Reason, SecretKey, SecretParameters, Settings};
 use crate::near::near;
 use crate::phone::image::Release;
 use crate::phone::parameter::{Kind, Parameter, Place, UNPROVISIONED, Unset};
 use crate::phone::{cnf, find, find_field, parameters, text, zone};
 
-use super::advice;
-use super::diagnostic::Diagnostic;
+use crate::provision::advice;
+use crate::provision::diagnostic::Diagnostic;
 
 /// Why a Secret's value is not to be had.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -191,7 +191,7 @@ impl Values {
             diagnostics.push(Diagnostic::invalid(path, format!("key {entry:?} of Secret {name} is empty")));
             return;
         }
-        if let Err(problem) = text::check_verbatim(&value, EXTRA_MAX.1) {
+        if let Err(problem) = text::check_verbatim(&value, EXTRA_VALUE_MAX) {
             diagnostics
                 .push(Diagnostic::invalid(path, format!("the value in key {entry:?} of Secret {name} {problem}")));
             return;
@@ -227,7 +227,7 @@ impl Values {
             }
             let max = match find(name).map(|typed| typed.kind) {
                 Some(Kind::Secret { max } | Kind::Text { max }) => max,
-                _ => EXTRA_MAX.1,
+                _ => EXTRA_VALUE_MAX,
             };
             self.take_secret(name, max, &path, key, secrets, diagnostics);
         }
@@ -251,7 +251,7 @@ impl Values {
         for (name, value) in &extra.0 {
             let path = format!("spec.extraParameters.{name}");
             let checked = cnf::check_name(name)
-                .and_then(|()| text::check_verbatim(value, EXTRA_MAX.1).map_err(|problem| problem.to_string()));
+                .and_then(|()| text::check_verbatim(value, EXTRA_VALUE_MAX).map_err(|problem| problem.to_string()));
             if let Err(problem) = checked {
                 diagnostics.push(Diagnostic::invalid(path, problem));
                 continue;

@@ -2,15 +2,15 @@
 
 use jiff::Timestamp;
 
-use super::counts::PhoneTally;
-use super::diagnostic::Diagnostic;
-use super::observed::seconds;
-use super::plan::LineIdentity;
-use super::pods::Served;
-use super::status::{Conditions, Verdict, acceptance};
-use super::sync::{LastFetch, SyncProblem};
-use super::upgrade::{Upgrade, Wanted, stage};
 use crate::api::{ConditionType, LineStatus, PhoneFirmwareStatus, Reason, ResyncStatus, SipPhoneStatus, Stage};
+use crate::provision::diagnostic::Diagnostic;
+use crate::provision::firmware::upgrade::{Upgrade, Wanted, stage};
+use crate::provision::observe::fetch::seconds;
+use crate::provision::observe::pods::Served;
+use crate::provision::render::plan::LineIdentity;
+use crate::provision::status::conditions::{Conditions, Verdict, acceptance};
+use crate::provision::status::counts::PhoneTally;
+use crate::provision::sync::{LastFetch, SyncProblem};
 
 /// What a phone's status follows from.
 #[derive(Clone, Debug)]
@@ -129,7 +129,7 @@ fn conditions(
         Verdict { holds: !staging.is_pending(), reason: staging.reason, message: staging.message.clone().into() };
     conditions.set(ConditionType::FirmwareStaged, &staged);
     let in_sync = || Verdict::yes(Reason::Fetched, "the phone fetched its newest configuration");
-    conditions.set(ConditionType::InSync, &facts.sync.map_or_else(in_sync, SyncProblem::verdict));
+    conditions.set(ConditionType::InSync, &facts.sync.map_or_else(in_sync, in_sync_verdict));
     if let Some(verdict) = &resynced {
         conditions.set(ConditionType::Resynced, verdict);
     }
@@ -146,6 +146,25 @@ fn conditions(
     conditions.set_while(ConditionType::Reconciling, waits, ready.reason, &ready.message);
     conditions.set_while(ConditionType::Stalled, stalled, ready.reason, &ready.message);
     conditions.finish()
+}
+
+/// The condition `InSync` of a phone that does not run what it should.
+fn in_sync_verdict(problem: SyncProblem) -> Verdict {
+    let (reason, message) = match problem {
+        SyncProblem::Nothing => (Reason::NotServed, "there is nothing for the phone to fetch yet"),
+        SyncProblem::NeverFetched => (Reason::NeverFetched, "the phone has not fetched its configuration yet"),
+        SyncProblem::Outdated => {
+            (Reason::Outdated, "the phone has fetched an older configuration; it takes the new one when it restarts")
+        }
+        SyncProblem::CommonOutdated => (
+            Reason::CommonOutdated,
+            "the phone has not fetched the newest SIPDefault.cnf; it takes it when it restarts",
+        ),
+        SyncProblem::NotServed => {
+            (Reason::NotServed, "the newest specification is not served; the phone runs the last good one")
+        }
+    };
+    Verdict::no(reason, message)
 }
 
 fn line_status(line: &LineIdentity, address: Option<&str>) -> LineStatus {

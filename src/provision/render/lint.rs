@@ -6,11 +6,11 @@ use crate::phone::image::{self, Image, Protocol, Release};
 use crate::phone::parameter::Kind;
 use crate::phone::{boot, ringlist, syncinfo};
 
-use super::advice::{self, Advice};
-use super::diagnostic::Diagnostic;
-use super::firmware::Catalog;
-use super::plan::{PhoneBase, release};
-use super::values::Values;
+use crate::provision::advice::{self, Advice};
+use crate::provision::catalog::Catalog;
+use crate::provision::diagnostic::Diagnostic;
+use crate::provision::render::plan::{PhoneBase, release};
+use crate::provision::render::values::Values;
 
 /// A site's values, before defaults are filled in.
 pub fn site(spec: &PhoneSiteSpec, values: &Values, found: &mut Vec<Diagnostic>) {

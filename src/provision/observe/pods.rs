@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::File;
-use super::firmware::{FirmwareFile, Inventory};
 use crate::base::digest::Digest;
 use crate::base::report::FileProblem;
+use crate::provision::File;
+use crate::provision::catalog::{FirmwareFile, Inventory};
 
 /// Whether the TFTP pods hold a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

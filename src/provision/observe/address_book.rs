@@ -5,20 +5,19 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use super::Key;
-use super::upgrade::BootEvent;
+use crate::provision::Key;
 
-/// Which phone has which address. Most files' names do not tell who asks for them; the addresses of those that ask
+/// Which phone has which address; `E` is what a request means. Most files' names do not tell who asks for them; the addresses of those that ask
 /// for a file of their own do.
-#[derive(Debug, Default)]
-pub struct AddressBook {
+#[derive(Debug)]
+pub struct AddressBook<E> {
     /// The phones at each address and when each was heard last; the one that was heard last is the last.
     by_address: HashMap<IpAddr, Vec<(Key, Timestamp)>>,
     by_phone: HashMap<Key, IpAddr>,
     /// Whose the transfers are that go on.
     transfers: HashMap<(IpAddr, u16), (Key, Timestamp)>,
     /// What was asked from addresses that no phone is known to have, for a while.
-    unattributed: HashMap<IpAddr, Vec<(Timestamp, BootEvent)>>,
+    unattributed: HashMap<IpAddr, Vec<(Timestamp, E)>>,
 }
 
 /// How many requests of one unknown address are kept.
@@ -44,9 +43,20 @@ pub enum Requester {
     Unknown,
 }
 
-impl AddressBook {
+impl<E> Default for AddressBook<E> {
+    fn default() -> Self {
+        AddressBook {
+            by_address: HashMap::new(),
+            by_phone: HashMap::new(),
+            transfers: HashMap::new(),
+            unattributed: HashMap::new(),
+        }
+    }
+}
+
+impl<E> AddressBook<E> {
     /// A phone asked for a file of its own. What was asked from there before was asked by it.
-    pub fn heard(&mut self, phone: &Key, address: IpAddr, time: Timestamp) -> Vec<(Timestamp, BootEvent)> {
+    pub fn heard(&mut self, phone: &Key, address: IpAddr, time: Timestamp) -> Vec<(Timestamp, E)> {
         if self.by_phone.get(phone) != Some(&address) {
             self.forget(phone);
             self.by_phone.insert(phone.clone(), address);
@@ -94,7 +104,7 @@ impl AddressBook {
     }
 
     /// A file of all phones was asked for from an address that no phone is known to have.
-    pub fn keep(&mut self, address: IpAddr, time: Timestamp, event: BootEvent) {
+    pub fn keep(&mut self, address: IpAddr, time: Timestamp, event: E) {
         if self.unattributed.len() >= MAX_ADDRESSES && !self.unattributed.contains_key(&address) {
             self.unattributed
                 .retain(|_, all| all.last().is_some_and(|(at, _)| time.as_second() - at.as_second() <= KEPT_SECONDS));

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{Upgrade, is_application};
 use crate::api::{PhoneFirmwareStatus, Stage};
-use crate::provision::staging::Staging;
+use crate::provision::firmware::staging::Staging;
 
 /// What a phone should run, and whether it can.
 #[derive(Clone, Debug)]

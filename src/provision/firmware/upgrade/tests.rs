@@ -4,7 +4,7 @@ use super::*;
 use crate::api::Stage;
 use crate::phone::FileName;
 use crate::phone::image::Image;
-use crate::provision::staging::Staging;
+use crate::provision::firmware::staging::Staging;
 use proptest::prelude::*;
 
 const OLD: &str = "P0S3-08-11-00";

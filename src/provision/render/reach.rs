@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use super::resync::{Password, ResyncError, ResyncKind, Transport};
-use super::values::Values;
 use crate::api::Reason;
 use crate::phone::model::MAX_LINES;
 use crate::phone::parameter::UNPROVISIONED;
 use crate::phone::{Model, cnf, find};
+use crate::provision::render::values::Values;
+use crate::provision::resync::{Password, ResyncError, ResyncKind, Transport};
 
 const SIP_PORT: &str = "voip_control_port";
 const TELNET_LEVEL: &str = "telnet_level";

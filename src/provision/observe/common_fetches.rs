@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use super::Key;
+use crate::provision::Key;
 
 /// How long before its own file a phone may have fetched `SIPDefault.cnf`, and how far clocks of two pods may differ.
 const TOGETHER: i64 = 120;

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use super::diagnostic::Diagnostic;
 use crate::api::{ConditionType, Reason};
+use crate::provision::diagnostic::Diagnostic;
 
 /// The longest message of a condition that the API server takes is 32,768 bytes; nobody reads that much.
 const MAX_MESSAGE: usize = 1024;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::firmware::{Catalog, files_of, problems, sizes};
-use super::plan::SitePlan;
-use super::staging::{Holders, Sources, Staging};
 use crate::base::digest::Digest;
+use crate::provision::catalog::{Catalog, files_of, problems, sizes};
+use crate::provision::firmware::staging::{Holders, Sources, Staging};
+use crate::provision::render::plan::SitePlan;
 
 /// How long files go on naming an image, in seconds, after all pods were replaced by such that have not fetched it yet.
 const LINGER: i64 = 600;
@@ -198,12 +198,12 @@ mod tests {
     use super::*;
     use crate::api::{Reason, Stage};
     use crate::base::report::FileProblem;
+    use crate::provision::catalog::FirmwareFile;
+    use crate::provision::catalog::Inventory;
     use crate::provision::dependencies::Dependency;
-    use crate::provision::firmware::FirmwareFile;
-    use crate::provision::firmware::Inventory;
-    use crate::provision::plan::{CommonFiles, PhoneBase};
-    use crate::provision::pods::Pods;
-    use crate::provision::reach::Reach;
+    use crate::provision::observe::pods::Pods;
+    use crate::provision::render::plan::{CommonFiles, PhoneBase};
+    use crate::provision::render::reach::Reach;
 
     const IMAGE: &str = "P0S3-06-3-00";
     const FILE: &str = "P0S3-06-3-00.bin";

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::File;
-use super::diagnostic::Diagnostic;
-use super::reach::Reach;
-use super::resync::Hours;
 use crate::api::{Rollout, UnsetParameters};
 use crate::phone::Mac;
 use crate::phone::image::{Image, Release};
 use crate::phone::model::MAX_LINES;
+use crate::provision::File;
+use crate::provision::diagnostic::Diagnostic;
+use crate::provision::render::reach::Reach;
+use crate::provision::resync::Hours;
 
 /// What came of rendering an object. Files that must not be served cannot be had from it.
 #[derive(Clone, Debug)]

@@ -1,9 +1,9 @@
 //! The firmware image that an object names, and `image_version` in its file.
 
-use super::diagnostic::Diagnostic;
-use super::values::Values;
 use crate::api::Reason;
 use crate::phone::image;
+use crate::provision::diagnostic::Diagnostic;
+use crate::provision::render::values::Values;
 
 /// Sets the image that a file names. `image` is the one that an object wants.
 pub fn take_image(values: &mut Values, image: Option<&str>, named: Option<&str>, diagnostics: &mut Vec<Diagnostic>) {

@@ -9,17 +9,17 @@ use crate::phone::model::MAX_LINES;
 use crate::phone::parameter::{Parameter, Place, check_file_name, check_host};
 use crate::phone::{FileName, boot, ringlist, syncinfo, text};
 
-use super::File;
-use super::advice;
-use super::diagnostic::Diagnostic;
-use super::firmware::{self, Catalog};
-use super::image_field::{check_image, take_image};
 use super::lint;
-use super::plan::{CommonFiles, PhoneBase, Proxy, Rendering, SitePlan, release};
-use super::reach::Reach;
-use super::resync::Hours;
-use super::values::{Secrets, Values};
 use crate::base::digest::Digest;
+use crate::provision::File;
+use crate::provision::advice;
+use crate::provision::catalog::{self, Catalog};
+use crate::provision::diagnostic::Diagnostic;
+use crate::provision::render::image_field::{check_image, take_image};
+use crate::provision::render::plan::{CommonFiles, PhoneBase, Proxy, Rendering, SitePlan, release};
+use crate::provision::render::reach::Reach;
+use crate::provision::render::values::{Secrets, Values};
+use crate::provision::resync::Hours;
 
 /// What a site is rendered from.
 #[derive(Clone, Copy, Debug)]
@@ -94,7 +94,7 @@ pub fn render(input: Input<'_>, secrets: &Secrets<'_>) -> Rendering<SitePlan> {
     let bootstrap = firmware_spec.bootstrap.or_else(|| {
         let image = image.as_deref()?;
         let uses_loader = Image::parse(image).is_some_and(|image| image.uses_loader());
-        (!uses_loader || named.is_some()).then(|| firmware::bootstrap(image))
+        (!uses_loader || named.is_some()).then(|| catalog::bootstrap(image))
     });
     if let Some(bootstrap) = &bootstrap {
         files.push(File::new(boot::OS79XX, boot::os79xx(bootstrap)));

@@ -5,9 +5,9 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use super::observed::seconds;
 use crate::api::Unclaimed;
 use crate::phone::Mac;
+use crate::provision::observe::fetch::seconds;
 
 /// How many unclaimed phones a site's status shows.
 const MAX_UNCLAIMED: usize = 64;

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::Key;
-use super::claims::{Claimant, Claims};
-use super::plan::LineIdentity;
 use crate::phone::Mac;
+use crate::provision::Key;
+use crate::provision::claims::{Claimant, Claims};
+use crate::provision::render::plan::LineIdentity;
 
 /// A line's name on its proxy, in a namespace; without a proxy, in a site.
 type LineClaim = (Arc<str>, LineIdentity);

@@ -1,0 +1,7 @@
+//! Observations: what TFTP pods hold, who asked them for what, and who that was.
+
+pub mod address_book;
+pub mod common_fetches;
+pub mod fetch;
+pub mod pods;
+pub mod unclaimed;
