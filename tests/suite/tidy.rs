@@ -188,6 +188,28 @@ fn public(tokens: &[Token]) -> Vec<(usize, &str)> {
 }
 
 #[test]
+fn every_file_that_the_documents_name_is_there() {
+    let mut documents: Vec<PathBuf> = ["README.md", "CONTRIBUTING.md", "hack/node/README.md"].map(PathBuf::from).into();
+    for folder in ["docs", "docs/decisions"] {
+        let all = std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
+        documents.extend(all.filter(|path| path.extension().is_some_and(|end| end == "md")));
+    }
+    let mut wrong = Vec::new();
+    for document in documents {
+        // What stands between backticks and begins with a folder of ours.
+        for name in read(&document).split('`').skip(1).step_by(2) {
+            let is_path = name.chars().all(|c| c.is_ascii_alphanumeric() || "/_.-".contains(c));
+            let is_ours =
+                ["src/", "tests/", "benches/", "hack/", "docs/", "charts/"].iter().any(|ours| name.starts_with(ours));
+            if is_path && is_ours && !Path::new(name).exists() {
+                wrong.push(format!("{}: there is no {name}", document.display()));
+            }
+        }
+    }
+    nothing(&wrong);
+}
+
+#[test]
 fn every_dependency_is_used_where_it_is_declared() {
     let manifest = read(Path::new("Cargo.toml"));
     // The names in a section, as Rust writes them.
