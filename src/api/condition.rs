@@ -19,7 +19,7 @@ pub enum ConditionType {
     Ready,
     /// Work is under way; stands only while it is.
     Reconciling,
-    /// Work cannot go on until somebody changes an object; stands only while that is so.
+    /// Work cannot go on until an object is changed; stands only while that is so.
     Stalled,
     /// `spec.suspend` is true; stands only while it is.
     Suspended,
@@ -59,7 +59,7 @@ pub enum Reason {
     SiteFull,
     /// Not accepted: a file that is larger than the firmware can load.
     FileTooLarge,
-    /// Not accepted: an object of the site's name exists and is somebody else's.
+    /// Not accepted: an object of the site's name exists and has another owner.
     NameTaken,
     /// Not accepted: the API server does not allow an object of the site.
     Forbidden,

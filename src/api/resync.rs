@@ -36,6 +36,16 @@ pub enum ResyncMethod {
     Telnet,
 }
 
+impl ResyncMethod {
+    /// Whether phones that are notified so read `syncinfo.xml`, which their site then has to serve.
+    pub const fn needs_syncinfo(self) -> bool {
+        match self {
+            ResyncMethod::Notify => true,
+            ResyncMethod::Never | ResyncMethod::Telnet => false,
+        }
+    }
+}
+
 /// What a phone's resync has of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 pub struct PhoneResync {

@@ -27,7 +27,7 @@ impl Digest {
         Some(Digest(bytes))
     }
 
-    /// The hash that a status shows: the digest itself, or under a key where the file holds a password. Somebody who reads
+    /// The hash that a status shows: the digest itself, or under a key where the file holds a password. Whoever reads
     /// the status could otherwise try passwords until the digest fits; without the key they cannot.
     pub fn public(&self, key: Option<&HashKey>) -> String {
         match key {

@@ -133,7 +133,7 @@ pub struct HeldFile {
     pub size: u64,
     /// The SHA-256 of its bytes in hexadecimal digits.
     pub digest: String,
-    /// Its first bytes, which tell formats apart.
+    /// Its first bytes, which distinguish formats.
     #[serde(default)]
     pub first: [u8; 4],
     /// For a `.loads` file: the files that it names.

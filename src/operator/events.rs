@@ -146,7 +146,14 @@ pub(super) fn firmware_notice(
         Stage::Downloading if !matches!(was, Stage::Downloading | Stage::Installing | Stage::Failed) => {
             Some(Notice::normal(Reason::UpgradeStarted, format!("the phone takes {target}")))
         }
-        _ => None,
+        Stage::Unmanaged
+        | Stage::Pending
+        | Stage::Waiting
+        | Stage::Staged
+        | Stage::Offered
+        | Stage::Downloading
+        | Stage::Installing
+        | Stage::Failed => None,
     }
 }
 

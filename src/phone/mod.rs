@@ -24,8 +24,8 @@
 //!
 //! 1. *Which file belongs to which phone, and what does a request mean?* [`FileName::parse`], [`FileName::mac`],
 //!    [`FileName::is_own_config`], [`FileName::is_firmware`]. New names are new variants of [`FileName`], which has to stay one
-//!    type because all families ask the same server; the matches on it (`provision/firmware/upgrade/event.rs`, `provision/fleet/observe.rs`)
-//!    then do not compile until they handle them.
+//!    type because all families ask the same server; the matches on it (`provision/firmware/upgrade/event.rs`)
+//!    then do not compile until they handle them; `provision/fleet/observe.rs` passes over names that it does not know.
 //! 2. *Which parameters are there?* [`parameters`], [`find`], [`find_field`]: a second table of the same rows
 //!    ([`parameter::Parameter`]), chosen by the family of a [`Model`]. `api/settings.rs` makes the schema of `settings` from
 //!    the table, so a second table also means a second settings type there.
@@ -33,7 +33,7 @@
 //!    `provision/render/values.rs` (`Values::write`) chooses between them. `provision/render/phone.rs` lists the files of one phone,
 //!    `provision/render/site.rs` the files that a site's phones share ([`boot`], [`dialplan`], [`ringlist`], [`syncinfo`]): both choose by
 //!    family too.
-//! 4. *Which files make up an image, and how does a phone take it?* [`image::Image`] and `provision/firmware/catalog.rs` for the files;
+//! 4. *Which files make up an image, and how does a phone take it?* [`image::Image`] and `provision/catalog.rs` for the files;
 //!    `provision/firmware/upgrade.rs` for the order of requests, which is a second state machine if the order differs.
 //!
 //! The enum that chooses would be `Family`, with `Model::family()`, in `model.rs`: each of the places named here then becomes a

@@ -14,14 +14,14 @@ pub struct FirmwareFile {
     pub digest: Digest,
     /// Its size in bytes.
     pub size: usize,
-    /// Its first bytes, which tell formats apart.
+    /// Its first bytes, which distinguish formats.
     pub first: [u8; 4],
     /// For a `.loads` file: the files that it names.
     pub parts: Vec<String>,
 }
 
 impl FirmwareFile {
-    /// Looks at a file's bytes.
+    /// Describes a file by its bytes.
     pub fn new(name: &str, bytes: &[u8]) -> FirmwareFile {
         FirmwareFile {
             digest: Digest::of(bytes),

@@ -12,7 +12,7 @@ use crate::provision::Key;
 /// A claimant: when it was created, and who it is.
 pub type Claimant = (i64, Key);
 
-/// All claims on things of one kind; the oldest of each comes first. Almost always there is just one.
+/// All claims of one kind, by what is claimed; the oldest of each comes first. Almost always there is just one.
 #[derive(Debug)]
 pub struct Claims<T>(HashMap<T, Vec<Claimant>>);
 
@@ -24,8 +24,8 @@ impl<T> Default for Claims<T> {
 
 impl<T: Eq + Hash> Claims<T> {
     /// Adds a claim; the claimants whose standing may have changed.
-    pub fn add(&mut self, thing: T, claimant: Claimant) -> Vec<Key> {
-        let claimants = self.0.entry(thing).or_insert_with(|| Vec::with_capacity(1));
+    pub fn add(&mut self, claim: T, claimant: Claimant) -> Vec<Key> {
+        let claimants = self.0.entry(claim).or_insert_with(|| Vec::with_capacity(1));
         let Err(at) = claimants.binary_search(&claimant) else { return Vec::new() };
         claimants.insert(at, claimant.clone());
         // Only if the new one is the oldest does anybody else lose.
@@ -36,20 +36,20 @@ impl<T: Eq + Hash> Claims<T> {
     }
 
     /// Takes a claim away; the claimants whose standing may have changed.
-    pub fn remove(&mut self, thing: &T, claimant: &Claimant) -> Vec<Key> {
-        let Some(claimants) = self.0.get_mut(thing) else { return Vec::new() };
+    pub fn remove(&mut self, claim: &T, claimant: &Claimant) -> Vec<Key> {
+        let Some(claimants) = self.0.get_mut(claim) else { return Vec::new() };
         let was_first = claimants.first() == Some(claimant);
         claimants.retain(|other| other != claimant);
         let affected = if was_first { others(claimants, claimant) } else { Vec::new() };
         if claimants.is_empty() {
-            self.0.remove(thing);
+            self.0.remove(claim);
         }
         affected
     }
 
     /// Who has it.
-    pub fn holder(&self, thing: &T) -> Option<&Key> {
-        self.0.get(thing)?.first().map(|(_, key)| key)
+    pub fn holder(&self, claim: &T) -> Option<&Key> {
+        self.0.get(claim)?.first().map(|(_, key)| key)
     }
 }
 

@@ -31,7 +31,7 @@ pub enum User {
 /// The values of a Secret.
 pub type SecretData = BTreeMap<String, Bytes>;
 
-/// What is known of an object that somebody refers to.
+/// What is known of an object that a site or phone refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dependency<T> {
     /// It has not been read yet.
@@ -42,7 +42,7 @@ pub enum Dependency<T> {
     Found(T),
 }
 
-/// All of them. An object that nobody refers to any more is forgotten.
+/// All of them. An object that is no longer referred to is forgotten.
 #[derive(Debug, Default)]
 pub struct Dependencies {
     secrets: Store<SecretData>,

@@ -70,7 +70,7 @@ pub use report::{PhoneReport, Urgency};
 #[derive(Default)]
 pub struct Fleet {
     sites: HashMap<Key, Box<Site>>,
-    /// Each in a place of its own: a table of large things has large gaps.
+    /// Each in a place of its own: a table of large values has large gaps.
     phones: HashMap<Key, Box<Phone>>,
     /// Phones by the site that they name, whether or not it exists.
     by_site: HashMap<Key, BTreeSet<Key>>,
@@ -82,7 +82,7 @@ pub struct Fleet {
     offline: bool,
     /// Firmware for all sites, from a folder.
     folder: Inventory,
-    /// The time, as far as a shell has told it.
+    /// The newest time that a shell passed in.
     clock: Timestamp,
 }
 
@@ -256,7 +256,7 @@ impl Fleet {
         }
     }
 
-    /// Notes what was read of a Secret that somebody refers to; `None` if there is none.
+    /// Notes what was read of a Secret that an object refers to; `None` if there is none.
     pub fn set_secret(&mut self, key: &Key, data: Option<BTreeMap<String, Bytes>>) {
         if self.dependencies.set_secret(key, data) {
             for user in self.dependencies.users(Reference::Secret, key) {
@@ -276,7 +276,7 @@ impl Fleet {
                     User::Site(site) => {
                         self.agenda.images(site);
                         self.agenda.site(site);
-                        // Left alone, the kubelet looks at the pods' volumes once a minute.
+                        // Left alone, the kubelet syncs the pods' volumes once a minute.
                         self.agenda.work(WorkItem::Pods(site.clone()));
                     }
                     User::Phone(phone) => self.agenda.phone(phone),
@@ -320,7 +320,7 @@ impl Fleet {
         }
     }
 
-    /// A site's surroundings as they were last told.
+    /// A site's surroundings as they were last set.
     pub fn infra(&self, site: &Key) -> Infra {
         self.sites.get(site).map(|site| site.infra.clone()).unwrap_or_default()
     }

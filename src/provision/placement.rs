@@ -170,7 +170,7 @@ impl Placement {
         (wanted, (wanted != self.shards.stored(slot)).then(|| content_of(files)))
     }
 
-    /// Notes what an object holds in the cluster: after a write, or because somebody else changed it.
+    /// Notes what an object holds in the cluster: after a write, or because it was changed from outside.
     pub fn note_stored(&mut self, slot: Slot, digest: Option<Digest>) -> Noted {
         let wanted = digest_of(&self.files(slot));
         let news = self.shards.stored(slot) != digest;

@@ -98,7 +98,7 @@ pub struct Transfers {
     by_client: HashTable<u32>,
     /// Seeded anew in each process, because clients choose what is hashed.
     hasher: DefaultHashBuilder,
-    /// How many transfers there have been: the number of one tells it from earlier ones in the same place.
+    /// How many transfers there have been: the number of one distinguishes it from earlier ones in the same place.
     count: u64,
     /// Places and numbers of transfers whose client had not answered yet, oldest first; some have answered since, or ended.
     unanswered: VecDeque<(usize, u64)>,

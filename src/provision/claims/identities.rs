@@ -34,7 +34,7 @@ impl Identity {
     fn line_claim(&self, line: &LineIdentity) -> LineClaim {
         let scope = match line.proxy {
             Some(_) => self.site.namespace.clone(),
-            // Lines without a SIP server are told apart by their sites.
+            // Lines without a SIP server are distinguished by their sites.
             None => self.site.to_string().into(),
         };
         (scope, line.clone())

@@ -39,7 +39,7 @@ pub struct Images {
     /// Since when no pod holds an image that files may go on naming.
     missing_since: BTreeMap<String, Timestamp>,
     parts: BTreeMap<String, Parts>,
-    /// What there is to say of each image that somebody wants.
+    /// What there is to say of each image that the site or a phone wants.
     staging: BTreeMap<String, Arc<Staging>>,
 }
 
@@ -90,7 +90,7 @@ impl Images {
         self.parts.get(image).map(|parts| &**parts).unwrap_or_default()
     }
 
-    /// What there is to say of an image that somebody wants.
+    /// What there is to say of an image that the site or a phone wants.
     pub fn staging(&self, image: Option<&str>) -> Arc<Staging> {
         match image {
             None => Arc::new(Staging::unmanaged("no firmware image is wanted: phones keep what they run")),
@@ -162,10 +162,10 @@ impl Images {
     fn is_held(&self, image: &str, site: &Staged<'_>) -> bool {
         let Holders::Pods(pods, wanted) = site.holders else { return true };
         if pods.is_silent() {
-            // Nobody to ask, for instance right after a start: what was true stays true.
+            // No pod answers, for instance right after a start: what was true stays true.
             return self.staged.contains(image);
         }
-        // A pod that has not told yet what it holds may not hold it; one that is replaced later revokes nothing.
+        // A pod that has not reported yet may not hold it; one that is replaced later revokes nothing.
         let all_answer = pods.answering() as i64 >= wanted || self.staged.contains(image);
         all_answer && pods.all_hold(&site.digests(&site.files(image)))
     }

@@ -94,7 +94,7 @@ pub enum RolloutStage {
     Strays,
     /// It runs the image that it should, has read of another, and was not heard of since.
     Returns,
-    /// It was offered the image and keeps nobody waiting any more.
+    /// It was offered the image and no longer keeps others waiting.
     GivenUp,
     /// It was seen to run the image.
     There,
@@ -121,7 +121,7 @@ pub struct Progress<'a> {
     pub parts: &'a [(String, u64)],
     /// What it is offered.
     pub offer: &'a Offer,
-    /// What its requests tell.
+    /// What is known from its requests.
     pub upgrade: &'a Upgrade,
     /// The time.
     pub now: Timestamp,
@@ -212,7 +212,13 @@ pub fn roll(rollout: &Rollout, members: &mut [Member], now: Timestamp) -> Vec<Ke
                 offer.revoke();
                 changed.push(key.clone());
             }
-            _ => {}
+            RolloutStage::None
+            | RolloutStage::Waits
+            | RolloutStage::Goes
+            | RolloutStage::Strays
+            | RolloutStage::Returns
+            | RolloutStage::GivenUp
+            | RolloutStage::There => {}
         }
     }
     for Member { key, stage, image, staged, failures, offer } in members {
@@ -228,7 +234,11 @@ pub fn roll(rollout: &Rollout, members: &mut [Member], now: Timestamp) -> Vec<Ke
             RolloutStage::Strays => *staged && !rollout.paused,
             // It runs the image already, or is about to: that its file says so keeps it there.
             RolloutStage::There | RolloutStage::Returns | RolloutStage::Goes => offer.image != *image,
-            _ => false,
+            RolloutStage::None
+            | RolloutStage::Waits
+            | RolloutStage::Unread
+            | RolloutStage::Unheard
+            | RolloutStage::GivenUp => false,
         };
         if is_next {
             offer.make(image.as_deref(), stage.runs(), *failures, now);

@@ -34,7 +34,7 @@ impl Staging {
         Staging { stage: Stage::Pending, reason, message }
     }
 
-    /// Describes an image that somebody wants; `is_staged` if every pod holds it whole.
+    /// Describes an image that the site or a phone wants; `is_staged` if every pod holds it whole.
     pub fn describe(
         image: &str,
         is_staged: bool,
@@ -135,7 +135,7 @@ impl Sources<'_> {
         }
         for origin in self.spec.into_iter().flat_map(FirmwareSource::origins) {
             let name = match origin {
-                // They were looked at above, with what they hold.
+                // Handled above, with what they hold.
                 Origin::ConfigMap(_) => continue,
                 Origin::Url(one) if file.is_some_and(|file| one.file_name() != file) => continue,
                 Origin::Url(_) => "urls".to_owned(),
@@ -155,6 +155,6 @@ impl Sources<'_> {
 pub enum Holders<'a> {
     /// The pods, of which so many should run.
     Pods(&'a Pods, i64),
-    /// Nobody: what the sources hold is what is served.
+    /// No pods: what the sources hold is what is served.
     Sources,
 }

@@ -1,4 +1,4 @@
-//! What a phone's requests tell of its firmware: which image it runs, and how far it is with another one.
+//! What is known of a phone's firmware from its requests: which image it runs, and how far it is with another one.
 //!
 //! Two orders are known. Firmware before 7.0 asks for OS79XX.TXT, its two configuration files, and the image that they name
 //! if it does not run it. Loaders from 7.0 on ask for CTLSEP and SEP, then for the `.loads` file of the image that they are
@@ -53,7 +53,7 @@ impl Transfer {
 
 /// What is known of a phone's firmware.
 ///
-/// Many fields because each is one thing that was seen; all of them are read and changed together, request by request.
+/// Many fields because each is one observation; all of them are read and changed together, request by request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Upgrade {
     /// What it was seen to run.
@@ -119,7 +119,7 @@ impl Upgrade {
         (waited <= most).then_some(most + 1 - waited)
     }
 
-    /// When a phone that read of an image, or took it, should have been heard of. Behind one address nobody can tell.
+    /// When a phone that read of an image, or took it, should have been heard of. Unknown for phones behind one address.
     pub fn overdue_at(&self, image: &str) -> Option<Timestamp> {
         let unclear = self.boot.as_ref().is_some_and(|boot| boot.unclear);
         let expected = self.took_all.is_some() || self.named.as_deref() == Some(image);
@@ -239,7 +239,7 @@ impl Upgrade {
         self.boot = Some(Boot::new(legacy, time));
     }
 
-    /// Whoever reads one of its files again has restarted, although the pod that could tell how that began is gone. So has
+    /// Whoever reads one of its files again has restarted, although the pod that served the beginning is gone. So has
     /// whoever took an image and reads its configuration after that: firmware before 7.0 reads it before it takes an image.
     fn restarts_unseen(&mut self, time: Timestamp, read: impl Fn(&Boot) -> Option<Timestamp>) {
         let took_all = self.took_all.is_some();
@@ -320,12 +320,12 @@ impl Upgrade {
         if let Some(names) = boot.names() {
             self.named = match names {
                 Named::Image(image) => Some(image.clone()),
-                _ => None,
+                Named::Unknown | Named::Nothing => None,
             };
         }
         let at_once = boot.went_on.is_some_and(|at| time.as_second() - at.as_second() <= 1);
         self.application_runs(false);
-        // Two threads of a pod may tell of the last two files in either order.
+        // Two threads of a pod may report the last two files in either order.
         if at_once {
             self.goes_on();
         }

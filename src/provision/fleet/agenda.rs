@@ -54,7 +54,7 @@ pub enum Step {
     Facts(Key),
 }
 
-/// All that is left to do, each thing once.
+/// All that is left to do, each item once.
 #[derive(Debug, Default)]
 pub struct Agenda {
     sites: BTreeSet<Key>,

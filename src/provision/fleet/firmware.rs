@@ -121,7 +121,7 @@ impl Fleet {
             && site.pods.all_hold(&firmware)
     }
 
-    /// The pods of a site should read their files, and whoever waits for them is looked at.
+    /// The pods of a site hold something else: queues its nudge and its status, and its resync if phones wait for that.
     pub(super) fn pods_changed(&mut self, key: &Key) {
         self.agenda.work(WorkItem::SiteStatus(key.clone()));
         self.agenda.work(WorkItem::Pods(key.clone()));

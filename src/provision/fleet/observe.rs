@@ -150,7 +150,7 @@ impl Fleet {
         }
     }
 
-    /// Follows what a request tells of a phone's firmware; `own` is the phone whose name the file bears.
+    /// Applies one request to what is known of a phone's firmware; `own` is the phone whose name the file bears.
     fn follow(&mut self, key: &Key, fetch: &Fetch, name: FileName<'_>, own: Option<&Key>) {
         let mut event = upgrade::meaning(name, fetch.sent, fetch.total, fetch.end.clone());
         let Some(site) = self.sites.get_mut(key) else { return };
@@ -196,8 +196,15 @@ impl Fleet {
 
     /// One of several phones asked for something: of none of them more is concluded than what is certain.
     fn follow_unclear(&mut self, phones: &[Key], event: &BootEvent, time: Timestamp) {
-        if matches!(event, BootEvent::Common(_) | BootEvent::Goes) {
-            return;
+        match event {
+            BootEvent::Common(_) | BootEvent::Goes => return,
+            BootEvent::LegacyStart
+            | BootEvent::LoaderStart
+            | BootEvent::LoaderAsks
+            | BootEvent::Loads { .. }
+            | BootEvent::Part { .. }
+            | BootEvent::Own(_)
+            | BootEvent::Unclear => {}
         }
         for key in phones {
             if let Some(phone) = self.phones.get_mut(key) {

@@ -144,7 +144,7 @@ impl Phone {
     /// Whether its site has to serve `syncinfo.xml` on its behalf.
     pub fn needs_syncinfo(&self) -> bool {
         let own = self.spec().resync.as_ref().map(|resync| resync.method);
-        own == Some(ResyncMethod::Notify) || self.meta().resync_at.is_some()
+        own.is_some_and(ResyncMethod::needs_syncinfo) || self.meta().resync_at.is_some()
     }
 
     /// The site that it is placed in.
@@ -261,7 +261,7 @@ impl Phone {
         news
     }
 
-    /// What its requests tell of its firmware.
+    /// What is known of its firmware from its requests.
     pub fn upgrade(&self) -> &Upgrade {
         self.events.now()
     }

@@ -156,7 +156,7 @@ impl Fleet {
         }
     }
 
-    /// Puts a phone's files into their place; a site that is full is one more thing that is wrong with the phone.
+    /// Puts a phone's files into their place; a site that is full is one more error of the phone.
     fn put(&mut self, key: &Key, site_key: &Key, plan: Arc<PhonePlan>, standing: Standing) -> Standing {
         let (Some(phone), Some(site)) = (self.phones.get_mut(key), self.sites.get_mut(site_key)) else {
             return standing;

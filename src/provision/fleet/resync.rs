@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use crate::api::{Reason, ResyncMethod};
+use crate::api::Reason;
 use crate::provision::Key;
 use crate::provision::observe::fetch::seconds;
 use crate::provision::observe::pods::Served;
@@ -149,7 +149,7 @@ impl Fleet {
     fn resync_verdict(&self, site: &Site, phone: &Phone, now: Timestamp) -> Option<Verdict> {
         let (kind, content, requested) = match self.need(site, phone, now) {
             Need::Notify { kind, content, requested, .. } => (kind, content, requested),
-            Need::Nothing | Need::NotBefore(_) if phone.resync_method(site.spec()) == ResyncMethod::Never => {
+            Need::Nothing | Need::NotBefore(_) if ResyncKind::of(phone.resync_method(site.spec())).is_none() => {
                 return None;
             }
             Need::Nothing | Need::NotBefore(_) => {

@@ -217,7 +217,7 @@ impl Site {
     /// Whether it has to serve `syncinfo.xml` for all phones.
     pub fn needs_syncinfo(&self) -> bool {
         let method = self.spec().resync.as_ref().map(|resync| resync.method);
-        method == Some(ResyncMethod::Notify) || self.meta().resync_at.is_some()
+        method.is_some_and(ResyncMethod::needs_syncinfo) || self.meta().resync_at.is_some()
     }
 
     /// The Secrets and the ConfigMaps that it refers to.

@@ -1,4 +1,4 @@
-//! Who asks: most files' names do not tell which phone asks for them, the addresses of those that name themselves do.
+//! Who asks: most files' names do not say which phone asks for them, the addresses of those that name themselves do.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::provision::Key;
 
-/// Which phone has which address; `E` is what a request means. Most files' names do not tell who asks for them; the addresses of those that ask
+/// Which phone has which address; `E` is what a request means. Most files' names do not say who asks for them; the addresses of those that ask
 /// for a file of their own do.
 #[derive(Debug)]
 pub struct AddressBook<E> {
@@ -32,7 +32,7 @@ const ABOUT: i64 = 120;
 /// How many transfers that go on are remembered.
 const MAX_TRANSFERS: usize = 20_000;
 
-/// Who asked for a file whose name does not tell.
+/// Who asked for a file whose name does not say so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Requester {
     /// This phone.
@@ -74,7 +74,7 @@ impl<E> AddressBook<E> {
     }
 
     /// Who made a request, by its address and port; `goes_on` if there is more to come of it. Behind address translation
-    /// several phones may boot at one time: then only a transfer that began before is told apart from the others'.
+    /// several phones may boot at one time: then only a transfer that began before can be distinguished from the others'.
     pub fn requester(&mut self, address: IpAddr, port: u16, time: Timestamp, goes_on: bool) -> Requester {
         let apart = |at: &Timestamp| time.as_second() - at.as_second();
         let known = self.transfers.get(&(address, port)).filter(|(_, at)| apart(at).abs() <= ABOUT);

@@ -12,7 +12,7 @@ const TOGETHER: i64 = 120;
 /// How many addresses are remembered with the `SIPDefault.cnf` that they took.
 const MAX_ADDRESSES: usize = 20_000;
 
-/// Who took which `SIPDefault.cnf`: the file's name does not tell which phone it was, its address does.
+/// Who took which `SIPDefault.cnf`: the file's name does not say which phone it was, its address does.
 #[derive(Debug, Default)]
 pub struct CommonFetches {
     taken: HashMap<IpAddr, (Timestamp, String)>,

@@ -73,7 +73,7 @@ impl Content {
     }
 }
 
-/// The digest of files, told in the order of their names. It is made of names and the files' own digests, so that whoever knows
+/// The digest of files, in the order of their names. It is made of names and the files' own digests, so that whoever knows
 /// those need not read all files again because one has changed.
 pub fn digest<'a>(files: impl Iterator<Item = (&'a str, Digest)>) -> Digest {
     let mut all = Sha256::new();

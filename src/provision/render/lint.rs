@@ -192,9 +192,9 @@ fn telnet(values: &Values, known: bool, found: &mut Vec<Diagnostic>) {
 }
 
 fn clock(values: &Values, advice: Advice, found: &mut Vec<Diagnostic>) {
-    let told = values.by_people().any(|(parameter, ..)| parameter.name.starts_with("dst_"));
+    let has_dst_rules = values.by_people().any(|(parameter, ..)| parameter.name.starts_with("dst_"));
     if let (Some(field), Some(zone)) = (values.field("time_zone"), values.given("time_zone"))
-        && !told
+        && !has_dst_rules
     {
         advise(found, advice, field, format!("is {zone} and no dst field is set"));
     }

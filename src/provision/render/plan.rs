@@ -114,7 +114,7 @@ pub type Proxy = Arc<(String, String)>;
 /// What a phone's own file takes over from its site.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PhoneBase {
-    /// What is written for parameters that nobody set.
+    /// What is written for parameters that no spec sets.
     pub unset: UnsetParameters,
     /// The image that phones should run.
     pub image: Option<String>,
@@ -147,7 +147,7 @@ pub struct SitePlan {
     pub checksums: BTreeMap<String, String>,
     /// Whether some firmware files can be seen in the pods only.
     pub pod_side: bool,
-    /// When phones may be notified of a change; at any time if nobody says.
+    /// When phones may be notified of a change; at any time if the spec does not say.
     pub hours: Option<Hours>,
 }
 
@@ -189,7 +189,7 @@ impl PhonePlan {
     }
 }
 
-/// The release that an image's name tells.
+/// The release in an image's name.
 pub fn release(image: Option<&str>) -> Option<Release> {
     image.and_then(Image::parse).and_then(|image| image.release)
 }

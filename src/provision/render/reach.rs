@@ -17,7 +17,7 @@ const DEFAULT_SIP_PORT: u16 = 5060;
 /// The password of a phone that was never given one.
 const DEFAULT_PASSWORD: &str = "cisco";
 
-/// What one file sets of it; kept beside the file, so that nobody reads it out of the file again.
+/// What one file sets of it; kept beside the file, so that it is not parsed out of the file again.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Reach(Box<[(&'static str, Box<str>)]>);
 

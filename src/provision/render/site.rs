@@ -149,7 +149,7 @@ fn is_taken(file: &str) -> bool {
     matches!(name, FileName::SyncInfo | FileName::XmlDefault) || name.mac().is_some()
 }
 
-/// When phones may be told to fetch a change.
+/// When phones may be notified of a change.
 fn hours(spec: &PhoneSiteSpec, diagnostics: &mut Vec<Diagnostic>) -> Option<Hours> {
     let window = spec.resync.as_ref()?.window.as_ref()?;
     let usual = spec.settings.0.get("timeZone").and_then(serde_json::Value::as_str);
@@ -173,7 +173,7 @@ fn proxies(values: &Values) -> [Option<Proxy>; MAX_LINES] {
     std::array::from_fn(|i| proxy(i + 1).or_else(|| first.clone()))
 }
 
-/// The dial plan's file, without extension, if nobody named another.
+/// The dial plan's file, without extension, if the spec names no other.
 pub const DIAL_TEMPLATE: &str = "dialplan";
 
 /// The most bytes of `SIPDefault.cnf` that firmware before 5.0 was seen to load.

@@ -182,7 +182,7 @@ impl Values {
                 return;
             }
         };
-        // Files of passwords often end in a line break that nobody meant.
+        // Files of passwords often end in a line break that is not meant.
         let Some(value) = String::from_utf8(bytes).ok().map(|v| v.trim_end_matches(['\r', '\n']).to_owned()) else {
             diagnostics.push(Diagnostic::invalid(path, format!("key {entry:?} of Secret {name} is not text")));
             return;
@@ -277,7 +277,7 @@ impl Values {
         }
     }
 
-    /// Fills in what nobody set: the defaults of the parameters that `concerns` picks and that the firmware knows.
+    /// Fills in what no spec sets: the defaults of the parameters that `concerns` picks and that the firmware knows.
     pub fn reset(&mut self, firmware: Option<Release>, concerns: impl Fn(&Parameter) -> bool) {
         for parameter in parameters() {
             let Unset::Write(default) = parameter.unset else { continue };

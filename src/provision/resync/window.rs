@@ -1,4 +1,4 @@
-//! The hours in which phones may be told.
+//! The hours in which phones may be notified.
 
 use jiff::Timestamp;
 use jiff::civil::{Time, Weekday};

@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use crate::api::{ConditionType, Reason};
 use crate::provision::diagnostic::Diagnostic;
 
-/// The longest message of a condition that the API server takes is 32,768 bytes; nobody reads that much.
+/// The longest message of a condition that the API server takes is 32,768 bytes; that is too long to read.
 const MAX_MESSAGE: usize = 1024;
 
 /// The answer to one question about an object: whether it holds, why, and in words.

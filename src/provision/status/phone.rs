@@ -31,7 +31,7 @@ pub struct PhoneFacts<'a> {
     pub sync: Option<SyncProblem>,
     /// The image that it should run, and whether it can.
     pub firmware: Wanted<'a>,
-    /// What its requests tell of its firmware.
+    /// What is known of its firmware from its requests.
     pub upgrade: &'a Upgrade,
     /// What it last fetched.
     pub last_fetch: &'a LastFetch,

@@ -8,7 +8,7 @@ use super::Named;
 
 /// One boot.
 ///
-/// Many fields because each is one thing that was seen, and any of them may be missing.
+/// Many fields because each is one observation, and any of them may be missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Boot {
     /// Whether it is one of firmware before 7.0.
