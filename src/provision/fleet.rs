@@ -4,6 +4,7 @@
 //! work that a change makes grows with what it touches, not with the number of phones.
 
 mod agenda;
+mod facts;
 mod firmware;
 mod object;
 mod observe;
@@ -130,14 +131,14 @@ impl Fleet {
             self.sites.insert(key.clone(), Box::new(Site::new(meta, spec, status)));
             self.refer_site(&key, Default::default());
             self.render_phones_of(&key);
-            return self.agenda.site(&key);
+            return self.agenda.queue_site(&key);
         };
         let before = site.references();
         let resync_changed = site.spec().resync != spec.resync;
         let change = site.apply(meta, spec, status);
         if change.any {
             self.refer_site(&key, before);
-            self.agenda.site(&key);
+            self.agenda.queue_site(&key);
         }
         if change.resync_request || resync_changed {
             self.mark_all(&key);
@@ -149,7 +150,7 @@ impl Fleet {
         let Some(site) = self.sites.remove(key) else { return };
         self.refer_site(key, site.references());
         self.agenda.forget_site(key);
-        site.phones.iter().for_each(|phone| self.agenda.phone(phone));
+        site.phones.iter().for_each(|phone| self.agenda.queue_phone(phone));
         self.render_phones_of(key);
     }
 
@@ -167,7 +168,7 @@ impl Fleet {
     }
 
     fn render_phones_of(&mut self, site: &Key) {
-        self.by_site.get(site).into_iter().flatten().for_each(|phone| self.agenda.phone(phone));
+        self.by_site.get(site).into_iter().flatten().for_each(|phone| self.agenda.queue_phone(phone));
     }
 
     /// A phone was made or changed.
@@ -198,10 +199,10 @@ impl Fleet {
         self.refer(Reference::Secret, &User::Phone(key.clone()), &before, &now);
         if resync_changed {
             // The site serves syncinfo.xml for those that are notified by NOTIFY.
-            self.agenda.site(&site);
+            self.agenda.queue_site(&site);
         }
         self.by_site.entry(site).or_default().insert(key.clone());
-        self.agenda.phone(&key);
+        self.agenda.queue_phone(&key);
     }
 
     /// A phone is gone, and its file with it.
@@ -209,11 +210,11 @@ impl Fleet {
         let Some(phone) = self.phones.get(key) else { return };
         let (before, site) = (phone.secrets(), phone.site());
         if phone.may_need_syncinfo() {
-            self.agenda.site(&site);
+            self.agenda.queue_site(&site);
         }
         self.leave_site(key);
         let affected = self.identities.release(key);
-        affected.iter().for_each(|phone| self.agenda.phone(phone));
+        affected.iter().for_each(|phone| self.agenda.queue_phone(phone));
         self.phones.remove(key);
         self.forget_name(&site, key);
         self.refer(Reference::Secret, &User::Phone(key.clone()), &before, &BTreeSet::new());
@@ -261,8 +262,8 @@ impl Fleet {
         if self.dependencies.set_secret(key, data) {
             for user in self.dependencies.users(Reference::Secret, key) {
                 match user {
-                    User::Site(site) => self.agenda.site(site),
-                    User::Phone(phone) => self.agenda.phone(phone),
+                    User::Site(site) => self.agenda.queue_site(site),
+                    User::Phone(phone) => self.agenda.queue_phone(phone),
                 }
             }
         }
@@ -274,12 +275,12 @@ impl Fleet {
             for user in self.dependencies.users(Reference::ConfigMap, key) {
                 match user {
                     User::Site(site) => {
-                        self.agenda.images(site);
-                        self.agenda.site(site);
+                        self.agenda.queue_images(site);
+                        self.agenda.queue_site(site);
                         // Left alone, the kubelet syncs the pods' volumes once a minute.
                         self.agenda.work(WorkItem::Pods(site.clone()));
                     }
-                    User::Phone(phone) => self.agenda.phone(phone),
+                    User::Phone(phone) => self.agenda.queue_phone(phone),
                 }
             }
         }
@@ -289,7 +290,7 @@ impl Fleet {
     pub fn set_folder(&mut self, inventory: Inventory) {
         if self.folder != inventory {
             self.folder = inventory;
-            self.sites.keys().for_each(|site| self.agenda.images(site));
+            self.sites.keys().for_each(|site| self.agenda.queue_images(site));
         }
     }
 
@@ -316,7 +317,7 @@ impl Fleet {
         if site.infra != infra {
             site.infra = infra;
             self.agenda.work(WorkItem::SiteStatus(key.clone()));
-            self.agenda.images(key);
+            self.agenda.queue_images(key);
         }
     }
 
@@ -355,7 +356,7 @@ impl Fleet {
     /// All of a site's phones may have something else to say, and the site itself.
     fn mark_all(&mut self, key: &Key) {
         let Some(site) = self.sites.get(key) else { return };
-        site.phones.iter().for_each(|phone| self.agenda.facts(phone));
+        site.phones.iter().for_each(|phone| self.agenda.queue_facts(phone));
         self.agenda.work(WorkItem::SiteStatus(key.clone()));
     }
 }

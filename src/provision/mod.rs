@@ -16,6 +16,7 @@ mod render;
 pub mod resync;
 mod status;
 mod sync;
+mod verdict;
 
 pub use dependencies::Reference;
 pub use fleet::{Fleet, Meta, PhoneReport, Urgency, WorkItem};

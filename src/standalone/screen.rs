@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 
 use jiff::Timestamp;
 
-use crate::api::{PhoneFirmwareStatus, SipPhoneStatus};
+use crate::api::{ConditionType, PhoneFirmwareStatus, SipPhoneStatus};
 use crate::provision::{Fleet, Key};
 
 const COLUMNS: usize = 7;
@@ -37,7 +37,7 @@ fn table(fleet: &Fleet, now: Timestamp) -> String {
 }
 
 fn row(key: &Key, status: &SipPhoneStatus) -> [String; COLUMNS] {
-    let condition = |kind: &str| match status.conditions.iter().find(|condition| condition.type_ == kind) {
+    let condition = |kind: ConditionType| match status.conditions.iter().find(|one| one.type_ == kind.as_str()) {
         None => String::new(),
         Some(condition) if condition.status == "True" => "True".to_owned(),
         Some(condition) => condition.reason.clone(),
@@ -45,8 +45,8 @@ fn row(key: &Key, status: &SipPhoneStatus) -> [String; COLUMNS] {
     [
         key.name.to_string(),
         status.config_file.clone().unwrap_or_default(),
-        condition("Ready"),
-        condition("InSync"),
+        condition(ConditionType::Ready),
+        condition(ConditionType::InSync),
         status.firmware.as_ref().map(firmware).unwrap_or_default(),
         status.address.clone().unwrap_or_else(|| "-".to_owned()),
         status.last_seen.clone().unwrap_or_else(|| "never".to_owned()),

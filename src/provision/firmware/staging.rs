@@ -7,6 +7,7 @@ use crate::provision::catalog::{Catalog, Inventory, files_of, problems};
 use crate::provision::dependencies::Dependency;
 use crate::provision::observe::pods::Pods;
 use crate::provision::render::plan::SitePlan;
+use crate::provision::verdict::Verdict;
 
 /// How far an image is, and why it is not further.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +90,11 @@ impl Staging {
         });
         let described = described.collect::<Vec<_>>().join("; ");
         Staging::pending(Reason::Incomplete, format!("{image} is not whole: {described}"))
+    }
+
+    /// The condition `FirmwareStaged`.
+    pub fn verdict(&self) -> Verdict {
+        Verdict { holds: !self.is_pending(), reason: self.reason, message: self.message.clone().into() }
     }
 
     /// Whether phones have to wait for the image.

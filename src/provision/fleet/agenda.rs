@@ -67,27 +67,27 @@ pub struct Agenda {
 
 impl Agenda {
     /// A site has to be rendered.
-    pub fn site(&mut self, site: &Key) {
+    pub fn queue_site(&mut self, site: &Key) {
         self.sites.insert(site.clone());
     }
 
     /// Other images of a site may be staged.
-    pub fn images(&mut self, site: &Key) {
+    pub fn queue_images(&mut self, site: &Key) {
         self.images.insert(site.clone());
     }
 
     /// A phone has to be rendered.
-    pub fn phone(&mut self, phone: &Key) {
+    pub fn queue_phone(&mut self, phone: &Key) {
         self.phones.insert(phone.clone());
     }
 
     /// Phones of a site may have to be offered an image.
-    pub fn rollout(&mut self, site: &Key) {
+    pub fn queue_rollout(&mut self, site: &Key) {
         self.rollouts.insert(site.clone());
     }
 
     /// A phone's facts have changed, and with them perhaps its status.
-    pub fn facts(&mut self, phone: &Key) {
+    pub fn queue_facts(&mut self, phone: &Key) {
         self.facts.insert(phone.clone());
         self.work(WorkItem::PhoneStatus(phone.clone()));
     }
@@ -143,10 +143,10 @@ mod tests {
     fn sites_come_before_phones_and_facts_last() {
         let (site, phone) = (Key::new("ns", "hq"), Key::new("ns", "p"));
         let mut agenda = Agenda::default();
-        agenda.facts(&phone);
-        agenda.rollout(&site);
-        agenda.phone(&phone);
-        agenda.site(&site);
+        agenda.queue_facts(&phone);
+        agenda.queue_rollout(&site);
+        agenda.queue_phone(&phone);
+        agenda.queue_site(&site);
         let steps: Vec<Step> = std::iter::from_fn(|| agenda.next()).collect();
         let expected = [
             Step::Site(site.clone()),
@@ -163,7 +163,7 @@ mod tests {
         let (site, other) = (Key::new("ns", "hq"), Key::new("ns", "other"));
         let mut agenda = Agenda::default();
         for key in [&site, &other] {
-            agenda.site(key);
+            agenda.queue_site(key);
             agenda.work(WorkItem::Objects(key.clone()));
         }
         agenda.forget_site(&site);

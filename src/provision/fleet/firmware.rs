@@ -62,7 +62,7 @@ impl Fleet {
         let Some(home) = phone.home().cloned() else { return };
         let Some(site) = self.sites.get_mut(&home) else { return };
         if site.images.want(before.as_deref(), image) {
-            self.agenda.images(&home);
+            self.agenda.queue_images(&home);
         }
     }
 
@@ -91,8 +91,8 @@ impl Fleet {
                 phone.offer_mut().withdraw();
             }
         }
-        self.agenda.site(key);
-        self.agenda.rollout(key);
+        self.agenda.queue_site(key);
+        self.agenda.queue_rollout(key);
         self.render_phones_of(key);
     }
 

@@ -32,7 +32,7 @@ impl Fleet {
         let is_news = change.is_news();
         for file in &change.files {
             if let Some(phone) = site.placement.phone_of(file) {
-                self.agenda.facts(phone);
+                self.agenda.queue_facts(phone);
             }
         }
         if change.new {
@@ -42,7 +42,7 @@ impl Fleet {
             self.pods_changed(key);
         }
         if has_firmware_news {
-            self.agenda.images(key);
+            self.agenda.queue_images(key);
         }
         true
     }
@@ -60,7 +60,7 @@ impl Fleet {
         let Some(site) = self.sites.get_mut(key) else { return };
         let files = files.into_iter().filter(|(name, _)| FileName::parse(name).is_firmware());
         if site.pods.report_firmware(pod, complete, files, gone, problems) {
-            self.agenda.images(key);
+            self.agenda.queue_images(key);
         }
     }
 
@@ -69,7 +69,7 @@ impl Fleet {
         let Some(site) = self.sites.get_mut(key) else { return };
         if site.pods.remove(pod) {
             self.mark_all(key);
-            self.agenda.images(key);
+            self.agenda.queue_images(key);
         }
     }
 
@@ -135,7 +135,7 @@ impl Fleet {
         }
         site.callers.common.moved(phone_key, before, Some(fetch.address));
         self.match_common(key, phone_key);
-        self.agenda.facts(phone_key);
+        self.agenda.queue_facts(phone_key);
     }
 
     /// Finds the `SIPDefault.cnf` that a phone took together with its own file.
@@ -146,7 +146,7 @@ impl Fleet {
         if let Some(hash) = site.callers.common.before(address, time)
             && phone.fetched_common(hash)
         {
-            self.agenda.facts(phone_key);
+            self.agenda.queue_facts(phone_key);
         }
     }
 
@@ -189,9 +189,9 @@ impl Fleet {
         phone.events_mut().follow(event, fetch.time);
         self.clock = self.clock.max(fetch.time);
         if counts_for_rollout(phone.upgrade()) != before {
-            self.agenda.rollout(key);
+            self.agenda.queue_rollout(key);
         }
-        self.agenda.facts(&phone_key);
+        self.agenda.queue_facts(&phone_key);
     }
 
     /// One of several phones asked for something: of none of them more is concluded than what is certain.
@@ -209,7 +209,7 @@ impl Fleet {
         for key in phones {
             if let Some(phone) = self.phones.get_mut(key) {
                 phone.events_mut().follow(BootEvent::Unclear, time);
-                self.agenda.facts(key);
+                self.agenda.queue_facts(key);
             }
         }
     }

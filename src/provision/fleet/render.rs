@@ -69,8 +69,8 @@ impl Fleet {
         }
         self.agenda.work(WorkItem::Objects(key.clone()));
         self.agenda.work(WorkItem::SiteStatus(key.clone()));
-        self.agenda.rollout(key);
-        self.agenda.images(key);
+        self.agenda.queue_rollout(key);
+        self.agenda.queue_images(key);
     }
 
     /// Whether one of a site's phones is notified by SIP NOTIFY: they read `syncinfo.xml` then.
@@ -83,7 +83,7 @@ impl Fleet {
     pub(super) fn render_phone(&mut self, key: &Key) {
         let Some(phone) = self.phones.get(key) else { return };
         let (spec, site_key) = (phone.spec().clone(), phone.site());
-        self.agenda.facts(key);
+        self.agenda.queue_facts(key);
         if phone.home().is_some_and(|home| *home != site_key || !self.sites.contains_key(home)) {
             self.leave_site(key);
         }
@@ -206,7 +206,7 @@ impl Fleet {
         let lines = base.map(|base| render::phone::identities(spec, base)).unwrap_or_default();
         let mac = phone.mac().as_ref().ok().copied();
         let affected = self.identities.claim(key, phone.meta().created, &phone.site(), mac, lines);
-        affected.iter().for_each(|phone| self.agenda.phone(phone));
+        affected.iter().for_each(|phone| self.agenda.queue_phone(phone));
     }
 }
 

@@ -10,11 +10,9 @@ use crate::provision::firmware::upgrade::Wanted;
 use crate::provision::observe::pods::Served;
 use crate::provision::status::phone::{PhoneFacts, phone_status};
 use crate::provision::status::site::{SiteFacts, SiteFirmware, site_status};
-use crate::provision::sync::sync_problem;
 
 use super::Fleet;
-use super::agenda::WorkItem;
-use super::phone::{Derived, Phone};
+use super::phone::Phone;
 use super::site::Site;
 
 /// How soon a phone's status should be written.
@@ -96,39 +94,7 @@ impl Fleet {
         sites.map(|(key, count)| (key.clone(), count.stage, count.phones)).collect()
     }
 
-    /// Derives what follows from a phone, its site and its pods together, once after each change.
-    pub(super) fn derive_facts(&mut self, key: &Key) {
-        let Some(phone) = self.phones.get_mut(key) else { return };
-        let site = phone.home().and_then(|home| self.sites.get(home));
-        phone.derive_hash(site.and_then(|site| site.hash_key()), self.offline);
-        let served = match (site, phone.plan()) {
-            (Some(_), Some(_)) if self.offline => Served::Everywhere,
-            (Some(site), Some(plan)) => site.pods.serve(&plan.files),
-            _ => Served::Nothing,
-        };
-        let (common, up_to_date) = (site.and_then(|site| site.common_hash()), phone.standing().is_up_to_date());
-        let own = phone.hash().filter(|_| phone.plan().is_some());
-        let sync = sync_problem(own, common, phone.last_fetch(), up_to_date);
-        phone.set_derived(Derived { served, sync, ..*phone.derived() }, None);
-
-        let Some(phone) = self.phones.get(key) else { return };
-        let staging = self.staging_of(phone);
-        let Some(facts) = self.phone_facts(key, phone, &staging) else { return };
-        let tally = facts.tally(self.clock);
-        let home = phone.home().cloned();
-        let plan = home.as_ref().and_then(|home| self.sites.get(home)?.plan().cloned());
-        let Some(phone) = self.phones.get_mut(key) else { return };
-        let before = phone.set_derived(Derived { served, sync, tally }, plan.as_ref());
-        if let Some(home) = home
-            && let Some(site) = self.sites.get_mut(&home)
-            && site.counts.replace(before, tally)
-        {
-            self.agenda.work(WorkItem::SiteStatus(home));
-        }
-        self.queue_resync(key);
-    }
-
-    fn staging_of(&self, phone: &Phone) -> std::sync::Arc<Staging> {
+    pub(super) fn staging_of(&self, phone: &Phone) -> std::sync::Arc<Staging> {
         match phone.home().and_then(|home| self.sites.get(home)) {
             Some(site) => site.images.staging(phone.target()),
             None => std::sync::Arc::new(Staging::unmanaged("the phone belongs to no site")),
@@ -137,7 +103,12 @@ impl Fleet {
 
     /// What a phone's status follows from. `None` while something that it refers to has not been read, or its file has a password
     /// and the site's key for hashes is not known.
-    fn phone_facts<'a>(&'a self, key: &Key, phone: &'a Phone, staging: &'a Staging) -> Option<PhoneFacts<'a>> {
+    pub(super) fn phone_facts<'a>(
+        &'a self,
+        key: &Key,
+        phone: &'a Phone,
+        staging: &'a Staging,
+    ) -> Option<PhoneFacts<'a>> {
         if phone.standing().is_pending() {
             return None;
         }

@@ -9,8 +9,8 @@ use crate::provision::Key;
 use crate::provision::observe::fetch::seconds;
 use crate::provision::observe::pods::Served;
 use crate::provision::resync::{Due, Need, NeedFacts, ResyncError, ResyncKind, ResyncOrder, Transport};
-use crate::provision::status::conditions::Verdict;
 use crate::provision::status::phone::ResyncFacts;
+use crate::provision::verdict::Verdict;
 
 use super::Fleet;
 use super::agenda::WorkItem;
@@ -18,7 +18,7 @@ use super::phone::Phone;
 use super::site::Site;
 
 /// A phone that could be notified now.
-struct Ready {
+struct Candidate {
     phone: Key,
     content: String,
     address: IpAddr,
@@ -39,7 +39,7 @@ impl Fleet {
         let (ready, under_way, next) = self.resync_candidates(site, now);
         let room = usize::try_from(site.max_concurrent() - under_way).unwrap_or(0);
         let mut orders = Vec::new();
-        for Ready { phone: key, content, address, transport, checks } in ready.into_iter().take(room) {
+        for Candidate { phone: key, content, address, transport, checks } in ready.into_iter().take(room) {
             let Some(phone) = self.phones.get_mut(&key) else { continue };
             match checks {
                 Some(image) => phone.attempts_mut().begin_check(&content, &image, now),
@@ -53,7 +53,7 @@ impl Fleet {
     }
 
     /// Those that could be notified now, how many are under way, and when the next may follow.
-    fn resync_candidates(&self, site: &Site, now: Timestamp) -> (Vec<Ready>, i64, Option<Timestamp>) {
+    fn resync_candidates(&self, site: &Site, now: Timestamp) -> (Vec<Candidate>, i64, Option<Timestamp>) {
         let (mut under_way, mut next, mut ready) = (0, None::<Timestamp>, Vec::new());
         let mut later = |then: Timestamp| next = Some(next.map_or(then, |next: Timestamp| next.min(then)));
         for key in &site.resync_queue {
@@ -76,7 +76,7 @@ impl Fleet {
                     Some(hours) if !requested && !hours.contains(now) => later(hours.next(now)),
                     _ => {
                         if let Ok((address, transport)) = target(site, phone, kind, now) {
-                            ready.push(Ready { phone: key.clone(), content, address, transport, checks });
+                            ready.push(Candidate { phone: key.clone(), content, address, transport, checks });
                         } else if let Some(seconds) = phone.upgrade().due_in(now) {
                             later(Timestamp::from_second(now.as_second() + seconds).unwrap_or(now));
                         }

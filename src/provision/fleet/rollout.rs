@@ -19,10 +19,10 @@ impl Fleet {
         self.clock = self.clock.max(now);
         for (key, site) in &self.sites {
             if site.rollout().is_some() {
-                self.agenda.rollout(key);
+                self.agenda.queue_rollout(key);
             }
             if site.images.is_lingering() {
-                self.agenda.images(key);
+                self.agenda.queue_images(key);
             }
         }
     }
@@ -42,7 +42,7 @@ impl Fleet {
         if phone.target().is_none() {
             phone.offer_mut().withdraw();
         }
-        self.agenda.rollout(site_key);
+        self.agenda.queue_rollout(site_key);
     }
 
     /// Offers the image to further phones of a site, as many as may be on their way.
@@ -52,7 +52,7 @@ impl Fleet {
         let mut members: Vec<Member> =
             site.phones.iter().filter_map(|key| Some(self.member(site, key, self.phones.get(key)?))).collect();
         for changed in rollout::roll(&rollout, &mut members, self.clock) {
-            self.agenda.phone(&changed);
+            self.agenda.queue_phone(&changed);
         }
         for Member { key, offer, .. } in members {
             if let Some(phone) = self.phones.get_mut(&key) {

@@ -1,80 +1,40 @@
 //! Conditions, as kstatus and people read them.
 
-use std::borrow::Cow;
-
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use strum::VariantArray as _;
 
 use crate::api::{ConditionType, Reason};
 use crate::provision::diagnostic::Diagnostic;
+use crate::provision::verdict::Verdict;
 
 /// The longest message of a condition that the API server takes is 32,768 bytes; that is too long to read.
 const MAX_MESSAGE: usize = 1024;
 
-/// The answer to one question about an object: whether it holds, why, and in words.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
-    /// Whether it holds.
-    pub holds: bool,
-    /// Why, or why not.
-    pub reason: Reason,
-    /// The same in words, and what to do.
-    pub message: Cow<'static, str>,
-}
-
-impl Verdict {
-    /// It holds.
-    pub fn yes(reason: Reason, message: impl Into<Cow<'static, str>>) -> Verdict {
-        Verdict { holds: true, reason, message: message.into() }
-    }
-
-    /// It does not hold.
-    pub fn no(reason: Reason, message: impl Into<Cow<'static, str>>) -> Verdict {
-        Verdict { holds: false, reason, message: message.into() }
-    }
-}
-
-/// Conditions in the making. A condition that stays as it was keeps the time of its last change.
-pub struct Conditions<'a> {
-    before: &'a [Condition],
+/// The conditions of an object, in the order of [`ConditionType`]; one that stays as it was `before` keeps the time of its last
+/// change. `verdict` is asked for every type, so that whoever adds one has to say what becomes of it; one without a verdict does
+/// not stand.
+pub fn conditions(
+    before: &[Condition],
     generation: Option<i64>,
     now: Timestamp,
-    conditions: Vec<Condition>,
-}
-
-impl<'a> Conditions<'a> {
-    /// Begins anew, with what stood there before.
-    pub fn new(before: &'a [Condition], generation: Option<i64>, now: Timestamp) -> Conditions<'a> {
-        Conditions { before, generation, now, conditions: Vec::new() }
-    }
-
-    /// Adds a condition.
-    pub fn set(&mut self, kind: ConditionType, verdict: &Verdict) {
-        let (kind, status) = (kind.as_str(), if verdict.holds { "True" } else { "False" });
-        let since =
-            self.before.iter().find(|c| c.type_ == kind && c.status == status).map(|c| c.last_transition_time.clone());
-        let seconds = Timestamp::from_second(self.now.as_second()).unwrap_or(self.now);
-        self.conditions.push(Condition {
+    verdict: impl Fn(ConditionType) -> Option<Verdict>,
+) -> Vec<Condition> {
+    let seconds = Time(Timestamp::from_second(now.as_second()).unwrap_or(now));
+    let all = ConditionType::VARIANTS.iter().filter_map(|kind| Some((kind.as_str(), verdict(*kind)?)));
+    all.map(|(kind, verdict)| {
+        let status = if verdict.holds { "True" } else { "False" };
+        let same = before.iter().find(|condition| condition.type_ == kind && condition.status == status);
+        Condition {
             type_: kind.to_owned(),
             status: status.to_owned(),
             reason: verdict.reason.as_str().to_owned(),
-            message: shorten(verdict.message.to_string()),
-            last_transition_time: since.unwrap_or(Time(seconds)),
-            observed_generation: self.generation,
-        });
-    }
-
-    /// Adds a condition that stands only while it is true.
-    pub fn set_while(&mut self, kind: ConditionType, holds: bool, reason: Reason, message: &str) {
-        if holds {
-            self.set(kind, &Verdict::yes(reason, message.to_owned()));
+            message: shorten(verdict.message.into_owned()),
+            last_transition_time: same.map_or_else(|| seconds.clone(), |same| same.last_transition_time.clone()),
+            observed_generation: generation,
         }
-    }
-
-    /// The conditions, in the order in which they were added.
-    pub fn finish(self) -> Vec<Condition> {
-        self.conditions
-    }
+    })
+    .collect()
 }
 
 fn shorten(mut message: String) -> String {
@@ -106,25 +66,26 @@ mod tests {
     #[test]
     fn a_condition_that_stays_keeps_its_time() {
         let (then, now) = (Timestamp::from_second(100).unwrap(), Timestamp::from_second(200).unwrap());
-        let mut first = Conditions::new(&[], Some(1), then);
-        first.set(ConditionType::Ready, &Verdict::yes(Reason::Ready, "a"));
-        first.set(ConditionType::InSync, &Verdict::no(Reason::NeverFetched, "b"));
-        let before = first.finish();
-        let mut second = Conditions::new(&before, Some(2), now);
-        second.set(ConditionType::Ready, &Verdict::yes(Reason::Ready, "another message"));
-        second.set(ConditionType::InSync, &Verdict::yes(Reason::Fetched, "b"));
-        second.set_while(ConditionType::Stalled, false, Reason::Invalid, "x");
-        let after = second.finish();
-        assert_eq!(after[0].last_transition_time.0, then);
-        assert_eq!(after[1].last_transition_time.0, now);
-        assert_eq!(after.len(), 2);
+        let before = conditions(&[], Some(1), then, |kind| match kind {
+            ConditionType::Ready => Some(Verdict::yes(Reason::Ready, "a")),
+            ConditionType::InSync => Some(Verdict::no(Reason::NeverFetched, "b")),
+            _ => None,
+        });
+        let after = conditions(&before, Some(2), now, |kind| match kind {
+            ConditionType::Ready => Some(Verdict::yes(Reason::Ready, "another message")),
+            ConditionType::InSync => Some(Verdict::yes(Reason::Fetched, "b")),
+            _ => None,
+        });
+        let times: Vec<_> = after.iter().map(|one| (one.type_.as_str(), one.last_transition_time.0)).collect();
+        assert_eq!(times, [("InSync", now), ("Ready", then)], "in the order of the types");
         assert_eq!(after[0].observed_generation, Some(2));
     }
 
     #[test]
     fn messages_are_bounded() {
-        let mut conditions = Conditions::new(&[], None, Timestamp::UNIX_EPOCH);
-        conditions.set(ConditionType::Ready, &Verdict::no(Reason::Invalid, "ü".repeat(5000)));
-        assert!(conditions.finish()[0].message.len() <= MAX_MESSAGE);
+        let long = |_| Some(Verdict::no(Reason::Invalid, "ü".repeat(5000)));
+        let all = conditions(&[], None, Timestamp::UNIX_EPOCH, long);
+        assert_eq!(all.len(), ConditionType::VARIANTS.len());
+        assert!(all.iter().all(|one| one.message.len() <= MAX_MESSAGE));
     }
 }

@@ -1,6 +1,7 @@
 //! A phone's status, from what is known of it.
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::api::{ConditionType, LineStatus, PhoneFirmwareStatus, Reason, ResyncStatus, SipPhoneStatus, Stage};
 use crate::provision::diagnostic::Diagnostic;
@@ -8,9 +9,10 @@ use crate::provision::firmware::upgrade::{Upgrade, Wanted, stage};
 use crate::provision::observe::fetch::seconds;
 use crate::provision::observe::pods::Served;
 use crate::provision::render::plan::LineIdentity;
-use crate::provision::status::conditions::{Conditions, Verdict, acceptance};
+use crate::provision::status::conditions::{acceptance, conditions};
 use crate::provision::status::counts::PhoneTally;
 use crate::provision::sync::{LastFetch, SyncProblem};
+use crate::provision::verdict::Verdict;
 
 /// What a phone's status follows from.
 #[derive(Clone, Debug)]
@@ -94,7 +96,7 @@ pub fn phone_status(
     before: &SipPhoneStatus,
     now: Timestamp,
 ) -> SipPhoneStatus {
-    let conditions = conditions(facts, resync.verdict, before, now);
+    let conditions = phone_conditions(facts, resync.verdict, before, now);
     let address = facts.last_fetch.address.map(|address| address.to_string());
     let hash = facts.file.map(|(_, hash)| hash.to_owned());
     SipPhoneStatus {
@@ -113,39 +115,38 @@ pub fn phone_status(
     }
 }
 
-fn conditions(
+fn phone_conditions(
     facts: &PhoneFacts<'_>,
     resynced: Option<Verdict>,
     before: &SipPhoneStatus,
     now: Timestamp,
-) -> Vec<k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition> {
-    let mut conditions = Conditions::new(&before.conditions, facts.generation, now);
+) -> Vec<Condition> {
     let accepted = acceptance(facts.diagnostics);
-    conditions.set(ConditionType::Accepted, &accepted);
     let served = facts.served_verdict();
-    conditions.set(ConditionType::Served, &served);
     let staging = facts.firmware.staging;
-    let staged =
-        Verdict { holds: !staging.is_pending(), reason: staging.reason, message: staging.message.clone().into() };
-    conditions.set(ConditionType::FirmwareStaged, &staged);
-    let in_sync = || Verdict::yes(Reason::Fetched, "the phone fetched its newest configuration");
-    conditions.set(ConditionType::InSync, &facts.sync.map_or_else(in_sync, in_sync_verdict));
-    if let Some(verdict) = &resynced {
-        conditions.set(ConditionType::Resynced, verdict);
-    }
-    let behind = !facts.up_to_date && facts.file.is_some();
+    let staged = staging.verdict();
     let stalled = !accepted.holds || (staging.is_pending() && !staging.comes_by_itself());
-    let ready = if facts.is_ready(accepted.holds) {
-        Verdict::yes(Reason::Ready, "everything is done on the server's side")
-    } else {
-        Verdict { holds: false, ..[accepted, served].into_iter().find(|verdict| !verdict.holds).unwrap_or(staged) }
+    let ready = match [&accepted, &served, &staged].into_iter().find(|verdict| !verdict.holds) {
+        Some(obstacle) => obstacle.clone(),
+        None => Verdict::yes(Reason::Ready, "everything is done on the server's side"),
     };
-    conditions.set(ConditionType::Ready, &ready);
+    let behind = !facts.up_to_date && facts.file.is_some();
     // Work goes on by itself while pods take up a file; what a person has to change is stalled.
     let waits = !(ready.holds || stalled || facts.suspended && behind);
-    conditions.set_while(ConditionType::Reconciling, waits, ready.reason, &ready.message);
-    conditions.set_while(ConditionType::Stalled, stalled, ready.reason, &ready.message);
-    conditions.finish()
+    let in_sync = || Verdict::yes(Reason::Fetched, "the phone fetched its newest configuration");
+    let verdict = |kind| match kind {
+        ConditionType::Accepted => Some(accepted.clone()),
+        ConditionType::Served => Some(served.clone()),
+        ConditionType::FirmwareStaged => Some(staged.clone()),
+        ConditionType::InSync => Some(facts.sync.map_or_else(in_sync, in_sync_verdict)),
+        ConditionType::Resynced => resynced.clone(),
+        ConditionType::Ready => Some(ready.clone()),
+        ConditionType::Reconciling => Verdict::only_if(waits, ready.reason, ready.message.clone()),
+        ConditionType::Stalled => Verdict::only_if(stalled, ready.reason, ready.message.clone()),
+        // Sites are suspended, not phones.
+        ConditionType::Suspended => None,
+    };
+    conditions(&before.conditions, facts.generation, now, verdict)
 }
 
 /// The condition `InSync` of a phone that does not run what it should.

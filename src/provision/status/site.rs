@@ -6,8 +6,9 @@ use crate::api::{ConditionType, FileCounts, PhoneSiteStatus, Reason, SiteFirmwar
 use crate::provision::diagnostic::Diagnostic;
 use crate::provision::firmware::staging::Staging;
 use crate::provision::observe::pods::Served;
-use crate::provision::status::conditions::{Conditions, Verdict, acceptance};
+use crate::provision::status::conditions::{acceptance, conditions};
 use crate::provision::status::counts::Counts;
+use crate::provision::verdict::Verdict;
 
 /// What a shell knows of a site's surroundings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -98,15 +99,10 @@ impl SiteFacts<'_> {
 
 /// The status; what did not change is as in `before`.
 pub fn site_status(facts: SiteFacts<'_>, before: &PhoneSiteStatus, now: Timestamp) -> PhoneSiteStatus {
-    let mut conditions = Conditions::new(&before.conditions, facts.generation, now);
     let accepted = facts.accepted_verdict();
-    conditions.set(ConditionType::Accepted, &accepted);
     let served = facts.served_verdict();
-    conditions.set(ConditionType::Served, &served);
     let staging = facts.firmware.staging;
-    let staged =
-        Verdict { holds: !staging.is_pending(), reason: staging.reason, message: staging.message.clone().into() };
-    conditions.set(ConditionType::FirmwareStaged, &staged);
+    let staged = staging.verdict();
     let (answering, wanted) = (facts.answering, facts.infra.wanted);
     let missing = Verdict {
         holds: answering as i64 >= wanted,
@@ -114,15 +110,25 @@ pub fn site_status(facts: SiteFacts<'_>, before: &PhoneSiteStatus, now: Timestam
         message: format!("{answering} of {wanted} TFTP pods answer").into(),
     };
     let stalled = !accepted.holds || (staging.is_pending() && !staging.comes_by_itself());
-    let ready = Verdict::yes(Reason::Ready, "everything is done on the server's side");
-    let ready = [accepted, served, missing, staged].into_iter().find(|verdict| !verdict.holds).unwrap_or(ready);
-    conditions.set(ConditionType::Ready, &ready);
+    let ready = match [&accepted, &served, &missing, &staged].into_iter().find(|verdict| !verdict.holds) {
+        Some(obstacle) => obstacle.clone(),
+        None => Verdict::yes(Reason::Ready, "everything is done on the server's side"),
+    };
     let held = facts.suspended && !facts.up_to_date;
     let reconciles = !ready.holds && !stalled && !held;
-    conditions.set_while(ConditionType::Reconciling, reconciles, ready.reason, &ready.message);
-    conditions.set_while(ConditionType::Stalled, stalled, ready.reason, &ready.message);
-    let message = "spec.suspend is true: no change is applied until it is false again";
-    conditions.set_while(ConditionType::Suspended, facts.suspended, Reason::Suspended, message);
+    let suspended = "spec.suspend is true: no change is applied until it is false again";
+    let verdict = |kind| match kind {
+        ConditionType::Accepted => Some(accepted.clone()),
+        ConditionType::Served => Some(served.clone()),
+        ConditionType::FirmwareStaged => Some(staged.clone()),
+        ConditionType::Ready => Some(ready.clone()),
+        ConditionType::Reconciling => Verdict::only_if(reconciles, ready.reason, ready.message.clone()),
+        ConditionType::Stalled => Verdict::only_if(stalled, ready.reason, ready.message.clone()),
+        ConditionType::Suspended => Verdict::only_if(facts.suspended, Reason::Suspended, suspended),
+        // Those are of phones; a site counts them.
+        ConditionType::InSync | ConditionType::Resynced => None,
+    };
+    let conditions = conditions(&before.conditions, facts.generation, now, verdict);
 
     let firmware = SiteFirmwareStatus {
         target: facts.firmware.target.map(str::to_owned),
@@ -143,6 +149,6 @@ pub fn site_status(facts: SiteFacts<'_>, before: &PhoneSiteStatus, now: Timestam
         common_hash: facts.common_hash.map(str::to_owned),
         files: Some(facts.files),
         unclaimed: facts.unclaimed,
-        conditions: conditions.finish(),
+        conditions,
     }
 }
