@@ -24,12 +24,14 @@ enum Step {
 
 /// Writes a phone's status.
 pub(super) async fn reconcile_phone(ctx: &Context, key: &Key) -> Result<Outcome, Error> {
-    let step = ctx.read(|fleet| {
+    let now = Timestamp::now();
+    let step = ctx.update(|fleet| {
+        fleet.advance(now);
         let place = fleet.is_propagating(key).then(|| fleet.slot_of(key)).flatten();
         if place.is_some_and(|(site, slot)| ctx.debouncers.is_under_way(&site, slot, Instant::now(), SETTLING)) {
             return Step::Wait;
         }
-        fleet.report(key, Timestamp::now()).map_or(Step::Nothing, |report| Step::Write(Box::new(report)))
+        fleet.report(key, now).map_or(Step::Nothing, |report| Step::Write(Box::new(report)))
     });
     let report = match step {
         Step::Wait => return Ok(Outcome::RequeueAfter(SETTLING / 3)),

@@ -27,8 +27,9 @@ impl Fleet {
         let Some(phone) = self.phones.get(key) else { return };
         let staging = self.staging_of(phone);
         let Some(facts) = self.phone_facts(key, phone, &staging) else { return };
-        let tally = facts.tally(self.clock);
         let home = phone.home().cloned();
+        // A phone without a site is counted nowhere, so that there is nothing to take back when it is placed in one.
+        let tally = home.as_ref().map(|_| facts.tally(self.clock)).unwrap_or_default();
         let plan = home.as_ref().and_then(|home| self.sites.get(home)?.plan().cloned());
         let Some(phone) = self.phones.get_mut(key) else { return };
         let before = phone.set_derived(Derived { served, sync, tally }, plan.as_ref());

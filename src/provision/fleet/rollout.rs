@@ -13,10 +13,15 @@ use super::phone::Phone;
 use super::site::Site;
 
 impl Fleet {
-    /// The time: phones of which nothing is heard for long no longer keep others waiting, and images that no pod holds any more
-    /// are let go.
-    pub fn tick(&mut self, now: Timestamp) {
+    /// The time, before a report is made for it: what follows from the time alone is then counted as the report says it.
+    pub fn advance(&mut self, now: Timestamp) {
         self.clock = self.clock.max(now);
+    }
+
+    /// The time, now and then: phones of which nothing is heard for long no longer keep others waiting, and images that no pod
+    /// holds any more are let go.
+    pub fn tick(&mut self, now: Timestamp) {
+        self.advance(now);
         for (key, site) in &self.sites {
             if site.rollout().is_some() {
                 self.agenda.queue_rollout(key);

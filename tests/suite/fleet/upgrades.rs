@@ -418,3 +418,37 @@ fn a_new_operator_tells_no_further_phone() {
     assert_eq!(stages(&mut after, 4), was);
     assert_eq!(after.tree(&key("hq")), tree);
 }
+
+#[test]
+fn a_phone_that_came_before_its_site_is_counted_there() {
+    let mut fleet = Fleet::new();
+    phone(&mut fleet, "p", 1, 0, plain(MAC, "1"));
+    fleet.take_work();
+    assert_eq!(fleet.stages(), []);
+    site(&mut fleet, 1, json!({}));
+    fleet.take_work();
+    assert_eq!(fleet.stages(), [(key("hq"), Stage::Unmanaged, 1)]);
+    site(&mut fleet, 2, json!({"firmware": {"image": IMAGE}}));
+    fleet.take_work();
+    assert_eq!(fleet.stages(), [(key("hq"), Stage::Pending, 1)]);
+}
+
+#[test]
+fn a_stage_that_follows_from_the_time_is_counted_as_it_was_written() {
+    let mut fleet = rolling(1, json!({}));
+    let all = upgrade(&fleet, &mac(0), 10, 1_000);
+    all[..5].iter().for_each(|one| fleet.fetched(&key("hq"), one));
+    serve(&mut fleet);
+    // It fell silent: that is written, and counted, before the clock ticks.
+    let now = Timestamp::from_second(1_400).unwrap();
+    fleet.advance(now);
+    let report = fleet.report(&key("p0"), now).unwrap();
+    assert_eq!(report.after.firmware.as_ref().unwrap().stage, Stage::Failed);
+    fleet.note_phone_status(&key("p0"), report.after, 9);
+    assert_eq!(fleet.stages(), [(key("hq"), Stage::Failed, 1)]);
+    assert!(fleet.take_work().contains(&WorkItem::SiteStatus(key("hq"))));
+    // Something else changes: it is still counted so.
+    fleet.set_hash_key(&key("hq"), HashKey::new(b"other"));
+    fleet.take_work();
+    assert_eq!(fleet.stages(), [(key("hq"), Stage::Failed, 1)]);
+}
