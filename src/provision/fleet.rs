@@ -61,8 +61,8 @@ pub use report::{PhoneReport, Urgency};
 ///
 /// The operator holds the fleet in one mutex. Two phones may want one MAC address, a thousand phones share their site's rollout,
 /// and one ConfigMap holds forty of them: finer locks would have to be taken together for nearly every change. What that costs:
-/// a change, with all that follows from it, is taken up by one thread at a time. An edit takes some tens of microseconds; the
-/// first run with ten thousand phones takes under a second altogether. Nothing under the lock waits, reads or writes.
+/// a change, with all that follows from it, is taken up by one thread at a time. An edit among ten thousand phones is followed
+/// through in half a millisecond, all of them in their first run in two seconds. Nothing under the lock waits, reads or writes.
 ///
 /// `kube::runtime::Controller` reconciles object by object and gives each reconcile what its stores hold. Here one object's files
 /// depend on many others, and what has to be written is not the object but a shard of a neighbour: each reconcile would search the

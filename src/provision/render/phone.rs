@@ -81,7 +81,13 @@ pub fn render(
             files.push(File::new(FileName::Sep(Some(mac)).to_string(), boot::sep_xml(spec.model, image)));
         }
         let image = values.given("image_version").map(str::to_owned);
-        PhonePlan { mac, files: files.into(), secret: values.secret, image, reach: Reach::of(&values) }
+        PhonePlan {
+            mac,
+            files: files.into(),
+            secret: values.secret,
+            image,
+            reach: Reach::of_phone(&values, |name| base.shared.contains(name) || !name.starts_with("line")),
+        }
     });
     Rendering::new(plan, found)
 }

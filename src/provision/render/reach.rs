@@ -38,7 +38,15 @@ fn names() -> impl Iterator<Item = &'static str> {
 impl Reach {
     /// Takes what counts out of the values that are about to be written.
     pub fn of(values: &Values) -> Reach {
-        Reach(names().filter_map(|name| Some((name, values.get(name)?.into()))).collect())
+        Reach::of_phone(values, |_| true)
+    }
+
+    /// The same for a phone's own file, where a line without a name counts only if the common file may name it: a building has
+    /// tens of thousands of those.
+    pub fn of_phone(values: &Values, may_be_common: impl Fn(&str) -> bool) -> Reach {
+        let counts = |(name, value): &(&'static str, &str)| !value.is_empty() || may_be_common(name);
+        let all = names().filter_map(|name| Some((name, values.get(name)?))).filter(counts);
+        Reach(all.map(|(name, value)| (name, value.into())).collect())
     }
 
     /// Reads what counts out of a file that was found when the operator started: nothing else is left of its spec.

@@ -65,9 +65,16 @@ impl Hours {
         for _ in 0..9 {
             if self.begins_on(day.weekday())
                 && let Ok(begin) = day.to_datetime(self.from).to_zoned(self.zone.clone())
-                && begin.timestamp() > now
             {
-                return begin.timestamp();
+                let is_skipped = begin.time() != self.from;
+                let mut begin = begin.timestamp();
+                if is_skipped && let Some(change) = self.zone.preceding(begin).next() {
+                    // Clocks go forward over the beginning: the hours begin when they have, if anything of them is left.
+                    begin = change.timestamp();
+                }
+                if begin > now && self.contains(begin) {
+                    return begin;
+                }
             }
             let Ok(next) = day.tomorrow() else { break };
             day = next;
@@ -123,6 +130,17 @@ mod tests {
         assert!(!friday.contains(time("2026-11-28T04:30:00Z")));
         assert!(!friday.contains(time("2026-11-28T21:30:00Z")));
         assert_eq!(friday.next(time("2026-11-28T05:00:00Z")), time("2026-12-04T21:00:00Z"));
+    }
+
+    #[test]
+    fn hours_that_clocks_go_forward_over_begin_when_they_have() {
+        // In Berlin clocks went from 02:00 to 03:00 on 30 March 2025.
+        let some = hours("02:15", "03:15", &[]);
+        assert_eq!(some.next(time("2025-03-29T02:15:00Z")), time("2025-03-30T01:00:00Z"));
+        let more = hours("02:15", "04:15", &[]);
+        assert_eq!(more.next(time("2025-03-29T03:15:00Z")), time("2025-03-30T01:00:00Z"));
+        let none = hours("02:15", "02:45", &[]);
+        assert_eq!(none.next(time("2025-03-29T02:15:00Z")), time("2025-03-31T00:15:00Z"), "there are none that day");
     }
 
     #[test]
