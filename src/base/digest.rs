@@ -33,7 +33,7 @@ impl Digest {
         match key {
             None => format!("sha256:{self}"),
             Some(key) => {
-                let mut mac = key.0.clone();
+                let mut mac = key.mac.clone();
                 mac.update(&self.0);
                 format!("sha256:{}", hex::encode(mac.finalize().into_bytes()))
             }
@@ -55,15 +55,27 @@ impl fmt::Debug for Digest {
 
 /// A site's key for the hashes of files with passwords.
 #[derive(Clone)]
-pub struct HashKey(Hmac<Sha256>);
+pub struct HashKey {
+    mac: Hmac<Sha256>,
+    digest: Digest,
+}
 
 impl HashKey {
     /// A key from bytes of any length.
     pub fn new(bytes: &[u8]) -> HashKey {
         // HMAC takes keys of any length (RFC 2104), so the constructor's error cannot occur; a digest of the key would do as well.
-        HashKey(Hmac::new_from_slice(bytes).unwrap_or_else(|_| Hmac::new(&Default::default())))
+        let mac = Hmac::new_from_slice(bytes).unwrap_or_else(|_| Hmac::new(&Default::default()));
+        HashKey { mac, digest: Digest::of(bytes) }
     }
 }
+
+impl PartialEq for HashKey {
+    fn eq(&self, other: &HashKey) -> bool {
+        self.digest == other.digest
+    }
+}
+
+impl Eq for HashKey {}
 
 impl fmt::Debug for HashKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

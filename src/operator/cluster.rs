@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
+use kube::core::object::HasStatus;
 use kube::core::{NamespaceResourceScope, Request};
 use kube::runtime::events::{Event, Recorder, Reporter};
 use kube::{Client, Resource};
@@ -17,7 +18,7 @@ use serde_json::{Value, json};
 use super::kind::Kind;
 use super::metrics::{WriteLabels, Writes};
 use super::names::{FILES, MANAGER};
-use super::trimmed::TrimmedMeta;
+use super::trimmed::{TrimmedMeta, Written};
 use crate::api::{API_VERSION, Reason};
 use crate::provision::Key;
 
@@ -81,6 +82,22 @@ pub(super) async fn limited<T>(call: impl Future<Output = kube::Result<T>>) -> R
     }
 }
 
+/// A status as it is applied.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StatusPatch<'a, S> {
+    api_version: &'static str,
+    kind: &'static str,
+    metadata: NameAndNamespace<'a>,
+    status: &'a S,
+}
+
+#[derive(Debug, Serialize)]
+struct NameAndNamespace<'a> {
+    name: &'a str,
+    namespace: &'a str,
+}
+
 /// The API server, for those who write to it; every write is counted.
 pub(super) struct Cluster {
     client: Client,
@@ -132,28 +149,33 @@ impl Cluster {
         Ok(applied.metadata)
     }
 
-    /// Applies the status of one of dialtone's own objects; `None` if the object is gone.
-    pub(super) async fn apply_status<K>(
+    /// Applies the status of one of dialtone's own objects; `None` if the object is gone. There is one for each phone, so that
+    /// neither what is sent nor what comes back is built as a tree of JSON values first.
+    pub(super) async fn apply_status<K, S>(
         &self,
         kind: &'static str,
         key: &Key,
-        status: &impl Serialize,
-    ) -> Result<Option<K>, Error>
+        status: &S,
+    ) -> Result<Option<Written<S>>, Error>
     where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + HasStatus<Status = S>,
+        S: Serialize + DeserializeOwned + Debug,
     {
         self.count_write(kind);
-        let object = json!({
-            "apiVersion": API_VERSION,
-            "kind": kind,
-            "metadata": {"name": key.name, "namespace": key.namespace},
-            "status": status,
-        });
-        let api: Api<K> = Api::namespaced(self.client.clone(), &key.namespace);
+        let object = StatusPatch {
+            api_version: API_VERSION,
+            kind,
+            metadata: NameAndNamespace { name: &key.name, namespace: &key.namespace },
+            status,
+        };
         let params = PatchParams::apply(MANAGER).force();
-        match limited(api.patch_status(&key.name, &params, &Patch::Apply(&object))).await {
+        let all = Request::new(K::url_path(&(), Some(&key.namespace)));
+        let request = all
+            .patch_subresource("status", &key.name, &params, &Patch::Apply(&object))
+            .map_err(kube::Error::BuildRequest)?;
+        match limited(self.client.request::<Written<S>>(request)).await {
             Ok(written) => {
-                tracing::debug!(version = ?written.meta().resource_version, "status of {kind} {key} applied");
+                tracing::debug!(version = ?written.metadata.resource_version, "status of {kind} {key} applied");
                 Ok(Some(written))
             }
             Err(error) if error.is_missing() => Ok(None),

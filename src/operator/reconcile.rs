@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use tracing::Instrument as _;
 
 use super::cluster::Error;
@@ -57,15 +58,17 @@ where
 }
 
 async fn reconcile(ctx: Arc<Context>, item: WorkItem) -> Result<Outcome, Error> {
-    match &item {
-        WorkItem::Read(kind, key) => read::reconcile(&ctx, *kind, key).await,
-        WorkItem::Shard(site, slot) => files::reconcile(&ctx, site, *slot).await,
-        WorkItem::Objects(site) => objects::reconcile(&ctx, site).await,
-        WorkItem::Pods(site) => nudge::reconcile(&ctx, site).await,
-        WorkItem::Resync(site) => Ok(resync::reconcile(&ctx, site)),
-        WorkItem::SiteStatus(site) => statuses::reconcile_site(&ctx, site).await,
-        WorkItem::PhoneStatus(phone) => statuses::reconcile_phone(&ctx, phone).await,
-    }
+    // Boxed: each of them is some kilobytes large, and is moved several times on its way to the runtime.
+    let work = match &item {
+        WorkItem::Read(kind, key) => read::reconcile(&ctx, *kind, key).boxed(),
+        WorkItem::Shard(site, slot) => files::reconcile(&ctx, site, *slot).boxed(),
+        WorkItem::Objects(site) => objects::reconcile(&ctx, site).boxed(),
+        WorkItem::Pods(site) => nudge::reconcile(&ctx, site).boxed(),
+        WorkItem::Resync(site) => return Ok(resync::reconcile(&ctx, site)),
+        WorkItem::SiteStatus(site) => statuses::reconcile_site(&ctx, site).boxed(),
+        WorkItem::PhoneStatus(phone) => statuses::reconcile_phone(&ctx, phone).boxed(),
+    };
+    work.await
 }
 
 /// The kind of work, for metrics and logs.

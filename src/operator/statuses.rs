@@ -44,7 +44,7 @@ pub(super) async fn reconcile_phone(ctx: &Context, key: &Key) -> Result<Outcome,
         return Ok(outcome);
     }
     let PhoneReport { before, after, urgency: _, due_in: _, upgrade_seconds } = report;
-    let Some(written) = ctx.cluster.apply_status::<SipPhone>("SipPhone", key, &after).await? else {
+    let Some(written) = ctx.cluster.apply_status::<SipPhone, _>("SipPhone", key, &after).await? else {
         return Ok(Outcome::Done);
     };
     let version = watch::version(&written.metadata);
@@ -70,7 +70,7 @@ pub(super) async fn reconcile_site(ctx: &Context, key: &Key) -> Result<Outcome, 
     let Some((before, after)) = ctx.read(|fleet| fleet.site_status(key, Timestamp::now())) else {
         return Ok(Outcome::Done);
     };
-    let Some(written) = ctx.cluster.apply_status::<PhoneSite>("PhoneSite", key, &after).await? else {
+    let Some(written) = ctx.cluster.apply_status::<PhoneSite, _>("PhoneSite", key, &after).await? else {
         return Ok(Outcome::Done);
     };
     let version = watch::version(&written.metadata);

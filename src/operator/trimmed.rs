@@ -51,6 +51,16 @@ pub(super) struct TrimmedMeta {
     pub(super) metadata: ObjectMeta,
 }
 
+/// One of dialtone's own objects, as it is after its status was written.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Written<S> {
+    /// Trimmed.
+    #[serde(deserialize_with = "trimmed")]
+    pub(super) metadata: ObjectMeta,
+    /// What was written.
+    pub(super) status: Option<S>,
+}
+
 /// A ConfigMap with files.
 #[derive(Clone, Debug, Deserialize, Resource)]
 #[resource(inherit = "ConfigMap")]
@@ -76,10 +86,24 @@ pub(super) struct TrimmedSecret {
     pub(super) data: Option<BTreeMap<String, ByteString>>,
 }
 
+/// An object cannot be decoded.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "cannot be decoded and is left as it was: {0}; is the CustomResourceDefinition of the same version as this program?"
+)]
+pub(super) struct Undecodable(pub(super) String);
+
 /// A part of an object that may be of another version than this program: what cannot be decoded is an error of its own, and
 /// the list or watch that delivers it goes on.
 #[derive(Clone, Debug)]
 pub(super) struct Guarded<T>(pub(super) Result<T, String>);
+
+impl<T> Guarded<T> {
+    /// The part, if it could be decoded.
+    pub(super) fn decoded(self) -> Result<T, Undecodable> {
+        self.0.map_err(Undecodable)
+    }
+}
 
 impl<T: DeserializeOwned> Guarded<T> {
     fn of(value: Value) -> Guarded<T> {

@@ -24,7 +24,7 @@ use super::context::Context;
 use super::kind::Kind;
 use super::names::{SITE, not_ours, ours};
 use super::supervisor::Tasks;
-use super::trimmed::{TrimmedConfigMap, TrimmedPhone, TrimmedSecret, TrimmedSite};
+use super::trimmed::{TrimmedConfigMap, TrimmedPhone, TrimmedSecret, TrimmedSite, Undecodable};
 use crate::base::Backoff;
 use crate::provision::{Key, Reference};
 use handlers::{Children, Phones, References, Sites, TftpPods};
@@ -37,8 +37,9 @@ const PAGE: u32 = 100;
 
 /// What is done about the objects of one kind.
 trait Handler<K>: Send + Sync + 'static {
-    /// An object was created or changed, or is listed at a start.
-    fn on_apply(&self, ctx: &Arc<Context>, object: K);
+    /// An object was created or changed, or is listed at a start. One that cannot be decoded disturbs no other: what was known of
+    /// it stays.
+    fn on_apply(&self, ctx: &Arc<Context>, object: K) -> Result<(), Undecodable>;
 
     /// An object was deleted, perhaps while the watch was broken.
     fn on_delete(&self, ctx: &Arc<Context>, deleted: Deleted);
@@ -186,7 +187,13 @@ async fn follow<K: Resource>(
     let mut known: BTreeMap<Key, Option<Box<str>>> = BTreeMap::new();
     let mut listed: HashSet<Key> = HashSet::new();
     let mut attempt = 1_u32;
-    let span = |object: &Key, attempt: u32| tracing::info_span!("watch", kind, %object, attempt);
+    // Handlers log nothing themselves: a span for each event would cost more than what they do.
+    let apply = |key: &Key, object: K, attempt: u32| {
+        if let Err(error) = handler.on_apply(ctx, object) {
+            ctx.metrics.undecodable.inc();
+            tracing::warn!(kind, object = %key, attempt, "{kind} {key} {error}");
+        }
+    };
     let mut stream = std::pin::pin!(stream);
     while let Some(event) = stream.next().await {
         let failed = event.is_err();
@@ -196,14 +203,14 @@ async fn follow<K: Resource>(
                 let key = key_of(object.meta());
                 listed.insert(key.clone());
                 known.insert(key.clone(), site_label(object.meta()).map(Into::into));
-                span(&key, attempt).in_scope(|| handler.on_apply(ctx, object));
+                apply(&key, object, attempt);
             }
             Ok(Event::InitDone) => {
                 let missed: Vec<Key> = known.keys().filter(|key| !listed.contains(*key)).cloned().collect();
                 for (key, site) in missed.into_iter().filter_map(|key| known.remove_entry(&key)) {
                     // It was missing from the list, whatever its last version was.
                     let deleted = Deleted { key: key.clone(), site: site.map(String::from), version: u64::MAX };
-                    span(&key, attempt).in_scope(|| handler.on_delete(ctx, deleted));
+                    handler.on_delete(ctx, deleted);
                 }
                 listed = HashSet::new();
                 unsynced.take();
@@ -211,12 +218,12 @@ async fn follow<K: Resource>(
             Ok(Event::Apply(object)) => {
                 let key = key_of(object.meta());
                 known.insert(key.clone(), site_label(object.meta()).map(Into::into));
-                span(&key, attempt).in_scope(|| handler.on_apply(ctx, object));
+                apply(&key, object, attempt);
             }
             Ok(Event::Delete(object)) => {
                 let deleted = Deleted::of(object.meta());
                 known.remove(&deleted.key);
-                span(&deleted.key, attempt).in_scope(|| handler.on_delete(ctx, deleted));
+                handler.on_delete(ctx, deleted);
             }
             Err(error) => {
                 ctx.metrics.watch_errors.inc();
@@ -268,11 +275,11 @@ mod tests {
     struct Notes(Arc<Mutex<Vec<String>>>);
 
     impl Handler<ConfigMap> for Notes {
-        fn on_apply(&self, _: &Arc<Context>, object: ConfigMap) {
+        fn on_apply(&self, _: &Arc<Context>, object: ConfigMap) -> Result<(), Undecodable> {
             let key = key_of(&object.metadata);
             assert_ne!(&*key.name, "odd", "an odd object");
-            tracing::info!("applied");
             self.0.lock().unwrap().push(format!("+{key}"));
+            if &*key.name == "b" { Err(Undecodable("not of this version".to_owned())) } else { Ok(()) }
         }
 
         fn on_delete(&self, _: &Arc<Context>, deleted: Deleted) {
@@ -320,11 +327,12 @@ mod tests {
         let b_is_gone = format!("-ns/b of Some(\"ns/hq\") at {}", u64::MAX);
         assert_eq!(seen, ["+ns/a", "+ns/b", "+ns/c", "-ns/c of Some(\"ns/hq\") at 7", "+ns/a", &b_is_gone]);
         assert!(all.recv().await.is_none(), "it has listed what exists");
-        let line = &logs.lines()[1];
-        assert!(
-            line.contains("watch{kind=\"ConfigMap\" object=ns/b attempt=1}: ") && line.contains("applied"),
-            "{line}"
-        );
+        let lines = logs.lines();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        for part in ["ConfigMap ns/b cannot be decoded", "not of this version", "object=ns/b", "attempt=1"] {
+            assert!(lines[0].contains(part), "{lines:?}");
+        }
+        assert_eq!(ctx.metrics.undecodable.get(), 1);
     }
 
     #[tokio::test]
@@ -366,7 +374,9 @@ mod tests {
     struct Nothing;
 
     impl Handler<ConfigMap> for Nothing {
-        fn on_apply(&self, _: &Arc<Context>, _: ConfigMap) {}
+        fn on_apply(&self, _: &Arc<Context>, _: ConfigMap) -> Result<(), Undecodable> {
+            Ok(())
+        }
 
         fn on_delete(&self, _: &Arc<Context>, _: Deleted) {}
     }

@@ -189,9 +189,9 @@ impl Fleet {
             }
             None => {
                 let phone = Box::new(Phone::new(meta, spec, status));
-                let may = phone.may_need_syncinfo();
+                let needs = phone.needs_syncinfo();
                 self.phones.insert(key.clone(), phone);
-                (BTreeSet::new(), may)
+                (BTreeSet::new(), needs)
             }
         };
         let Some(phone) = self.phones.get(&key) else { return };
@@ -209,7 +209,7 @@ impl Fleet {
     pub fn delete_phone(&mut self, key: &Key) {
         let Some(phone) = self.phones.get(key) else { return };
         let (before, site) = (phone.secrets(), phone.site());
-        if phone.may_need_syncinfo() {
+        if phone.needs_syncinfo() {
             self.agenda.queue_site(&site);
         }
         self.leave_site(key);
@@ -302,6 +302,10 @@ impl Fleet {
     /// The site's key for hashes of files with passwords.
     pub fn set_hash_key(&mut self, key: &Key, hash_key: HashKey) {
         let Some(site) = self.sites.get_mut(key) else { return };
+        // It comes with each event about the site: its phones have nothing new to say then.
+        if site.hash_key() == Some(&hash_key) {
+            return;
+        }
         site.set_hash_key(hash_key);
         for phone in &site.phones {
             if let Some(phone) = self.phones.get_mut(phone) {

@@ -15,7 +15,7 @@ use crate::operator::context::Context;
 use crate::operator::kind::Kind;
 use crate::operator::names::FILES;
 use crate::operator::pods::Pod;
-use crate::operator::trimmed::{Guarded, TrimmedPhone, TrimmedSite};
+use crate::operator::trimmed::{TrimmedPhone, TrimmedSite, Undecodable};
 use crate::operator::{owned, poll};
 use crate::provision::{Key, Meta, Reference, WorkItem};
 
@@ -23,12 +23,13 @@ use crate::provision::{Key, Meta, Reference, WorkItem};
 pub(super) struct Sites;
 
 impl Handler<TrimmedSite> for Sites {
-    fn on_apply(&self, ctx: &Arc<Context>, site: TrimmedSite) {
+    fn on_apply(&self, ctx: &Arc<Context>, site: TrimmedSite) -> Result<(), Undecodable> {
         if site.metadata.deletion_timestamp.is_some() {
             // Under foreground deletion it exists until everything that it owns is gone: nothing of that is made again.
-            return self.on_delete(ctx, Deleted::of(&site.metadata));
+            self.on_delete(ctx, Deleted::of(&site.metadata));
+            return Ok(());
         }
-        let Some((spec, status)) = decoded(ctx, "PhoneSite", &site.metadata, site.spec, site.status) else { return };
+        let (spec, status) = (site.spec.decoded()?, site.status.decoded()?);
         let meta = meta_of(&site.metadata);
         let key = meta.key.clone();
         let uid = site.metadata.uid.unwrap_or_default();
@@ -39,6 +40,7 @@ impl Handler<TrimmedSite> for Sites {
         ctx.sites.note_uid(&key, uid);
         ctx.update(|fleet| fleet.apply_site(meta, spec, status));
         give_hash_key(ctx, &key);
+        Ok(())
     }
 
     fn on_delete(&self, ctx: &Arc<Context>, deleted: Deleted) {
@@ -50,13 +52,15 @@ impl Handler<TrimmedSite> for Sites {
 pub(super) struct Phones;
 
 impl Handler<TrimmedPhone> for Phones {
-    fn on_apply(&self, ctx: &Arc<Context>, phone: TrimmedPhone) {
+    fn on_apply(&self, ctx: &Arc<Context>, phone: TrimmedPhone) -> Result<(), Undecodable> {
         if phone.metadata.deletion_timestamp.is_some() {
-            return self.on_delete(ctx, Deleted::of(&phone.metadata));
+            self.on_delete(ctx, Deleted::of(&phone.metadata));
+            return Ok(());
         }
-        let Some((spec, status)) = decoded(ctx, "SipPhone", &phone.metadata, phone.spec, phone.status) else { return };
+        let (spec, status) = (phone.spec.decoded()?, phone.status.decoded()?);
         let meta = meta_of(&phone.metadata);
         ctx.update(|fleet| fleet.apply_phone(meta, spec, status));
+        Ok(())
     }
 
     fn on_delete(&self, ctx: &Arc<Context>, deleted: Deleted) {
@@ -74,33 +78,18 @@ fn meta_of(meta: &ObjectMeta) -> Meta {
     }
 }
 
-/// An object that cannot be decoded disturbs no other: what was known of it stays.
-fn decoded<S, T>(ctx: &Context, kind: &str, meta: &ObjectMeta, spec: Guarded<S>, status: Guarded<T>) -> Option<(S, T)> {
-    match (spec.0, status.0) {
-        (Ok(spec), Ok(status)) => Some((spec, status)),
-        (Err(error), _) | (_, Err(error)) => {
-            ctx.metrics.undecodable.inc();
-            let key = key_of(meta);
-            tracing::warn!(
-                error,
-                "{kind} {key} cannot be decoded and is left as it was; is the CustomResourceDefinition of the same version as this program?"
-            );
-            None
-        }
-    }
-}
-
 /// The pods of sites.
 pub(super) struct TftpPods;
 
 impl Handler<CorePod> for TftpPods {
-    fn on_apply(&self, ctx: &Arc<Context>, pod: CorePod) {
-        let Some(site) = site_of(&pod.metadata) else { return };
+    fn on_apply(&self, ctx: &Arc<Context>, pod: CorePod) -> Result<(), Undecodable> {
+        let Some(site) = site_of(&pod.metadata) else { return Ok(()) };
         let key = key_of(&pod.metadata);
         let status = pod.status.unwrap_or_default();
         let runs = status.phase.as_deref() == Some("Running") && pod.metadata.deletion_timestamp.is_none();
         let Some(ip) = status.pod_ip.filter(|ip| runs && !ip.is_empty()) else {
-            return remove_pod(ctx, &site, &key);
+            remove_pod(ctx, &site, &key);
+            return Ok(());
         };
         let nudge = pod.metadata.annotations.as_ref().and_then(|all| all.get(FILES)).cloned();
         let pod = Pod { site: site.clone(), ip: ip.clone(), host: status.host_ip, nudge };
@@ -108,6 +97,7 @@ impl Handler<CorePod> for TftpPods {
             poll::start(ctx, &site, &key, &ip);
             ctx.queue.add(WorkItem::Objects(site), Duration::ZERO);
         }
+        Ok(())
     }
 
     fn on_delete(&self, ctx: &Arc<Context>, deleted: Deleted) {
@@ -128,8 +118,9 @@ fn remove_pod(ctx: &Context, site: &Key, pod: &Key) {
 pub(super) struct References(pub(super) Reference);
 
 impl<K: Send + 'static> Handler<PartialObjectMeta<K>> for References {
-    fn on_apply(&self, ctx: &Arc<Context>, object: PartialObjectMeta<K>) {
+    fn on_apply(&self, ctx: &Arc<Context>, object: PartialObjectMeta<K>) -> Result<(), Undecodable> {
         self.read(ctx, key_of(&object.metadata));
+        Ok(())
     }
 
     fn on_delete(&self, ctx: &Arc<Context>, deleted: Deleted) {
@@ -149,8 +140,8 @@ impl References {
 pub(super) struct Children(pub(super) Kind);
 
 impl Handler<DynamicObject> for Children {
-    fn on_apply(&self, ctx: &Arc<Context>, object: DynamicObject) {
-        let Some(site) = site_of(&object.metadata) else { return };
+    fn on_apply(&self, ctx: &Arc<Context>, object: DynamicObject) -> Result<(), Undecodable> {
+        let Some(site) = site_of(&object.metadata) else { return Ok(()) };
         let key = key_of(&object.metadata);
         let mut object = serde_json::to_value(&object).unwrap_or_default();
         // Objects in a list do not have their type.
@@ -158,6 +149,7 @@ impl Handler<DynamicObject> for Children {
         if ctx.children.note(&site, self.0, &key, object) && ctx.initial_sync.is_done() {
             ctx.queue.add(WorkItem::Objects(site), Duration::ZERO);
         }
+        Ok(())
     }
 
     fn on_delete(&self, ctx: &Arc<Context>, deleted: Deleted) {
@@ -186,14 +178,14 @@ mod tests {
     async fn a_site_that_was_created_anew_has_nothing_of_the_old_one() {
         let (tasks, _supervisor) = supervised();
         let (ctx, key) = (context(tasks), Key::new("ns", "hq"));
-        Sites.on_apply(&ctx, site("1", json!({})));
+        Sites.on_apply(&ctx, site("1", json!({}))).unwrap();
         ctx.sites.note_secret(&key, "token", "key");
-        Sites.on_apply(&ctx, site("1", json!({})));
+        Sites.on_apply(&ctx, site("1", json!({}))).unwrap();
         assert_eq!(ctx.sites.token(&key).as_deref(), Some("token"));
-        Sites.on_apply(&ctx, site("2", json!({})));
+        Sites.on_apply(&ctx, site("2", json!({}))).unwrap();
         assert_eq!((ctx.sites.uid(&key).as_deref(), ctx.sites.token(&key)), (Some("2"), None));
         assert_eq!(ctx.read(|fleet| fleet.sites().count()), 1);
-        Sites.on_apply(&ctx, site("2", json!({"deletionTimestamp": "2026-01-02T03:04:05Z"})));
+        Sites.on_apply(&ctx, site("2", json!({"deletionTimestamp": "2026-01-02T03:04:05Z"}))).unwrap();
         assert_eq!((ctx.sites.uid(&key), ctx.read(|fleet| fleet.sites().count())), (None, 0));
     }
 }

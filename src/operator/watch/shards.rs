@@ -8,17 +8,18 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use super::{Deleted, Handler, site_of, version};
 use crate::operator::context::Context;
 use crate::operator::names::{parse_shard, token};
-use crate::operator::trimmed::{TrimmedConfigMap, TrimmedSecret};
+use crate::operator::trimmed::{TrimmedConfigMap, TrimmedSecret, Undecodable};
 use crate::provision::{Content, Key};
 
 /// ConfigMaps with files.
 pub(super) struct ShardConfigMaps;
 
 impl Handler<TrimmedConfigMap> for ShardConfigMaps {
-    fn on_apply(&self, ctx: &Arc<Context>, map: TrimmedConfigMap) {
+    fn on_apply(&self, ctx: &Arc<Context>, map: TrimmedConfigMap) -> Result<(), Undecodable> {
         let text = map.data.unwrap_or_default().into_iter().map(|(name, text)| (name, Bytes::from(text)));
         let binary = map.binary_data.unwrap_or_default().into_iter().map(|(name, bytes)| (name, Bytes::from(bytes.0)));
         apply_shard(ctx, &map.metadata, false, Content(text.chain(binary).collect()));
+        Ok(())
     }
 
     fn on_delete(&self, ctx: &Arc<Context>, deleted: Deleted) {
@@ -30,18 +31,19 @@ impl Handler<TrimmedConfigMap> for ShardConfigMaps {
 pub(super) struct ShardSecrets;
 
 impl Handler<TrimmedSecret> for ShardSecrets {
-    fn on_apply(&self, ctx: &Arc<Context>, secret: TrimmedSecret) {
-        let Some(site) = site_of(&secret.metadata) else { return };
+    fn on_apply(&self, ctx: &Arc<Context>, secret: TrimmedSecret) -> Result<(), Undecodable> {
+        let Some(site) = site_of(&secret.metadata) else { return Ok(()) };
         let data = secret.data.unwrap_or_default();
         if secret.metadata.name.as_deref() == Some(token(&site.name).as_str()) {
             let text = |key: &str| data.get(key).and_then(|value| String::from_utf8(value.0.clone()).ok());
             if let (Some(token), Some(hash_key)) = (text("token"), text("hashKey")) {
                 note_token(ctx, &site, &token, &hash_key);
             }
-            return;
+            return Ok(());
         }
         let files = data.into_iter().map(|(name, bytes)| (name, Bytes::from(bytes.0)));
         apply_shard(ctx, &secret.metadata, true, Content(files.collect()));
+        Ok(())
     }
 
     fn on_delete(&self, ctx: &Arc<Context>, deleted: Deleted) {

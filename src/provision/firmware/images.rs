@@ -93,7 +93,7 @@ impl Images {
     /// What there is to say of an image that the site or a phone wants.
     pub fn staging(&self, image: Option<&str>) -> Arc<Staging> {
         match image {
-            None => Arc::new(Staging::unmanaged("no firmware image is wanted: phones keep what they run")),
+            None => Staging::no_image(),
             Some(image) => self.staging.get(image).cloned().unwrap_or_else(|| Arc::new(Staging::not_yet(image))),
         }
     }

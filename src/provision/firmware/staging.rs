@@ -1,6 +1,7 @@
 //! How far a firmware image is, and why it is not further: in words that say where its files are looked for.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, LazyLock};
 
 use crate::api::{FirmwareSource, Origin, Reason, Stage};
 use crate::provision::catalog::{Catalog, Inventory, files_of, problems};
@@ -21,9 +22,20 @@ pub struct Staging {
 }
 
 impl Staging {
-    /// Of a phone that should run no image in particular.
-    pub fn unmanaged(message: &str) -> Staging {
-        Staging { stage: Stage::Unmanaged, reason: Reason::Unmanaged, message: message.to_owned() }
+    /// Of a phone that should run no image in particular. Most phones of a site without firmware share it.
+    pub fn no_image() -> Arc<Staging> {
+        static NO_IMAGE: LazyLock<Arc<Staging>> =
+            LazyLock::new(|| Staging::unmanaged("no firmware image is wanted: phones keep what they run"));
+        NO_IMAGE.clone()
+    }
+
+    /// Of a phone that belongs to no site.
+    pub fn no_site() -> Arc<Staging> {
+        Staging::unmanaged("the phone belongs to no site")
+    }
+
+    fn unmanaged(message: &str) -> Arc<Staging> {
+        Arc::new(Staging { stage: Stage::Unmanaged, reason: Reason::Unmanaged, message: message.to_owned() })
     }
 
     /// Of an image about which nothing more is known yet.
@@ -102,9 +114,9 @@ impl Staging {
         self.stage == Stage::Pending
     }
 
-    /// Whether it will come without anybody's doing.
-    pub fn comes_by_itself(&self) -> bool {
-        self.reason == Reason::Pending
+    /// Whether phones have to wait until a person changes something.
+    pub fn is_stalled(&self) -> bool {
+        self.is_pending() && self.reason != Reason::Pending
     }
 }
 

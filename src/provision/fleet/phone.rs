@@ -136,11 +136,6 @@ impl Phone {
         lines.chain(settings).chain(extra).map(|name| self.meta().key.sibling(name)).collect()
     }
 
-    /// Whether its site has to serve `syncinfo.xml` on its behalf, or may have to.
-    pub fn may_need_syncinfo(&self) -> bool {
-        self.spec().resync.is_some() || self.meta().resync_at.is_some()
-    }
-
     /// Whether its site has to serve `syncinfo.xml` on its behalf.
     pub fn needs_syncinfo(&self) -> bool {
         let own = self.spec().resync.as_ref().map(|resync| resync.method);

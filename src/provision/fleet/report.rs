@@ -97,7 +97,7 @@ impl Fleet {
     pub(super) fn staging_of(&self, phone: &Phone) -> std::sync::Arc<Staging> {
         match phone.home().and_then(|home| self.sites.get(home)) {
             Some(site) => site.images.staging(phone.target()),
-            None => std::sync::Arc::new(Staging::unmanaged("the phone belongs to no site")),
+            None => Staging::no_site(),
         }
     }
 

@@ -125,7 +125,7 @@ fn phone_conditions(
     let served = facts.served_verdict();
     let staging = facts.firmware.staging;
     let staged = staging.verdict();
-    let stalled = !accepted.holds || (staging.is_pending() && !staging.comes_by_itself());
+    let stalled = !accepted.holds || staging.is_stalled();
     let ready = match [&accepted, &served, &staged].into_iter().find(|verdict| !verdict.holds) {
         Some(obstacle) => obstacle.clone(),
         None => Verdict::yes(Reason::Ready, "everything is done on the server's side"),

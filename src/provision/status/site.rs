@@ -109,7 +109,7 @@ pub fn site_status(facts: SiteFacts<'_>, before: &PhoneSiteStatus, now: Timestam
         reason: Reason::ServersMissing,
         message: format!("{answering} of {wanted} TFTP pods answer").into(),
     };
-    let stalled = !accepted.holds || (staging.is_pending() && !staging.comes_by_itself());
+    let stalled = !accepted.holds || staging.is_stalled();
     let ready = match [&accepted, &served, &missing, &staged].into_iter().find(|verdict| !verdict.holds) {
         Some(obstacle) => obstacle.clone(),
         None => Verdict::yes(Reason::Ready, "everything is done on the server's side"),

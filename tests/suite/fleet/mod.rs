@@ -439,6 +439,20 @@ fn a_phone_that_gets_a_password_is_never_without_a_file() {
 }
 
 #[test]
+fn the_same_key_for_hashes_again_makes_no_work() {
+    let mut fleet = Fleet::new();
+    site(&mut fleet, 1, json!({}));
+    phone(&mut fleet, "p", 1, 0, plain(MAC, "1"));
+    fleet.set_hash_key(&key("hq"), HashKey::new(b"k"));
+    write_all(&mut fleet);
+    fleet.take_work();
+    fleet.set_hash_key(&key("hq"), HashKey::new(b"k"));
+    assert_eq!(fleet.take_work(), [], "it comes with every event about a site, which may have thousands of phones");
+    fleet.set_hash_key(&key("hq"), HashKey::new(b"another"));
+    assert!(fleet.take_work().contains(&WorkItem::PhoneStatus(key("p"))));
+}
+
+#[test]
 fn what_pods_hold_and_phones_fetch_becomes_the_status() {
     let mut fleet = Fleet::new();
     site(&mut fleet, 1, json!({}));
