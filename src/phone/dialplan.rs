@@ -1,9 +1,10 @@
 //! `<dial_template>.xml`: how dialled digits become calls.
 
 mod matcher;
+mod pattern;
 mod read;
 
-pub use matcher::{Call, Matcher, When};
+pub use matcher::{Budget, Call, Matcher, When};
 pub use read::{Rule, read};
 
 use super::text;

@@ -23,6 +23,7 @@ pub const ALL: &[Advice] = &[
     DIAL_PLAN_FOREIGN,
     DIAL_PLAN_NOT_TOLD,
     DIAL_RULE_UNREACHABLE,
+    DIAL_RULES_NOT_EXAMINED,
     DIAL_STAR_AT_ONCE,
     DIAL_TONES,
     UNTYPED,
@@ -103,6 +104,12 @@ pub const DIAL_RULE_UNREACHABLE: Advice = Advice {
     code: "DialRuleUnreachable",
     why: "no number that was tried takes this rule: another one is chosen first or sends the call earlier",
     do_this: "remove it, put it before the other, or give the other a timeout",
+};
+/// `DialRulesNotExamined`
+pub const DIAL_RULES_NOT_EXAMINED: Advice = Advice {
+    code: "DialRulesNotExamined",
+    why: "the plan is so large, or has so many stars, that trying all of its rules would take too long",
+    do_this: "nothing, or write fewer and plainer rules, so that rules which no number takes are found",
 };
 /// `DialStarAtOnce`
 pub const DIAL_STAR_AT_ONCE: Advice = Advice {

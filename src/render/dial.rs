@@ -6,19 +6,26 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 
 use crate::phone::cnf;
-use crate::phone::dialplan::{self, Matcher, Rule, When};
+use crate::phone::dialplan::{self, Budget, Matcher, Rule, When};
 use crate::phone::file_name::{SIP_DEFAULT, dial_plan};
 use crate::phone::parameter::UNPROVISIONED;
 use crate::provision::{DIAL_TEMPLATE, Key};
+
+/// How many steps a number may take: some tenths of a second.
+const MOST_STEPS: u64 = 10_000_000;
 
 /// The explanation for one number and the files of one site.
 pub fn explain(files: &BTreeMap<String, Bytes>, site: &Key, keys: &str) -> String {
     let common = files.get(SIP_DEFAULT).map(|file| cnf::read(file).effective()).unwrap_or_default();
     let plan = common.get("dial_template").map_or(DIAL_TEMPLATE, String::as_str);
     let rules = served(files, &dial_plan(plan));
-    let call = Matcher::new(rules.iter().map(|rule| rule.template())).dial(keys);
-    let rule = call.rule.map(|rule| &rules[rule]);
     let mut text = format!("{site}: {keys}\n");
+    let Some(call) = Matcher::new(rules.iter().map(|rule| rule.template())).dial(keys, &mut Budget::new(MOST_STEPS))
+    else {
+        let _ = writeln!(text, "  too many keys for {} rules: try fewer", rules.len());
+        return text;
+    };
+    let rule = call.rule.map(|rule| &rules[rule]);
     let mut line = |what: &str, value: String| {
         let _ = writeln!(text, "  {what:<9} {value}");
     };
@@ -75,5 +82,20 @@ fn destination(route: Option<&str>, common: &BTreeMap<String, String>) -> String
     match at("outbound_proxy", "outbound_proxy_port") {
         Some(outbound) => format!("{outbound}, the outbound proxy, which takes all requests (otherwise {target})"),
         None => target,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_without_end_is_not_tried_without_end() {
+        let rule = "<TEMPLATE MATCH=\"*\" Timeout=\"5\"/>\n".repeat(200);
+        let plan = Bytes::from(format!("<DIALTEMPLATE>\n{rule}</DIALTEMPLATE>\n"));
+        let files = BTreeMap::from([("dialplan.xml".to_owned(), plan)]);
+        let explained = |keys: usize| explain(&files, &Key::new("default", "hq"), &"1".repeat(keys));
+        assert!(explained(20).contains("templates[0]"));
+        assert!(explained(60_000).ends_with("too many keys for 200 rules: try fewer\n"));
     }
 }

@@ -105,6 +105,46 @@ pub fn one_object_that_cannot_be_read_stops_nobody() {
     patch(format!(r#"[{{"op": "remove", "path": "{path}/2"}}]"#));
 }
 
+pub fn dial_plans_of_stars_delay_nobody() {
+    step("dial plans of nothing but stars, in another namespace, delay nobody");
+    kube(&["create", "namespace", "hostile"]);
+    let rule = format!("{{match: \"{}\", timeout: 5}}", "*".repeat(63));
+    let plan = format!("  dialPlan: {{templates: [{}]}}\n", vec![rule; 200].join(", "));
+    let names = ["stars-1", "stars-2", "stars-3"];
+    for name in names {
+        let site = SITE.replace("name: hq", &format!("name: {name}"));
+        apply("hostile", &format!("{}{plan}", site.replace("type: NodePort", "type: ClusterIP")));
+    }
+    for name in names {
+        wait_for("a finding on a plan that is too large to try", 30, || {
+            let accepted = get("hostile", &["phonesite", name]).to_string();
+            accepted.contains("DialRulesNotExamined").then_some(())
+        });
+    }
+    let edit = |label: &str| {
+        // Each of them has to be rendered anew at the same moment.
+        for name in names {
+            let patch = format!("{{\"spec\": {{\"settings\": {{\"proxy1Address\": \"{label}.example.com\"}}}}}}");
+            kube(&["patch", "phonesite", name, "-n", "hostile", "--type=merge", "-p", &patch]);
+        }
+        let began = std::time::Instant::now();
+        apply(SPACE, &one(label));
+        wait_for("the edit to be in its ConfigMap", 20, || {
+            let map = get(SPACE, &["configmap", "dialtone-hq-phones-00"]);
+            map["data"]["SIP000A8A123456.cnf"].as_str()?.contains(label).then_some(())
+        });
+        began.elapsed()
+    };
+    let quickest = ["quick", "quicker", "quickest"].map(edit).into_iter().min().unwrap();
+    eprintln!("   an edit elsewhere took {:.2} s", quickest.as_secs_f64());
+    // kubectl is started twice, which takes most of it.
+    assert!(quickest < Duration::from_millis(1500), "{quickest:?}");
+    let operator = get("dialtone", &["pods"]);
+    let restarts = &operator["items"][0]["status"]["containerStatuses"][0]["restartCount"];
+    assert_eq!(restarts, 0, "it goes on answering its probes");
+    kube(&["delete", "namespace", "hostile", "--wait=false"]);
+}
+
 pub fn the_classic_port_mode_serves_too() {
     step("portMode Ephemeral, asked directly");
     apply(SPACE, &SITE.replace("tftp: {", "tftp: {portMode: Ephemeral, "));

@@ -93,6 +93,7 @@ const STEPS: &[Step] = &[
         Site,
         failures::one_object_that_cannot_be_read_stops_nobody,
     ),
+    step("stars", "dial plans of nothing but stars delay nobody", Site, failures::dial_plans_of_stars_delay_nobody),
     step("ephemeral", "the classic port mode serves, too", Site, failures::the_classic_port_mode_serves_too),
     step("delete", "a site goes and leaves nothing", Site, failures::a_site_goes_and_leaves_nothing),
 ];

@@ -6,6 +6,7 @@
 //! SIP stack.
 
 use super::Template;
+use super::pattern::{Fit, Pattern, Positions, Token};
 
 /// The timeout of a rule that has none of its own, in seconds.
 const DEFAULT_TIMEOUT: i64 = 10;
@@ -38,99 +39,116 @@ pub struct Call {
     pub tones: Vec<(usize, String)>,
 }
 
+/// How much may be tried, in steps: one key for one rule that it may still lead to. People choose the patterns, their number and
+/// the keys, so that the work has to have an end of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Token {
-    Literal(char),
-    One,
-    Many,
-    Tone,
-}
+pub struct Budget(u64);
 
-/// How well keys fit a rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Fit {
-    /// More keys are needed; so many literals are matched.
-    Partial(usize),
-    /// All is there: the literals, and what each wildcard stood for.
-    Complete(usize, Vec<(Token, String)>),
+impl Budget {
+    /// A budget of so many steps: a million takes some ten milliseconds.
+    pub fn new(steps: u64) -> Budget {
+        Budget(steps)
+    }
+
+    /// Whether so many steps are left; they are gone then.
+    fn spend(&mut self, steps: usize) -> bool {
+        match self.0.checked_sub(steps as u64) {
+            Some(left) => {
+                self.0 = left;
+                true
+            }
+            None => {
+                self.0 = 0;
+                false
+            }
+        }
+    }
 }
 
 /// A parsed dial plan.
 pub struct Matcher<'a> {
-    rules: Vec<(Vec<Token>, Template<'a>)>,
+    rules: Vec<(Pattern, Template<'a>)>,
 }
+
+/// The rules that keys may lead to, and how far they are.
+type Open = Vec<(usize, Positions)>;
 
 impl<'a> Matcher<'a> {
     /// Parses the patterns of the rules.
     pub fn new(rules: impl IntoIterator<Item = Template<'a>>) -> Matcher<'a> {
-        Matcher { rules: rules.into_iter().map(|rule| (tokens(rule.pattern), rule)).collect() }
+        Matcher { rules: rules.into_iter().map(|rule| (Pattern::new(rule.pattern), rule)).collect() }
     }
 
-    /// Presses keys one after the other, without a pause, and then waits.
-    pub fn dial(&self, keys: &str) -> Call {
+    /// Presses keys one after the other, without a pause, and then waits. `None` if the budget does not suffice.
+    pub fn dial(&self, keys: &str, budget: &mut Budget) -> Option<Call> {
         let keys: Vec<char> = keys.chars().collect();
-        for end in 1..=keys.len() {
-            let best = self.best(&keys[..end]);
-            if keys[end - 1] == '#' && best.is_none() {
-                return self.call(&keys, end - 1, end, When::Hash);
+        let mut open: Open = self.rules.iter().enumerate().map(|(i, (pattern, _))| (i, pattern.start())).collect();
+        let mut next = Open::new();
+        for (end, key) in (1..).zip(&keys) {
+            if !budget.spend(open.len() + 1) {
+                return None;
             }
-            if let Some((rule, Fit::Complete(..))) = best
-                && self.rules[rule].1.timeout == Some(0)
-            {
-                return self.call(&keys, end, end, When::AtOnce);
+            let pressed = open.iter().map(|(rule, at)| (*rule, self.rules[*rule].0.press(*at, *key)));
+            next.clear();
+            next.extend(pressed.filter(|(_, at)| !at.is_empty()));
+            if *key == '#' && next.is_empty() {
+                return Some(self.call(&open, &keys, end - 1, end, When::Hash));
+            }
+            std::mem::swap(&mut open, &mut next);
+            if self.timeout_of_best(&open) == Some(0) {
+                return Some(self.call(&open, &keys, end, end, When::AtOnce));
             }
         }
-        let seconds = match self.best(&keys) {
-            Some((rule, Fit::Complete(..))) => self.rules[rule].1.timeout.unwrap_or(DEFAULT_TIMEOUT),
-            _ => DEFAULT_TIMEOUT,
-        };
-        self.call(&keys, keys.len(), keys.len(), When::After(seconds))
+        let seconds = self.timeout_of_best(&open).unwrap_or(DEFAULT_TIMEOUT);
+        Some(self.call(&open, &keys, keys.len(), keys.len(), When::After(seconds)))
     }
 
-    /// The rule that the keys so far choose.
-    fn best(&self, keys: &[char]) -> Option<(usize, Fit)> {
-        let mut best: Option<((usize, bool, u8), usize, Fit)> = None;
-        for (i, (tokens, _)) in self.rules.iter().enumerate() {
-            let Some(fit) = fit(tokens, keys) else { continue };
-            let rank = match &fit {
-                Fit::Partial(literals) => (*literals, false, 0),
-                Fit::Complete(literals, _) => (*literals, true, exactness(tokens)),
+    /// The timeout of the rule that the keys so far choose, if it is complete and has one.
+    fn timeout_of_best(&self, open: &Open) -> Option<i64> {
+        let mut best: Option<((u32, bool, u8), usize)> = None;
+        for (rule, at) in open {
+            let pattern = &self.rules[*rule].0;
+            let rank = match pattern.fit(*at) {
+                None => continue,
+                Some(Fit::Partial(literals)) => (literals, false, 0),
+                Some(Fit::Complete(literals)) => (literals, true, pattern.exactness()),
             };
-            if best.as_ref().is_none_or(|(before, ..)| rank > *before) {
-                best = Some((rank, i, fit));
+            if best.is_none_or(|(before, _)| rank > before) {
+                best = Some((rank, *rule));
             }
         }
-        best.map(|(_, rule, fit)| (rule, fit))
+        best.filter(|((_, complete, _), _)| *complete).and_then(|(_, rule)| self.rules[rule].1.timeout)
     }
 
-    /// The rule that is complete with these keys.
-    fn complete(&self, keys: &[char]) -> Option<(usize, Vec<(Token, String)>)> {
-        let fits = self.rules.iter().enumerate().filter_map(|(i, (tokens, _))| match fit(tokens, keys)? {
-            Fit::Complete(literals, parts) => Some(((literals, exactness(tokens), std::cmp::Reverse(i)), parts)),
-            Fit::Partial(_) => None,
+    /// The rule that is complete with the keys so far.
+    fn complete(&self, open: &Open) -> Option<usize> {
+        let complete = open.iter().filter_map(|(rule, at)| {
+            let pattern = &self.rules[*rule].0;
+            match pattern.fit(*at)? {
+                Fit::Complete(literals) => Some((literals, pattern.exactness(), std::cmp::Reverse(*rule))),
+                Fit::Partial(_) => None,
+            }
         });
-        fits.max_by_key(|(rank, _)| *rank).map(|((_, _, rule), parts)| (rule.0, parts))
+        complete.max().map(|(.., rule)| rule.0)
     }
 
-    fn call(&self, keys: &[char], end: usize, next: usize, when: When) -> Call {
+    fn call(&self, open: &Open, keys: &[char], end: usize, next: usize, when: When) -> Call {
         let dialled: String = keys[..end].iter().collect();
         let left = keys[next..].iter().collect();
-        let chosen = self.complete(&keys[..end]);
-        let number = match &chosen {
-            Some((rule, parts)) => match self.rules[*rule].1.rewrite {
-                Some(pattern) => rewrite(pattern, &dialled, parts),
-                None => dialled.clone(),
-            },
-            None => dialled.clone(),
-        };
-        let rule = chosen.map(|(rule, _)| rule);
+        let rule = self.complete(open);
+        let rewritten = rule.and_then(|rule| {
+            let (pattern, template) = &self.rules[rule];
+            Some(rewrite(template.rewrite?, &dialled, &pattern.parts(&keys[..end])))
+        });
+        let number = rewritten.unwrap_or_else(|| dialled.clone());
         let tones = rule.map(|rule| self.tones(rule)).unwrap_or_default();
         Call { rule, dialled, left, when, number, tones }
     }
 
     /// The positions of a rule's commas, and their tones.
     fn tones(&self, rule: usize) -> Vec<(usize, String)> {
-        let (tokens, template) = &self.rules[rule];
+        let (pattern, template) = &self.rules[rule];
+        let tokens = pattern.tokens();
         let commas = tokens.iter().enumerate().filter(|(_, token)| **token == Token::Tone).map(|(i, _)| i);
         commas
             .enumerate()
@@ -152,72 +170,9 @@ impl<'a> Matcher<'a> {
                     Token::Many => digit.to_string().repeat(many),
                     Token::Tone => String::new(),
                 };
-                self.rules[rule].0.iter().map(part).collect()
+                self.rules[rule].0.tokens().iter().map(part).collect()
             })
         })
-    }
-}
-
-fn tokens(pattern: &str) -> Vec<Token> {
-    let mut chars = pattern.chars();
-    let mut tokens = Vec::new();
-    while let Some(c) = chars.next() {
-        tokens.push(match c {
-            '.' => Token::One,
-            '*' => Token::Many,
-            ',' => Token::Tone,
-            '\\' => Token::Literal(chars.next().unwrap_or('\\')),
-            c => Token::Literal(c),
-        });
-    }
-    tokens
-}
-
-fn exactness(tokens: &[Token]) -> u8 {
-    if tokens.contains(&Token::Many) {
-        0
-    } else if tokens.contains(&Token::One) {
-        1
-    } else {
-        2
-    }
-}
-
-fn fit(tokens: &[Token], keys: &[char]) -> Option<Fit> {
-    let Some((token, rest)) = tokens.split_first() else {
-        return keys.is_empty().then(|| Fit::Complete(0, Vec::new()));
-    };
-    match *token {
-        Token::Tone => fit(rest, keys),
-        _ if keys.is_empty() => Some(Fit::Partial(0)),
-        Token::Literal(c) => (keys[0] == c).then(|| fit(rest, &keys[1..]))?.map(|fit| match fit {
-            Fit::Partial(literals) => Fit::Partial(literals + 1),
-            Fit::Complete(literals, parts) => Fit::Complete(literals + 1, parts),
-        }),
-        Token::One => (keys[0] != '#').then(|| fit(rest, &keys[1..]))?.map(|fit| with(fit, *token, &keys[..1])),
-        Token::Many => {
-            let most = keys.iter().take_while(|key| **key != '#').count();
-            let mut best: Option<Fit> = None;
-            for length in (1..=most).rev() {
-                let Some(next) = fit(rest, &keys[length..]) else { continue };
-                let next = with(next, *token, &keys[..length]);
-                if matches!(next, Fit::Complete(..)) {
-                    return Some(next);
-                }
-                best = best.or(Some(next));
-            }
-            best
-        }
-    }
-}
-
-fn with(fit: Fit, token: Token, keys: &[char]) -> Fit {
-    match fit {
-        Fit::Complete(literals, mut parts) => {
-            parts.insert(0, (token, keys.iter().collect()));
-            Fit::Complete(literals, parts)
-        }
-        partial @ Fit::Partial(_) => partial,
     }
 }
 
@@ -255,6 +210,7 @@ fn groups(parts: &[(Token, String)]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::pattern::tokens;
     use super::*;
     use proptest::prelude::*;
 
@@ -262,8 +218,12 @@ mod tests {
         Template { pattern, timeout: Some(timeout), ..Template::default() }
     }
 
+    fn call(matcher: &Matcher<'_>, keys: &str) -> Call {
+        matcher.dial(keys, &mut Budget::new(1_000_000)).unwrap()
+    }
+
     fn dial(rules: &[(&str, i64)], keys: &str) -> (Option<usize>, String, When) {
-        let call = Matcher::new(rules.iter().map(|(pattern, timeout)| rule(pattern, *timeout))).dial(keys);
+        let call = call(&Matcher::new(rules.iter().map(|(pattern, timeout)| rule(pattern, *timeout))), keys);
         (call.rule, call.dialled, call.when)
     }
 
@@ -279,7 +239,7 @@ mod tests {
     #[test]
     fn a_complete_rule_with_timeout_0_cuts_the_number_off() {
         let rules = [("9", 0), ("911", 0)];
-        let call = Matcher::new(rules.map(|(pattern, timeout)| rule(pattern, timeout))).dial("911");
+        let call = call(&Matcher::new(rules.map(|(pattern, timeout)| rule(pattern, timeout))), "911");
         assert_eq!((call.rule, call.left.as_str(), call.when), (Some(0), "11", When::AtOnce));
         assert_eq!(dial(&[("9,0", 8), ("9,011*", 6)], "90"), (Some(0), "90".into(), When::After(8)));
     }
@@ -298,7 +258,8 @@ mod tests {
         assert_eq!(dial(&[("*", 15)], "7101#"), (Some(0), "7101".into(), When::Hash));
         assert_eq!(dial(&[("11#", 0), ("*", 15)], "11#"), (Some(0), "11#".into(), When::AtOnce));
         let tones = ["Cisco-Zip".to_owned()];
-        let call = Matcher::new([Template { pattern: "9,1..,.", tones: &tones, ..Template::default() }]).dial("91234");
+        let matcher = Matcher::new([Template { pattern: "9,1..,.", tones: &tones, ..Template::default() }]);
+        let call = call(&matcher, "91234");
         assert_eq!(call.tones, [(1, "Cisco-Zip".to_owned()), (4, "Bellcore-Outside".to_owned())]);
         assert_eq!(call.when, When::After(DEFAULT_TIMEOUT));
     }
@@ -312,7 +273,7 @@ mod tests {
     #[test]
     fn numbers_are_rewritten() {
         let sent = |pattern, rewrite, keys| {
-            Matcher::new([Template { pattern, rewrite: Some(rewrite), ..Template::default() }]).dial(keys).number
+            call(&Matcher::new([Template { pattern, rewrite: Some(rewrite), ..Template::default() }]), keys).number
         };
         assert_eq!(sent("9,1..........", "1..........", "915551234567"), "15551234567");
         assert_eq!(sent("9...", "%1@gw", "9123"), "123@gw");
@@ -347,7 +308,7 @@ mod tests {
             timeout in 0i64..3,
         ) {
             let matcher = Matcher::new(patterns.iter().map(|pattern| rule(pattern, timeout)));
-            let call = matcher.dial(&keys);
+            let call = call(&matcher, &keys);
             let dialled: Vec<char> = call.dialled.chars().collect();
             let fitting: Vec<usize> = (0..patterns.len())
                 .filter(|i| fits(&patterns[*i].chars().collect::<Vec<_>>(), &dialled))
@@ -373,7 +334,20 @@ mod tests {
         #[test]
         fn nothing_panics(patterns in proptest::collection::vec(".{0,8}", 0..4), rewrite in ".{0,8}", keys in ".{0,8}") {
             let rules = patterns.iter().map(|pattern| Template { pattern, rewrite: Some(&rewrite), ..Template::default() });
-            Matcher::new(rules).dial(&keys);
+            call(&Matcher::new(rules), &keys);
         }
+    }
+
+    /// Two hundred rules of nothing but stars: with trying every length of every star, one of 26 stars took seconds.
+    #[test]
+    fn work_has_an_end_whatever_the_patterns_are() {
+        let (stars, keys) = ("*".repeat(63), "1".repeat(252));
+        let matcher = Matcher::new((0..200).map(|_| rule(&stars, 5)));
+        let mut budget = Budget::new(100_000);
+        assert_eq!(matcher.dial(&keys, &mut budget).unwrap().rule, Some(0));
+        let steps = 252 * 201;
+        assert_eq!(budget, Budget::new(100_000 - steps));
+        assert_eq!(matcher.dial(&keys, &mut budget), None);
+        assert_eq!(matcher.dial("1", &mut budget), None, "it is spent");
     }
 }

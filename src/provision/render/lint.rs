@@ -1,7 +1,7 @@
 //! What looks wrong in a site or a phone although phones would take it.
 
 use crate::api::{DialRule, PhoneSiteSpec, Ring, SipPhoneSpec, UnsetParameters};
-use crate::phone::dialplan::{Matcher, TONES, When};
+use crate::phone::dialplan::{Budget, Call, Matcher, TONES, When};
 use crate::phone::image::{self, Image, Protocol, Release};
 use crate::phone::parameter::Kind;
 use crate::phone::{boot, ringlist, syncinfo};
@@ -215,23 +215,33 @@ fn dial_plan(rules: &[DialRule], found: &mut Vec<Diagnostic>) {
         return;
     }
     let matcher = Matcher::new(rules.iter().map(DialRule::template));
+    let mut budget = Budget::new(LINT_STEPS);
+    let mut not_examined = 0;
     for (i, rule) in rules.iter().enumerate() {
         let field = |name: &str| format!("spec.dialPlan.templates[{i}].{name}");
         if is_foreign(&rule.pattern) {
             advise(found, advice::DIAL_PLAN_FOREIGN, &field("match"), format!("is {:?}", rule.pattern));
-        } else if !matcher.samples(i).any(|keys| matcher.dial(&keys).rule == Some(i)) {
-            let keys = matcher.samples(i).next().unwrap_or_default();
-            let call = matcher.dial(&keys);
-            let instead = match call.rule {
-                Some(other) => format!(
-                    "is {:?}, and dialling {keys} takes templates[{other}], {:?}{}",
-                    rule.pattern,
-                    rules[other].pattern,
-                    if call.when == When::AtOnce && !call.left.is_empty() { ", which is sent before" } else { "" },
-                ),
-                None => format!("is {:?}, and dialling {keys} takes no rule", rule.pattern),
-            };
-            advise(found, advice::DIAL_RULE_UNREACHABLE, &field("match"), instead);
+        } else {
+            match reach(&matcher, i, &mut budget) {
+                Reach::Reached => {}
+                Reach::NotExamined => not_examined += 1,
+                Reach::Instead(keys, call) => {
+                    let instead = match call.rule {
+                        Some(other) => format!(
+                            "is {:?}, and dialling {keys} takes templates[{other}], {:?}{}",
+                            rule.pattern,
+                            rules[other].pattern,
+                            if call.when == When::AtOnce && !call.left.is_empty() {
+                                ", which is sent before"
+                            } else {
+                                ""
+                            },
+                        ),
+                        None => format!("is {:?}, and dialling {keys} takes no rule", rule.pattern),
+                    };
+                    advise(found, advice::DIAL_RULE_UNREACHABLE, &field("match"), instead);
+                }
+            }
         }
         let ends_in_star = rule.pattern.ends_with('*') && !rule.pattern.ends_with(r"\*");
         if ends_in_star && rule.timeout == Some(0) {
@@ -246,13 +256,42 @@ fn dial_plan(rules: &[DialRule], found: &mut Vec<Diagnostic>) {
             advise(found, advice::DIAL_TONES, &field("tones"), format!("has {tone:?}"));
         }
     }
-    let knows = |number: &&str| {
-        let call = matcher.dial(number);
+    if not_examined > 0 {
+        let what = format!("has {} rules, of which {not_examined} were not tried", rules.len());
+        advise(found, advice::DIAL_RULES_NOT_EXAMINED, "spec.dialPlan.templates", what);
+    }
+    // A few short numbers, whatever was spent before.
+    let mut budget = Budget::new(LINT_STEPS);
+    let mut knows = |number: &&str| {
+        let Some(call) = matcher.dial(number, &mut budget) else { return false };
         call.dialled == **number && call.rule.is_some_and(|rule| rules[rule].pattern.replace(',', "") == **number)
     };
-    if !rules.iter().any(is_emergency) && !EMERGENCY_NUMBERS.iter().any(knows) {
+    if !rules.iter().any(is_emergency) && !EMERGENCY_NUMBERS.iter().any(&mut knows) {
         advise(found, advice::EMERGENCY_RULE, "spec.dialPlan.templates", "has no rule for emergency calls");
     }
+}
+
+/// How many steps it may take to see which rules of a plan numbers take: some 20 ms, while others wait for the fleet.
+const LINT_STEPS: u64 = 1_000_000;
+
+/// Whether a number takes a rule.
+enum Reach {
+    Reached,
+    /// These keys should take it, and make another call.
+    Instead(String, Call),
+    NotExamined,
+}
+
+fn reach(matcher: &Matcher<'_>, rule: usize, budget: &mut Budget) -> Reach {
+    let mut first = None;
+    for keys in matcher.samples(rule) {
+        match matcher.dial(&keys, budget) {
+            None => return Reach::NotExamined,
+            Some(call) if call.rule == Some(rule) => return Reach::Reached,
+            Some(call) => first = first.or(Some((keys, call))),
+        }
+    }
+    first.map_or(Reach::NotExamined, |(keys, call)| Reach::Instead(keys, call))
 }
 
 /// Whether a pattern is written in another system's language, such as `_9NXXXXXX` or `[2-9]..`.

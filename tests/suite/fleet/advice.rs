@@ -56,6 +56,9 @@ fn examples() -> Vec<(&'static str, Value, Value, &'static str)> {
         let spec = and(good(), "ringList", json!([{"name": "Ring", "file": file}]));
         and(spec, "files", json!({"configMaps": [{"name": "files"}]}))
     };
+    let stars = vec![json!({"match": "*".repeat(63), "timeout": 5}); 199];
+    let stars: Vec<Value> =
+        std::iter::once(json!({"match": "911", "timeout": 0, "route": "Emergency"})).chain(stars).collect();
     let many: serde_json::Map<String, Value> = (0..5).map(|n| (format!("x{n}"), "y".repeat(1000).into())).collect();
     let emergency = json!({"match": "911", "timeout": 0, "route": "Emergency"});
     vec![
@@ -83,6 +86,7 @@ fn examples() -> Vec<(&'static str, Value, Value, &'static str)> {
             none(),
             "takes templates[1], \"...\", which is sent before",
         ),
+        ("DialRulesNotExamined", plan(stars.into()), none(), "has 200 rules, of which 19"),
         ("DialStarAtOnce", plan(json!([emergency, {"match": "9,011*", "timeout": 0}])), none(), "is 0 for \"9,011*\""),
         ("DialTones", plan(json!([emergency, {"match": "9,1.", "tones": ["Ding-Dong"]}])), none(), "Ding-Dong"),
         ("UntypedParameter", extra("telnet_level", "0"), none(), "settings.telnetLevel: \"Disabled\" says the same"),
@@ -354,4 +358,20 @@ fn a_file_that_old_firmware_cannot_load_is_refused() {
     let found = on("P0S3-04-1-00");
     assert!(found.iter().any(|(code, text)| code == "FileTooLarge" && text.contains("at most 4096")), "{found:?}");
     assert!(on("P0S3-8-12-00").iter().all(|(code, _)| code != "FileTooLarge" && code != "CommonFileLarge"));
+}
+
+/// Trying every length of every star took for ever, under the lock that every other object waits for.
+#[test]
+fn a_plan_of_nothing_but_stars_delays_nobody() {
+    let rules: Vec<Value> = (0..200).map(|_| json!({"match": "*".repeat(63), "timeout": 5})).collect();
+    let once = || {
+        let mut fleet = Fleet::offline();
+        site(&mut fleet, 1, plan(rules.clone().into()));
+        let began = std::time::Instant::now();
+        fleet.take_work();
+        began.elapsed()
+    };
+    // The quickest of some: other tests run meanwhile.
+    let quickest = (0..5).map(|_| once()).min().unwrap();
+    assert!(quickest < std::time::Duration::from_millis(500), "{quickest:?}");
 }
