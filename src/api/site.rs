@@ -261,6 +261,12 @@ pub struct TftpSpec {
     /// Default: Single.
     #[serde(default)]
     pub port_mode: PortMode,
+    /// The largest window (RFC 7440) that a client may request: how many blocks are sent before an acknowledgement. With portMode
+    /// Single, whoever forges a phone's address makes the server send so many blocks there for each packet. Default: 1 with
+    /// portMode Single, which is all that the phones know; 16 with Ephemeral.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 16))]
+    pub windowsize: Option<i64>,
     /// The Service that gives phones a stable address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<ServiceSpec>,

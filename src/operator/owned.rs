@@ -195,6 +195,17 @@ mod tests {
     }
 
     #[test]
+    fn the_server_is_told_of_windows_only_if_the_site_asks_for_them() {
+        for (windowsize, is_told) in [(None, false), (Some(4), true)] {
+            let tftp = Some(TftpSpec { windowsize, ..TftpSpec::default() });
+            let deployment = prepare(&PhoneSiteSpec { tftp, ..PhoneSiteSpec::default() }).deployment.object;
+            let args = &deployment["spec"]["template"]["spec"]["containers"][0]["args"];
+            assert_eq!(args.as_array().unwrap().contains(&json!("--windowsize=4")), is_told, "{args}");
+            assert_eq!(args.to_string().contains("windowsize"), is_told, "{args}");
+        }
+    }
+
+    #[test]
     fn a_pod_template_is_merged_and_cannot_hide_the_pod() {
         let patch = json!({"metadata": {"labels": {SITE: "other", "team": "voice"}}, "spec": {"affinity": null, "nodeSelector": {"a": "b"}}});
         let spec = PhoneSiteSpec {

@@ -13,6 +13,7 @@ use super::http::{self, Http};
 use super::metrics::Metrics;
 use super::port_mode::PortMode;
 use super::server::{Config, Server};
+use super::session::MAX_WINDOW;
 use super::transfer_log::TransferLog;
 use crate::base::{SupervisedThread, shutdown_signal};
 
@@ -47,6 +48,11 @@ pub struct Args {
     #[arg(long, value_name = "BYTES", default_value_t = 384 << 20)]
     max_bytes: u64,
 
+    /// The most blocks before an acknowledgement that a client may request (RFC 7440), 1 to 16 [default: 1 with port mode single,
+    /// 16 with ephemeral]
+    #[arg(long, value_name = "BLOCKS", value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_WINDOW)))]
+    windowsize: Option<u16>,
+
     /// How many threads serve [default: one per core]
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
@@ -74,6 +80,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         port_mode: args.port_mode,
         workers: args.workers.unwrap_or(Config::default().workers),
         max_sessions: args.max_sessions,
+        windowsize: args.windowsize,
     };
     // The files first: a phone that asks too early would get the answer that there is no such file.
     let loader = DirectoryLoader::new(args.roots, args.max_bytes);

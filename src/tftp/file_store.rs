@@ -7,6 +7,8 @@ use bytes::Bytes;
 use rustc_hash::FxHashMap;
 use sha2::{Digest as _, Sha256};
 
+use super::content::line_ends;
+
 /// One file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
@@ -16,12 +18,15 @@ pub struct File {
     pub bytes: Bytes,
     /// Their SHA-256 in hexadecimal digits, because it is reported more often than it is computed.
     pub digest: Arc<str>,
+    /// How many bytes mode netascii adds to it, because clients ask for it more often than it changes.
+    pub line_ends: u64,
 }
 
 impl File {
     fn new(name: Arc<str>, bytes: Bytes) -> File {
         let digest = hex::encode(Sha256::digest(&bytes)).into();
-        File { name, bytes, digest }
+        let line_ends = line_ends(&bytes);
+        File { name, bytes, digest, line_ends }
     }
 }
 

@@ -35,6 +35,7 @@ pub struct Metrics {
     retransmissions: Counter,
     ignored: Counter,
     dropped: Counter,
+    evicted: Counter,
     active: Gauge,
     files: Gauge,
     file_bytes: Gauge,
@@ -55,6 +56,7 @@ impl Default for Metrics {
             retransmissions: new(&mut all, "retransmissions", "Packets that were sent again"),
             ignored: new(&mut all, "ignored_datagrams", "Datagrams without sense or transfer"),
             dropped: new(&mut all, "dropped_requests", "Requests beyond the most transfers"),
+            evicted: new(&mut all, "evicted_transfers", "Transfers that made room for others"),
             active: new(&mut all, "active_transfers", "Transfers under way"),
             files: new(&mut all, "files", "Files that are served"),
             file_bytes: new(&mut all, "file_bytes", "Bytes of all files"),
@@ -101,6 +103,11 @@ impl Metrics {
         self.dropped.inc();
     }
 
+    /// A transfer made room for another one.
+    pub(super) fn transfer_evicted(&self) {
+        self.evicted.inc();
+    }
+
     /// How many transfers are under way.
     pub fn active_transfers(&self) -> i64 {
         self.active.get()
@@ -131,6 +138,7 @@ mod tests {
         metrics.transfer_began();
         metrics.transfer_began();
         metrics.transfer_ended(Outcome::Complete, 512, 3);
+        metrics.transfer_evicted();
         let text = metrics.text(&Snapshot::default()).unwrap();
         for line in [
             "tftp_requests_total{result=\"Complete\"} 2",
@@ -143,6 +151,7 @@ mod tests {
             "tftp_active_transfers 1",
             "tftp_ignored_datagrams_total 0",
             "tftp_dropped_requests_total 0",
+            "tftp_evicted_transfers_total 1",
             "tftp_files 0",
             "tftp_file_bytes 0",
         ] {

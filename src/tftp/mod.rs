@@ -1,9 +1,12 @@
 //! The TFTP server: RFC 1350 with options (RFC 2347, 2348, 2349, 7440), read-only.
 //!
-//! `session` is one transfer without sockets and clocks; a `worker` runs many of them over UDP; the `file_store` holds the
+//! `session` is one transfer without sockets and clocks, of which `budget` says how much may be sent; a `worker` runs many of them
+//! over UDP, and `shares` says which one makes room when there are too many; the `file_store` holds the
 //! files, which `directory` loads; the `transfer_log` keeps what happened, and [`http`] reports it.
 
+mod budget;
 mod command;
+mod content;
 mod directory;
 mod file_store;
 pub mod http;
@@ -13,6 +16,7 @@ mod packet;
 mod port_mode;
 mod server;
 mod session;
+mod shares;
 mod socket;
 mod transfer_log;
 mod transfers;

@@ -1,7 +1,5 @@
 //! Packets of RFC 1350 and the options of RFC 2347 to 2349 and 7440.
 
-use bytes::Bytes;
-
 /// The longest file name in a request.
 const MAX_NAME_BYTES: usize = 255;
 
@@ -118,12 +116,14 @@ fn parse_request(rest: &[u8]) -> Option<Request<'_>> {
     Some(Request { name, mode, options })
 }
 
-/// Writes a DATA packet.
-pub fn data(out: &mut Vec<u8>, block: u16, bytes: &[u8]) {
+/// The bytes of a DATA packet before those of its block.
+pub const DATA_HEADER: u64 = 4;
+
+/// Writes a DATA packet, to which the bytes of its block are appended.
+pub fn data(out: &mut Vec<u8>, block: u16) {
     out.clear();
     out.extend_from_slice(&OPCODE_DATA.to_be_bytes());
     out.extend_from_slice(&block.to_be_bytes());
-    out.extend_from_slice(bytes);
 }
 
 /// Writes an OACK packet with the options that were accepted.
@@ -157,19 +157,6 @@ pub fn error(out: &mut Vec<u8>, code: ErrorCode, message: &str) {
     out.extend_from_slice(&(code as u16).to_be_bytes());
     out.extend_from_slice(message.as_bytes());
     out.push(0);
-}
-
-/// A file in mode netascii: RFC 764's line ends, which are CR LF for LF and CR NUL for CR.
-pub fn netascii(bytes: &[u8]) -> Bytes {
-    let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 32);
-    for byte in bytes {
-        match byte {
-            b'\n' => out.extend_from_slice(b"\r\n"),
-            b'\r' => out.extend_from_slice(b"\r\0"),
-            byte => out.push(*byte),
-        }
-    }
-    out.into()
 }
 
 /// A requested name as it may stand in a log or report: no client can break lines there, or hide.
@@ -210,8 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn netascii_line_ends_and_names_in_logs_are_translated() {
-        assert_eq!(netascii(b"a\nb\rc"), b"a\r\nb\r\0c"[..]);
+    fn names_in_logs_break_no_lines() {
         assert_eq!(printable(b"a\nb\xff"), "a?b\u{fffd}");
     }
 

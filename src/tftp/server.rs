@@ -27,6 +27,8 @@ pub struct Config {
     pub workers: usize,
     /// The most transfers at once, of all workers together.
     pub max_sessions: usize,
+    /// The largest window that clients may request, in blocks; that of the port mode if nobody says otherwise.
+    pub windowsize: Option<u16>,
 }
 
 impl Default for Config {
@@ -36,6 +38,7 @@ impl Default for Config {
             port_mode: PortMode::Single,
             workers: std::thread::available_parallelism().map_or(1, Into::into),
             max_sessions: 16_384,
+            windowsize: None,
         }
     }
 }
@@ -77,6 +80,7 @@ impl Server {
             metrics,
             port_mode: config.port_mode,
             max_sessions: (config.max_sessions / workers).max(1),
+            windowsize: config.windowsize.unwrap_or(config.port_mode.windowsize()),
             is_ending: AtomicBool::new(false),
         });
         let (sockets, addresses) = bind(&config.listen, workers)?;

@@ -4,8 +4,8 @@
 //! first one that is not acknowledged; a duplicate acknowledgement is ignored, so that one delayed packet does not double all
 //! packets that follow (the "Sorcerer's Apprentice" bug).
 
-use bytes::Bytes;
-
+use super::budget::Budget;
+use super::content::Content;
 use super::packet::{self, Options};
 
 /// Milliseconds since an arbitrary moment.
@@ -15,14 +15,32 @@ pub type Millis = u64;
 const DEFAULT_BLOCK: usize = 512;
 /// The first timeout, after which packets are sent again; it doubles.
 const FIRST_TIMEOUT: Millis = 1_000;
-/// The longest timeout.
+/// The longest timeout. A client that requests a longer one gets an OACK without that option, as RFC 2349 says, or one datagram
+/// would hold a transfer for as long as it likes.
 const MAX_TIMEOUT: Millis = 8_000;
-/// How often the same packets are sent before the client counts as gone.
-const MAX_ATTEMPTS: u32 = 6;
+/// How often the first packet is sent before the client counts as one that does not exist.
+const MAX_UNANSWERED_SENDS: u32 = 3;
+/// How often the same packets are sent to a client that has answered before it counts as gone.
+const MAX_SENDS: u32 = 6;
+/// How long a transfer may take, whatever the client acknowledges ...
+const PATIENCE: Millis = 60_000;
+/// ... but for a second for each so many bytes that it acknowledged.
+const MIN_BYTES_PER_SECOND: u64 = 256;
 /// The largest block that is accepted, in bytes: one that fits an Ethernet frame.
 const MAX_BLOCK: u16 = 1428;
-/// The largest window that is accepted, in blocks.
-const MAX_WINDOW: u16 = 16;
+/// The largest window that can be allowed, in blocks.
+pub const MAX_WINDOW: u16 = 16;
+/// An OACK is shorter, in bytes.
+const MAX_OACK: u64 = 72;
+
+/// What a client is granted.
+#[derive(Debug)]
+pub struct Terms {
+    /// The largest window, in blocks.
+    pub windowsize: u16,
+    /// How much may be sent to it.
+    pub budget: Budget,
+}
 
 /// How a transfer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +49,10 @@ pub enum End {
     Complete,
     /// The client aborted it.
     Aborted,
-    /// The client stopped answering.
+    /// The client stopped answering, or takes too long.
     TimedOut,
+    /// It made room for another one.
+    Evicted,
 }
 
 /// What the caller should do.
@@ -54,7 +74,7 @@ pub enum Step {
 /// A transfer of one file to one client.
 #[derive(Debug)]
 pub struct Session {
-    bytes: Bytes,
+    content: Content,
     options: Option<Options>,
     block: usize,
     window: u64,
@@ -65,52 +85,60 @@ pub struct Session {
     /// How often the packets that are out were sent.
     attempts: u32,
     timeout: Millis,
-    first_timeout: Millis,
     deadline: Millis,
+    began: Millis,
     retransmissions: u64,
+    budget: Budget,
 }
 
 impl Session {
-    /// Begins a transfer; the first packet goes out at once. Before the client has answered, one packet is all it gets: requests
-    /// with a forged source address must not make the server send more than that.
-    pub fn start(bytes: Bytes, requested: Options, now: Millis) -> (Session, Step) {
+    /// Begins a transfer; the first packet goes out at once. Before the client has answered, one packet is all it gets, three times
+    /// at most: requests with a forged source address must not make the server send more than that.
+    pub fn start(content: Content, requested: Options, terms: Terms, now: Millis) -> (Session, Step) {
         let accepted = Options {
             blksize: requested.blksize.map(|size| size.min(MAX_BLOCK)),
-            windowsize: requested.windowsize.map(|size| size.min(MAX_WINDOW)),
+            windowsize: requested.windowsize.map(|size| size.min(terms.windowsize).min(MAX_WINDOW)),
+            timeout: requested.timeout.filter(|seconds| Millis::from(*seconds) * 1000 <= MAX_TIMEOUT),
             ..requested
         };
         let options = (accepted != Options::default()).then_some(accepted);
-        let first_timeout = accepted.timeout.map_or(FIRST_TIMEOUT, |seconds| Millis::from(seconds) * 1000);
         let first = u64::from(options.is_none());
-        let session = Session {
-            bytes,
+        let mut session = Session {
+            content,
             options,
             block: accepted.blksize.map_or(DEFAULT_BLOCK, usize::from),
             window: accepted.windowsize.map_or(1, u64::from),
             next: first,
-            sent: first + 1,
+            sent: first,
             attempts: 1,
-            timeout: first_timeout,
-            first_timeout,
-            deadline: now + first_timeout,
+            timeout: first_timeout(options),
+            deadline: 0,
+            began: now,
             retransmissions: 0,
+            budget: terms.budget,
         };
-        (session, Step::Send { first, count: 1 })
+        let step = session.send(1, now);
+        (session, step)
+    }
+
+    /// The first packet of all.
+    fn first(&self) -> u64 {
+        u64::from(self.options.is_none())
     }
 
     /// The number of the last packet: the first one that is shorter than a block.
     fn last(&self) -> u64 {
-        (self.bytes.len() / self.block) as u64 + 1
+        self.size() / self.block as u64 + 1
     }
 
     /// How many bytes the file has, in the mode of the transfer.
     pub fn size(&self) -> u64 {
-        self.bytes.len() as u64
+        self.content.size()
     }
 
     /// How many bytes were acknowledged.
     pub fn acknowledged(&self) -> u64 {
-        (self.next.saturating_sub(1) * self.block as u64).min(self.bytes.len() as u64)
+        (self.next.saturating_sub(1) * self.block as u64).min(self.size())
     }
 
     /// How often the packets that are out were sent.
@@ -128,21 +156,26 @@ impl Session {
         self.deadline
     }
 
-    /// Writes a packet.
+    /// How long it has taken so far.
+    pub fn age(&self, now: Millis) -> Millis {
+        now.saturating_sub(self.began)
+    }
+
+    /// Writes a packet that [`Step::Send`] named.
     pub fn packet(&self, number: u64, out: &mut Vec<u8>) {
         match (number, &self.options) {
             (0, Some(options)) => packet::oack(out, options, self.size()),
             _ => {
-                let from = ((number.max(1) - 1) as usize * self.block).min(self.bytes.len());
-                let to = (from + self.block).min(self.bytes.len());
                 // The number wraps from 65535 to 0, as clients expect of large files.
-                packet::data(out, number as u16, &self.bytes[from..to]);
+                packet::data(out, number as u16);
+                self.content.write(number.saturating_sub(1), self.block, out);
             }
         }
     }
 
-    /// The client acknowledged a block.
-    pub fn ack(&mut self, block: u16, now: Millis) -> Step {
+    /// The client acknowledged a block, with a datagram of so many bytes.
+    pub fn ack(&mut self, block: u16, len: usize, now: Millis) -> Step {
+        self.budget.receive(len);
         // Which packet the 16 bits mean: one of those that are out.
         let distance = block.wrapping_sub(self.next as u16);
         let number = self.next + u64::from(distance);
@@ -150,51 +183,77 @@ impl Session {
             // A duplicate of an earlier acknowledgement, or of no packet that was sent.
             return Step::Wait;
         }
+        self.budget.answered(self.window);
         self.next = number + 1;
         self.attempts = 1;
-        self.timeout = self.first_timeout;
+        self.timeout = first_timeout(self.options);
         if number == self.last() {
             return Step::End(End::Complete);
         }
+        self.content.advance(number, self.block);
         // Everything after the acknowledged block goes out anew: the client has discarded what it had of it (RFC 7440).
-        let first = self.next;
-        let count = self.window.min(self.last() - number);
-        self.retransmissions += self.sent.saturating_sub(first);
-        self.sent = first + count;
-        self.deadline = now + self.timeout;
-        Step::Send { first, count }
+        self.retransmissions += self.sent.saturating_sub(self.next);
+        self.send(self.window.min(self.last() - number), now)
     }
 
     /// The deadline may have passed.
     pub fn timer(&mut self, now: Millis) -> Step {
+        if self.age(now) > PATIENCE + self.acknowledged() * 1000 / MIN_BYTES_PER_SECOND {
+            return Step::End(End::TimedOut);
+        }
         if now < self.deadline {
             return Step::Wait;
         }
-        if self.attempts >= MAX_ATTEMPTS {
+        let most = if self.next > self.first() { MAX_SENDS } else { MAX_UNANSWERED_SENDS };
+        if self.attempts >= most {
             return Step::End(End::TimedOut);
         }
         self.attempts += 1;
-        self.timeout = (self.timeout * 2).min(MAX_TIMEOUT).max(self.first_timeout);
-        self.deadline = now + self.timeout;
-        self.resend()
+        self.timeout = (self.timeout * 2).min(MAX_TIMEOUT);
+        self.resend(now)
     }
 
-    /// The client repeated its request: it does not have the first packet.
-    pub fn repeated_request(&mut self, now: Millis) -> Step {
-        let first = u64::from(self.options.is_none());
-        if self.next > first {
+    /// The client repeated its request, with a datagram of so many bytes: it does not have the first packet.
+    pub fn repeated_request(&mut self, len: usize, now: Millis) -> Step {
+        self.budget.receive(len);
+        if self.next > self.first() {
             // It has it: the request was delayed on its way.
             return Step::Wait;
         }
-        self.deadline = now + self.timeout;
-        self.resend()
+        self.resend(now)
     }
 
-    fn resend(&mut self) -> Step {
+    /// Sends the packets that are out again.
+    fn resend(&mut self, now: Millis) -> Step {
         let count = self.sent - self.next;
-        self.retransmissions += count;
-        Step::Send { first: self.next, count }
+        let step = self.send(count, now);
+        if step != Step::Wait {
+            self.retransmissions += count;
+        }
+        step
     }
+
+    /// Sends so many packets, from the first one on that is not acknowledged, if the budget has room for them. After an
+    /// acknowledgement it always has.
+    fn send(&mut self, count: u64, now: Millis) -> Step {
+        let first = self.next;
+        self.sent = first + count;
+        self.deadline = now + self.timeout;
+        let payload = match first {
+            0 => MAX_OACK,
+            _ => {
+                let missing =
+                    if self.sent > self.last() { self.block as u64 - self.size() % self.block as u64 } else { 0 };
+                count * (packet::DATA_HEADER + self.block as u64) - missing
+            }
+        };
+        if self.budget.take(count, payload) { Step::Send { first, count } } else { Step::Wait }
+    }
+}
+
+/// When packets are sent again for the first time, with these options.
+fn first_timeout(options: Option<Options>) -> Millis {
+    options.and_then(|options| options.timeout).map_or(FIRST_TIMEOUT, |seconds| Millis::from(seconds) * 1000)
 }
 
 #[cfg(test)]

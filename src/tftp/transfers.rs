@@ -1,6 +1,5 @@
 //! The transfers of one worker, each found by its place or by its client.
 
-use std::collections::VecDeque;
 use std::hash::BuildHasher as _;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -10,6 +9,7 @@ use jiff::Timestamp;
 
 use super::file_store::File;
 use super::session::{Millis, Session};
+use super::shares::Shares;
 use super::socket::Udp;
 use crate::base::report::{Outcome, Record};
 
@@ -30,8 +30,6 @@ pub struct Transfer {
     pub requested: Arc<str>,
     /// The file that it gets.
     pub file: Arc<File>,
-    /// When the request arrived.
-    pub began: Millis,
     /// On which of the worker's listeners.
     pub listener: usize,
     /// Its own socket, in mode Ephemeral.
@@ -41,17 +39,16 @@ pub struct Transfer {
 }
 
 impl Transfer {
-    /// A transfer of this file that begins now.
+    /// A transfer of this file.
     pub fn new(
         session: Session,
         file: Arc<File>,
         requested: Arc<str>,
         (client, local, listener): (SocketAddr, Option<IpAddr>, usize),
         socket: Option<Udp>,
-        now: Millis,
     ) -> Transfer {
         let next_progress = (session.size() >= MIN_PROGRESS_BYTES).then_some(1);
-        Transfer { session, client, local, requested, file, began: now, listener, socket, next_progress }
+        Transfer { session, client, local, requested, file, listener, socket, next_progress }
     }
 
     /// Whether progress is to be reported now; then the next report is due a part of the file later.
@@ -76,32 +73,24 @@ impl Transfer {
             digest: Some(self.file.digest.clone()),
             size: self.file.bytes.len() as u64,
             acknowledged: self.session.acknowledged(),
-            millis: now - self.began,
+            millis: self.session.age(now),
             outcome,
         }
     }
 }
 
-/// A place in the table, and the number of the transfer that is there.
-struct Entry {
-    number: u64,
-    transfer: Transfer,
-}
-
 /// All transfers of a worker. A place is used again when its transfer has ended.
 pub struct Transfers {
     capacity: usize,
-    places: Vec<Option<Entry>>,
+    places: Vec<Option<Transfer>>,
     free: Vec<usize>,
     /// Places by client. The clients themselves are in the transfers only: so the table of thousands is small enough to stay
     /// near the processor.
     by_client: HashTable<u32>,
     /// Seeded anew in each process, because clients choose what is hashed.
     hasher: DefaultHashBuilder,
-    /// How many transfers there have been: the number of one distinguishes it from earlier ones in the same place.
-    count: u64,
-    /// Places and numbers of transfers whose client had not answered yet, oldest first; some have answered since, or ended.
-    unanswered: VecDeque<(usize, u64)>,
+    /// Which one makes room.
+    shares: Shares,
 }
 
 impl Transfers {
@@ -113,8 +102,7 @@ impl Transfers {
             free: Vec::new(),
             by_client: HashTable::default(),
             hasher: DefaultHashBuilder::default(),
-            count: 0,
-            unanswered: VecDeque::new(),
+            shares: Shares::new(capacity),
         }
     }
 
@@ -130,12 +118,12 @@ impl Transfers {
 
     /// The transfer in a place.
     pub fn get(&self, place: usize) -> Option<&Transfer> {
-        self.places.get(place)?.as_ref().map(|entry| &entry.transfer)
+        self.places.get(place)?.as_ref()
     }
 
     /// The transfer in a place.
     pub fn get_mut(&mut self, place: usize) -> Option<&mut Transfer> {
-        self.places.get_mut(place)?.as_mut().map(|entry| &mut entry.transfer)
+        self.places.get_mut(place)?.as_mut()
     }
 
     /// The place of a client's transfer.
@@ -148,86 +136,78 @@ impl Transfers {
     }
 
     /// Adds a transfer, whose client has no other; its place.
-    pub fn insert(&mut self, transfer: Transfer) -> usize {
-        self.count += 1;
+    pub fn insert(&mut self, transfer: Transfer, now: Millis) -> usize {
         let Transfers { places, free, by_client, hasher, .. } = self;
-        let hash = hasher.hash_one((transfer.client, transfer.listener));
+        let hash_of = |transfer: &Transfer| hasher.hash_one((transfer.client, transfer.listener));
+        let (client, hash) = (transfer.client, hash_of(&transfer));
         let place = free.pop().unwrap_or_else(|| {
             places.push(None);
             places.len() - 1
         });
-        places[place] = Some(Entry { number: self.count, transfer });
-        by_client.insert_unique(hash, place as u32, |place| {
-            let entry = places[*place as usize].as_ref();
-            entry.map_or(0, |entry| hasher.hash_one((entry.transfer.client, entry.transfer.listener)))
-        });
-        self.unanswered.push_back((place, self.count));
-        if self.unanswered.len() > 2 * self.capacity {
-            let places = &self.places;
-            self.unanswered.retain(|(place, number)| is_unanswered(places, *place, *number));
-        }
+        places[place] = Some(transfer);
+        by_client.insert_unique(hash, place as u32, |place| places[*place as usize].as_ref().map_or(0, hash_of));
+        self.shares.insert(place, client, now);
         place
     }
 
-    /// The place of the oldest transfer whose client has not answered yet. It is not found a second time.
-    pub fn take_oldest_unanswered(&mut self) -> Option<usize> {
-        while let Some((place, number)) = self.unanswered.pop_front() {
-            if is_unanswered(&self.places, place, number) {
-                return Some(place);
-            }
-        }
-        None
+    /// The transfer in a place made progress.
+    #[inline]
+    pub fn progress(&mut self, place: usize, now: Millis) {
+        self.shares.progress(place, now);
+    }
+
+    /// The place whose transfer should make room for another one, if there is any.
+    pub fn to_make_room(&self) -> Option<usize> {
+        self.shares.to_make_room()
     }
 
     /// Removes a transfer from its place.
     pub fn remove(&mut self, place: usize) -> Option<Transfer> {
-        let Entry { transfer, .. } = self.places.get_mut(place)?.take()?;
+        let transfer = self.places.get_mut(place)?.take()?;
         let hash = self.hasher.hash_one((transfer.client, transfer.listener));
         if let Ok(entry) = self.by_client.find_entry(hash, |other| *other as usize == place) {
             entry.remove();
         }
+        self.shares.remove(place);
         self.free.push(place);
         Some(transfer)
     }
-}
-
-fn is_unanswered(places: &[Option<Entry>], place: usize, number: u64) -> bool {
-    let entry = places.get(place).and_then(Option::as_ref);
-    entry.is_some_and(|entry| entry.number == number && entry.transfer.session.acknowledged() == 0)
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::super::packet::Options;
+    use super::super::budget::Budget;
+    use super::super::content::Content;
+    use super::super::packet::{Mode, Options};
+    use super::super::session::Terms;
     use super::*;
     use bytes::Bytes;
     use proptest::prelude::*;
 
     fn transfer(port: u16, listener: usize, len: usize) -> Transfer {
         let bytes = Bytes::from(vec![0; len]);
-        let file = Arc::new(File { name: "a".into(), bytes: bytes.clone(), digest: "d".into() });
-        let session = Session::start(bytes, Options::default(), 0).0;
-        Transfer::new(session, file, "a".into(), (([10, 0, 0, 1], port).into(), None, listener), None, 0)
+        let file = Arc::new(File { name: "a".into(), bytes: bytes.clone(), digest: "d".into(), line_ends: 0 });
+        let client = SocketAddr::from(([10, 0, 0, 1], port));
+        let terms = Terms { windowsize: 1, budget: Budget::new(client.ip(), 30, false) };
+        let session = Session::start(Content::new(bytes, Mode::Octet, 0), Options::default(), terms, 0).0;
+        Transfer::new(session, file, "a".into(), (client, None, listener), None)
     }
 
     #[test]
-    fn those_that_never_answered_are_found_oldest_first_and_once() {
+    fn the_transfer_that_does_not_go_on_makes_room_and_a_place_is_used_again() {
         let mut transfers = Transfers::new(4);
-        let places: Vec<usize> = (0..4).map(|port| transfers.insert(transfer(port, 0, 2000))).collect();
+        let places: Vec<usize> = (0..4).map(|port| transfers.insert(transfer(port, 0, 2000), 0)).collect();
         assert!(transfers.is_full());
-        transfers.get_mut(places[0]).unwrap().session.ack(1, 0);
+        transfers.progress(places[0], 1_000);
         transfers.remove(places[1]);
-        // Another one in the same place is younger than all others.
-        assert_eq!(transfers.insert(transfer(9, 0, 2000)), places[1]);
-        let found: Vec<usize> = std::iter::from_fn(|| transfers.take_oldest_unanswered()).collect();
-        assert_eq!(found, [places[2], places[3], places[1]]);
-        for port in 0..100 {
-            let place = transfers.insert(transfer(port + 10, 1, 0));
-            transfers.remove(place);
+        assert_eq!(transfers.insert(transfer(9, 0, 2000), 1_000), places[1]);
+        let mut ended = Vec::new();
+        while let Some(place) = transfers.to_make_room() {
+            ended.push(transfers.remove(place).unwrap().client.port());
         }
-        assert!(transfers.unanswered.len() <= 9, "{}", transfers.unanswered.len());
+        assert_eq!(ended, [2, 3, 0, 9]);
     }
 
     #[test]
@@ -237,8 +217,8 @@ mod tests {
         assert!(!large.takes_progress());
         let mut due = Vec::new();
         for block in 1..=128 {
-            small.session.ack(block, 0);
-            large.session.ack(block, 0);
+            small.session.ack(block, 4, 0);
+            large.session.ack(block, 4, 0);
             assert!(!small.takes_progress());
             if large.takes_progress() {
                 due.push(block);
@@ -257,7 +237,7 @@ mod tests {
             for (inserts, port, listener) in acts {
                 match (inserts, model.get(&(port, listener)).copied()) {
                     (true, None) => {
-                        let place = transfers.insert(transfer(port, listener, 0));
+                        let place = transfers.insert(transfer(port, listener, 0), 0);
                         prop_assert!(model.values().all(|other| *other != place));
                         model.insert((port, listener), place);
                     }

@@ -8,7 +8,7 @@ use super::session::Millis;
 
 /// Milliseconds in one tick: a retransmission may be so much late.
 const TICK: Millis = 32;
-/// Ticks in one turn; with [`TICK`], 16 s: longer than any timeout but those that clients request.
+/// Ticks in one turn; with [`TICK`], 16 s: longer than any timeout.
 const SLOTS: usize = 512;
 /// No place.
 const NONE: u32 = u32::MAX;

@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
+use super::budget::Budget;
+use super::content::Content;
 use super::file_store::FileStore;
 use super::metrics::Metrics;
 use super::outbox::Outbox;
-use super::packet::{self, ErrorCode, Mode, Packet, Request};
+use super::packet::{self, ErrorCode, Packet, Request};
 use super::port_mode::PortMode;
-use super::session::{End, Millis, Session, Step};
+use super::session::{End, Millis, Session, Step, Terms};
 use super::socket::{Inbox, Received, Udp};
 use super::transfer_log::TransferLog;
 use super::transfers::{Transfer, Transfers};
@@ -32,6 +34,8 @@ pub struct Shared {
     pub port_mode: PortMode,
     /// The most transfers of one worker.
     pub max_sessions: usize,
+    /// The largest window, in blocks.
+    pub windowsize: u16,
     /// Set on shutdown: no new transfers.
     pub is_ending: AtomicBool,
 }
@@ -153,7 +157,7 @@ impl Worker {
         let place = self.transfers.find(received.peer, listener);
         match (Packet::parse(datagram), place) {
             (Packet::Read(request), place) => self.handle_request(listener, received, &request, place),
-            (Packet::Ack(block), Some(place)) if is_single => self.handle_ack(place, block),
+            (Packet::Ack(block), Some(place)) if is_single => self.handle_ack(place, block, received.len),
             (Packet::Error(_), Some(place)) if is_single => self.end(place, End::Aborted),
             (Packet::Write, _) => {
                 self.refuse(listener, received, ErrorCode::AccessViolation, "this server is read-only", None);
@@ -183,7 +187,7 @@ impl Worker {
             return;
         }
         match packet {
-            Packet::Ack(block) => self.handle_ack(place, block),
+            Packet::Ack(block) => self.handle_ack(place, block, received.len),
             Packet::Error(_) => self.end(place, End::Aborted),
             Packet::Read(_) | Packet::Write | Packet::IllegalRead | Packet::Illegal => {
                 self.shared.metrics.datagram_ignored();
@@ -213,7 +217,7 @@ impl Worker {
                 && transfer.requested == requested
             {
                 // A request that arrives twice is one transfer.
-                let step = transfer.session.repeated_request(now);
+                let step = transfer.session.repeated_request(received.len, now);
                 return self.follow(place, step);
             }
             self.end(place, End::Aborted);
@@ -222,10 +226,6 @@ impl Worker {
             self.shared.metrics.request_dropped();
             return;
         }
-        let bytes = match request.mode {
-            Mode::Octet => file.bytes.clone(),
-            Mode::Netascii => packet::netascii(&file.bytes),
-        };
         let socket = match self.shared.port_mode {
             PortMode::Single => None,
             PortMode::Ephemeral => match self.open_port(received) {
@@ -237,9 +237,12 @@ impl Worker {
                 }
             },
         };
-        let (session, step) = Session::start(bytes, request.options, now);
+        let content = Content::new(file.bytes.clone(), request.mode, file.line_ends);
+        let budget = Budget::new(received.peer.ip(), received.len, self.shared.port_mode.answer_is_proof());
+        let terms = Terms { windowsize: self.shared.windowsize, budget };
+        let (session, step) = Session::start(content, request.options, terms, now);
         let ends = (received.peer, received.local, listener);
-        let place = self.begin(Transfer::new(session, file, requested, ends, socket, now));
+        let place = self.begin(Transfer::new(session, file, requested, ends, socket));
         self.follow(place, step);
     }
 
@@ -252,7 +255,7 @@ impl Worker {
     /// Takes a transfer in; its place.
     fn begin(&mut self, transfer: Transfer) -> usize {
         let deadline = transfer.session.deadline();
-        let place = self.transfers.insert(transfer);
+        let place = self.transfers.insert(transfer, self.clock.now);
         if let Some(transfer) = self.transfers.get(place)
             && let Some(socket) = &transfer.socket
         {
@@ -267,22 +270,24 @@ impl Worker {
         place
     }
 
-    /// Ends the oldest transfer whose client never answered, if there is one: a flood of requests with forged sources pushes out
-    /// itself.
+    /// Ends a transfer that is under way, so that another one can begin: see [`Transfers::to_make_room`].
     fn make_room(&mut self) -> bool {
-        let oldest = self.transfers.take_oldest_unanswered();
-        if let Some(place) = oldest {
-            self.end(place, End::TimedOut);
+        let place = self.transfers.to_make_room();
+        if let Some(place) = place {
+            self.end(place, End::Evicted);
         }
-        oldest.is_some()
+        place.is_some()
     }
 
-    fn handle_ack(&mut self, place: usize, block: u16) {
+    fn handle_ack(&mut self, place: usize, block: u16, len: usize) {
         let now = self.clock.now;
         let Some(transfer) = self.transfers.get_mut(place) else { return };
-        let step = transfer.session.ack(block, now);
-        if !matches!(step, Step::End(_)) && transfer.takes_progress() {
-            self.shared.log.append(transfer.record(now, Outcome::Running));
+        let step = transfer.session.ack(block, len, now);
+        if matches!(step, Step::Send { .. }) {
+            if transfer.takes_progress() {
+                self.shared.log.append(transfer.record(now, Outcome::Running));
+            }
+            self.transfers.progress(place, now);
         }
         self.follow(place, step);
     }
@@ -356,22 +361,27 @@ impl Worker {
             End::Complete => (Outcome::Complete, "file served"),
             End::Aborted => (Outcome::Aborted, "transfer aborted by the client"),
             End::TimedOut => (Outcome::TimedOut, "transfer timed out: the client stopped answering"),
+            End::Evicted => (Outcome::TimedOut, "transfer made room for another one"),
         };
         let (session, now) = (&transfer.session, self.clock.now);
         self.shared.metrics.transfer_ended(outcome, session.acknowledged(), session.retransmissions());
         log_end(&transfer, now, message);
-        self.shared.log.append(transfer.record(now, outcome));
+        match end {
+            End::Complete | End::Aborted | End::TimedOut => self.shared.log.append(transfer.record(now, outcome)),
+            // Counted only: the records of a flood would push out those of phones.
+            End::Evicted => self.shared.metrics.transfer_evicted(),
+        }
     }
 }
 
 /// Logs the end of a transfer. At level debug: a building that boots would spend more on its log than on its files.
-fn log_end(Transfer { session, client, file, began, .. }: &Transfer, now: Millis, message: &str) {
+fn log_end(Transfer { session, client, file, .. }: &Transfer, now: Millis, message: &str) {
     tracing::debug!(
         %client,
         file = %file.name,
         attempt = session.attempts(),
         acknowledged = session.acknowledged(),
-        millis = now - began,
+        millis = session.age(now),
         "{message}"
     );
 }

@@ -81,6 +81,9 @@ fn pod_template(site: &Key, spec: &PhoneSiteSpec, options: &Options) -> Value {
             {"name": "token", "mountPath": "/srv/token", "readOnly": true},
         ],
     });
+    if let (Some(windowsize), Some(args)) = (tftp.windowsize, container["args"].as_array_mut()) {
+        args.push(format!("--windowsize={windowsize}").into());
+    }
     if let Some(policy) = &options.image_pull_policy {
         container["imagePullPolicy"] = policy.clone().into();
     }

@@ -1,8 +1,26 @@
 //! A model of the client and of a bad network against the session.
 
+use std::net::{IpAddr, Ipv4Addr};
+
+use bytes::Bytes;
 use proptest::prelude::*;
 
+use super::super::content::line_ends;
+use super::super::packet::Mode;
 use super::*;
+
+/// The bytes of an acknowledgement, and of a request for `SIPDefault.cnf`.
+const ACK: usize = 4;
+const REQUEST: usize = 23;
+
+fn terms(windowsize: u16, answer_is_proof: bool) -> Terms {
+    Terms { windowsize, budget: Budget::new(IpAddr::V4(Ipv4Addr::LOCALHOST), REQUEST, answer_is_proof) }
+}
+
+/// A transfer of a client who may have windows, and whose answers prove nothing.
+fn start(bytes: Bytes, requested: Options) -> (Session, Step) {
+    Session::start(Content::new(bytes, Mode::Octet, 0), requested, terms(MAX_WINDOW, false), 0)
+}
 
 fn file(len: usize) -> Bytes {
     (0..len).map(|i| (i % 251) as u8).collect::<Vec<_>>().into()
@@ -49,8 +67,7 @@ fn options(blksize: Option<u16>, windowsize: Option<u16>) -> Options {
 
 /// Runs a transfer over a network that does to each datagram what `fate` says: 0 lose it, 1 deliver, 2 deliver twice, 3 delay.
 fn run(len: usize, requested: Options, mut fate: impl FnMut() -> u8) -> (Option<Vec<u8>>, u64) {
-    let bytes = file(len);
-    let (mut session, step) = Session::start(bytes, requested, 0);
+    let (mut session, step) = start(file(len), requested);
     let accepted = session.options.unwrap_or_default();
     let mut client = Client {
         got: Vec::new(),
@@ -60,7 +77,7 @@ fn run(len: usize, requested: Options, mut fate: impl FnMut() -> u8) -> (Option<
         since_ack: 0,
         done: false,
     };
-    let (mut now, mut packets, mut out) = (0, 0u64, Vec::new());
+    let (mut now, mut packets, mut requests, mut out) = (0, 0u64, 1, Vec::new());
     let mut to_client: std::collections::VecDeque<Vec<u8>> = Default::default();
     let mut to_server: std::collections::VecDeque<u16> = Default::default();
     let mut pending = step;
@@ -80,6 +97,13 @@ fn run(len: usize, requested: Options, mut fate: impl FnMut() -> u8) -> (Option<
                 }
             }
             Step::End(End::Complete) => return (Some(client.got), packets),
+            // A client that has nothing yet sends its request again.
+            Step::End(_) if client.next == 1 && requests < 4 => {
+                requests += 1;
+                (session, pending) = start(file(len), requested);
+                now = 0;
+                continue;
+            }
             Step::End(_) => return (None, packets),
             Step::Wait => {}
         }
@@ -94,7 +118,7 @@ fn run(len: usize, requested: Options, mut fate: impl FnMut() -> u8) -> (Option<
             }
             pending = Step::Wait;
         } else if let Some(ack) = to_server.pop_front() {
-            pending = session.ack(ack, now);
+            pending = session.ack(ack, ACK, now);
         } else {
             now = now.max(session.deadline());
             pending = session.timer(now);
@@ -126,38 +150,107 @@ fn every_packet_twice_does_not_double_what_follows() {
     assert_eq!(packets, 101);
 }
 
-#[test]
-fn a_silent_client_times_out() {
-    let (mut session, _) = Session::start(file(100), Options::default(), 0);
+/// When the packets of a silent client are sent again, and when it counts as gone.
+fn silence(session: &mut Session) -> Vec<Millis> {
     let mut times = Vec::new();
     loop {
         let now = session.deadline();
         times.push(now);
         match session.timer(now) {
-            Step::Send { first: 1, count: 1 } => {}
-            Step::End(End::TimedOut) => break,
+            Step::Send { count: 1, .. } => {}
+            Step::End(End::TimedOut) => return times,
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(times, [1_000, 3_000, 7_000, 15_000, 23_000, 31_000]);
+}
+
+#[test]
+fn a_client_that_does_not_answer_is_sent_three_packets_and_one_that_stops_six() {
+    let (mut session, _) = start(file(5_000), Options::default());
+    assert_eq!(silence(&mut session), [1_000, 3_000, 7_000]);
     assert_eq!(session.acknowledged(), 0);
+    let (mut session, _) = start(file(5_000), Options::default());
+    session.ack(1, ACK, 0);
+    assert_eq!(silence(&mut session), [1_000, 3_000, 7_000, 15_000, 23_000, 31_000]);
 }
 
 #[test]
 fn a_forged_request_gets_one_packet_only() {
-    let (_, step) = Session::start(file(100_000), options(Some(65_464), Some(65_535)), 0);
+    let (_, step) = start(file(100_000), options(Some(65_464), Some(65_535)));
     assert_eq!(step, Step::Send { first: 0, count: 1 });
-    let (session, step) = Session::start(file(100_000), Options::default(), 0);
+    let (session, step) = start(file(100_000), Options::default());
     assert_eq!(step, Step::Send { first: 1, count: 1 });
     assert_eq!(session.acknowledged(), 0);
 }
 
 #[test]
+fn a_timeout_that_is_too_long_is_left_out_and_one_that_is_not_is_kept() {
+    for (seconds, is_kept) in [(1, true), (8, true), (9, false), (255, false)] {
+        let requested = Options { timeout: Some(seconds), ..options(Some(1024), None) };
+        let (session, _) = start(file(5_000), requested);
+        assert_eq!(session.options.unwrap().timeout.is_some(), is_kept);
+        assert_eq!(session.deadline(), if is_kept { u64::from(seconds) * 1_000 } else { 1_000 });
+    }
+    let (_, step) = start(file(5_000), Options { timeout: Some(255), ..Options::default() });
+    assert_eq!(step, Step::Send { first: 1, count: 1 }, "without an option there is no OACK");
+}
+
+#[test]
+fn a_transfer_lasts_no_longer_than_its_progress_allows() {
+    // A block in three seconds is too slow, one in 1.5 s is not, and requests that come again do not hold a transfer.
+    for (every, is_ended) in [(3_000, true), (1_500, false)] {
+        let (mut session, _) = start(file(100_000), Options::default());
+        let ended = (1..=190u16).find(|block| {
+            let now = u64::from(*block) * every;
+            let ends = session.timer(now) == Step::End(End::TimedOut);
+            session.ack(*block, ACK, now);
+            ends
+        });
+        assert_eq!(ended.is_some(), is_ended, "{ended:?}");
+    }
+    let (mut session, _) = start(file(100_000), Options::default());
+    let mut now = 0;
+    while session.timer(now) != Step::End(End::TimedOut) {
+        now += 500;
+        session.repeated_request(REQUEST, now);
+    }
+    assert_eq!(now, PATIENCE + 500);
+}
+
+#[test]
+fn a_window_is_what_the_terms_allow() {
+    let (mut session, _) =
+        Session::start(Content::new(file(9_000), Mode::Octet, 0), options(None, Some(64)), terms(1, false), 0);
+    assert_eq!(session.options.unwrap().windowsize, Some(1));
+    assert_eq!(session.ack(0, ACK, 0), Step::Send { first: 1, count: 1 });
+    let (mut session, _) = start(file(100_000), options(None, Some(64)));
+    assert_eq!(session.ack(0, ACK, 0), Step::Send { first: 1, count: 16 });
+}
+
+#[test]
+fn a_file_in_netascii_arrives_translated() {
+    let bytes: Bytes = b"one\ntwo\r\n".repeat(500).into();
+    let content = Content::new(bytes.clone(), Mode::Netascii, line_ends(&bytes));
+    let (mut session, mut step) = Session::start(content, options(Some(100), Some(4)), terms(4, true), 0);
+    let (mut got, mut out) = (Vec::new(), Vec::new());
+    while let Step::Send { first, count } = step {
+        for number in first..first + count {
+            session.packet(number, &mut out);
+            got.extend_from_slice(if number == 0 { &[] } else { &out[4..] });
+        }
+        step = session.ack((first + count - 1) as u16, ACK, 0);
+    }
+    assert_eq!(step, Step::End(End::Complete));
+    assert_eq!(got, b"one\r\ntwo\r\0\r\n".repeat(500));
+    assert_eq!(session.acknowledged(), 6_000);
+}
+
+#[test]
 fn a_request_that_comes_again_gets_the_first_packet_again_and_later_none() {
-    let (mut session, _) = Session::start(file(2000), Options::default(), 0);
-    assert_eq!(session.repeated_request(10), Step::Send { first: 1, count: 1 });
-    assert_eq!(session.ack(1, 20), Step::Send { first: 2, count: 1 });
-    assert_eq!(session.repeated_request(30), Step::Wait);
+    let (mut session, _) = start(file(2000), Options::default());
+    assert_eq!(session.repeated_request(REQUEST, 10), Step::Send { first: 1, count: 1 });
+    assert_eq!(session.ack(1, ACK, 20), Step::Send { first: 2, count: 1 });
+    assert_eq!(session.repeated_request(REQUEST, 30), Step::Wait);
     assert_eq!(session.acknowledged(), 512);
 }
 
@@ -193,13 +286,60 @@ proptest! {
 
     #[test]
     fn any_acknowledgements_never_panic_and_send_a_window_at_most(acks in proptest::collection::vec(any::<u16>(), 0..200)) {
-        let (mut session, _) = Session::start(file(5000), options(Some(512), Some(4)), 0);
+        let (mut session, _) = start(file(5000), options(Some(512), Some(4)));
         for ack in acks {
-            match session.ack(ack, 0) {
+            match session.ack(ack, ACK, 0) {
                 Step::Send { count, .. } => prop_assert!(count <= 4),
                 Step::Wait => {}
                 Step::End(_) => break,
             }
+        }
+    }
+
+    /// A stranger who knows all that can be known without receiving anything: the packets of a session, and its timers.
+    #[test]
+    fn whatever_a_stranger_sends_draws_few_bytes_towards_a_forged_address(
+        name in 1usize..40,
+        blksize in proptest::option::of(8u16..2000),
+        windowsize in proptest::option::of(1u16..100),
+        timeout in proptest::option::of(1u8..),
+        acts in proptest::collection::vec(0u8..8, 0..300),
+    ) {
+        const HEADERS: u64 = 28;
+        let request = 2 + name + 1 + 6 + 8 * (usize::from(blksize.is_some()) + usize::from(windowsize.is_some()));
+        let budget = Budget::new(IpAddr::V4(Ipv4Addr::LOCALHOST), request, false);
+        let requested = Options { blksize, windowsize, timeout, tsize: false };
+        let content = Content::new(vec![0; 700_000].into(), Mode::Octet, 0);
+        let (mut session, mut step) = Session::start(content, requested, Terms { windowsize: 1, budget }, 0);
+        let (mut received, mut sent, mut now, mut out) = (HEADERS + request as u64, 0, 0, Vec::new());
+        prop_assert!(step != Step::Wait, "every request is answered");
+        for act in acts {
+            match step {
+                Step::Send { first, count } => for number in first..first + count {
+                    session.packet(number, &mut out);
+                    sent += HEADERS + out.len() as u64;
+                }
+                Step::Wait => {}
+                Step::End(_) => break,
+            }
+            let most = if session.next > session.first() { 60 } else { 35 };
+            prop_assert!(sent <= received * most, "{sent} bytes for {received}");
+            step = match act {
+                0..=3 => {
+                    now = session.deadline();
+                    session.timer(now)
+                }
+                4 => {
+                    received += HEADERS + request as u64;
+                    session.repeated_request(request, now)
+                }
+                _ => {
+                    received += HEADERS + ACK as u64;
+                    let step = session.ack((session.sent - 1) as u16, ACK, now);
+                    prop_assert!(step != Step::Wait, "an acknowledgement is always followed by what it asks for");
+                    step
+                }
+            };
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The TFTP server over real UDP on the loopback interface.
 
 mod reports;
+mod strangers;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -19,7 +20,7 @@ struct Site {
 }
 
 fn serve(listen: &str, port_mode: PortMode, max_sessions: usize) -> Site {
-    start(&Config { listen: vec![listen.parse().unwrap()], port_mode, workers: 2, max_sessions })
+    start(&Config { listen: vec![listen.parse().unwrap()], port_mode, workers: 2, max_sessions, windowsize: None })
 }
 
 fn start(config: &Config) -> Site {
@@ -116,7 +117,8 @@ fn records(site: &Site, want: usize) -> Vec<Record> {
 #[test]
 fn both_port_modes_serve_whole_files_with_and_without_options() {
     for mode in [PortMode::Single, PortMode::Ephemeral] {
-        let site = serve("127.0.0.1:0", mode, 100);
+        let listen = vec!["127.0.0.1:0".parse().unwrap()];
+        let site = start(&Config { listen, port_mode: mode, windowsize: Some(8), ..Config::default() });
         let file = bytes(100_000);
         site.put(&[("image.bin", file.clone()), ("even.bin", bytes(1024))]);
         for (options, block, window) in

@@ -1,0 +1,157 @@
+//! The bytes of a file as a transfer sends them: block by block, in its mode.
+//!
+//! Nothing is converted before it is sent, or one small request would cost as much memory as the file has bytes.
+
+use bytes::Bytes;
+
+use super::packet::Mode;
+
+/// A file in the mode of a transfer.
+#[derive(Debug)]
+pub struct Content {
+    bytes: Bytes,
+    size: u64,
+    /// Where the transfer is, in mode netascii: there a block's place in the file follows only from the blocks before it.
+    translated: Option<Cursor>,
+}
+
+/// A place in the translation of a file.
+#[derive(Clone, Copy, Debug, Default)]
+struct Cursor {
+    /// The number of the block that begins here, from 0 on.
+    block: u64,
+    /// The byte of the file.
+    at: usize,
+    /// Whether only the second of the two bytes is left that this byte becomes.
+    half: bool,
+}
+
+impl Content {
+    /// A file, which has so many bytes that netascii writes as two.
+    pub fn new(bytes: Bytes, mode: Mode, line_ends: u64) -> Content {
+        let (more, translated) = match mode {
+            Mode::Octet => (0, None),
+            Mode::Netascii => (line_ends, Some(Cursor::default())),
+        };
+        Content { size: bytes.len() as u64 + more, bytes, translated }
+    }
+
+    /// How many bytes are sent in all.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Appends a block, counted from 0; none before that of the last [`Content::advance`].
+    pub fn write(&self, number: u64, block: usize, out: &mut Vec<u8>) {
+        match self.translated {
+            None => {
+                let from = (number as usize * block).min(self.bytes.len());
+                let to = (from + block).min(self.bytes.len());
+                out.extend_from_slice(&self.bytes[from..to]);
+            }
+            Some(cursor) => {
+                let cursor = self.skip(cursor, number, block);
+                self.translate(cursor, block, |byte| out.push(byte));
+            }
+        }
+    }
+
+    /// No block before this one is written any more.
+    pub fn advance(&mut self, number: u64, block: usize) {
+        self.translated = self.translated.map(|cursor| self.skip(cursor, number, block));
+    }
+
+    /// The cursor of a later block.
+    fn skip(&self, cursor: Cursor, number: u64, block: usize) -> Cursor {
+        let blocks = number.saturating_sub(cursor.block);
+        let skipped = self.translate(cursor, blocks as usize * block, |_| {});
+        Cursor { block: cursor.block + blocks, ..skipped }
+    }
+
+    /// Calls `each` with so many bytes of the translation, CR LF for LF and CR NUL for CR (RFC 764); where it ended.
+    fn translate(&self, mut cursor: Cursor, count: usize, mut each: impl FnMut(u8)) -> Cursor {
+        for _ in 0..count {
+            let Some(byte) = self.bytes.get(cursor.at) else { break };
+            let second = match byte {
+                b'\n' => Some(b'\n'),
+                b'\r' => Some(0),
+                _ => None,
+            };
+            match second {
+                None => each(*byte),
+                Some(second) if cursor.half => each(second),
+                Some(_) => {
+                    each(b'\r');
+                    cursor.half = true;
+                    continue;
+                }
+            }
+            cursor.half = false;
+            cursor.at += 1;
+        }
+        cursor
+    }
+}
+
+/// How many bytes of a file netascii writes as two.
+pub fn line_ends(bytes: &[u8]) -> u64 {
+    bytes.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The whole file at once, as it is not done.
+    fn translation(bytes: &[u8]) -> Vec<u8> {
+        let two = |byte: &u8| match byte {
+            b'\n' => b"\r\n".to_vec(),
+            b'\r' => b"\r\0".to_vec(),
+            byte => vec![*byte],
+        };
+        bytes.iter().flat_map(two).collect()
+    }
+
+    fn content(bytes: &[u8], mode: Mode) -> Content {
+        Content::new(Bytes::copy_from_slice(bytes), mode, line_ends(bytes))
+    }
+
+    #[test]
+    fn line_ends_are_translated_even_where_a_block_ends_between_their_two_bytes() {
+        let content = content(b"a\nb\rc", Mode::Netascii);
+        let blocks = (0..5).map(|number| {
+            let mut out = Vec::new();
+            content.write(number, 2, &mut out);
+            out
+        });
+        assert_eq!(blocks.collect::<Vec<_>>(), [&b"a\r"[..], b"\nb", b"\r\0", b"c", b""]);
+        assert_eq!(content.size(), 7);
+    }
+
+    proptest! {
+        #[test]
+        fn the_blocks_are_those_of_the_whole_translation(
+            bytes in prop::collection::vec(prop_oneof![Just(b'\n'), Just(b'\r'), any::<u8>()], 0..400),
+            block in 1..40usize,
+            window in 1..5u64,
+            is_text in any::<bool>(),
+        ) {
+            let (mode, whole) = match is_text {
+                true => (Mode::Netascii, translation(&bytes)),
+                false => (Mode::Octet, bytes.clone()),
+            };
+            let mut content = content(&bytes, mode);
+            prop_assert_eq!(content.size(), whole.len() as u64);
+            for first in (0..=(whole.len() / block) as u64).step_by(window as usize) {
+                content.advance(first, block);
+                for number in (first..first + window).rev() {
+                    let mut out = Vec::new();
+                    content.write(number, block, &mut out);
+                    let from = (number as usize * block).min(whole.len());
+                    prop_assert_eq!(&out[..], &whole[from..(from + block).min(whole.len())]);
+                }
+            }
+        }
+    }
+}

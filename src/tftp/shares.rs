@@ -1,0 +1,325 @@
+//! Which transfer makes room when there are too many, so that no client can take the places of all others.
+//!
+//! A source is an IPv4 address, or a /64 of IPv6, which one machine may have to itself. A source that has more than its share gives
+//! first: of the largest one, that transfer goes which made no progress for the longest time. Where no source has so many, it is the
+//! one of all. So an address that sends requests pushes out its own, many addresses push out those that do not go on, and an
+//! office of 500 phones behind one address is below its share and goes on.
+//!
+//! Every place of the table is in two lists, that of all and that of its source, in the order of their progress. Everything here
+//! takes constant time, but for a look at the few sources above their share.
+
+use std::net::{IpAddr, SocketAddr};
+
+use hashbrown::HashMap;
+
+use super::session::Millis;
+
+/// A source has more than its share if it has more than this part of all places: there are fewer such sources than this.
+const PARTS: usize = 16;
+/// Progress within this time of the last one does not change the order, so that a client that is served pays nothing for it.
+const GRAIN: Millis = 64;
+/// No place, and no source.
+const NONE: u32 = u32::MAX;
+
+/// Who counts as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Origin {
+    V4([u8; 4]),
+    V6([u8; 8]),
+}
+
+impl Origin {
+    fn of(client: SocketAddr) -> Origin {
+        match client.ip().to_canonical() {
+            IpAddr::V4(ip) => Origin::V4(ip.octets()),
+            IpAddr::V6(ip) => {
+                let [a, b, c, d, e, f, g, h, ..] = ip.octets();
+                Origin::V6([a, b, c, d, e, f, g, h])
+            }
+        }
+    }
+}
+
+/// One list through the places: the ends of it.
+#[derive(Clone, Copy, Debug)]
+struct List {
+    first: u32,
+    last: u32,
+}
+
+const EMPTY: List = List { first: NONE, last: NONE };
+
+/// The neighbours of a place in one list.
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    before: u32,
+    after: u32,
+}
+
+const UNLINKED: Link = Link { before: NONE, after: NONE };
+
+/// The links of all lists of one kind: each place is in one of them at most.
+#[derive(Debug, Default)]
+struct Links(Vec<Link>);
+
+impl Links {
+    fn append(&mut self, list: &mut List, place: u32) {
+        if self.0.len() <= place as usize {
+            self.0.resize(place as usize + 1, UNLINKED);
+        }
+        self.0[place as usize] = Link { before: list.last, after: NONE };
+        match list.last {
+            NONE => list.first = place,
+            last => self.0[last as usize].after = place,
+        }
+        list.last = place;
+    }
+
+    fn unlink(&mut self, list: &mut List, place: u32) {
+        let Link { before, after } = self.0[place as usize];
+        match before {
+            NONE => list.first = after,
+            before => self.0[before as usize].after = after,
+        }
+        match after {
+            NONE => list.last = before,
+            after => self.0[after as usize].before = before,
+        }
+        self.0[place as usize] = UNLINKED;
+    }
+}
+
+/// A source, and its transfers: the one without progress for the longest time first.
+#[derive(Debug)]
+struct Source {
+    origin: Origin,
+    count: usize,
+    list: List,
+}
+
+/// A transfer.
+#[derive(Clone, Copy, Debug)]
+struct Member {
+    /// Its source, or `NONE` if there is no transfer in this place.
+    source: u32,
+    /// When it made progress.
+    moved: Millis,
+}
+
+/// Who has which places.
+pub struct Shares {
+    /// How many places a source may have before it counts as a large one.
+    share: usize,
+    members: Vec<Member>,
+    /// All transfers: the one without progress for the longest time first.
+    list: List,
+    all: Links,
+    own: Links,
+    sources: Vec<Source>,
+    free: Vec<u32>,
+    /// Seeded anew in each process, because clients choose what is hashed.
+    by_origin: HashMap<Origin, u32>,
+    /// The sources above their share.
+    large: Vec<u32>,
+}
+
+impl Shares {
+    /// Nobody has any of so many places.
+    pub fn new(capacity: usize) -> Shares {
+        Shares {
+            share: capacity / PARTS,
+            members: Vec::new(),
+            list: EMPTY,
+            all: Links::default(),
+            own: Links::default(),
+            sources: Vec::new(),
+            free: Vec::new(),
+            by_origin: HashMap::default(),
+            large: Vec::new(),
+        }
+    }
+
+    /// A client's transfer begins, in a place that is free.
+    pub fn insert(&mut self, place: usize, client: SocketAddr, now: Millis) {
+        let number = self.source(Origin::of(client));
+        let source = &mut self.sources[number as usize];
+        source.count += 1;
+        if source.count == self.share + 1 {
+            self.large.push(number);
+        }
+        self.own.append(&mut source.list, place as u32);
+        self.all.append(&mut self.list, place as u32);
+        if self.members.len() <= place {
+            self.members.resize(place + 1, Member { source: NONE, moved: 0 });
+        }
+        self.members[place] = Member { source: number, moved: now };
+    }
+
+    /// The number of a source, which has a transfer soon if it has none yet.
+    fn source(&mut self, origin: Origin) -> u32 {
+        let Shares { sources, free, by_origin, .. } = self;
+        *by_origin.entry(origin).or_insert_with(|| {
+            let source = Source { origin, count: 0, list: EMPTY };
+            match free.pop() {
+                Some(number) => {
+                    sources[number as usize] = source;
+                    number
+                }
+                None => {
+                    sources.push(source);
+                    sources.len() as u32 - 1
+                }
+            }
+        })
+    }
+
+    /// The transfer in a place made progress.
+    #[inline]
+    pub fn progress(&mut self, place: usize, now: Millis) {
+        let Some(member) = self.members.get_mut(place).filter(|member| member.source != NONE) else { return };
+        if now < member.moved + GRAIN {
+            return;
+        }
+        member.moved = now;
+        let source = &mut self.sources[member.source as usize];
+        for (links, list) in [(&mut self.own, &mut source.list), (&mut self.all, &mut self.list)] {
+            links.unlink(list, place as u32);
+            links.append(list, place as u32);
+        }
+    }
+
+    /// The transfer in a place ended.
+    pub fn remove(&mut self, place: usize) {
+        let Some(member) = self.members.get_mut(place).filter(|member| member.source != NONE) else { return };
+        let number = std::mem::replace(&mut member.source, NONE);
+        let source = &mut self.sources[number as usize];
+        self.own.unlink(&mut source.list, place as u32);
+        self.all.unlink(&mut self.list, place as u32);
+        if source.count == self.share + 1 {
+            self.large.retain(|large| *large != number);
+        }
+        source.count -= 1;
+        if source.count == 0 {
+            self.by_origin.remove(&source.origin);
+            self.free.push(number);
+        }
+    }
+
+    /// The place whose transfer should make room, if there is any.
+    pub fn to_make_room(&self) -> Option<usize> {
+        let large = self.large.iter().map(|number| &self.sources[*number as usize]);
+        let list = large.max_by_key(|source| source.count).map_or(self.list, |source| source.list);
+        (list.first != NONE).then_some(list.first as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use proptest::prelude::*;
+
+    fn client(address: u8) -> SocketAddr {
+        ([10, 0, 0, address], 1000).into()
+    }
+
+    #[test]
+    fn the_largest_source_gives_first_and_of_its_own_the_one_without_progress_for_the_longest_time() {
+        // 64 places: four are a share.
+        let mut shares = Shares::new(64);
+        assert_eq!(shares.to_make_room(), None);
+        (0..4).for_each(|place| shares.insert(place, client(1), 0));
+        (4..9).for_each(|place| shares.insert(place, client(2), 1_000 + place as u64));
+        (9..15).for_each(|place| shares.insert(place, client(3), 2_000 + place as u64));
+        assert_eq!(shares.to_make_room(), Some(9), "the third has the most");
+        shares.progress(9, 5_000);
+        assert_eq!(shares.to_make_room(), Some(10));
+        (10..12).for_each(|place| shares.remove(place));
+        assert_eq!(shares.to_make_room(), Some(4), "the third has its share, and the second more");
+        shares.remove(8);
+        assert_eq!(shares.to_make_room(), Some(0), "no one has more than its share");
+        shares.progress(0, 5_000);
+        shares.progress(1, GRAIN - 1);
+        assert_eq!(shares.to_make_room(), Some(1), "the order is coarse");
+    }
+
+    #[test]
+    fn an_office_behind_one_address_goes_on_whoever_sends_requests() {
+        const PLACES: usize = 16_384;
+        let one = |_: u32| SocketAddr::from(([198, 51, 100, 7], 1));
+        let many = |n: u32| SocketAddr::from((n.to_be_bytes(), 1));
+        let several = |n: u32| SocketAddr::from(([198, 51, 100, (n % 40) as u8], 1));
+        for attacker in [&one as &dyn Fn(u32) -> SocketAddr, &many, &several] {
+            let mut shares = Shares::new(PLACES);
+            (0..500).for_each(|place| shares.insert(place, client(1), 0));
+            (500..PLACES).for_each(|place| shares.insert(place, attacker(place as u32), 1));
+            (0..500).for_each(|place| shares.progress(place, 100));
+            for n in 0..60_000u32 {
+                // Packets come every 20 µs; every phone of the office acknowledges twelve blocks a second, one after the other.
+                let now = 100 + u64::from(n) / 50;
+                if n % 8 == 0 {
+                    shares.progress((n / 8 % 500) as usize, now);
+                }
+                let place = shares.to_make_room().unwrap();
+                assert!(place >= 500, "a phone made room at {now} ms");
+                shares.remove(place);
+                shares.insert(place, attacker(n), now);
+            }
+        }
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_source_and_so_is_an_address_that_ipv6_carries() {
+        let of = |address: &str| Origin::of(SocketAddr::new(address.parse().unwrap(), 69));
+        assert_eq!(of("2001:db8:0:1::1"), of("2001:db8:0:1:ffff::2"));
+        assert_ne!(of("2001:db8:0:1::1"), of("2001:db8:0:2::1"));
+        assert_eq!(of("::ffff:10.0.0.1"), of("10.0.0.1"));
+        assert_ne!(of("::ffff:10.0.0.1"), of("::ffff:10.0.0.2"));
+    }
+
+    proptest! {
+        #[test]
+        fn what_makes_room_is_what_a_look_at_all_would_find(
+            acts in prop::collection::vec((0..3u8, 0..40usize, 0..6u8), 0..300),
+        ) {
+            let mut shares = Shares::new(64);
+            // Of each place its source, and when it made progress.
+            let mut model: BTreeMap<usize, (u8, u64)> = BTreeMap::new();
+            for (n, (act, place, source)) in acts.into_iter().enumerate() {
+                let now = n as u64 * GRAIN;
+                match (act, model.get_mut(&place)) {
+                    (0, None) => {
+                        shares.insert(place, client(source), now);
+                        model.insert(place, (source, now));
+                    }
+                    (1, Some(entry)) => {
+                        shares.progress(place, now);
+                        entry.1 = now;
+                    }
+                    (2, Some(_)) => {
+                        shares.remove(place);
+                        model.remove(&place);
+                    }
+                    (1, None) => shares.progress(place, now),
+                    (2, None) => shares.remove(place),
+                    _ => {}
+                }
+                let count = |source: u8| model.values().filter(|(other, _)| *other == source).count();
+                let most = model.values().map(|(source, _)| count(*source)).max().unwrap_or(0);
+                match shares.to_make_room() {
+                    None => prop_assert!(model.is_empty()),
+                    Some(place) => {
+                        let (source, moved) = model[&place];
+                        let is_large = most > 64 / PARTS;
+                        prop_assert!(!is_large || count(source) == most);
+                        let rivals = model.values().filter(|(other, _)| !is_large || *other == source);
+                        prop_assert_eq!(Some(moved), rivals.map(|(_, moved)| *moved).min());
+                    }
+                }
+                prop_assert!(shares.large.len() < PARTS && shares.members.len() <= 40);
+                prop_assert!(shares.sources.len() - shares.free.len() == shares.by_origin.len());
+            }
+        }
+    }
+}
