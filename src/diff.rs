@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 
+use crate::base::terminal::{print, say};
 use crate::manifests::Manifests;
 use crate::operator;
 use changes::Rendered;
@@ -51,7 +52,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Ok(true) => Ok(ExitCode::FAILURE),
         Ok(false) => Ok(ExitCode::SUCCESS),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            say(format_args!("error: {error:#}"));
             Ok(ExitCode::from(TROUBLE))
         }
     }
@@ -78,13 +79,13 @@ async fn compare(args: &Args) -> anyhow::Result<bool> {
     let (old, mut new) = (Rendered::new(&old), Rendered::new(&new));
     anyhow::ensure!(new.errors == 0, "the new manifests cannot be rendered");
     for site in &suspended {
-        eprintln!("warning: PhoneSite {site}: spec.suspend is true: its phones keep what they have");
+        say(format_args!("warning: PhoneSite {site}: spec.suspend is true: its phones keep what they have"));
         new.retain_site(site, &old);
     }
     let changes = changes::between(&old, &new);
     match args.output {
-        Format::Text => print!("{}", report::text(&changes)),
-        Format::Json => println!("{}", report::json(&changes)?),
+        Format::Text => print(report::text(&changes))?,
+        Format::Json => print(format_args!("{}\n", report::json(&changes)?))?,
     }
     Ok(!changes.is_empty())
 }

@@ -11,6 +11,7 @@ mod tree;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use crate::base::terminal::say;
 use crate::phone::FileName;
 use crate::phone::file_name::{RING_LIST, dial_plan};
 use crate::provision::DIAL_TEMPLATE;
@@ -24,7 +25,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let others = [dial_plan(DIAL_TEMPLATE).as_str(), RING_LIST].iter().any(|name| tree.find(name).is_some());
     if tree.common.is_none() && tree.phones.is_empty() && !others {
         tree.notes.sort();
-        tree.notes.iter().for_each(|note| eprintln!("warning: {note}"));
+        tree.notes.iter().for_each(|note| say(format_args!("warning: {note}")));
         anyhow::bail!(
             "there is nothing to import in {}: neither SIPDefault.cnf nor a SIP<MAC>.cnf{}",
             args.root.display(),
@@ -35,7 +36,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     tree.notes.sort();
     tree.notes.dedup();
     for note in &tree.notes {
-        eprintln!("warning: {note}");
+        say(format_args!("warning: {note}"));
     }
     match std::io::stdout().write_all(text.as_bytes()) {
         // The reader closed the pipe early.
@@ -44,17 +45,17 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let phones = tree.phones.len();
     let plural = if phones == 1 { "phone" } else { "phones" };
-    eprintln!("{}: {phones} {plural}, {} warnings", args.site, tree.notes.len());
+    say(format_args!("{}: {phones} {plural}, {} warnings", args.site, tree.notes.len()));
     if args.check {
         let differences = check::differences(&tree, &text, args)?;
         for difference in &differences {
-            eprintln!("error: {difference}");
+            say(format_args!("error: {difference}"));
         }
         if !differences.is_empty() {
-            eprintln!("{} differences between the files and what the manifests render to", differences.len());
+            say(format_args!("{} differences between the files and what the manifests render to", differences.len()));
             return Ok(ExitCode::FAILURE);
         }
-        eprintln!("checked: the manifests render to the same parameters for every phone");
+        say(format_args!("checked: the manifests render to the same parameters for every phone"));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -57,7 +57,7 @@ async fn main() -> ExitCode {
         Command::Crds => print_crds().map(success),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        dialtone::base::terminal::say(format_args!("error: {error:#}"));
         ExitCode::FAILURE
     })
 }

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use bytes::Bytes;
 
+use crate::base::terminal::{print, say};
 use crate::manifests::Manifests;
 use crate::provision::{Fleet, Key};
 
@@ -39,15 +40,15 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut manifests = Manifests::read(&args.paths)?;
     for site in manifests.clear_suspend() {
         let file = manifests.file_of("PhoneSite", &site);
-        eprintln!(
+        say(format_args!(
             "warning: {file}: PhoneSite {site}: spec.suspend: is true: a cluster goes on serving what it served before, and these files only once it is false"
-        );
+        ));
     }
     let mut fleet = Fleet::offline();
     manifests.apply_to(&mut fleet);
     let wrong = report(&manifests, &fleet);
     if wrong > 0 {
-        eprintln!("{wrong} {}: nothing was written", if wrong == 1 { "error" } else { "errors" });
+        say(format_args!("{wrong} {}: nothing was written", if wrong == 1 { "error" } else { "errors" }));
         return Ok(ExitCode::FAILURE);
     }
     let mut sites: Vec<Key> = fleet.sites().cloned().collect();
@@ -58,12 +59,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for site in sites {
         let files = tree(&manifests, &fleet, &site);
         for number in &args.dial {
-            print!("{}", dial::explain(&files, &site, number));
+            print(dial::explain(&files, &site, number))?;
         }
         let Some(output) = &args.output else { continue };
         let folder = output.join(&*site.namespace).join(&*site.name);
         write(&folder, &files).with_context(|| format!("cannot write to {}", folder.display()))?;
-        eprintln!("{}: {} files", folder.display(), files.len());
+        say(format_args!("{}: {} files", folder.display(), files.len()));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -83,7 +84,7 @@ fn print_diagnostics(manifests: &Manifests, fleet: &Fleet, errors_only: bool) ->
     }
     lines.sort();
     for (is_error, line) in &lines {
-        eprintln!("{}: {line}", if *is_error { "error" } else { "warning" });
+        say(format_args!("{}: {line}", if *is_error { "error" } else { "warning" }));
     }
     lines.iter().filter(|(is_error, _)| *is_error).count()
 }

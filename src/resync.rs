@@ -9,6 +9,9 @@ pub use telnet::reset;
 
 use crate::provision::resync::{ResyncError, ResyncOrder, Transport};
 
+/// How many bytes of a phone's answer are shown.
+const ANSWER: usize = 80;
+
 /// Sends one resync, and waits for the phone's answer.
 pub(crate) async fn send(order: &ResyncOrder) -> Result<(), ResyncError> {
     match &order.transport {

@@ -14,6 +14,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::task::JoinSet;
 
 use crate::base::shutdown_signal;
+use crate::base::terminal::say;
 use crate::provision::Key;
 use crate::provision::resync::ResyncError;
 use crate::resync;
@@ -67,10 +68,14 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let (_watcher, changes) = watch(args.paths.iter().chain(&args.firmware))?;
     // Before the message that it serves: whoever reads that may send the signal at once.
     let shutdown = shutdown_signal();
-    let sources = Sources { manifests: args.paths, firmware: args.firmware, site: args.site };
+    let loopback = args.listen.ip().is_loopback();
+    let sources = Sources { manifests: args.paths, firmware: args.firmware, site: args.site, loopback };
     let shell = Shell::start(sources, files.clone(), log.clone()).context("the manifests cannot be served")?;
     let mut server = Server::start(&config, files, log.clone(), Arc::new(Metrics::default()))?;
-    eprintln!("serving on {} (UDP)", server.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
+    say(format_args!(
+        "serving on {} (UDP)",
+        server.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    ));
     tokio::select! {
         error = serve(shell, &log, changes) => return Err(error),
         error = server.failure() => return Err(error),
@@ -142,7 +147,7 @@ mod tests {
         let (watcher, changes) = watch([manifest.clone()].iter()).unwrap();
         let files = Arc::new(FileStore::default());
         let log = Arc::new(TransferLog::new(files.clone()));
-        let sources = Sources { manifests: vec![manifest], firmware: None, site: None };
+        let sources = Sources { manifests: vec![manifest], firmware: None, site: None, loopback: true };
         let shell = Shell::start(sources, files, log.clone()).unwrap();
         let serving = serve(shell, &log, changes);
         tokio::pin!(serving);

@@ -187,6 +187,7 @@ fn the_operator_may_do_what_it_does_and_nothing_else() {
         ("serviceaccounts", "get list watch create patch delete"),
         ("serviceaccounts/token", ""),
         ("deployments.apps", "get list watch create patch delete"),
+        ("replicasets.apps", "get"),
         ("networkpolicies.networking.k8s.io", "get list watch create patch delete"),
         ("pods", "list watch patch"),
         ("pods/exec", ""),

@@ -15,6 +15,9 @@ pub enum ConditionType {
     InSync,
     /// There is no change that the phone has to be notified of.
     Resynced,
+    /// Others than the phone may speak in its name: from another address, or from where no phones are; stands only while that
+    /// is so.
+    AddressConflict,
     /// Everything is done on the server's side.
     Ready,
     /// Work is under way; stands only while it is.
@@ -115,6 +118,10 @@ pub enum Reason {
     Waiting,
     /// The phone was never seen.
     NoAddress,
+    /// The phone's address is none that anything is sent to.
+    AddressNotAllowed,
+    /// The phone's file was fetched from two addresses within a short time.
+    TwoAddresses,
     /// The phone takes an image and restarts by itself.
     Upgrading,
     /// The phone's telnet door is closed.

@@ -70,6 +70,14 @@ pub struct PhoneSiteSpec {
     /// How running phones are told to fetch a change. Default: not at all; they take it when they restart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resync: Option<Resync>,
+    /// The networks that the site's phones are in, such as 10.20.0.0/16. Anybody can fetch a file in a phone's name: resync
+    /// sends nothing, and least of all a password, to an address outside of them; nor ever to link-local, multicast and loopback
+    /// addresses, or to those of the cluster itself. Default: the private networks 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16,
+    /// 100.64.0.0/10 and fc00::/7.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(min = 3, max = 49), regex(pattern = "^[0-9a-fA-F:.]+/[0-9]{1,3}$")))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub phone_networks: Vec<String>,
     /// The TFTP server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tftp: Option<TftpSpec>,

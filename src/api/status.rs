@@ -49,7 +49,8 @@ pub struct SipPhoneStatus {
     /// FirmwareStaged: every TFTP pod holds the image's files. InSync: the phone itself fetched the newest file; false while
     /// it is unplugged. Ready: Accepted, Served and FirmwareStaged; what a GitOps health check should wait for. Resynced, where
     /// spec.resync says how phones are told of changes: there is nothing to tell; otherwise why the phone has not taken the
-    /// change yet. Reconciling and Stalled stand only while they are true: work is under way, or cannot go on until somebody
+    /// change yet. AddressConflict stands only while somebody else may speak in the phone's name: its file was fetched from two
+    /// addresses within ten minutes, or asked for from outside spec.phoneNetworks. Reconciling and Stalled stand only while they are true: work is under way, or cannot go on until somebody
     /// changes an object.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_string()]))]
@@ -187,7 +188,12 @@ pub struct PhoneSiteStatus {
     /// What is served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<FileCounts>,
-    /// Phones that asked this site for their configuration and that no SipPhone declares; at most 64.
+    /// How many phones asked this site for their configuration within the last hour although no SipPhone declares them; at most
+    /// 2048 are counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unclaimed_count: Option<i64>,
+    /// Phones that asked this site for their configuration within the last hour and that no SipPhone declares; at most 64: first
+    /// those that wait for one, then those that asked last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["mac".to_string()]))]
     pub unclaimed: Vec<Unclaimed>,
@@ -261,9 +267,13 @@ pub struct FileCounts {
 pub struct Unclaimed {
     /// Its Ethernet address, from the name of the file that it asked for.
     pub mac: String,
-    /// Its address when it was first seen.
+    /// Its address when it asked last.
     pub address: String,
     /// When it first asked.
     #[schemars(extend("type" = "string", "format" = "date-time"))]
     pub first_seen: String,
+    /// Whether it asked again and again, as a phone without a configuration does every 31 seconds. One that asked only once may
+    /// be a stranger's packet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waiting: bool,
 }

@@ -4,6 +4,8 @@ pub mod backoff;
 pub mod digest;
 pub mod report;
 mod shutdown;
+pub mod terminal;
+pub mod text;
 mod thread;
 
 pub use backoff::Backoff;

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
+use crate::base::text::printable;
 use crate::phone::cnf::{self, Reading};
 use crate::phone::file_name::SIP_DEFAULT;
 use crate::phone::parameter::is_secret;
@@ -15,6 +16,9 @@ use crate::phone::{FileName, Mac};
 const MAX_FILE_SIZE: u64 = 4 << 20;
 /// The number of nested folders that are read.
 const MAX_DEPTH: usize = 6;
+
+/// The most bytes of each part of a note.
+const MAX_NOTE: usize = 1000;
 
 /// A warning about a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,9 +45,11 @@ impl Note {
 
 impl std::fmt::Display for Note {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Names and values are what somebody wrote, and a note is one line.
+        let (file, why) = (printable(&self.file, MAX_NOTE), printable(&self.why, MAX_NOTE));
         match self.line {
-            0 => write!(f, "{}: {}", self.file, self.why),
-            line => write!(f, "{}:{line}: {}", self.file, self.why),
+            0 => write!(f, "{file}: {why}"),
+            line => write!(f, "{file}:{line}: {why}"),
         }
     }
 }

@@ -8,7 +8,11 @@ use strum::VariantArray as _;
 
 use super::cluster::Cluster;
 use crate::api::{API_VERSION, ConditionType, PhoneFirmwareStatus, Reason, SipPhoneStatus, Stage};
+use crate::base::text::printable;
 use crate::provision::Key;
+
+/// The longest text of an Event that the API server takes is 1,024 bytes.
+const MAX_NOTE: usize = 1000;
 
 /// What one Event says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +67,7 @@ const fn is_resync_problem(reason: Reason) -> bool {
             | Reason::Refused
             | Reason::LoginFailed
             | Reason::TelnetOff
+            | Reason::AddressNotAllowed
     )
 }
 
@@ -92,11 +97,13 @@ fn one_condition(kind: ConditionType, was: Option<&Known<'_>>, is: Option<&Known
         ConditionType::FirmwareStaged if is.is_false && reason != Reason::Pending => warning(),
         ConditionType::FirmwareStaged if reason == Reason::Staged => normal(),
         ConditionType::Resynced if is_resync_problem(reason) => warning(),
+        ConditionType::AddressConflict if is.is_true => warning(),
         ConditionType::InSync if is.is_true => normal(),
         ConditionType::Suspended => normal(),
         ConditionType::Accepted
         | ConditionType::FirmwareStaged
         | ConditionType::Resynced
+        | ConditionType::AddressConflict
         | ConditionType::InSync
         | ConditionType::Served
         | ConditionType::Ready
@@ -171,7 +178,7 @@ pub(super) async fn publish(cluster: &Cluster, kind: &str, key: &Key, uid: &str,
         let event = Event {
             type_: if warning { EventType::Warning } else { EventType::Normal },
             reason: reason.as_str().to_owned(),
-            note: Some(note.chars().take(1000).collect()),
+            note: Some(printable(&note, MAX_NOTE)),
             action: "Provision".to_owned(),
             secondary: None,
         };

@@ -19,6 +19,8 @@ pub(super) enum Kind {
     Service,
     /// A site's TFTP server.
     Deployment,
+    /// What stands between it and its pods; only read.
+    ReplicaSet,
     /// A pod of it.
     Pod,
 }
@@ -36,6 +38,7 @@ impl Kind {
             Kind::NetworkPolicy => "NetworkPolicy",
             Kind::Service => "Service",
             Kind::Deployment => "Deployment",
+            Kind::ReplicaSet => "ReplicaSet",
             Kind::Pod => "Pod",
         }
     }
@@ -48,6 +51,7 @@ impl Kind {
             Kind::NetworkPolicy => "networkpolicies",
             Kind::Service => "services",
             Kind::Deployment => "deployments",
+            Kind::ReplicaSet => "replicasets",
             Kind::Pod => "pods",
         }
     }
@@ -56,7 +60,7 @@ impl Kind {
     const fn group(self) -> &'static str {
         match self {
             Kind::NetworkPolicy => "networking.k8s.io",
-            Kind::Deployment => "apps",
+            Kind::Deployment | Kind::ReplicaSet => "apps",
             Kind::ConfigMap | Kind::Secret | Kind::ServiceAccount | Kind::Service | Kind::Pod => "",
         }
     }

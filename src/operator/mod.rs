@@ -24,6 +24,7 @@ mod nudges;
 mod objects;
 mod options;
 mod owned;
+mod ownership;
 mod pods;
 mod poll;
 mod queue;

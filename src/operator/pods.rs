@@ -1,10 +1,12 @@
 //! The TFTP pods that were observed, and the tasks that poll them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::net::IpAddr;
 
 use tokio::task::AbortHandle;
 
 use super::leaf::Leaf;
+use crate::base::report::FileProblem;
 use crate::provision::Key;
 
 /// A running pod of a site.
@@ -14,10 +16,20 @@ pub(super) struct Pod {
     pub(super) site: Key,
     /// Where it answers.
     pub(super) ip: String,
+    /// All addresses of it and of its node.
+    pub(super) addresses: Vec<IpAddr>,
     /// The node's address.
     pub(super) host: Option<String>,
     /// The annotation that the last nudge set on it.
     pub(super) nudge: Option<String>,
+}
+
+#[cfg(test)]
+impl Pod {
+    /// A pod that answers there.
+    pub(super) fn at(site: &Key, ip: &str) -> Pod {
+        Pod { site: site.clone(), ip: ip.to_owned(), addresses: Vec::new(), host: None, nudge: None }
+    }
 }
 
 /// All running pods.
@@ -30,6 +42,10 @@ struct State {
     pollers: HashMap<Key, AbortHandle>,
     /// Pods whose report the fleet took since the operator started.
     reported: HashSet<Key>,
+    /// Pods with a site's labels that are none of its own.
+    strangers: HashSet<Key>,
+    /// The files that each pod could not load when it reported last.
+    problems: HashMap<Key, Vec<FileProblem>>,
 }
 
 impl Pods {
@@ -45,8 +61,24 @@ impl Pods {
     pub(super) fn remove(&self, key: &Key) -> bool {
         let mut state = self.0.lock();
         state.reported.remove(key);
+        state.problems.remove(key);
         drop(state.pollers.remove(key));
         state.pods.remove(key).is_some()
+    }
+
+    /// A pod has a site's labels and is none of its own; whether that was not known.
+    pub(super) fn note_stranger(&self, key: &Key) -> bool {
+        self.0.lock().strangers.insert(key.clone())
+    }
+
+    /// A pod was deleted: another one may have its name.
+    pub(super) fn forget(&self, key: &Key) {
+        self.0.lock().strangers.remove(key);
+    }
+
+    /// The addresses of all pods and of their nodes.
+    pub(super) fn addresses(&self) -> BTreeSet<IpAddr> {
+        self.0.lock().pods.values().flat_map(|pod| &pod.addresses).copied().collect()
     }
 
     /// Whether a pod runs.
@@ -83,6 +115,17 @@ impl Pods {
         }
     }
 
+    /// The files that a pod cannot load; those that it did not name in its last report. Each report names all of them.
+    pub(super) fn note_problems(&self, key: &Key, problems: &[FileProblem]) -> Vec<FileProblem> {
+        let mut state = self.0.lock();
+        let before = match problems {
+            [] => state.problems.remove(key),
+            some => state.problems.insert(key.clone(), some.to_vec()),
+        };
+        let before = before.unwrap_or_default();
+        problems.iter().filter(|problem| !before.contains(problem)).cloned().collect()
+    }
+
     /// The pods that run and did not report since the operator started.
     pub(super) fn silent(&self) -> Vec<Key> {
         let state = self.0.lock();
@@ -95,7 +138,7 @@ mod tests {
     use super::*;
 
     fn pod(site: &Key, ip: &str, host: Option<&str>) -> Pod {
-        Pod { site: site.clone(), ip: ip.to_owned(), host: host.map(str::to_owned), nudge: None }
+        Pod { host: host.map(str::to_owned), ..Pod::at(site, ip) }
     }
 
     #[test]
@@ -120,6 +163,18 @@ mod tests {
         assert!(pods.remove(&key) && !pods.remove(&key) && !pods.contains(&key));
         pods.note(&key, pod(&site, "10.0.0.1", None));
         assert_eq!(pods.silent(), [key], "another pod of the same name");
+    }
+
+    #[test]
+    fn a_lasting_problem_is_said_once() {
+        let (pods, key) = (Pods::default(), Key::new("ns", "pod"));
+        let (one, other) = (FileProblem::new("a", "it is a FIFO"), FileProblem::new("b", "it is too large"));
+        let both = [one.clone(), other.clone()];
+        assert_eq!(pods.note_problems(&key, std::slice::from_ref(&one)), std::slice::from_ref(&one));
+        let said: Vec<FileProblem> = (0..147).flat_map(|_| pods.note_problems(&key, &both)).collect();
+        assert_eq!(said, [other]);
+        assert!(pods.note_problems(&key, &[]).is_empty());
+        assert_eq!(pods.note_problems(&key, &both).len(), 2, "it was gone meanwhile");
     }
 
     #[test]

@@ -9,15 +9,18 @@ use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::context::Context;
 use super::owned::REPORT_PORT;
+use super::ownership::{self, ReplicaSet};
 use super::supervisor::catch;
 use crate::base::Backoff;
 use crate::base::digest::Digest;
 use crate::base::report::{Query, Report};
+use crate::base::text::{QUOTED, printable};
 use crate::provision::catalog::FirmwareFile;
 use crate::provision::{Fetch, Key};
 
@@ -26,7 +29,9 @@ const WAIT_SECONDS: u64 = 30;
 /// How long an answer may take altogether.
 const ANSWER_LIMIT: Duration = Duration::from_secs(WAIT_SECONDS + 10);
 /// The largest report that is read.
-const MAX_REPORT_BYTES: usize = 64 << 20;
+const MAX_REPORT_BYTES: usize = 8 << 20;
+/// The most files of one pod of which it is said why they cannot be loaded.
+const MAX_PROBLEMS: usize = 32;
 /// How soon a report is asked for again that came before the fleet knew its site.
 const NOT_YET: Duration = Duration::from_millis(20);
 /// The pauses after failures in a row, and after panics.
@@ -36,11 +41,18 @@ const GONE_AFTER: u32 = 3;
 /// How long a pod that is leaving is polled for its final report: longer than it has to end.
 const FINAL_REPORT_LIMIT: Duration = Duration::from_secs(60);
 
-/// Begins to poll a pod.
-pub(super) fn start(ctx: &Arc<Context>, site: &Key, pod: &Key, ip: &str) {
+/// Begins to poll a pod, once it is known to be one of the site's.
+pub(super) fn start(ctx: &Arc<Context>, site: &Key, pod: &Key, ip: &str, owner: ReplicaSet) {
     let host = if ip.contains(':') { format!("[{ip}]") } else { ip.to_owned() };
     let (task_ctx, site, task_pod) = (ctx.clone(), site.clone(), pod.clone());
     let task = tokio::spawn(async move {
+        if !ownership::is_confirmed(&task_ctx, &site, &task_pod, &owner).await {
+            // The token goes to none but the site's own pods.
+            if task_ctx.pods.contains(&task_pod) {
+                ownership::refuse(&task_ctx, &site, &task_pod);
+            }
+            return;
+        }
         restart_after_panics(&task_ctx, &task_pod, || poll(&task_ctx, &site, &task_pod, &host)).await;
     });
     ctx.pods.set_poller(pod, task.abort_handle());
@@ -120,8 +132,12 @@ async fn fetch_report(ctx: &Context, http: &Http, site: &Key, host: &str, query:
 }
 
 /// Notes a pod's report in the fleet; whether the fleet could make anything of it.
-fn note_report(ctx: &Context, site: &Key, pod: &Key, report: Report) -> bool {
-    for problem in &report.problems {
+fn note_report(ctx: &Context, site: &Key, pod: &Key, mut report: Report) -> bool {
+    report.problems.truncate(MAX_PROBLEMS);
+    for problem in &mut report.problems {
+        (problem.file, problem.message) = (printable(&problem.file, QUOTED), printable(&problem.message, 2 * QUOTED));
+    }
+    for problem in ctx.pods.note_problems(pod, &report.problems) {
         tracing::warn!(%problem, "pod {pod} cannot load a file");
     }
     if report.journal.lost > 0 {
@@ -134,7 +150,13 @@ fn note_report(ctx: &Context, site: &Key, pod: &Key, report: Report) -> bool {
         firmware.push((file.name.clone(), FirmwareFile { digest, size, first: file.first, parts: file.parts }));
         held.push((file.name, digest));
     }
-    let fetches: Vec<Fetch> = report.journal.records.iter().map(Fetch::from).collect();
+    // A pod's clock may be ahead: what it says happens later would make all that happens until then look old.
+    let now = Timestamp::now();
+    let of_past = |record| {
+        let fetch = Fetch::from(record);
+        Fetch { time: fetch.time.min(now), ..fetch }
+    };
+    let fetches: Vec<Fetch> = report.journal.records.iter().map(of_past).collect();
     let (complete, gone) = (report.holdings.complete, &report.holdings.gone);
     let (runs, taken) = ctx.update(|fleet| {
         // A report may arrive after the watch has shown that the pod is leaving: what it holds, noted then, would never be
@@ -212,13 +234,15 @@ mod tests {
         let server = tokio::spawn(http::serve(parts, listener));
         let takes = |last: u8| {
             let mut record = Record::without_transfer(([10, 0, 0, last], 1000).into(), "", Outcome::Complete);
+            // So far apart that it may have another address each time.
+            record.time = Timestamp::now() - jiff::SignedDuration::from_hours(10 - i64::from(last));
             (record.file, record.digest) =
                 (Some("SIP000A8A123456.cnf".into()), Some(Digest::of(b"").to_string().into()));
             log.append(record);
         };
 
         ctx.sites.note_secret(&site, "secret", "key");
-        ctx.pods.note(&pod, Pod { site: site.clone(), ip: HOST.into(), host: None, nudge: None });
+        ctx.pods.note(&pod, Pod::at(&site, HOST));
         let task = tokio::spawn({
             let (ctx, site, pod) = (ctx.clone(), site.clone(), pod.clone());
             async move { poll(&ctx, &site, &pod, HOST).await }
@@ -239,6 +263,44 @@ mod tests {
         takes(4);
         let ended = tokio::time::timeout(Duration::from_secs(10), task).await;
         ended.expect("it is polled no longer once it is gone").unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_pod_whose_clock_is_ahead_stops_no_phone() {
+        let (site, pod) = (Key::new("ns", "hq"), Key::new("ns", "pod"));
+        let (tasks, _supervisor) = supervised();
+        let ctx = context(tasks);
+        ctx.update(|fleet| {
+            fleet.apply_site(meta("hq"), serde_json::from_value(json!({})).unwrap(), Default::default());
+            fleet.set_hash_key(&site, crate::base::digest::HashKey::new(b"k"));
+            let spec =
+                json!({"siteRef": {"name": "hq"}, "mac": "000A8A123456", "model": "7960", "lines": [{"name": "1"}]});
+            fleet.apply_phone(meta("p"), serde_json::from_value(spec).unwrap(), Default::default());
+            fleet.settle();
+        });
+        ctx.pods.note(&pod, Pod::at(&site, HOST));
+        let report = |time: Timestamp, taken: &[u8]| {
+            let mut record = Record::without_transfer(([10, 0, 0, 1], 1000).into(), "", Outcome::Complete);
+            record.time = time;
+            (record.file, record.digest) =
+                (Some("SIP000A8A123456.cnf".into()), Some(Digest::of(taken).to_string().into()));
+            let holdings = crate::base::report::Inventory { version: 1, complete: true, ..Default::default() };
+            let journal = crate::base::report::Journal { next: 2, lost: 0, records: vec![record] };
+            Report { instance: "i".into(), holdings, journal, problems: Vec::new() }
+        };
+        let tomorrow = Timestamp::now() + jiff::SignedDuration::from_hours(24);
+        assert!(note_report(&ctx, &site, &pod, report(tomorrow, b"old")));
+        let status = |ctx: &Context| {
+            ctx.update(|fleet| {
+                fleet.settle();
+                fleet.report(&Key::new("ns", "p"), Timestamp::now()).unwrap().after
+            })
+        };
+        let seen: Timestamp = status(&ctx).last_seen.unwrap().parse().unwrap();
+        assert!(seen <= Timestamp::now(), "{seen}");
+        let before = status(&ctx).fetched_hash;
+        assert!(note_report(&ctx, &site, &pod, report(Timestamp::now(), b"new")));
+        assert_ne!(status(&ctx).fetched_hash, before, "what it takes after that counts");
     }
 
     #[tokio::test(start_paused = true)]

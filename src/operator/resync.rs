@@ -77,8 +77,7 @@ mod tests {
         fleet.take_work();
         let held = fleet.tree(&site).iter().map(|(name, bytes)| (name.clone(), Digest::of(bytes))).collect();
         fleet.pod_holds(&site, "pod", true, held, &[]);
-        let mut record =
-            Record::without_transfer(([127, 0, 0, 1], 1000).into(), "SIP000A8A123456.cnf", Ended::Complete);
+        let mut record = Record::without_transfer(([10, 0, 0, 9], 1000).into(), "SIP000A8A123456.cnf", Ended::Complete);
         record.digest = Some(Digest::of(b"older").to_string().into());
         fleet.fetched(&site, &Fetch::from(&record));
     }

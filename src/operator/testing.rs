@@ -1,6 +1,7 @@
 //! What the tests of several modules use: a context without a cluster or with a fake API server, and captured logs.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
@@ -45,40 +46,51 @@ fn context_at(url: &str, tasks: Tasks) -> Arc<Context> {
     Arc::new(Context::new(kube::Client::try_from(config).unwrap(), options(), tasks))
 }
 
-/// An API server that holds nothing, takes everything, and remembers the requests that would change something.
+/// An API server that holds nothing but what it is given, takes everything, and remembers the requests that would change something.
 pub(super) struct FakeApi {
-    writes: Arc<Mutex<Vec<String>>>,
+    state: Arc<Mutex<FakeState>>,
+}
+
+#[derive(Default)]
+struct FakeState {
+    writes: Vec<String>,
+    objects: HashMap<String, Value>,
 }
 
 impl FakeApi {
     /// Starts one, with a context that talks to it.
     pub(super) async fn start(tasks: Tasks) -> (FakeApi, Arc<Context>) {
-        let writes = Arc::new(Mutex::new(Vec::new()));
-        let routes = Router::new().fallback(answer).with_state(writes.clone());
+        let state = Arc::<Mutex<FakeState>>::default();
+        let routes = Router::new().fallback(answer).with_state(state.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, routes).await });
-        (FakeApi { writes }, context_at(&format!("http://{address}"), tasks))
+        (FakeApi { state }, context_at(&format!("http://{address}"), tasks))
     }
 
     /// The requests since the last call, each as its method, and the kind's plural and name at the end of its path.
     pub(super) fn writes(&self) -> Vec<String> {
-        std::mem::take(&mut self.writes.lock().unwrap())
+        std::mem::take(&mut self.state.lock().unwrap().writes)
+    }
+
+    /// It holds an object from now on, by the kind's plural and name.
+    pub(super) fn hold(&self, path: &str, object: Value) {
+        self.state.lock().unwrap().objects.insert(path.to_owned(), object);
     }
 }
 
-async fn answer(State(writes): State<Arc<Mutex<Vec<String>>>>, method: Method, uri: Uri, body: Bytes) -> Response {
+async fn answer(State(state): State<Arc<Mutex<FakeState>>>, method: Method, uri: Uri, body: Bytes) -> Response {
     let missing = || {
         let status =
             json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404});
         (StatusCode::NOT_FOUND, Json(status)).into_response()
     };
-    if method == Method::GET {
-        return missing();
-    }
     let mut path: Vec<&str> = uri.path().rsplit('/').take(2).collect();
     path.reverse();
-    let mut writes = writes.lock().unwrap();
+    let FakeState { writes, objects } = &mut *state.lock().unwrap();
+    if method == Method::GET {
+        return objects.get(&path.join("/")).map_or_else(missing, |object| Json(object).into_response());
+    }
     writes.push(format!("{method} {}", path.join("/")));
     let mut object: Value = serde_json::from_slice(&body).unwrap_or_default();
     if method == Method::DELETE {

@@ -15,6 +15,7 @@ mod report;
 mod resync;
 mod rollout;
 mod site;
+mod whereabouts;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -28,6 +29,7 @@ use crate::provision::Key;
 use crate::provision::catalog::Inventory;
 use crate::provision::claims::identities::Identities;
 use crate::provision::dependencies::{Dependencies, Reference, User};
+use crate::provision::networks::OwnAddresses;
 use crate::provision::observe::fetch::Fetch;
 use crate::provision::placement::slot::{Content, Slot};
 use crate::provision::status::counts::PhoneTally;
@@ -85,6 +87,14 @@ pub struct Fleet {
     folder: Inventory,
     /// The newest time that a shell passed in.
     clock: Timestamp,
+    places: Places,
+}
+
+/// Where phones cannot be, and those of which it is in doubt where they are.
+#[derive(Default)]
+struct Places {
+    own: OwnAddresses,
+    in_doubt: BTreeSet<Key>,
 }
 
 /// What pods reported before everything else was known, to be followed in order.
@@ -128,7 +138,7 @@ impl Fleet {
     pub fn apply_site(&mut self, meta: Meta, spec: PhoneSiteSpec, status: PhoneSiteStatus) {
         let key = meta.key.clone();
         let Some(site) = self.sites.get_mut(&key) else {
-            self.sites.insert(key.clone(), Box::new(Site::new(meta, spec, status)));
+            self.sites.insert(key.clone(), Box::new(Site::new(meta, spec, status, self.offline)));
             self.refer_site(&key, Default::default());
             self.render_phones_of(&key);
             return self.agenda.queue_site(&key);
@@ -188,7 +198,7 @@ impl Fleet {
                 (secrets, changed)
             }
             None => {
-                let phone = Box::new(Phone::new(meta, spec, status));
+                let phone = Box::new(Phone::new(meta, spec, of_past(status, self.clock)));
                 let needs = phone.needs_syncinfo();
                 self.phones.insert(key.clone(), phone);
                 (BTreeSet::new(), needs)
@@ -363,4 +373,17 @@ impl Fleet {
         site.phones.iter().for_each(|phone| self.agenda.queue_facts(phone));
         self.agenda.work(WorkItem::SiteStatus(key.clone()));
     }
+}
+
+/// A status whose times are not ahead of the clock: a pod's clock may have been, and nothing that is seen now would be newer.
+fn of_past(mut status: SipPhoneStatus, now: Timestamp) -> SipPhoneStatus {
+    let is_ahead =
+        |time: &String| time.parse::<Timestamp>().is_ok_and(|time| now > Timestamp::UNIX_EPOCH && time > now);
+    let observed = status.firmware.as_mut().map(|firmware| &mut firmware.observed);
+    for time in [Some(&mut status.last_seen), observed].into_iter().flatten() {
+        if time.as_ref().is_some_and(is_ahead) {
+            *time = Some(now.to_string());
+        }
+    }
+    status
 }

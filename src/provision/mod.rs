@@ -10,6 +10,7 @@ mod dependencies;
 pub mod diagnostic;
 mod firmware;
 mod fleet;
+pub mod networks;
 mod observe;
 mod placement;
 mod render;

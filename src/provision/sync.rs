@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
+use crate::base::digest::{Digest, HashKey};
+
 /// What a phone last fetched.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LastFetch {
@@ -15,6 +17,50 @@ pub struct LastFetch {
     pub address: Option<IpAddr>,
     /// When.
     pub time: Option<Timestamp>,
+}
+
+/// How the hashes of one file's versions are shown: of the version that is served now it is known whether it holds a password, of
+/// all others it is not. So only what is public now is shown by its plain hash, from which guesses of a password could be tested.
+#[derive(Clone, Copy, Debug)]
+pub struct HashForms<'a> {
+    /// The file that is served now, and whether it holds a password.
+    pub current: Option<(Digest, bool)>,
+    /// The site's key for hashes.
+    pub key: Option<&'a HashKey>,
+    /// There is no key, and no status that others read.
+    pub offline: bool,
+}
+
+impl HashForms<'_> {
+    /// The hash of what a phone took; `known` is the one that its status shows. Nothing while the key is missing.
+    pub fn of(&self, taken: Digest, known: Option<&str>) -> Option<String> {
+        match self.current.filter(|(current, _)| *current == taken) {
+            Some((_, is_secret)) => self.shown(taken, is_secret),
+            None if known.is_some_and(|known| self.is_of(known, taken)) => known.map(str::to_owned),
+            None => self.shown(taken, true),
+        }
+    }
+
+    /// The hash of the file that is served now. Nothing while the key is missing.
+    pub fn served(&self) -> Option<String> {
+        let (current, is_secret) = self.current?;
+        self.shown(current, is_secret)
+    }
+
+    /// The hash of the file that is served now, if that is what another form of its hash stands for.
+    pub fn settled(&self, known: &str) -> Option<String> {
+        let (current, _) = self.current?;
+        self.served().filter(|shown| shown != known && self.is_of(known, current))
+    }
+
+    fn is_of(&self, known: &str, digest: Digest) -> bool {
+        known == digest.public(None) || self.key.is_some_and(|key| known == digest.public(Some(key)))
+    }
+
+    fn shown(&self, digest: Digest, is_secret: bool) -> Option<String> {
+        let key = self.key.filter(|_| is_secret);
+        (key.is_some() || !is_secret || self.offline).then(|| digest.public(key))
+    }
 }
 
 /// Why a phone does not run what it should.
@@ -53,6 +99,29 @@ pub fn sync_problem(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_is_public_now_has_a_plain_hash() {
+        let key = HashKey::new(b"k");
+        let (now, before) = (Digest::of(b"now"), Digest::of(b"password: 1234"));
+        let forms = HashForms { current: Some((now, false)), key: Some(&key), offline: false };
+        let keyed = |digest: Digest| Some(digest.public(Some(&key)));
+        assert_eq!(forms.of(now, None), Some(now.public(None)));
+        assert_eq!(forms.of(before, None), keyed(before), "it may have held a password");
+        let plain = before.public(None);
+        assert_eq!(forms.of(before, Some(&plain)), Some(plain.clone()), "it is known to have held none");
+        assert_eq!(forms.of(before, keyed(before).as_deref()), keyed(before));
+        assert_eq!(HashForms { key: None, ..forms }.of(before, None), None, "rather none than one that says too much");
+        assert_eq!(HashForms { current: Some((now, true)), ..forms }.of(now, None), keyed(now));
+        // A file that is public again, by a reverted edit.
+        assert_eq!(forms.settled(&digest_text(now, &key)), Some(now.public(None)));
+        assert_eq!(forms.settled(&now.public(None)), None, "it is as it should be");
+        assert_eq!(forms.settled(&digest_text(before, &key)), None);
+    }
+
+    fn digest_text(digest: Digest, key: &HashKey) -> String {
+        digest.public(Some(key))
+    }
 
     #[test]
     fn the_first_problem_counts() {

@@ -6,8 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, timeout_at};
 
+use super::ANSWER;
 use super::sip::{Notify, TIMER_F, timer_e};
 use crate::api::Reason;
+use crate::base::text::printable;
 use crate::provision::resync::ResyncError;
 
 /// Status codes of a phone that does not know the user of the request's URI.
@@ -27,7 +29,7 @@ pub async fn notify(to: SocketAddr, lines: &[String]) -> Result<(), ResyncError>
         match transaction(to, line).await? {
             FinalResponse::Accepted => return Ok(()),
             FinalResponse::Refused { status, reason } => {
-                refused.push(format!("{status} {reason}"));
+                refused.push(format!("{status} {}", printable(&reason, ANSWER)));
                 if !UNKNOWN_USER.contains(&status) {
                     break;
                 }
@@ -152,6 +154,16 @@ mod tests {
             assert!(problem.reason == Reason::Refused && problem.message.contains(status), "{problem:?}");
             assert_eq!(received.await.unwrap().len(), 1, "{status} is final: nothing is sent again");
         }
+        // Whatever it answers is shown as text, and not all of it.
+        let (to, _) = answering(&[
+            "489 \u{1b}]0;owned\u{7}xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+        ])
+        .await;
+        let problem = notify(to, &names(&["7101"])).await.unwrap_err();
+        assert!(
+            problem.message.contains("489 \\u001b]0;owned\\u0007xxx") && problem.message.len() < 200,
+            "{problem:?}"
+        );
         // After 100 the request is sent again until the final response.
         let (to, received) = answering(&["100 Trying", "202 Accepted"]).await;
         notify(to, &names(&["7101"])).await.unwrap();

@@ -8,7 +8,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::ANSWER;
 use crate::api::Reason;
+use crate::base::text::printable;
 use crate::provision::resync::ResyncError;
 
 /// The port of telnet.
@@ -51,7 +53,8 @@ pub async fn reset(to: SocketAddr, password: &str) -> Result<(), ResyncError> {
     // A phone that restarts sends nothing more, or closes the connection.
     if let Ok(Ok(())) = timeout(REFUSAL_TIMEOUT, session.read_until(is_refusal)).await {
         let line = session.text.lines().map(str::trim).rfind(|line| is_refusal(line)).unwrap_or_default();
-        let what = format!("the phone at {to} does not restart: {line:?}; it needs settings.telnetLevel Privileged");
+        let line = printable(line, ANSWER);
+        let what = format!("the phone at {to} does not restart: \"{line}\"; it needs settings.telnetLevel Privileged");
         return Err(ResyncError::new(Reason::Refused, what));
     }
     Ok(())

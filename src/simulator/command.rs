@@ -17,6 +17,7 @@ use super::phone::{Options, Phone};
 use super::progress::{INTERVAL, Progress};
 use super::report;
 use super::run::{RunOptions, run_until_off};
+use crate::base::terminal::{print, say};
 use crate::phone::{Mac, Model};
 
 /// Boot like a real phone, to try a site without hardware
@@ -156,9 +157,9 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     if let [first, _, ..] = all.as_slice()
         && first.bind.is_unspecified()
     {
-        eprintln!(
+        say(format_args!(
             "all phones have one address: who serves them cannot tell them apart as they boot at once; see --bind"
-        );
+        ));
     }
     let began = Instant::now();
     let outcomes: Vec<Outcome> = if args.stay || args.upgrade {
@@ -175,11 +176,11 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.output {
         Format::Json => {
             for outcome in &outcomes {
-                println!("{}", serde_json::to_string(outcome)?);
+                print(format_args!("{}\n", serde_json::to_string(outcome)?))?;
             }
         }
-        Format::Text if outcomes.len() == 1 => print!("{}", report::one(&outcomes[0])),
-        Format::Text => print!("{}", report::many(&outcomes, seconds)),
+        Format::Text if outcomes.len() == 1 => print(report::one(&outcomes[0]))?,
+        Format::Text => print(report::many(&outcomes, seconds))?,
     }
     let all_booted = outcomes.iter().all(|outcome| outcome.booted && (!args.upgrade || !outcome.before.is_empty()));
     Ok(if all_booted { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -8,10 +8,14 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::display::{Activity, Display};
+use crate::base::terminal::say;
+use crate::base::text::printable;
 use crate::phone::FileName;
 
 /// The time between two updates.
 pub const INTERVAL: Duration = Duration::from_millis(100);
+/// The most bytes of a row.
+const ROW: usize = 300;
 
 /// The progress of phones, each with its name.
 pub struct Progress {
@@ -50,10 +54,10 @@ impl Progress {
             }
             match &self.bars {
                 Some((_, bars)) => {
-                    bars[i].set_message(row.clone());
+                    bars[i].set_message(printable(&row, ROW));
                     bars[i].tick();
                 }
-                None => eprintln!("{row}"),
+                None => say(format_args!("{row}")),
             }
             self.rows[i] = Some(row);
         }

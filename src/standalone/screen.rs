@@ -1,13 +1,15 @@
 //! The table of phones that `dialtone standalone` prints.
 
-use std::io::{self, Write as _};
-
 use jiff::Timestamp;
 
 use crate::api::{ConditionType, PhoneFirmwareStatus, SipPhoneStatus};
+use crate::base::terminal::print;
+use crate::base::text::printable;
 use crate::provision::{Fleet, Key};
 
 const COLUMNS: usize = 7;
+/// The most bytes of a cell.
+const CELL: usize = 80;
 const HEADER: [&str; COLUMNS] = ["PHONE", "FILE", "READY", "IN SYNC", "FIRMWARE", "ADDRESS", "LAST SEEN"];
 
 /// The screen, which is stdout.
@@ -22,7 +24,7 @@ impl Screen {
         let text = table(fleet, now);
         if text != self.printed {
             // A reader of stdout may have gone; phones are served nevertheless.
-            let _ = writeln!(io::stdout().lock(), "{text}\n");
+            let _ = print(format_args!("{text}\n\n"));
             self.printed = text;
         }
     }
@@ -51,6 +53,7 @@ fn row(key: &Key, status: &SipPhoneStatus) -> [String; COLUMNS] {
         status.address.clone().unwrap_or_else(|| "-".to_owned()),
         status.last_seen.clone().unwrap_or_else(|| "never".to_owned()),
     ]
+    .map(|cell| printable(&cell, CELL))
 }
 
 /// How far a phone's firmware is, in a few words.
@@ -65,7 +68,7 @@ fn firmware(status: &PhoneFirmwareStatus) -> String {
 /// Rows whose columns stand below each other.
 fn aligned(rows: &[[String; COLUMNS]]) -> String {
     let widths: Vec<usize> =
-        (0..COLUMNS).map(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0)).collect();
+        (0..COLUMNS).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
     let lines = rows.iter().map(|row| {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::screen::Screen;
 use crate::base::report::Query;
+use crate::base::terminal::say;
 use crate::manifests::{Manifests, inventory};
 use crate::provision::resync::{ResyncError, ResyncOrder};
 use crate::provision::{Fetch, Fleet, Key, WorkItem};
@@ -24,6 +25,8 @@ pub struct Sources {
     pub firmware: Option<PathBuf>,
     /// The site to serve, if there are several.
     pub site: Option<String>,
+    /// Whether only this machine is served.
+    pub loopback: bool,
 }
 
 /// What is served, and what is known of the phones.
@@ -56,6 +59,9 @@ impl Shell {
             screen: Screen::default(),
         };
         shell.fleet.tick(Timestamp::now());
+        if shell.sources.loopback {
+            shell.fleet.allow_loopback();
+        }
         shell.load()?;
         Ok(shell)
     }
@@ -63,7 +69,7 @@ impl Shell {
     /// Loads everything anew; after an error everything stays as it was.
     pub fn reload(&mut self) {
         if let Err(error) = self.load() {
-            eprintln!("error: {error:#}; what was served stays");
+            say(format_args!("error: {error:#}; what was served stays"));
         }
     }
 
@@ -142,7 +148,7 @@ impl Shell {
     /// Notes the result of an order.
     pub fn note_resync(&mut self, phone: &Key, result: Result<(), ResyncError>) {
         if let Err(problem) = &result {
-            eprintln!("{}: {}", phone.name, problem.message);
+            say(format_args!("{}: {}", phone.name, problem.message));
         }
         self.fleet.note_resync(phone, result);
         self.fleet.settle();

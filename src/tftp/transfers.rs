@@ -34,6 +34,8 @@ pub struct Transfer {
     pub listener: usize,
     /// Its own socket, in mode Ephemeral.
     pub socket: Option<Udp>,
+    /// In which of the worker's batches the packet was sent that is to be acknowledged.
+    pub sent_in: u64,
     /// After how many acknowledged bytes its progress is reported next.
     next_progress: Option<u64>,
 }
@@ -48,7 +50,7 @@ impl Transfer {
         socket: Option<Udp>,
     ) -> Transfer {
         let next_progress = (session.size() >= MIN_PROGRESS_BYTES).then_some(1);
-        Transfer { session, client, local, requested, file, listener, socket, next_progress }
+        Transfer { session, client, local, requested, file, listener, socket, sent_in: 0, next_progress }
     }
 
     /// Whether progress is to be reported now; then the next report is due a part of the file later.

@@ -57,6 +57,8 @@ pub struct Worker {
     /// When the session of each transfer wants its timer.
     timers: Wheel,
     outbox: Outbox,
+    /// The number of the batch of datagrams that is handled.
+    batch: u64,
 }
 
 /// The time of the last batch, which is that of all its datagrams: the clock is read once for them.
@@ -89,6 +91,7 @@ impl Worker {
             clock: Clock { started: Instant::now(), now: 0 },
             timers: Wheel::new(0),
             outbox: Outbox::new(),
+            batch: 0,
         })
     }
 
@@ -138,6 +141,7 @@ impl Worker {
                 }
             };
             self.clock.update();
+            self.batch += 1;
             for (received, datagram) in inbox.datagrams() {
                 match own {
                     None => self.handle(source, received, datagram),
@@ -242,7 +246,9 @@ impl Worker {
         let terms = Terms { windowsize: self.shared.windowsize, budget };
         let (session, step) = Session::start(content, request.options, terms, now);
         let ends = (received.peer, received.local, listener);
-        let place = self.begin(Transfer::new(session, file, requested, ends, socket));
+        let mut transfer = Transfer::new(session, file, requested, ends, socket);
+        transfer.sent_in = self.batch;
+        let place = self.begin(transfer);
         self.follow(place, step);
     }
 
@@ -282,8 +288,14 @@ impl Worker {
     fn handle_ack(&mut self, place: usize, block: u16, len: usize) {
         let now = self.clock.now;
         let Some(transfer) = self.transfers.get_mut(place) else { return };
+        if transfer.sent_in == self.batch {
+            // It was here before the packet had left: whoever sent it acknowledges what he never saw. A client that did see it
+            // acknowledges again when the packet is repeated.
+            return self.shared.metrics.datagram_ignored();
+        }
         let step = transfer.session.ack(block, len, now);
         if matches!(step, Step::Send { .. }) {
+            transfer.sent_in = self.batch;
             if transfer.takes_progress() {
                 self.shared.log.append(transfer.record(now, Outcome::Running));
             }

@@ -45,7 +45,7 @@ impl Shown {
     }
 
     /// Waits for a line.
-    fn find(&self, what: &str, is_it: impl Fn(&str) -> bool) {
+    fn find(&self, what: &str, mut is_it: impl FnMut(&str) -> bool) {
         let (began, mut last) = (Instant::now(), String::new());
         while !is_it(&last) {
             assert!(began.elapsed() < Duration::from_secs(60), "{what}: {last}");
@@ -164,4 +164,36 @@ fn a_port_that_is_taken_is_said_with_what_to_do_and_the_end_is_orderly() {
 
     Command::new("kill").args(["-TERM", &running.0.id().to_string()]).status().unwrap();
     assert!(running.0.wait().unwrap().success(), "a service manager ends it by SIGTERM");
+}
+
+/// Sends what a phone would, without having heard anything: requests, and acknowledgements of blocks that nobody has seen.
+fn blind(server: SocketAddr, from: &str) {
+    for file in ["SIPDefault.cnf", "SIP000A8A123456.cnf"] {
+        let socket = std::net::UdpSocket::bind((from, 0)).unwrap();
+        socket.send_to(&[b"\0\x01", file.as_bytes(), b"\0octet\0"].concat(), server).unwrap();
+        for block in 1..24u16 {
+            socket.send_to(&[[0, 4], block.to_be_bytes()].concat(), server).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn acknowledgements_of_what_was_not_sent_yet_make_no_phone_in_sync() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, running, shown) = serve(Path::new("examples/seed.yaml"), folder.path());
+    let signal = |name: &str| {
+        Command::new("kill").args([name, &running.0.id().to_string()]).status().unwrap();
+    };
+    // All 48 packets are there when the server looks.
+    signal("-STOP");
+    blind(server, "127.0.0.66");
+    signal("-CONT");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(phone(server).await.booted);
+    let mut lines = Vec::new();
+    shown.find("the phone itself", |line| {
+        lines.push(line.to_owned());
+        line.contains("127.0.0.1") && line.split_whitespace().filter(|word| *word == "True").count() == 2
+    });
+    assert!(!lines.iter().any(|line| line.contains("127.0.0.66")), "{lines:?}");
 }

@@ -188,6 +188,21 @@ fn public(tokens: &[Token]) -> Vec<(usize, &str)> {
 }
 
 #[test]
+fn what_is_printed_goes_through_one_function() {
+    // Nearly every line names something that came from outside, and a terminal obeys some characters.
+    let macros = ["eprintln", "println", "eprint", "print"];
+    let mut wrong = Vec::new();
+    for file in files("src").into_iter().filter(|file| !file.ends_with("base/terminal.rs")) {
+        for two in without_tests(&tokens(&read(&file))).windows(2) {
+            if macros.contains(&two[0].text.as_str()) && two[1].text == "!" {
+                wrong.push(format!("{}:{}: {}!: use base::terminal", file.display(), two[0].line, two[0].text));
+            }
+        }
+    }
+    nothing(&wrong);
+}
+
+#[test]
 fn every_file_that_the_documents_name_is_there() {
     let mut documents: Vec<PathBuf> = ["README.md", "CONTRIBUTING.md", "hack/node/README.md"].map(PathBuf::from).into();
     for folder in ["docs", "docs/decisions"] {

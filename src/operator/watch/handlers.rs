@@ -1,9 +1,10 @@
 //! What is done about sites, phones, their pods, their owned objects, and what they refer to.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Pod as CorePod;
+use k8s_openapi::api::core::v1::{Pod as CorePod, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::DynamicObject;
 use kube::core::PartialObjectMeta;
@@ -16,7 +17,7 @@ use crate::operator::kind::Kind;
 use crate::operator::names::FILES;
 use crate::operator::pods::Pod;
 use crate::operator::trimmed::{TrimmedPhone, TrimmedSite, Undecodable};
-use crate::operator::{owned, poll};
+use crate::operator::{owned, ownership, poll};
 use crate::provision::{Key, Meta, Reference, WorkItem};
 
 /// PhoneSites.
@@ -85,33 +86,40 @@ impl Handler<CorePod> for TftpPods {
     fn on_apply(&self, ctx: &Arc<Context>, pod: CorePod) -> Result<(), Undecodable> {
         let Some(site) = site_of(&pod.metadata) else { return Ok(()) };
         let key = key_of(&pod.metadata);
+        let Some(owner) = ownership::replica_set(&pod.metadata, &site) else {
+            ownership::refuse(ctx, &site, &key);
+            return Ok(());
+        };
         let status = pod.status.unwrap_or_default();
+        let addresses = addresses(&status);
         let runs = status.phase.as_deref() == Some("Running") && pod.metadata.deletion_timestamp.is_none();
         let Some(ip) = status.pod_ip.filter(|ip| runs && !ip.is_empty()) else {
-            remove_pod(ctx, &site, &key);
+            ownership::remove(ctx, &site, &key);
             return Ok(());
         };
         let nudge = pod.metadata.annotations.as_ref().and_then(|all| all.get(FILES)).cloned();
-        let pod = Pod { site: site.clone(), ip: ip.clone(), host: status.host_ip, nudge };
+        let pod = Pod { site: site.clone(), ip: ip.clone(), addresses, host: status.host_ip, nudge };
         if ctx.pods.note(&key, pod) {
-            poll::start(ctx, &site, &key, &ip);
+            ctx.update(|fleet| fleet.set_cluster_addresses(ctx.pods.addresses()));
+            poll::start(ctx, &site, &key, &ip, owner);
             ctx.queue.add(WorkItem::Objects(site), Duration::ZERO);
         }
         Ok(())
     }
 
     fn on_delete(&self, ctx: &Arc<Context>, deleted: Deleted) {
+        ctx.pods.forget(&deleted.key);
         if let Some(site) = deleted.site() {
-            remove_pod(ctx, &site, &deleted.key);
+            ownership::remove(ctx, &site, &deleted.key);
         }
     }
 }
 
-/// What a pod holds does not count any more.
-fn remove_pod(ctx: &Context, site: &Key, pod: &Key) {
-    if ctx.pods.remove(pod) {
-        ctx.update(|fleet| fleet.pod_gone(site, &pod.name));
-    }
+/// The addresses of a pod and of its node.
+fn addresses(status: &PodStatus) -> Vec<IpAddr> {
+    let pod = status.pod_ips.iter().flatten().map(|one| one.ip.as_str()).chain(status.pod_ip.as_deref());
+    let host = status.host_ips.iter().flatten().map(|one| one.ip.as_str()).chain(status.host_ip.as_deref());
+    pod.chain(host).filter_map(|ip| ip.parse().ok()).collect()
 }
 
 /// Secrets or ConfigMaps that the operator did not make: those that the fleet refers to are read.
@@ -172,6 +180,24 @@ mod tests {
         let mut object = json!({"metadata": {"name": "hq", "namespace": "ns", "uid": uid}});
         object["metadata"].as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         serde_json::from_value(object).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_pod_with_the_labels_of_a_site_and_no_owner_is_told_nothing_and_said_once() {
+        let logs = crate::operator::testing::Logs::capture();
+        let (tasks, _supervisor) = supervised();
+        let (ctx, key) = (context(tasks), Key::new("ns", "hq"));
+        Sites.on_apply(&ctx, site("1", json!({}))).unwrap();
+        ctx.sites.note_secret(&key, "token", "key");
+        let labels = json!({"app.kubernetes.io/managed-by": "dialtone", "dialtone.dev/site": "hq"});
+        let stranger = json!({"metadata": {"name": "stranger", "namespace": "ns", "labels": labels},
+            "status": {"phase": "Running", "podIP": "10.0.0.66", "hostIP": "10.0.0.1"}});
+        for _ in 0..3 {
+            TftpPods.on_apply(&ctx, serde_json::from_value(stranger.clone()).unwrap()).unwrap();
+        }
+        assert!(!ctx.pods.contains(&Key::new("ns", "stranger")) && ctx.pods.silent().is_empty());
+        let lines = logs.lines();
+        assert_eq!(lines.iter().filter(|line| line.contains("none of its Deployment")).count(), 1, "{lines:?}");
     }
 
     #[tokio::test]

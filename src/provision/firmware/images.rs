@@ -219,6 +219,7 @@ mod tests {
             checksums: BTreeMap::new(),
             pod_side,
             hours: None,
+            networks: Default::default(),
         }
     }
 

@@ -14,6 +14,9 @@ impl Fleet {
         let Some(phone) = self.phones.get_mut(key) else { return };
         let site = phone.home().and_then(|home| self.sites.get(home));
         phone.derive_hash(site.and_then(|site| site.hash_key()), self.offline);
+        let own = phone.own_forms(site.and_then(|site| site.hash_key()), self.offline);
+        let common_forms = site.map(|site| site.common_forms());
+        phone.settle_hashes(own, common_forms, site.and_then(|site| site.common_hash()));
         let served = match (site, phone.plan()) {
             (Some(_), Some(_)) if self.offline => Served::Everywhere,
             (Some(site), Some(plan)) => site.pods.serve(&plan.files),

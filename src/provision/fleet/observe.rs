@@ -1,5 +1,7 @@
 //! What TFTP pods report: what they hold, and who fetched what.
 
+use std::net::IpAddr;
+
 use jiff::Timestamp;
 
 use crate::base::digest::Digest;
@@ -98,11 +100,20 @@ impl Fleet {
         let holder = name.mac().and_then(|mac| self.identities.holder(&site.namespace, mac)).cloned();
         let is_here = |phone: &Key| self.phones.get(phone).is_some_and(|phone| phone.home() == Some(site));
         let phone = holder.clone().filter(is_here);
+        if let Some(phone) = &phone
+            && !self.believes(site, phone, name, fetch)
+        {
+            return;
+        }
         self.follow(site, fetch, name, phone.as_ref());
         match (name, phone) {
             _ if fetch.end.is_none() => {}
             (FileName::Common, _) => self.fetched_common(site, fetch),
-            (FileName::Own(_), Some(phone)) => self.fetched_own(site, &phone, fetch),
+            (FileName::Own(_), Some(phone)) => {
+                if let Some(digest) = fetch.taken {
+                    self.took_own(site, &phone, digest, fetch.address, fetch.time);
+                }
+            }
             (FileName::Own(mac), None) if holder.is_none() && fetch.missing => {
                 let Some(entry) = self.sites.get_mut(site) else { return };
                 if entry.callers.unclaimed.note(mac, fetch.address, fetch.time) {
@@ -116,24 +127,21 @@ impl Fleet {
     /// `SIPDefault.cnf` was taken: by a phone that took its own file from the same address, or is about to.
     fn fetched_common(&mut self, key: &Key, fetch: &Fetch) {
         let Some(site) = self.sites.get_mut(key) else { return };
-        let (Some(digest), Some(plan)) = (fetch.taken, site.plan()) else { return };
-        let hash = digest.public(site.hash_key_for(plan.files.secret));
-        for phone in site.callers.common.note(fetch.address, fetch.time, hash) {
+        let Some(digest) = fetch.taken else { return };
+        for phone in site.callers.common.note(fetch.address, fetch.time, digest) {
             self.match_common(key, &phone);
         }
     }
 
     /// A phone took its own file.
-    fn fetched_own(&mut self, key: &Key, phone_key: &Key, fetch: &Fetch) {
+    pub(super) fn took_own(&mut self, key: &Key, phone_key: &Key, taken: Digest, address: IpAddr, time: Timestamp) {
         let (Some(site), Some(phone)) = (self.sites.get_mut(key), self.phones.get_mut(phone_key)) else { return };
-        let Some(digest) = fetch.taken else { return };
-        let secret = phone.plan().is_some_and(|plan| plan.secret);
-        let hash = digest.public(site.hash_key_for(secret));
+        let hash = phone.own_forms(site.hash_key(), self.offline).of(taken, phone.last_fetch().own.as_deref());
         let before = phone.last_fetch().address;
-        if !phone.fetched_own(hash, fetch.address, fetch.time) {
+        if !phone.fetched_own(hash, address, time) {
             return;
         }
-        site.callers.common.moved(phone_key, before, Some(fetch.address));
+        site.callers.common.moved(phone_key, before, Some(address));
         self.match_common(key, phone_key);
         self.agenda.queue_facts(phone_key);
     }
@@ -143,8 +151,9 @@ impl Fleet {
         let (Some(site), Some(phone)) = (self.sites.get(key), self.phones.get_mut(phone_key)) else { return };
         let fetch = phone.last_fetch();
         let (Some(address), Some(time)) = (fetch.address, fetch.time) else { return };
-        if let Some(hash) = site.callers.common.before(address, time)
-            && phone.fetched_common(hash)
+        let Some(taken) = site.callers.common.before(address, time) else { return };
+        if let Some(hash) = site.common_forms().of(taken, fetch.common.as_deref())
+            && phone.fetched_common(&hash)
         {
             self.agenda.queue_facts(phone_key);
         }
@@ -161,7 +170,8 @@ impl Fleet {
         }
         let phone_key = match (name.mac(), own) {
             (Some(_), Some(own)) => {
-                let earlier = site.callers.address_book.heard(own, fetch.address, fetch.time);
+                let is_sure = fetch.taken.is_some() && name.is_own_config();
+                let earlier = site.callers.address_book.heard(own, fetch.address, fetch.time, is_sure);
                 let Some(phone) = self.phones.get_mut(own) else { return };
                 earlier.into_iter().for_each(|(time, event)| phone.events_mut().follow(event, time));
                 if let (Some(digest), true) = (fetch.taken, name.is_own_config()) {

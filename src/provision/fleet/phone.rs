@@ -12,10 +12,11 @@ use crate::provision::diagnostic::Diagnostic;
 use crate::provision::firmware::rollout::Offer;
 use crate::provision::firmware::upgrade::{EventReorderer, Upgrade};
 use crate::provision::observe::pods::Served;
+use crate::provision::observe::whereabouts::Whereabouts;
 use crate::provision::render::plan::{PhonePlan, SitePlan, Standing};
 use crate::provision::resync::{ResyncAttempts, ResyncError, ResyncKind, Transport};
 use crate::provision::status::counts::PhoneTally;
-use crate::provision::sync::{LastFetch, SyncProblem};
+use crate::provision::sync::{HashForms, LastFetch, SyncProblem};
 
 use super::object::{Meta, Object, ObjectChange};
 
@@ -33,10 +34,17 @@ pub struct Phone {
     /// The image that it should run.
     target: Option<String>,
     offer: Offer,
-    last_fetch: LastFetch,
+    seen: Seen,
     events: EventReorderer,
     resync: Resync,
     facts: Derived,
+}
+
+/// What is known of where a phone is.
+#[derive(Debug)]
+struct Seen {
+    fetch: LastFetch,
+    whereabouts: Whereabouts,
 }
 
 /// What is known of notifying a phone.
@@ -79,7 +87,7 @@ impl Phone {
             hash: None,
             target: None,
             offer: Offer::default(),
-            last_fetch,
+            seen: Seen { fetch: last_fetch, whereabouts: Whereabouts::default() },
             events: EventReorderer::new(Upgrade::recover(status.firmware.as_ref())),
             resync: Resync { attempts, runs: None },
             facts: Derived::default(),
@@ -191,13 +199,32 @@ impl Phone {
 
     /// Derives the hash of its file. `offline` shells have no key, and show the digest itself.
     pub fn derive_hash(&mut self, key: Option<&HashKey>, offline: bool) {
-        let Some(plan) = &self.plan else { return };
-        let key = key.filter(|_| plan.secret);
-        if self.hash.is_none()
-            && (key.is_some() || !plan.secret || offline)
-            && let Some(file) = plan.own_file()
+        if self.hash.is_none() {
+            self.hash = self.own_forms(key, offline).served().map(Into::into);
+        }
+    }
+
+    /// How the hashes of its own file are shown.
+    pub fn own_forms<'a>(&self, key: Option<&'a HashKey>, offline: bool) -> HashForms<'a> {
+        let current = self.plan.as_ref().and_then(|plan| Some((plan.own_file()?.digest, plan.secret)));
+        HashForms { current, key, offline }
+    }
+
+    /// What it fetched is shown as what is served now is, if it is the same.
+    pub fn settle_hashes(&mut self, own: HashForms<'_>, common: Option<HashForms<'_>>, common_hash: Option<&str>) {
+        // Mostly it is shown so already.
+        let differs =
+            |fetched: &Option<String>, served: Option<&str>| fetched.is_some() && fetched.as_deref() != served;
+        let fetch = &mut self.seen.fetch;
+        if differs(&fetch.own, self.hash.as_deref())
+            && let Some(hash) = fetch.own.as_deref().and_then(|known| own.settled(known))
         {
-            self.hash = Some(file.digest.public(key).into());
+            fetch.own = Some(hash);
+        }
+        if differs(&fetch.common, common_hash)
+            && let Some(hash) = fetch.common.as_deref().and_then(|known| common?.settled(known))
+        {
+            fetch.common = Some(hash);
         }
     }
 
@@ -234,24 +261,39 @@ impl Phone {
 
     /// What it last fetched.
     pub fn last_fetch(&self) -> &LastFetch {
-        &self.last_fetch
+        &self.seen.fetch
     }
 
     /// It took its own file; false if it is known to have taken it later.
-    pub fn fetched_own(&mut self, hash: String, address: std::net::IpAddr, time: jiff::Timestamp) -> bool {
-        if self.last_fetch.time.is_some_and(|known| known > time) {
+    pub fn fetched_own(&mut self, hash: Option<String>, address: std::net::IpAddr, time: jiff::Timestamp) -> bool {
+        if self.seen.fetch.time.is_some_and(|known| known > time) {
             return false;
         }
-        let common = self.last_fetch.common.take();
-        self.last_fetch = LastFetch { own: Some(hash), common, address: Some(address), time: Some(time) };
+        let common = self.seen.fetch.common.take();
+        self.seen.fetch = LastFetch { own: hash, common, address: Some(address), time: Some(time) };
         true
+    }
+
+    /// What speaks against its address.
+    pub fn whereabouts(&self) -> &Whereabouts {
+        &self.seen.whereabouts
+    }
+
+    /// What speaks against its address, to be changed.
+    pub fn whereabouts_mut(&mut self) -> &mut Whereabouts {
+        &mut self.seen.whereabouts
+    }
+
+    /// Where it took its file last, and when.
+    pub fn last_place(&self) -> Option<(std::net::IpAddr, jiff::Timestamp)> {
+        self.seen.fetch.address.zip(self.seen.fetch.time)
     }
 
     /// It took the common file; whether that is another one.
     pub fn fetched_common(&mut self, hash: &str) -> bool {
-        let news = self.last_fetch.common.as_deref() != Some(hash);
+        let news = self.seen.fetch.common.as_deref() != Some(hash);
         if news {
-            self.last_fetch.common = Some(hash.to_owned());
+            self.seen.fetch.common = Some(hash.to_owned());
         }
         news
     }

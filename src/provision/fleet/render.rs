@@ -46,6 +46,8 @@ impl Fleet {
         let files = |plan: &Option<Arc<SitePlan>>| plan.as_ref().map(|plan| plan.files.clone());
         let base = |plan: &Option<Arc<SitePlan>>| plan.as_ref().map(|plan| plan.base.clone());
         let files_changed = files(&after) != files(&before);
+        let networks = |plan: &Option<Arc<SitePlan>>| plan.as_ref().map(|plan| plan.networks.clone());
+        let networks_changed = networks(&after) != networks(&before);
         let base_changed = base(&after) != base(&before);
         let up_to_date = after.is_some() && files(&after) == files(&next);
         let standing = standing(rendering, up_to_date);
@@ -61,7 +63,9 @@ impl Fleet {
             for secret in [false, true] {
                 self.agenda.work(WorkItem::Shard(key.clone(), Slot::Common { secret }));
             }
-            // Whether a phone is in sync depends on the common file too.
+        }
+        if files_changed || networks_changed {
+            // Whether a phone is in sync depends on the common file too, and whether it can be notified on the networks.
             self.mark_all(key);
         }
         if base_changed || toggled || decided {
@@ -283,5 +287,6 @@ fn recovered_site(site: &Site, next: Option<&SitePlan>) -> Option<SitePlan> {
         checksums: Default::default(),
         pod_side: false,
         hours: None,
+        networks: next.map(|plan| plan.networks.clone()).unwrap_or_default(),
     })
 }

@@ -170,7 +170,7 @@ impl Fleet {
                 bootstrap: site.plan().and_then(|plan| plan.bootstrap.as_deref()),
             },
             common_hash: site.common_hash(),
-            unclaimed: site.callers.unclaimed.list(),
+            unclaimed: (site.callers.unclaimed.list(), site.callers.unclaimed.count()),
         })
     }
 }

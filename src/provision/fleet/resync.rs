@@ -75,7 +75,7 @@ impl Fleet {
                 Due::Now => match site.hours() {
                     Some(hours) if !requested && !hours.contains(now) => later(hours.next(now)),
                     _ => {
-                        if let Ok((address, transport)) = target(site, phone, kind, now) {
+                        if let Ok((address, transport)) = self.target(site, phone, kind, now) {
                             ready.push(Candidate { phone: key.clone(), content, address, transport, checks });
                         } else if let Some(seconds) = phone.upgrade().due_in(now) {
                             later(Timestamp::from_second(now.as_second() + seconds).unwrap_or(now));
@@ -120,6 +120,24 @@ impl Fleet {
         }
     }
 
+    /// Where and how a phone is notified; why it cannot be, and what to do.
+    fn target(
+        &self,
+        site: &Site,
+        phone: &Phone,
+        kind: ResyncKind,
+        now: Timestamp,
+    ) -> Result<(IpAddr, Transport), ResyncError> {
+        let address = self.notifiable(site, phone, now)?;
+        let upgrade = phone.upgrade();
+        let overdue = phone.offer().image().and_then(|image| upgrade.overdue_at(image)).is_some_and(|then| then <= now);
+        if upgrade.due_in(now).is_some() && !overdue {
+            let message = "the phone is taking an image and restarts by itself";
+            return Err(ResyncError::new(Reason::Upgrading, message));
+        }
+        Ok((address, phone.transport(site.plan().map(|plan| &**plan), kind)?))
+    }
+
     fn need(&self, site: &Site, phone: &Phone, now: Timestamp) -> Need {
         let Some(hash) = phone.hash().filter(|_| !phone.standing().is_pending()) else { return Need::Nothing };
         let derived = phone.derived();
@@ -143,7 +161,8 @@ impl Fleet {
         let site = phone.home().and_then(|home| self.sites.get(home));
         let verdict = site.and_then(|site| self.resync_verdict(site, phone, now));
         let needed = verdict.as_ref().is_some_and(|verdict| !verdict.holds);
-        ResyncFacts { status: phone.attempts().status(needed), verdict }
+        let address_conflict = self.address_conflict(phone, now);
+        ResyncFacts { status: phone.attempts().status(needed), verdict, address_conflict }
     }
 
     fn resync_verdict(&self, site: &Site, phone: &Phone, now: Timestamp) -> Option<Verdict> {
@@ -163,7 +182,7 @@ impl Fleet {
             }
         };
         let due = phone.attempts().due(&content, phone.last_fetch().time, now);
-        Some(match (target(site, phone, kind, now), due) {
+        Some(match (self.target(site, phone, kind, now), due) {
             (_, Due::UnderWay(_)) => Verdict::no(Reason::Told, notified(kind)),
             (Err(error), _) => Verdict::no(error.reason, error.message),
             (_, Due::Later(then)) => match (phone.attempts().error(), seconds(then)) {
@@ -193,19 +212,4 @@ const fn notified(kind: ResyncKind) -> &'static str {
         ResyncKind::Telnet => "it is told by telnet to restart",
         ResyncKind::Notify => "it is told by SIP NOTIFY; it restarts once it has been idle for 20 seconds",
     }
-}
-
-/// Where and how a phone is notified; why it cannot be, and what to do.
-fn target(site: &Site, phone: &Phone, kind: ResyncKind, now: Timestamp) -> Result<(IpAddr, Transport), ResyncError> {
-    let Some(address) = phone.last_fetch().address else {
-        let message = "the phone was never seen: plug it in, and it fetches everything by itself";
-        return Err(ResyncError::new(Reason::NoAddress, message));
-    };
-    let upgrade = phone.upgrade();
-    let overdue = phone.offer().image().and_then(|image| upgrade.overdue_at(image)).is_some_and(|then| then <= now);
-    if upgrade.due_in(now).is_some() && !overdue {
-        let message = "the phone is taking an image and restarts by itself";
-        return Err(ResyncError::new(Reason::Upgrading, message));
-    }
-    Ok((address, phone.transport(site.plan().map(|plan| &**plan), kind)?))
 }

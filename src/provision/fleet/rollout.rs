@@ -9,6 +9,7 @@ use crate::provision::Key;
 use crate::provision::firmware::rollout::{self, Member, Progress};
 
 use super::Fleet;
+use super::agenda::WorkItem;
 use super::phone::Phone;
 use super::site::Site;
 
@@ -22,7 +23,11 @@ impl Fleet {
     /// holds any more are let go.
     pub fn tick(&mut self, now: Timestamp) {
         self.advance(now);
-        for (key, site) in &self.sites {
+        self.lapse_doubts();
+        for (key, site) in &mut self.sites {
+            if site.callers.unclaimed.pass(now) {
+                self.agenda.work(WorkItem::SiteStatus(key.clone()));
+            }
             if site.rollout().is_some() {
                 self.agenda.queue_rollout(key);
             }

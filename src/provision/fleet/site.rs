@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use jiff::Timestamp;
 
@@ -12,6 +12,7 @@ use crate::phone::file_name::SIP_DEFAULT;
 use crate::provision::Key;
 use crate::provision::firmware::images::Images;
 use crate::provision::firmware::upgrade::BootEvent;
+use crate::provision::networks::PhoneNetworks;
 use crate::provision::observe::address_book::AddressBook;
 use crate::provision::observe::common_fetches::CommonFetches;
 use crate::provision::observe::pods::{Pods, Served};
@@ -21,6 +22,7 @@ use crate::provision::render::plan::{SitePlan, Standing};
 use crate::provision::resync::Hours;
 use crate::provision::status::counts::Counts;
 use crate::provision::status::site::Infra;
+use crate::provision::sync::HashForms;
 
 use super::object::{Meta, Object, ObjectChange};
 
@@ -66,6 +68,8 @@ struct Serving {
 struct Hashes {
     key: Option<HashKey>,
     common: Option<Arc<str>>,
+    /// There is no key, and no status that others read.
+    offline: bool,
 }
 
 /// Who asks a site's pods for files.
@@ -88,14 +92,14 @@ impl Callers {
 }
 
 impl Site {
-    /// A site as it was seen first; its status says what was known of it before.
-    pub fn new(meta: Meta, spec: PhoneSiteSpec, status: PhoneSiteStatus) -> Site {
+    /// A site as it was seen first; its status says what was known of it before. `offline` shells have no key for hashes.
+    pub fn new(meta: Meta, spec: PhoneSiteSpec, status: PhoneSiteStatus, offline: bool) -> Site {
         let mut callers = Callers::default();
         callers.unclaimed.recover(&status.unclaimed);
         let staged = status.firmware.as_ref().map(|firmware| firmware.staged.as_slice()).unwrap_or_default();
         Site {
             serving: Serving { standing: Standing::Pending(Vec::new()), plan: None, suspended: spec.suspend },
-            hashes: Hashes::default(),
+            hashes: Hashes { offline, ..Hashes::default() },
             infra: Infra::default(),
             phones: BTreeSet::new(),
             placement: Placement::default(),
@@ -169,14 +173,14 @@ impl Site {
     }
 
     fn derive_hash(&mut self) {
-        let common = self.serving.plan.as_ref().map(|plan| &plan.files);
-        let file = common.and_then(|common| common.get(SIP_DEFAULT).map(|file| (file, common.secret)));
-        self.hashes.common = file.map(|(file, secret)| file.digest.public(self.hash_key_for(secret)).into());
+        self.hashes.common = self.common_forms().served().map(Into::into);
     }
 
-    /// The key for the hash of a file, which only one with a password has.
-    pub fn hash_key_for(&self, secret: bool) -> Option<&HashKey> {
-        self.hashes.key.as_ref().filter(|_| secret)
+    /// How the hashes of `SIPDefault.cnf` are shown.
+    pub fn common_forms(&self) -> HashForms<'_> {
+        let common = self.plan().map(|plan| &plan.files);
+        let current = common.and_then(|common| Some((common.get(SIP_DEFAULT)?.digest, common.secret)));
+        HashForms { current, key: self.hash_key(), offline: self.hashes.offline }
     }
 
     /// The hash of `SIPDefault.cnf` as a status shows it.
@@ -197,6 +201,12 @@ impl Site {
     /// Whether no further phone is offered an image.
     pub fn is_paused(&self) -> bool {
         self.rollout().is_some_and(|rollout| rollout.paused)
+    }
+
+    /// Where its phones may be.
+    pub fn networks(&self) -> &PhoneNetworks {
+        static PRIVATE: LazyLock<PhoneNetworks> = LazyLock::new(PhoneNetworks::default);
+        self.plan().map_or(&*PRIVATE, |plan| &plan.networks)
     }
 
     /// When phones may be notified.

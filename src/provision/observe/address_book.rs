@@ -55,8 +55,12 @@ impl<E> Default for AddressBook<E> {
 }
 
 impl<E> AddressBook<E> {
-    /// A phone asked for a file of its own. What was asked from there before was asked by it.
-    pub fn heard(&mut self, phone: &Key, address: IpAddr, time: Timestamp) -> Vec<(Timestamp, E)> {
+    /// A phone asked for a file of its own. What was asked from there before was asked by it. One packet may be anybody's: only
+    /// if it `is_sure`, because it took the file, the phone has left an address where it was heard just now.
+    pub fn heard(&mut self, phone: &Key, address: IpAddr, time: Timestamp, is_sure: bool) -> Vec<(Timestamp, E)> {
+        if !is_sure && self.is_heard_elsewhere(phone, address, time) {
+            return Vec::new();
+        }
         if self.by_phone.get(phone) != Some(&address) {
             self.forget(phone);
             self.by_phone.insert(phone.clone(), address);
@@ -71,6 +75,12 @@ impl<E> AddressBook<E> {
         }
         let unattributed = self.unattributed.remove(&address).unwrap_or_default();
         unattributed.into_iter().filter(|(at, _)| time.as_second() - at.as_second() <= KEPT_SECONDS).collect()
+    }
+
+    fn is_heard_elsewhere(&self, phone: &Key, address: IpAddr, time: Timestamp) -> bool {
+        let Some(known) = self.by_phone.get(phone).filter(|known| **known != address) else { return false };
+        let heard = self.by_address.get(known).into_iter().flatten();
+        heard.filter(|(one, _)| one == phone).any(|(_, at)| time.as_second() - at.as_second() <= ABOUT)
     }
 
     /// Who made a request, by its address and port; `goes_on` if there is more to come of it. Behind address translation

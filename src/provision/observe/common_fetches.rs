@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
+use crate::base::digest::Digest;
 use crate::provision::Key;
 
 /// How long before its own file a phone may have fetched `SIPDefault.cnf`, and how far clocks of two pods may differ.
@@ -15,29 +16,29 @@ const MAX_ADDRESSES: usize = 20_000;
 /// Who took which `SIPDefault.cnf`: the file's name does not say which phone it was, its address does.
 #[derive(Debug, Default)]
 pub struct CommonFetches {
-    taken: HashMap<IpAddr, (Timestamp, String)>,
+    taken: HashMap<IpAddr, (Timestamp, Digest)>,
     /// The phones that took their own file from each address last.
     phones: HashMap<IpAddr, BTreeSet<Key>>,
 }
 
 impl CommonFetches {
     /// Notes a fetch; the phones that may have made it.
-    pub fn note(&mut self, address: IpAddr, time: Timestamp, hash: String) -> Vec<Key> {
+    pub fn note(&mut self, address: IpAddr, time: Timestamp, digest: Digest) -> Vec<Key> {
         if self.taken.len() >= MAX_ADDRESSES && !self.taken.contains_key(&address) {
             self.taken.clear();
         }
-        let entry = self.taken.entry(address).or_insert((time, hash.clone()));
+        let entry = self.taken.entry(address).or_insert((time, digest));
         if entry.0 <= time {
-            *entry = (time, hash);
+            *entry = (time, digest);
         }
         self.phones.get(&address).into_iter().flatten().cloned().collect()
     }
 
     /// What the phone that took its own file at that time had taken from the same address.
-    pub fn before(&self, address: IpAddr, time: Timestamp) -> Option<&str> {
-        let (at, hash) = self.taken.get(&address)?;
+    pub fn before(&self, address: IpAddr, time: Timestamp) -> Option<Digest> {
+        let (at, digest) = self.taken.get(&address)?;
         let apart = time.as_second() - at.as_second();
-        (-TOGETHER..=TOGETHER).contains(&apart).then_some(hash.as_str())
+        (-TOGETHER..=TOGETHER).contains(&apart).then_some(*digest)
     }
 
     /// A phone took its own file from an address, or is gone; `before` is where it took it last.
@@ -68,14 +69,15 @@ mod tests {
         let (old, new) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
         let phone = Key::new("ns", "p");
         let at = |second| Timestamp::from_second(second).unwrap();
+        let [a, b, c] = [b"a", b"b", b"c"].map(|text| Digest::of(text));
         let mut fetches = CommonFetches::default();
         fetches.moved(&phone, None, Some(old));
-        assert_eq!(fetches.note(old, at(10), "a".into()), std::slice::from_ref(&phone));
+        assert_eq!(fetches.note(old, at(10), a), std::slice::from_ref(&phone));
         fetches.moved(&phone, Some(old), Some(new));
-        assert_eq!(fetches.note(old, at(11), "b".into()), []);
-        assert_eq!(fetches.before(old, at(100)), Some("b"));
+        assert_eq!(fetches.note(old, at(11), b), []);
+        assert_eq!(fetches.before(old, at(100)), Some(b));
         assert_eq!(fetches.before(old, at(11 + TOGETHER + 1)), None);
-        assert_eq!(fetches.note(old, at(5), "c".into()), []);
-        assert_eq!(fetches.before(old, at(11)), Some("b"), "an older fetch that is reported late is no news");
+        assert_eq!(fetches.note(old, at(5), c), []);
+        assert_eq!(fetches.before(old, at(11)), Some(b), "an older fetch that is reported late is no news");
     }
 }

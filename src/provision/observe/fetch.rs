@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::base::digest::Digest;
 use crate::base::report::{Outcome, Record};
+use crate::base::text::{QUOTED, printable};
 
 /// A request that a TFTP pod answered, or could not answer.
 #[derive(Clone, Debug)]
@@ -34,7 +35,7 @@ impl From<&Record> for Fetch {
     fn from(record: &Record) -> Fetch {
         let complete = record.outcome == Outcome::Complete;
         Fetch {
-            name: record.file.as_deref().unwrap_or(&record.asked).to_owned(),
+            name: name_of(record),
             taken: record.digest.as_deref().filter(|_| complete).and_then(Digest::from_hex),
             missing: record.outcome == Outcome::NotFound,
             address: record.peer.ip().to_canonical(),
@@ -47,13 +48,18 @@ impl From<&Record> for Fetch {
                 Outcome::Complete => Some(Ok(())),
                 Outcome::NotFound | Outcome::Refused => Some(Err("it was refused".to_owned())),
                 Outcome::Aborted | Outcome::TimedOut => {
-                    let file = record.file.as_deref().unwrap_or(&record.asked);
+                    let file = name_of(record);
                     let did = if record.outcome == Outcome::Aborted { "gave up" } else { "fell silent" };
                     Some(Err(format!("it {did} after {} of {} bytes of {file}", record.acknowledged, record.size)))
                 }
             },
         }
     }
+}
+
+/// The name of the file, which anybody may have made up.
+fn name_of(record: &Record) -> String {
+    printable(record.file.as_deref().unwrap_or(&record.asked), QUOTED)
 }
 
 /// A time as Kubernetes writes it.

@@ -5,3 +5,4 @@ pub mod common_fetches;
 pub mod fetch;
 pub mod pods;
 pub mod unclaimed;
+pub mod whereabouts;

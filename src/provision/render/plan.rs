@@ -9,6 +9,7 @@ use crate::phone::image::{Image, Release};
 use crate::phone::model::MAX_LINES;
 use crate::provision::File;
 use crate::provision::diagnostic::Diagnostic;
+use crate::provision::networks::PhoneNetworks;
 use crate::provision::render::reach::Reach;
 use crate::provision::resync::Hours;
 
@@ -149,6 +150,8 @@ pub struct SitePlan {
     pub pod_side: bool,
     /// When phones may be notified of a change; at any time if the spec does not say.
     pub hours: Option<Hours>,
+    /// Where phones may be.
+    pub networks: PhoneNetworks,
 }
 
 /// The files that all phones of a site share.

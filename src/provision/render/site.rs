@@ -15,6 +15,7 @@ use crate::provision::File;
 use crate::provision::advice;
 use crate::provision::catalog::{self, Catalog};
 use crate::provision::diagnostic::Diagnostic;
+use crate::provision::networks::PhoneNetworks;
 use crate::provision::render::image_field::{check_image, take_image};
 use crate::provision::render::plan::{CommonFiles, PhoneBase, Proxy, Rendering, SitePlan, release};
 use crate::provision::render::reach::Reach;
@@ -108,6 +109,10 @@ pub fn render(input: Input<'_>, secrets: &Secrets<'_>) -> Rendering<SitePlan> {
     let shared = values.by_people().filter(|(p, ..)| of_phones(p)).map(|(p, ..)| p.name.as_str()).collect();
     let base = PhoneBase { unset: spec.unset_parameters, image, rollout, shared, password, proxies: proxies(&values) };
     let hours = hours(spec, diagnostics);
+    let networks = PhoneNetworks::new(&spec.phone_networks).unwrap_or_else(|(i, problem)| {
+        diagnostics.push(Diagnostic::invalid(format!("spec.phoneNetworks[{i}]"), problem));
+        PhoneNetworks::default()
+    });
     let source = firmware_spec.source.unwrap_or_default();
     let mut checksums = firmware_spec.checksums;
     for (i, one) in source.urls.iter().enumerate() {
@@ -139,6 +144,7 @@ pub fn render(input: Input<'_>, secrets: &Secrets<'_>) -> Rendering<SitePlan> {
         checksums,
         pod_side: source.is_pod_side(),
         hours,
+        networks,
     };
     Rendering::new((!values.pending).then_some(plan), found)
 }

@@ -5,6 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use strum::VariantArray as _;
 
 use crate::api::{ConditionType, Reason};
+use crate::base::text::printable;
 use crate::provision::diagnostic::Diagnostic;
 use crate::provision::verdict::Verdict;
 
@@ -29,21 +30,12 @@ pub fn conditions(
             type_: kind.to_owned(),
             status: status.to_owned(),
             reason: verdict.reason.as_str().to_owned(),
-            message: shorten(verdict.message.into_owned()),
+            message: printable(&verdict.message, MAX_MESSAGE),
             last_transition_time: same.map_or_else(|| seconds.clone(), |same| same.last_transition_time.clone()),
             observed_generation: generation,
         }
     })
     .collect()
-}
-
-fn shorten(mut message: String) -> String {
-    if message.len() > MAX_MESSAGE {
-        let end = (0..=MAX_MESSAGE - 3).rev().find(|end| message.is_char_boundary(*end)).unwrap_or(0);
-        message.truncate(end);
-        message.push('…');
-    }
-    message
 }
 
 /// Whether an object with these diagnostics is accepted.
@@ -79,6 +71,14 @@ mod tests {
         let times: Vec<_> = after.iter().map(|one| (one.type_.as_str(), one.last_transition_time.0)).collect();
         assert_eq!(times, [("InSync", now), ("Ready", then)], "in the order of the types");
         assert_eq!(after[0].observed_generation, Some(2));
+    }
+
+    #[test]
+    fn messages_hold_nothing_that_a_terminal_obeys() {
+        let all = conditions(&[], None, Timestamp::UNIX_EPOCH, |_| {
+            Some(Verdict::no(Reason::Refused, "489 \u{1b}]0;owned\u{7}"))
+        });
+        assert!(all.iter().all(|one| one.message == "489 \\u001b]0;owned\\u0007"), "{all:?}");
     }
 
     #[test]

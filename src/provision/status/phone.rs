@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::api::{ConditionType, LineStatus, PhoneFirmwareStatus, Reason, ResyncStatus, SipPhoneStatus, Stage};
+use crate::base::text::{QUOTED, printable};
 use crate::provision::diagnostic::Diagnostic;
 use crate::provision::firmware::upgrade::{Upgrade, Wanted, stage};
 use crate::provision::observe::fetch::seconds;
@@ -49,6 +50,8 @@ pub struct ResyncFacts {
     pub verdict: Option<Verdict>,
     /// When it was notified.
     pub status: Option<ResyncStatus>,
+    /// What speaks against the phone's address.
+    pub address_conflict: Option<Verdict>,
 }
 
 /// How often a status is written only because a phone was seen again.
@@ -96,7 +99,7 @@ pub fn phone_status(
     before: &SipPhoneStatus,
     now: Timestamp,
 ) -> SipPhoneStatus {
-    let conditions = phone_conditions(facts, resync.verdict, before, now);
+    let conditions = phone_conditions(facts, resync.verdict, resync.address_conflict, before, now);
     let address = facts.last_fetch.address.map(|address| address.to_string());
     let hash = facts.file.map(|(_, hash)| hash.to_owned());
     SipPhoneStatus {
@@ -118,6 +121,7 @@ pub fn phone_status(
 fn phone_conditions(
     facts: &PhoneFacts<'_>,
     resynced: Option<Verdict>,
+    address_conflict: Option<Verdict>,
     before: &SipPhoneStatus,
     now: Timestamp,
 ) -> Vec<Condition> {
@@ -140,6 +144,7 @@ fn phone_conditions(
         ConditionType::FirmwareStaged => Some(staged.clone()),
         ConditionType::InSync => Some(facts.sync.map_or_else(in_sync, in_sync_verdict)),
         ConditionType::Resynced => resynced.clone(),
+        ConditionType::AddressConflict => address_conflict.clone(),
         ConditionType::Ready => Some(ready.clone()),
         ConditionType::Reconciling => Verdict::only_if(waits, ready.reason, ready.message.clone()),
         ConditionType::Stalled => Verdict::only_if(stalled, ready.reason, ready.message.clone()),
@@ -181,6 +186,10 @@ fn line_status(line: &LineIdentity, address: Option<&str>) -> LineStatus {
 /// How far the phone's firmware is, and since when.
 fn firmware(facts: &PhoneFacts<'_>, before: &SipPhoneStatus, now: Timestamp) -> PhoneFirmwareStatus {
     let mut status = stage(facts.upgrade, &facts.firmware, now);
+    // Names of files are what phones ask for.
+    for text in [&mut status.running, &mut status.running_seen, &mut status.file, &mut status.message] {
+        *text = text.take().map(|text| printable(&text, 2 * QUOTED));
+    }
     let before = before.firmware.as_ref();
     let same = before.filter(|before| before.stage == status.stage && before.target == status.target);
     status.since = match same.and_then(|before| before.since.clone()) {

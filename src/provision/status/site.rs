@@ -55,8 +55,8 @@ pub struct SiteFacts<'a> {
     pub firmware: SiteFirmware<'a>,
     /// The hash of `SIPDefault.cnf`.
     pub common_hash: Option<&'a str>,
-    /// Phones that no SipPhone declares.
-    pub unclaimed: Vec<Unclaimed>,
+    /// Phones that no SipPhone declares, as far as they are shown, and how many there are.
+    pub unclaimed: (Vec<Unclaimed>, usize),
 }
 
 /// A site's firmware.
@@ -126,7 +126,7 @@ pub fn site_status(facts: SiteFacts<'_>, before: &PhoneSiteStatus, now: Timestam
         ConditionType::Stalled => Verdict::only_if(stalled, ready.reason, ready.message.clone()),
         ConditionType::Suspended => Verdict::only_if(facts.suspended, Reason::Suspended, suspended),
         // Those are of phones; a site counts them.
-        ConditionType::InSync | ConditionType::Resynced => None,
+        ConditionType::InSync | ConditionType::Resynced | ConditionType::AddressConflict => None,
     };
     let conditions = conditions(&before.conditions, facts.generation, now, verdict);
 
@@ -148,7 +148,8 @@ pub fn site_status(facts: SiteFacts<'_>, before: &PhoneSiteStatus, now: Timestam
         firmware,
         common_hash: facts.common_hash.map(str::to_owned),
         files: Some(facts.files),
-        unclaimed: facts.unclaimed,
+        unclaimed_count: i64::try_from(facts.unclaimed.1).ok().filter(|count| *count > 0),
+        unclaimed: facts.unclaimed.0,
         conditions,
     }
 }

@@ -3,10 +3,12 @@
 mod addresses;
 mod advice;
 mod edges;
+mod hashes;
 mod properties;
 mod resync;
 mod rollout;
 mod sources;
+mod strangers;
 mod upgrades;
 
 use std::collections::BTreeMap;

@@ -124,9 +124,9 @@ fn two_pods_may_tell_in_any_order_and_phones_are_told_apart_by_their_addresses()
         assert_eq!(firmware(&mut fleet, name).stage, Stage::Current, "{name}");
     }
     // Another phone gets the first one's address, and the first one fails from a new one.
-    fleet.fetched(&key("hq"), &request(&fleet, "SIP000A8A123457.cnf", 1_100, 9));
-    fleet.fetched(&key("hq"), &request(&fleet, FILE, 1_101, 11));
-    fleet.fetched(&key("hq"), &part(1_102, 11, 512, None));
+    fleet.fetched(&key("hq"), &request(&fleet, "SIP000A8A123457.cnf", 2_100, 9));
+    fleet.fetched(&key("hq"), &request(&fleet, FILE, 2_101, 11));
+    fleet.fetched(&key("hq"), &part(2_102, 11, 512, None));
     assert_eq!(firmware(&mut fleet, "p").stage, Stage::Downloading);
     assert_eq!(firmware(&mut fleet, "q").stage, Stage::Current);
 }

@@ -159,3 +159,15 @@ fn a_dial_plan_with_a_word_that_only_later_stacks_know_is_served_as_it_is() {
     assert!(text(&rendered.stdout).contains("templates[0], 911"), "{}", text(&rendered.stdout));
     assert_eq!(std::fs::read(out.path().join("default/hq/dialplan.xml")).unwrap(), plan);
 }
+
+#[test]
+fn no_name_and_no_value_reaches_the_terminal_as_it_is() {
+    let (said, manifests) = import(&[
+        ("SIP000A8A123456.cnf", "line1_name: 7101\nodd_\u{1b}]0;owned\u{7}: 1\nphone_label: a\u{1b}[31m\n".as_bytes()),
+        ("\u{1b}]0;owned\u{7}\nerror: all is lost.bin", b"x"),
+    ]);
+    let is_plain = |text: &str| text.chars().all(|c| c == '\n' || !c.is_control());
+    assert!(is_plain(&said) && said.contains("\\u001b]0;owned\\u0007\\u000aerror: all is lost.bin"), "{said:?}");
+    assert!(!said.lines().any(|line| line.starts_with("error:")), "{said:?}");
+    assert!(is_plain(&manifests), "{manifests:?}");
+}
