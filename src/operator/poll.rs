@@ -17,7 +17,8 @@ use super::owned::REPORT_PORT;
 use super::supervisor::catch;
 use crate::base::Backoff;
 use crate::base::digest::Digest;
-use crate::base::report::{Query, Report};
+use crate::base::lasting::Lasting;
+use crate::base::report::{FileProblem, Query, Report};
 use crate::provision::catalog::FirmwareFile;
 use crate::provision::{Fetch, Key};
 
@@ -67,6 +68,7 @@ async fn poll(ctx: &Context, site: &Key, pod: &Key, host: &str) {
     let mut query = Query { wait: WAIT_SECONDS, ..Query::default() };
     let mut failures = 0_u32;
     let mut left = None;
+    let mut problems = Lasting::default();
     loop {
         if !ctx.pods.contains(pod) && left.get_or_insert_with(Instant::now).elapsed() > FINAL_REPORT_LIMIT {
             return;
@@ -80,6 +82,7 @@ async fn poll(ctx: &Context, site: &Key, pod: &Key, host: &str) {
             Ok(report) => {
                 failures = 0;
                 query = Query::after(&report, WAIT_SECONDS);
+                span.in_scope(|| say_problems(pod, problems.note(&report.problems)));
                 if span.in_scope(|| note_report(ctx, site, pod, report)) {
                     continue;
                 }
@@ -119,11 +122,18 @@ async fn fetch_report(ctx: &Context, http: &Http, site: &Key, host: &str, query:
     Ok(serde_json::from_slice(&answer.await.context("it takes too long")??)?)
 }
 
-/// Notes a pod's report in the fleet; whether the fleet could make anything of it.
-fn note_report(ctx: &Context, site: &Key, pod: &Key, report: Report) -> bool {
-    for problem in &report.problems {
+/// Says which files a pod cannot load, and of which that is over.
+fn say_problems(pod: &Key, (begun, over): (Vec<FileProblem>, Vec<String>)) {
+    for problem in begun {
         tracing::warn!(%problem, "pod {pod} cannot load a file");
     }
+    for file in over {
+        tracing::info!(file, "pod {pod} can load it again");
+    }
+}
+
+/// Notes a pod's report in the fleet; whether the fleet could make anything of it.
+fn note_report(ctx: &Context, site: &Key, pod: &Key, report: Report) -> bool {
     if report.journal.lost > 0 {
         tracing::warn!(lost = report.journal.lost, "pod {pod} had more to report than it could keep");
     }
@@ -206,9 +216,14 @@ mod tests {
         let files = Arc::new(FileStore::default());
         let log = Arc::new(TransferLog::new(files.clone()));
         log.files_loaded(&Change::default(), Vec::new());
-        let parts =
-            Http { log: log.clone(), files, metrics: Arc::default(), token_file: Some(folder.path().join("token")) };
-        let listener = http::listen(format!("{HOST}:{REPORT_PORT}").parse().unwrap()).await.unwrap();
+        let parts = Http {
+            log: log.clone(),
+            files,
+            metrics: Arc::default(),
+            token_file: Some(folder.path().join("token")),
+            is_serving: Arc::default(),
+        };
+        let listener = http::listen(format!("{HOST}:{REPORT_PORT}").parse().unwrap()).unwrap();
         let server = tokio::spawn(http::serve(parts, listener));
         let takes = |last: u8| {
             let mut record = Record::without_transfer(([10, 0, 0, last], 1000).into(), "", Outcome::Complete);

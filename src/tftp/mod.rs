@@ -4,6 +4,7 @@
 //! files, which `directory` loads; the `transfer_log` keeps what happened, and [`http`] reports it.
 
 mod command;
+mod descriptors;
 mod directory;
 mod file_store;
 pub mod http;
@@ -20,6 +21,7 @@ mod wheel;
 mod worker;
 
 pub use command::{Args, run};
+pub use directory::{DirectoryLoader, QUIET, Reading};
 pub use file_store::{Change, FileStore};
 pub use metrics::Metrics;
 pub use port_mode::PortMode;
