@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use sha2::{Digest as _, Sha256};
 
+use crate::base::folder::{self, Folder, Kind, Scope};
 use crate::base::report::{FileProblem, PROBLEMS_FILE};
 use crate::base::{Backoff, SupervisedThread, shutdown_signal};
 
@@ -183,19 +184,47 @@ fn write_problems(folder: &Path, problems: &BTreeMap<&str, String>) -> io::Resul
     write_atomically(&path, lines.as_bytes())
 }
 
-/// Runs `dialtone copy`.
+/// The most bytes that are copied: what a pod's folder may hold.
+const MAX_COPY_BYTES: u64 = 512 << 20;
+
+/// Runs `dialtone copy`. What the path itself points to is copied; in a folder, links are followed beneath it only.
 pub fn copy(args: &CopyArgs) -> anyhow::Result<()> {
-    let meta = fs::metadata(&args.from).with_context(|| format!("cannot read {}", args.from.display()))?;
+    let cannot_read = |what: &Path| format!("cannot read {}", what.display());
+    let meta = fs::metadata(&args.from).with_context(|| cannot_read(&args.from))?;
     if !meta.is_dir() {
-        fs::copy(&args.from, &args.to).with_context(|| format!("cannot write {}", args.to.display()))?;
-        return Ok(());
+        let (file, len) = folder::open_named(&args.from).with_context(|| cannot_read(&args.from))?;
+        return copy_file(&file, len, &args.to).with_context(|| format!("cannot write {}", args.to.display()));
     }
-    let entries = fs::read_dir(&args.from).with_context(|| format!("cannot read {}", args.from.display()))?;
-    for entry in entries.flatten().filter(|entry| entry.path().is_file()) {
-        let to = args.to.join(entry.file_name());
-        fs::copy(entry.path(), &to).with_context(|| format!("cannot write {}", to.display()))?;
+    let scope = Scope { depth: 0, hidden: true };
+    let from = Folder::open(&args.from).with_context(|| cannot_read(&args.from))?;
+    let listing = from.list(scope).with_context(|| cannot_read(&args.from))?;
+    let mut left = MAX_COPY_BYTES;
+    for entry in &listing.entries {
+        let path = args.from.join(entry.path());
+        let why = match &entry.kind {
+            Kind::File(stamp) if stamp.len <= left => {
+                let (file, len) = from.open_listed(&listing, entry).with_context(|| cannot_read(&path))?;
+                let to = args.to.join(entry.path());
+                let len = len.min(left);
+                copy_file(&file, len, &to).with_context(|| format!("cannot write {}", to.display()))?;
+                left -= len;
+                continue;
+            }
+            Kind::File(_) => folder::too_large(left).to_string(),
+            Kind::Special => folder::NOT_REGULAR.to_owned(),
+            Kind::Unreadable(error) => error.to_string(),
+            Kind::Folder | Kind::TooDeep | Kind::LinkToFolder | Kind::UnreadableFolder(_) => continue,
+        };
+        tracing::warn!(file = %path.display(), "not copied: {why}");
     }
     Ok(())
+}
+
+/// Copies so many bytes of a file, and what it may be used for.
+fn copy_file(from: &fs::File, len: u64, to: &Path) -> io::Result<()> {
+    let mut copy = fs::File::create(to)?;
+    io::copy(&mut from.take(len), &mut copy)?;
+    copy.set_permissions(from.metadata()?.permissions())
 }
 
 #[cfg(test)]

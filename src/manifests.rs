@@ -1,8 +1,9 @@
 //! Manifests from files, folders and stdin, for the commands that work without a cluster.
 
+mod files;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
@@ -35,13 +36,10 @@ impl Manifests {
     pub fn read(paths: &[PathBuf]) -> anyhow::Result<Manifests> {
         let mut manifests = Manifests::default();
         for path in paths {
-            if path.as_os_str() == "-" {
-                let mut text = String::new();
-                std::io::stdin().read_to_string(&mut text).context("cannot read stdin")?;
-                manifests.take("stdin", &text);
-            } else {
-                manifests.path(path, true)?;
-            }
+            files::read(path, &mut |file, text| match text {
+                Ok(text) => manifests.take(file, &text),
+                Err(why) => manifests.errors.push(format!("{file}: {why}")),
+            })?;
         }
         Ok(manifests)
     }
@@ -51,23 +49,6 @@ impl Manifests {
         let mut manifests = Manifests::default();
         manifests.take(name, text);
         manifests
-    }
-
-    fn path(&mut self, path: &Path, named: bool) -> anyhow::Result<()> {
-        let shown = path.display().to_string();
-        if path.is_dir() {
-            let entries = std::fs::read_dir(path).with_context(|| format!("cannot read {shown}"))?;
-            let mut entries: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-            entries.sort();
-            let is_hidden = |p: &Path| p.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-            return entries.iter().filter(|p| !is_hidden(p)).try_for_each(|entry| self.path(entry, false));
-        }
-        let known = path.extension().is_some_and(|e| ["yaml", "yml", "json"].iter().any(|known| e == *known));
-        if known || named {
-            let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
-            self.take(&shown, &text);
-        }
-        Ok(())
     }
 
     fn take(&mut self, file: &str, text: &str) {

@@ -6,20 +6,21 @@ mod shell;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
-use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::RecommendedWatcher;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::task::JoinSet;
 
-use crate::base::shutdown_signal;
 use crate::base::terminal::say;
+use crate::base::{SupervisedThread, shutdown_signal, watcher};
 use crate::provision::Key;
 use crate::provision::resync::ResyncError;
 use crate::resync;
-use crate::tftp::{Config, FileStore, Metrics, PortMode, Server, TransferLog};
-use shell::{Shell, Sources};
+use crate::tftp::{self, Config, FileStore, Metrics, PortMode, Server, TransferLog};
+use shell::{Inputs, Shell, Sources, Wanted};
 
 /// Serve manifests without a cluster: watch them, serve their files over TFTP, show who fetched what
 ///
@@ -65,42 +66,86 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let files = Arc::new(FileStore::default());
     let log = Arc::new(TransferLog::new(files.clone()));
     let config = Config { listen: vec![args.listen], port_mode: args.port_mode, ..Config::default() };
-    let (_watcher, changes) = watch(args.paths.iter().chain(&args.firmware))?;
-    // Before the message that it serves: whoever reads that may send the signal at once.
     let shutdown = shutdown_signal();
-    let loopback = args.listen.ip().is_loopback();
-    let sources = Sources { manifests: args.paths, firmware: args.firmware, site: args.site, loopback };
-    let shell = Shell::start(sources, files.clone(), log.clone()).context("the manifests cannot be served")?;
+    tokio::pin!(shutdown);
+    let watched: Vec<PathBuf> = args.paths.iter().chain(&args.firmware).cloned().collect();
+    let mut reader = Reader::start(Sources::new(args.paths, args.firmware), watched)?;
+    let first = tokio::select! {
+        Some(first) = reader.inputs.recv() => first,
+        error = reader.thread.failure() => return Err(error),
+        () = &mut shutdown => return Ok(()),
+    };
+    let wanted = Wanted { site: args.site, loopback: args.listen.ip().is_loopback() };
+    let shell = first.and_then(|inputs| Shell::start(inputs, wanted, files.clone(), log.clone()));
+    let shell = shell.context("the manifests cannot be served")?;
     let mut server = Server::start(&config, files, log.clone(), Arc::new(Metrics::default()))?;
     say(format_args!(
         "serving on {} (UDP)",
         server.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     ));
     tokio::select! {
-        error = serve(shell, &log, changes) => return Err(error),
+        error = serve(shell, &log, reader) => return Err(error),
         error = server.failure() => return Err(error),
-        () = shutdown => {}
+        () = &mut shutdown => {}
     }
     tokio::task::spawn_blocking(move || server.stop(DRAIN)).await?;
     Ok(())
 }
 
-/// Watches files and directories. The channel is closed if the watcher ends.
-fn watch<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> anyhow::Result<(RecommendedWatcher, UnboundedReceiver<()>)> {
-    let (sender, changes) = mpsc::unbounded_channel();
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        if event.is_ok_and(|event| !event.kind.is_access()) {
-            let _ = sender.send(());
+/// The thread that reads manifests and firmware, because disks may take their time: at once, after changes, and from time to time.
+struct Reader {
+    thread: SupervisedThread,
+    /// What it read.
+    inputs: UnboundedReceiver<anyhow::Result<Inputs>>,
+}
+
+impl Reader {
+    fn start(mut sources: Sources, watched: Vec<PathBuf>) -> anyhow::Result<Reader> {
+        let (sender, inputs) = mpsc::unbounded_channel();
+        let thread = SupervisedThread::spawn("manifests", move || {
+            let (_watcher, changes) = watch(&watched)?;
+            let mut read = sources.read_first();
+            loop {
+                let is_unfinished = read.as_ref().is_ok_and(Inputs::is_unfinished);
+                if sender.send(read).is_err() {
+                    return Ok(());
+                }
+                wait(&changes, if is_unfinished { tftp::QUIET + QUIET } else { POLL })?;
+                read = sources.read();
+            }
+        })?;
+        Ok(Reader { thread, inputs })
+    }
+}
+
+/// Waits for a change, but no longer than this.
+fn wait(changes: &Receiver<()>, most: Duration) -> anyhow::Result<()> {
+    match changes.recv_timeout(most) {
+        Ok(()) => {
+            std::thread::sleep(QUIET);
+            while changes.try_recv().is_ok() {}
+            Ok(())
         }
+        Err(RecvTimeoutError::Timeout) => Ok(()),
+        Err(RecvTimeoutError::Disconnected) => bail!("the watcher of the manifests ended"),
+    }
+}
+
+/// Watches files and folders. The channel is closed if the watcher ends.
+fn watch(paths: &[PathBuf]) -> anyhow::Result<(RecommendedWatcher, Receiver<()>)> {
+    let (sender, changes) = sync_channel(1);
+    let mut watcher = watcher::watcher(move || {
+        // One that waits to be taken is enough.
+        let _ = sender.try_send(());
     })?;
     for path in paths {
-        watcher.watch(path, RecursiveMode::Recursive).with_context(|| format!("cannot watch {}", path.display()))?;
+        watcher::watch(&mut watcher, path).with_context(|| format!("cannot watch {}", path.display()))?;
     }
     Ok((watcher, changes))
 }
 
-/// Takes changes and fetches in, and sends resyncs, until a part of that fails.
-async fn serve(mut shell: Shell, log: &TransferLog, mut changes: UnboundedReceiver<()>) -> anyhow::Error {
+/// Takes what is read and what is fetched in, and sends resyncs, until a part of that fails.
+async fn serve(mut shell: Shell, log: &TransferLog, mut reader: Reader) -> anyhow::Error {
     let mut fetches = log.subscribe();
     // What was fetched before the call.
     fetches.mark_changed();
@@ -109,15 +154,9 @@ async fn serve(mut shell: Shell, log: &TransferLog, mut changes: UnboundedReceiv
     shell.update_screen();
     loop {
         tokio::select! {
-            change = changes.recv() => {
-                if change.is_none() {
-                    return anyhow!("the watcher of the manifests ended");
-                }
-                tokio::time::sleep(QUIET).await;
-                while changes.try_recv().is_ok() {}
-                shell.reload();
-            }
-            _ = poll.tick() => shell.reload(),
+            Some(inputs) = reader.inputs.recv() => shell.reload(inputs),
+            error = reader.thread.failure() => return error,
+            _ = poll.tick() => {}
             // The sender is in the log, which is there as long as this function runs.
             _ = fetches.changed() => shell.note_fetches(),
             Some(sent) = resyncs.join_next() => match sent {
@@ -140,20 +179,36 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_end_of_the_watcher_ends_the_process_with_an_error() {
+    async fn the_end_of_the_reader_ends_the_process_with_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let manifest = folder.path().join("site.yaml");
         std::fs::copy("examples/seed.yaml", &manifest).unwrap();
-        let (watcher, changes) = watch([manifest.clone()].iter()).unwrap();
         let files = Arc::new(FileStore::default());
         let log = Arc::new(TransferLog::new(files.clone()));
-        let sources = Sources { manifests: vec![manifest], firmware: None, site: None, loopback: true };
-        let shell = Shell::start(sources, files, log.clone()).unwrap();
-        let serving = serve(shell, &log, changes);
+        let mut reader = Reader::start(Sources::new(vec![manifest.clone()], None), vec![manifest]).unwrap();
+        let first = reader.inputs.recv().await.unwrap().unwrap();
+        let wanted = Wanted { site: None, loopback: true };
+        let shell = Shell::start(first, wanted, files, log.clone()).unwrap();
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        reader.thread = SupervisedThread::spawn("manifests", move || {
+            let _ = ended.recv();
+            bail!("out of luck")
+        })
+        .unwrap();
+        let serving = serve(shell, &log, reader);
         tokio::pin!(serving);
         assert!(tokio::time::timeout(Duration::from_millis(200), &mut serving).await.is_err());
-        drop(watcher);
+        drop(end);
         let error = tokio::time::timeout(Duration::from_secs(3), serving).await.unwrap();
+        assert_eq!(format!("{error:#}"), "the thread manifests failed: out of luck");
+    }
+
+    #[test]
+    fn the_end_of_the_watcher_is_an_error() {
+        let (watcher, changes) = watch(&[PathBuf::from("examples")]).unwrap();
+        assert!(wait(&changes, Duration::from_millis(50)).is_ok());
+        drop(watcher);
+        let error = wait(&changes, Duration::from_secs(10)).unwrap_err();
         assert_eq!(error.to_string(), "the watcher of the manifests ended");
     }
 }

@@ -2,11 +2,15 @@
 
 pub mod backoff;
 pub mod digest;
+pub mod folder;
+pub mod http_server;
+pub mod lasting;
 pub mod report;
 mod shutdown;
 pub mod terminal;
 pub mod text;
 mod thread;
+pub mod watcher;
 
 pub use backoff::Backoff;
 pub use shutdown::shutdown_signal;

@@ -1,11 +1,11 @@
 //! Reads a TFTP root: which file is what, and notes on those that cannot be used.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs;
 use std::path::Path;
 
 use anyhow::Context as _;
 
+use crate::base::folder::{Folder, Kind, NOT_REGULAR, Scope};
 use crate::base::text::printable;
 use crate::phone::cnf::{self, Reading};
 use crate::phone::file_name::SIP_DEFAULT;
@@ -14,6 +14,8 @@ use crate::phone::{FileName, Mac};
 
 /// The size in bytes up to which a file is read; of larger ones only the name is known.
 const MAX_FILE_SIZE: u64 = 4 << 20;
+/// The most bytes of all files together.
+const MAX_BYTES: u64 = 512 << 20;
 /// The number of nested folders that are read.
 const MAX_DEPTH: usize = 6;
 
@@ -128,7 +130,7 @@ impl Tree {
     /// Reads a folder.
     pub fn read(root: &Path) -> anyhow::Result<Tree> {
         let mut tree = Tree::default();
-        tree.folder(root, "", MAX_DEPTH).with_context(|| format!("cannot read {}", root.display()))?;
+        tree.folder(root).with_context(|| format!("cannot read {}", root.display()))?;
         for name in tree.files.keys() {
             tree.folded.entry(name.to_ascii_lowercase()).or_insert_with(|| name.clone());
         }
@@ -137,39 +139,44 @@ impl Tree {
         Ok(tree)
     }
 
-    fn folder(&mut self, folder: &Path, prefix: &str, depth: usize) -> std::io::Result<()> {
-        for entry in fs::read_dir(folder)?.flatten() {
-            let shown = format!("{prefix}{}", entry.file_name().to_string_lossy());
-            let meta = match fs::metadata(entry.path()) {
-                Ok(meta) => meta,
-                Err(error) => {
-                    self.notes.push(Note::file(&shown, error.to_string()));
+    fn folder(&mut self, root: &Path) -> std::io::Result<()> {
+        let folder = Folder::open(root)?;
+        let listing = folder.list(Scope { depth: MAX_DEPTH, hidden: true })?;
+        let mut left = MAX_BYTES;
+        for entry in &listing.entries {
+            let shown = entry.shown();
+            let why = match &entry.kind {
+                Kind::File(stamp) if stamp.len > MAX_FILE_SIZE => {
+                    self.files.insert(shown, None);
                     continue;
                 }
-            };
-            let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
-            if meta.is_dir() {
-                if is_link {
-                    let why =
-                        "not used: is a link to a folder, which is not followed; import what it points to by itself";
-                    self.notes.push(Note::file(&shown, why));
-                } else if depth == 0 {
-                    self.notes.push(Note::file(&shown, "not used: is too many folders deep"));
-                } else {
-                    let file = FileName::parse(&shown);
-                    if file.mac().is_some() || (prefix.is_empty() && file == FileName::Common) {
-                        self.notes.push(Note::file(&shown, "not used: is a folder, where phones want a file"));
-                    }
-                    self.folder(&entry.path(), &format!("{shown}/"), depth - 1)?;
+                Kind::File(stamp) if stamp.len > left => {
+                    format!("not used: there are more than {} MiB of files", MAX_BYTES >> 20)
                 }
-                continue;
-            }
-            let bytes =
-                if meta.len() <= MAX_FILE_SIZE && meta.is_file() { fs::read(entry.path()).map(Some) } else { Ok(None) };
-            match bytes {
-                Ok(bytes) => drop(self.files.insert(shown, bytes)),
-                Err(error) => self.notes.push(Note::file(&shown, error.to_string())),
-            }
+                Kind::File(stamp) => match folder.read(&listing, entry, stamp) {
+                    Ok(bytes) => {
+                        left -= stamp.len;
+                        self.files.insert(shown, Some(bytes));
+                        continue;
+                    }
+                    Err(error) => error.to_string(),
+                },
+                Kind::Folder => {
+                    let file = FileName::parse(&shown);
+                    if file.mac().is_none() && (shown.contains('/') || file != FileName::Common) {
+                        continue;
+                    }
+                    "not used: is a folder, where phones want a file".to_owned()
+                }
+                Kind::TooDeep => "not used: is too many folders deep".to_owned(),
+                Kind::LinkToFolder => {
+                    "not used: is a link to a folder, which is not followed; import what it points to by itself"
+                        .to_owned()
+                }
+                Kind::Special => format!("not used: {NOT_REGULAR}"),
+                Kind::Unreadable(error) | Kind::UnreadableFolder(error) => format!("not used: {error}"),
+            };
+            self.notes.push(Note::file(&shown, why));
         }
         Ok(())
     }

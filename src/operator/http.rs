@@ -12,6 +12,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 
 use super::context::Context;
+use crate::base::http_server;
 
 /// Serves until the process ends.
 pub(super) async fn serve(ctx: Arc<Context>, address: SocketAddr) -> anyhow::Result<()> {
@@ -24,8 +25,7 @@ pub(super) async fn serve(ctx: Arc<Context>, address: SocketAddr) -> anyhow::Res
         .with_state(ctx);
     let listener =
         tokio::net::TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
-    axum::serve(listener, routes).await?;
-    Ok(())
+    http_server::serve(listener, routes).await
 }
 
 async fn readyz(State(ctx): State<Arc<Context>>) -> impl IntoResponse {

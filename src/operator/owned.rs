@@ -17,6 +17,8 @@ use crate::provision::Key;
 pub(super) const WELL_KNOWN_PORT: u16 = 69;
 /// Where TFTP pods serve their reports.
 pub(super) const REPORT_PORT: u16 = 8069;
+/// Where TFTP pods serve probes and metrics.
+const PROBE_PORT: u16 = 8070;
 /// The role of TFTP pods and of what belongs to them.
 const SERVER: &str = "tftp";
 
@@ -141,7 +143,9 @@ fn service(site: &Key, uid: &str, spec: &PhoneSiteSpec) -> Value {
 }
 
 fn network_policy(site: &Key, uid: &str, spec: &PhoneSiteSpec, options: &Options, host_network: bool) -> Value {
-    let mut report = json!({"ports": [{"port": REPORT_PORT, "protocol": "TCP"}]});
+    // The kubelet of the pod's own node is let in whatever is written here.
+    let ports = [REPORT_PORT, PROBE_PORT].map(|port| json!({"port": port, "protocol": "TCP"}));
+    let mut report = json!({"ports": ports});
     if let Some(namespace) = &options.own_namespace {
         report["from"] = json!([{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}]);
     }
@@ -230,6 +234,43 @@ mod tests {
         assert_eq!(replicas(&spec), 1);
         let service = prepare(&PhoneSiteSpec::default()).service.unwrap();
         assert_eq!(service.object["spec"]["externalTrafficPolicy"], "Local");
+    }
+
+    #[test]
+    fn probes_are_apart_from_reports_and_neither_is_open_to_phones_beside_the_hosts_own_port() {
+        let container = |host_network: bool| {
+            let tftp = Some(TftpSpec { host_network, ..TftpSpec::default() });
+            let deployment = prepare(&PhoneSiteSpec { tftp, ..PhoneSiteSpec::default() }).deployment;
+            deployment.object["spec"]["template"]["spec"]["containers"][0].clone()
+        };
+        let has = |container: &Value, arg: &str| container["args"].as_array().unwrap().contains(&arg.into());
+        let pod = container(false);
+        assert!(has(&pod, "--report=[::]:8069") && has(&pod, "--probes=[::]:8070"), "{}", pod["args"]);
+        assert_eq!(pod["readinessProbe"]["httpGet"], json!({"path": "/readyz", "port": "probes"}));
+        let host = container(true);
+        assert!(has(&host, "--report=$(POD_IP):8069") && has(&host, "--probes=127.0.0.1:8070"), "{}", host["args"]);
+        for probe in ["readinessProbe", "livenessProbe"] {
+            assert_eq!(host[probe]["httpGet"]["host"], "127.0.0.1", "{probe}");
+        }
+        assert_eq!(host["env"][0]["valueFrom"]["fieldRef"]["fieldPath"], "status.podIP");
+    }
+
+    #[test]
+    fn what_a_server_holds_fits_into_its_memory() {
+        let held = |limits: Option<&str>| {
+            let resources = limits.map(|memory| json!({"limits": {"memory": memory}}));
+            let tftp = Some(TftpSpec { resources, ..TftpSpec::default() });
+            let deployment = prepare(&PhoneSiteSpec { tftp, ..PhoneSiteSpec::default() }).deployment;
+            let args = &deployment.object["spec"]["template"]["spec"]["containers"][0]["args"];
+            let text = args.as_array().unwrap().iter().find_map(|arg| arg.as_str()?.strip_prefix("--max-bytes="));
+            text.map(|bytes| bytes.parse::<u64>().unwrap())
+        };
+        let mib = 1 << 20;
+        assert_eq!(held(None), Some(320 * mib), "of 512 MiB, 400 are held while files are replaced");
+        assert_eq!(held(Some("1Gi")), Some(640 * mib));
+        assert_eq!(held(Some("128Mi")), Some(80 * mib));
+        assert_eq!(held(Some("100M")), Some(62_500_000));
+        assert_eq!(held(Some("what")), None, "the API server refuses it");
     }
 
     #[test]

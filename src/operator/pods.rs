@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use tokio::task::AbortHandle;
 
 use super::leaf::Leaf;
-use crate::base::report::FileProblem;
 use crate::provision::Key;
 
 /// A running pod of a site.
@@ -44,8 +43,6 @@ struct State {
     reported: HashSet<Key>,
     /// Pods with a site's labels that are none of its own.
     strangers: HashSet<Key>,
-    /// The files that each pod could not load when it reported last.
-    problems: HashMap<Key, Vec<FileProblem>>,
 }
 
 impl Pods {
@@ -61,7 +58,6 @@ impl Pods {
     pub(super) fn remove(&self, key: &Key) -> bool {
         let mut state = self.0.lock();
         state.reported.remove(key);
-        state.problems.remove(key);
         drop(state.pollers.remove(key));
         state.pods.remove(key).is_some()
     }
@@ -115,17 +111,6 @@ impl Pods {
         }
     }
 
-    /// The files that a pod cannot load; those that it did not name in its last report. Each report names all of them.
-    pub(super) fn note_problems(&self, key: &Key, problems: &[FileProblem]) -> Vec<FileProblem> {
-        let mut state = self.0.lock();
-        let before = match problems {
-            [] => state.problems.remove(key),
-            some => state.problems.insert(key.clone(), some.to_vec()),
-        };
-        let before = before.unwrap_or_default();
-        problems.iter().filter(|problem| !before.contains(problem)).cloned().collect()
-    }
-
     /// The pods that run and did not report since the operator started.
     pub(super) fn silent(&self) -> Vec<Key> {
         let state = self.0.lock();
@@ -163,18 +148,6 @@ mod tests {
         assert!(pods.remove(&key) && !pods.remove(&key) && !pods.contains(&key));
         pods.note(&key, pod(&site, "10.0.0.1", None));
         assert_eq!(pods.silent(), [key], "another pod of the same name");
-    }
-
-    #[test]
-    fn a_lasting_problem_is_said_once() {
-        let (pods, key) = (Pods::default(), Key::new("ns", "pod"));
-        let (one, other) = (FileProblem::new("a", "it is a FIFO"), FileProblem::new("b", "it is too large"));
-        let both = [one.clone(), other.clone()];
-        assert_eq!(pods.note_problems(&key, std::slice::from_ref(&one)), std::slice::from_ref(&one));
-        let said: Vec<FileProblem> = (0..147).flat_map(|_| pods.note_problems(&key, &both)).collect();
-        assert_eq!(said, [other]);
-        assert!(pods.note_problems(&key, &[]).is_empty());
-        assert_eq!(pods.note_problems(&key, &both).len(), 2, "it was gone meanwhile");
     }
 
     #[test]

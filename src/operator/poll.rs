@@ -19,7 +19,8 @@ use super::ownership::{self, ReplicaSet};
 use super::supervisor::catch;
 use crate::base::Backoff;
 use crate::base::digest::Digest;
-use crate::base::report::{Query, Report};
+use crate::base::lasting::Lasting;
+use crate::base::report::{FileProblem, Query, Report};
 use crate::base::text::{QUOTED, printable};
 use crate::provision::catalog::FirmwareFile;
 use crate::provision::{Fetch, Key};
@@ -79,6 +80,7 @@ async fn poll(ctx: &Context, site: &Key, pod: &Key, host: &str) {
     let mut query = Query { wait: WAIT_SECONDS, ..Query::default() };
     let mut failures = 0_u32;
     let mut left = None;
+    let mut problems = Lasting::default();
     loop {
         if !ctx.pods.contains(pod) && left.get_or_insert_with(Instant::now).elapsed() > FINAL_REPORT_LIMIT {
             return;
@@ -92,6 +94,7 @@ async fn poll(ctx: &Context, site: &Key, pod: &Key, host: &str) {
             Ok(report) => {
                 failures = 0;
                 query = Query::after(&report, WAIT_SECONDS);
+                span.in_scope(|| say_problems(pod, problems.note(&report.problems)));
                 if span.in_scope(|| note_report(ctx, site, pod, report)) {
                     continue;
                 }
@@ -128,18 +131,26 @@ async fn fetch_report(ctx: &Context, http: &Http, site: &Key, host: &str, query:
         let body = Limited::new(response.into_body(), MAX_REPORT_BYTES).collect().await;
         Ok(body.map_err(|error| anyhow::anyhow!(error))?.to_bytes())
     });
-    Ok(serde_json::from_slice(&answer.await.context("it takes too long")??)?)
-}
-
-/// Notes a pod's report in the fleet; whether the fleet could make anything of it.
-fn note_report(ctx: &Context, site: &Key, pod: &Key, mut report: Report) -> bool {
+    let mut report: Report = serde_json::from_slice(&answer.await.context("it takes too long")??)?;
     report.problems.truncate(MAX_PROBLEMS);
     for problem in &mut report.problems {
         (problem.file, problem.message) = (printable(&problem.file, QUOTED), printable(&problem.message, 2 * QUOTED));
     }
-    for problem in ctx.pods.note_problems(pod, &report.problems) {
+    Ok(report)
+}
+
+/// Says which files a pod cannot load, and of which that is over.
+fn say_problems(pod: &Key, (begun, over): (Vec<FileProblem>, Vec<String>)) {
+    for problem in begun {
         tracing::warn!(%problem, "pod {pod} cannot load a file");
     }
+    for file in over {
+        tracing::info!(file, "pod {pod} can load it again");
+    }
+}
+
+/// Notes a pod's report in the fleet; whether the fleet could make anything of it.
+fn note_report(ctx: &Context, site: &Key, pod: &Key, report: Report) -> bool {
     if report.journal.lost > 0 {
         tracing::warn!(lost = report.journal.lost, "pod {pod} had more to report than it could keep");
     }
@@ -228,9 +239,14 @@ mod tests {
         let files = Arc::new(FileStore::default());
         let log = Arc::new(TransferLog::new(files.clone()));
         log.files_loaded(&Change::default(), Vec::new());
-        let parts =
-            Http { log: log.clone(), files, metrics: Arc::default(), token_file: Some(folder.path().join("token")) };
-        let listener = http::listen(format!("{HOST}:{REPORT_PORT}").parse().unwrap()).await.unwrap();
+        let parts = Http {
+            log: log.clone(),
+            files,
+            metrics: Arc::default(),
+            token_file: Some(folder.path().join("token")),
+            is_serving: Arc::default(),
+        };
+        let listener = http::listen(format!("{HOST}:{REPORT_PORT}").parse().unwrap()).unwrap();
         let server = tokio::spawn(http::serve(parts, listener));
         let takes = |last: u8| {
             let mut record = Record::without_transfer(([10, 0, 0, last], 1000).into(), "", Outcome::Complete);

@@ -1,29 +1,69 @@
 //! The shell round the fleet without a cluster: manifests and fetches go in, files and resyncs come out.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::screen::Screen;
+use crate::base::lasting::Lasting;
 use crate::base::report::Query;
 use crate::base::terminal::say;
 use crate::manifests::{Manifests, inventory};
 use crate::provision::resync::{ResyncError, ResyncOrder};
 use crate::provision::{Fetch, Fleet, Key, WorkItem};
 use crate::render;
-use crate::tftp::{FileStore, TransferLog};
+use crate::tftp::{DirectoryLoader, FileStore, Reading, TransferLog};
 
-/// Where manifests and firmware are, and which site is served.
+/// Where manifests and firmware are.
 pub struct Sources {
-    /// Files or directories with manifests.
-    pub manifests: Vec<PathBuf>,
-    /// A directory with firmware files.
-    pub firmware: Option<PathBuf>,
-    /// The site to serve, if there are several.
+    manifests: Vec<PathBuf>,
+    firmware: Option<DirectoryLoader>,
+}
+
+/// What was read of the sources.
+pub struct Inputs {
+    manifests: Manifests,
+    /// Firmware, if there is a folder with it.
+    firmware: Option<Reading>,
+}
+
+impl Inputs {
+    /// Whether to read again soon, because something was changing.
+    pub fn is_unfinished(&self) -> bool {
+        self.firmware.as_ref().is_some_and(|firmware| firmware.is_unfinished)
+    }
+}
+
+impl Sources {
+    /// The sources at these paths.
+    pub fn new(manifests: Vec<PathBuf>, firmware: Option<PathBuf>) -> Sources {
+        let firmware = firmware.map(|folder| DirectoryLoader::new(vec![folder], MAX_FIRMWARE_BYTES));
+        Sources { manifests, firmware }
+    }
+
+    /// Reads everything for the first time.
+    pub fn read_first(&mut self) -> anyhow::Result<Inputs> {
+        let manifests = Manifests::read(&self.manifests)?;
+        Ok(Inputs { manifests, firmware: self.firmware.as_mut().map(DirectoryLoader::read_first) })
+    }
+
+    /// Reads everything anew.
+    pub fn read(&mut self) -> anyhow::Result<Inputs> {
+        let manifests = Manifests::read(&self.manifests)?;
+        Ok(Inputs { manifests, firmware: self.firmware.as_mut().map(DirectoryLoader::read) })
+    }
+}
+
+/// The most bytes of firmware that are held.
+const MAX_FIRMWARE_BYTES: u64 = 320 << 20;
+
+/// What is to be served, and to whom.
+pub struct Wanted {
+    /// Which site, if there are several.
     pub site: Option<String>,
     /// Whether only this machine is served.
     pub loopback: bool,
@@ -31,12 +71,16 @@ pub struct Sources {
 
 /// What is served, and what is known of the phones.
 pub struct Shell {
-    sources: Sources,
+    /// Which site to serve, if there are several.
+    wanted: Option<String>,
     fleet: Fleet,
     /// The manifests that were loaded last.
     manifests: Manifests,
     firmware: BTreeMap<String, Bytes>,
     site: Option<Key>,
+    /// The error that was said last, while it lasts.
+    error: Option<String>,
+    problems: Lasting,
     files: Arc<FileStore>,
     log: Arc<TransferLog>,
     /// How far the log was read.
@@ -45,41 +89,57 @@ pub struct Shell {
 }
 
 impl Shell {
-    /// Loads everything for the first time, and serves it from these files.
-    pub fn start(sources: Sources, files: Arc<FileStore>, log: Arc<TransferLog>) -> anyhow::Result<Shell> {
+    /// Serves what was read first, from these files.
+    pub fn start(
+        inputs: Inputs,
+        wanted: Wanted,
+        files: Arc<FileStore>,
+        log: Arc<TransferLog>,
+    ) -> anyhow::Result<Shell> {
         let mut shell = Shell {
-            sources,
+            wanted: wanted.site,
             fleet: Fleet::offline(),
             manifests: Manifests::default(),
             firmware: BTreeMap::new(),
             site: None,
+            error: None,
+            problems: Lasting::default(),
             files,
             log,
             query: Query::default(),
             screen: Screen::default(),
         };
         shell.fleet.tick(Timestamp::now());
-        if shell.sources.loopback {
+        if wanted.loopback {
             shell.fleet.allow_loopback();
         }
-        shell.load()?;
+        shell.load(inputs)?;
         Ok(shell)
     }
 
-    /// Loads everything anew; after an error everything stays as it was.
-    pub fn reload(&mut self) {
-        if let Err(error) = self.load() {
-            say(format_args!("error: {error:#}; what was served stays"));
+    /// Serves what was read; after an error everything stays as it was. An error that lasts is said once.
+    pub fn reload(&mut self, inputs: anyhow::Result<Inputs>) {
+        let error = inputs.and_then(|inputs| self.load(inputs)).err().map(|error| format!("{error:#}"));
+        match &error {
+            Some(error) if self.error.as_ref() != Some(error) => {
+                say(format_args!("error: {error}; what was served stays"));
+            }
+            None if self.error.is_some() => say(format_args!("the manifests can be served again")),
+            Some(_) | None => {}
         }
+        self.error = error;
     }
 
-    fn load(&mut self) -> anyhow::Result<()> {
-        let manifests = Manifests::read(&self.sources.manifests)?;
+    fn load(&mut self, inputs: Inputs) -> anyhow::Result<()> {
+        let Inputs { manifests, firmware } = inputs;
         if let Some(error) = manifests.errors.first() {
             bail!("{error}");
         }
-        if let Some(directory) = &self.sources.firmware {
-            self.firmware = read_directory(directory)?;
+        if let Some(Reading { files, problems, is_unfinished: _ }) = firmware {
+            let (begun, over) = self.problems.note(&problems);
+            begun.iter().for_each(|problem| say(format_args!("firmware: {problem}")));
+            over.iter().for_each(|file| say(format_args!("firmware: {file} can be read again")));
+            self.firmware = files;
             self.fleet.set_folder(inventory(&self.firmware));
         }
         manifests.apply_to(&mut self.fleet);
@@ -112,7 +172,7 @@ impl Shell {
     fn choose_site(&self) -> anyhow::Result<Key> {
         let mut sites: Vec<&Key> = self.fleet.sites().collect();
         sites.sort();
-        let wanted = self.sources.site.as_deref();
+        let wanted = self.wanted.as_deref();
         sites.retain(|key| wanted.is_none_or(|site| *site == *key.name || *site == key.to_string()));
         match sites.as_slice() {
             [site] => Ok((*site).clone()),
@@ -158,16 +218,4 @@ impl Shell {
     pub fn update_screen(&mut self) {
         self.screen.update(&self.fleet, Timestamp::now());
     }
-}
-
-fn read_directory(directory: &Path) -> anyhow::Result<BTreeMap<String, Bytes>> {
-    let entries = std::fs::read_dir(directory).with_context(|| format!("cannot read {}", directory.display()))?;
-    let files = entries.flatten().filter(|entry| entry.path().is_file());
-    let named = files.filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path())));
-    named
-        .map(|(name, path)| {
-            let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-            Ok((name, bytes.into()))
-        })
-        .collect()
 }

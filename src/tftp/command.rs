@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::anyhow;
+use tokio::net::TcpListener;
 
 use super::directory::{DirectoryLoader, watch};
 use super::file_store::FileStore;
@@ -20,7 +22,8 @@ use crate::base::{SupervisedThread, shutdown_signal};
 /// Serve a provisioning tree over TFTP (what the pods run)
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
-    /// A folder with files; of files with one name in several folders, that in the first is served
+    /// A folder with files; of files with one name in several folders, that in the first is served. Links are followed beneath
+    /// the folder only; in A/./B the folder B is looked for beneath A
     #[arg(long = "root", value_name = "DIR", required = true)]
     roots: Vec<PathBuf>,
 
@@ -32,9 +35,13 @@ pub struct Args {
     #[arg(long, value_enum, ignore_case = true, default_value_t = PortMode::Single)]
     port_mode: PortMode,
 
-    /// Where to serve reports, probes and metrics (HTTP) [default: nowhere]
-    #[arg(long, value_name = "ADDR:PORT")]
+    /// Where to serve reports (HTTP) [default: nowhere]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = http::address)]
     report: Option<SocketAddr>,
+
+    /// Where to serve probes and metrics (HTTP) [default: nowhere]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = http::address)]
+    probes: Option<SocketAddr>,
 
     /// The file with the token that readers of reports must show
     #[arg(long, value_name = "FILE", requires = "report")]
@@ -44,8 +51,8 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 16_384)]
     max_sessions: usize,
 
-    /// The most bytes of files that are held in memory
-    #[arg(long, value_name = "BYTES", default_value_t = 384 << 20)]
+    /// The most bytes of files that are held in memory; a quarter more while files are replaced
+    #[arg(long, value_name = "BYTES", default_value_t = 320 << 20)]
     max_bytes: u64,
 
     /// The most blocks before an acknowledgement that a client may request (RFC 7440), 1 to 16 [default: 1 with port mode single,
@@ -68,13 +75,20 @@ const FINAL_REPORT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Runs `dialtone tftp` until the shutdown signal, or until a part of it fails.
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let shutdown = shutdown_signal();
+    tokio::pin!(shutdown);
     let files = Arc::new(FileStore::default());
     let log = Arc::new(TransferLog::new(files.clone()));
     let metrics = Arc::new(Metrics::default());
-    let listener = match args.report {
-        Some(address) => Some(http::listen(address).await?),
-        None => None,
+    let is_serving = Arc::new(AtomicBool::new(false));
+    let http = Http {
+        log: log.clone(),
+        files: files.clone(),
+        metrics: metrics.clone(),
+        token_file: args.token_file,
+        is_serving: is_serving.clone(),
     };
+    let reports = serve_at(args.report, |listener| http::serve(http.clone(), listener))?;
+    let probes = serve_at(args.probes, |listener| http::serve_probes(http.clone(), listener))?;
     let config = Config {
         listen: args.listen,
         port_mode: args.port_mode,
@@ -84,18 +98,44 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     };
     // The files first: a phone that asks too early would get the answer that there is no such file.
     let loader = DirectoryLoader::new(args.roots, args.max_bytes);
-    let loading = watch::start(loader, files.clone(), log.clone())?;
-    let server = Server::start(&config, files.clone(), log.clone(), metrics.clone())?;
+    let (mut loading, loaded) = watch::start(loader, files.clone(), log.clone())?;
+    tokio::pin!(probes);
+    tokio::select! {
+        Ok(()) = loaded => {}
+        error = loading.failure() => return Err(error),
+        result = &mut probes => return Err(ended(result)),
+        () = &mut shutdown => return Ok(()),
+    }
+    let server = Server::start(&config, files, log.clone(), metrics)?;
+    is_serving.store(true, Ordering::Release);
     tracing::info!(addresses = ?server.addresses(), workers = config.workers, "TFTP server is serving");
-    let http = Http { log: log.clone(), files, metrics, token_file: args.token_file };
     let http = async {
-        match listener {
-            Some(listener) => http::serve(http, listener).await,
-            None => std::future::pending().await,
+        tokio::select! {
+            result = reports => result,
+            result = probes => result,
         }
     };
     let parts = Parts { server, loading, log, drain: Duration::from_secs(args.drain) };
     parts.supervise(http, shutdown).await
+}
+
+/// Why the process cannot go on when the HTTP servers have ended.
+fn ended(http: anyhow::Result<()>) -> anyhow::Error {
+    http.err().unwrap_or_else(|| anyhow!("the HTTP server ended"))
+}
+
+/// Listens at an address if there is one, and serves there; otherwise it waits for ever.
+fn serve_at<F: Future<Output = anyhow::Result<()>>>(
+    address: Option<SocketAddr>,
+    serve: impl FnOnce(TcpListener) -> F,
+) -> anyhow::Result<impl Future<Output = anyhow::Result<()>>> {
+    let serving = address.map(http::listen).transpose()?.map(serve);
+    Ok(async {
+        match serving {
+            Some(serving) => serving.await,
+            None => std::future::pending().await,
+        }
+    })
 }
 
 /// What the process consists of, beside HTTP.
@@ -116,7 +156,7 @@ impl Parts {
         shutdown: impl Future<Output = ()>,
     ) -> anyhow::Result<()> {
         let Parts { mut server, mut loading, log, drain } = self;
-        let http = async { http.await.err().unwrap_or_else(|| anyhow!("the HTTP server ended")) };
+        let http = async { ended(http.await) };
         tokio::pin!(http);
         tokio::select! {
             error = server.failure() => return Err(error),

@@ -1,189 +1,92 @@
-//! Directories on disk, read whole; [`watch`] reads them again when they change.
+//! Folders on disk, held in memory; [`watch`] reads them again when they change.
 //!
-//! A volume of Kubernetes changes all at once: its files are symbolic links through `..data`, which is switched from one
-//! directory to the next. That link is resolved once for each reading, so that a reading never mixes old and new.
+//! What cannot be read stays as it was. A file that is written to is not read before it was left alone for a moment; in a volume
+//! of Kubernetes none ever is, because all its files change at once.
 
+mod root;
 pub mod watch;
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::base::report::{FileProblem, PROBLEMS_FILE};
+use crate::base::report::FileProblem;
+use root::{Budget, Root};
 
-/// How deep directories are followed.
-const MAX_DEPTH: usize = 4;
-/// How often a directory is read anew when its volume was switched meanwhile.
-const MAX_READINGS: usize = 5;
-/// How many lines of a directory's [`PROBLEMS_FILE`] are read.
-const MAX_PROBLEMS: usize = 32;
-/// The most characters of a problem that are reported, its file's name included.
-const MAX_PROBLEM_CHARS: usize = 300;
+/// How long a file must have been left alone before it is read.
+pub const QUIET: Duration = Duration::from_millis(300);
+/// How often folders are read at first, while files in them are written to.
+const MAX_FIRST_READINGS: usize = 10;
 
-/// The directories that are served, and what was read from them last.
+/// The folders that are served, and what was read from them last.
 pub struct DirectoryLoader {
-    roots: Vec<PathBuf>,
+    roots: Vec<Root>,
     max_bytes: u64,
-    read: BTreeMap<PathBuf, ReadFile>,
-    /// The directories as they were before the last reading.
-    stamps: Vec<Option<Stamp>>,
 }
 
-/// Where a directory's files really are, and when something in it changed last.
-type Stamp = (PathBuf, SystemTime);
-
-/// A file as it was when it was read.
-#[derive(Clone)]
-struct ReadFile {
-    modified: SystemTime,
-    len: u64,
-    bytes: Bytes,
-}
-
-/// What reading the directories gave.
+/// What reading the folders gave.
 #[derive(Debug, Default)]
 pub struct Reading {
     /// The files by name.
     pub files: BTreeMap<String, Bytes>,
-    /// Which files could not be read, and why.
+    /// Which files could not be read, and why. They are among the files as they were.
     pub problems: Vec<FileProblem>,
+    /// Whether it should be read again soon: something was changing, or did not fit beside what it replaces.
+    pub is_unfinished: bool,
 }
 
 impl DirectoryLoader {
-    /// A loader of these directories, of which an earlier one wins over a later one, and of so many bytes at most.
+    /// A loader of these folders, of which an earlier one wins over a later one, and of so many bytes at most.
     pub fn new(roots: Vec<PathBuf>, max_bytes: u64) -> DirectoryLoader {
-        DirectoryLoader { roots, max_bytes, read: BTreeMap::new(), stamps: Vec::new() }
+        DirectoryLoader { roots: roots.into_iter().map(Root::new).collect(), max_bytes }
     }
 
     /// Reads everything. Files that did not change since the last reading are not read again.
     pub fn read(&mut self) -> Reading {
-        self.stamps = self.roots.iter().map(|root| stamp(root)).collect();
+        let mut budget = Budget::new(self.max_bytes, self.roots.iter().map(Root::size).sum());
         let mut reading = Reading::default();
-        let mut read = BTreeMap::new();
-        let mut total = 0;
-        for root in &self.roots {
-            reading.problems.extend(problems_of(root));
-            for _ in 0..MAX_READINGS {
-                let base = data_directory(root);
-                let mut walk =
-                    Walk { before: &self.read, read: &mut read, total: &mut total, max_bytes: self.max_bytes };
-                let mut part = Reading::default();
-                walk.directory(&base, "", MAX_DEPTH, &mut part);
-                if data_directory(root) != base {
-                    // The volume was switched meanwhile: what was read may be half of it.
-                    continue;
-                }
-                for (name, bytes) in part.files {
-                    reading.files.entry(name).or_insert(bytes);
-                }
-                reading.problems.append(&mut part.problems);
-                break;
+        for root in &mut self.roots {
+            let (problems, is_unfinished) = root.read(&mut budget);
+            reading.problems.extend(problems);
+            reading.is_unfinished |= is_unfinished;
+            for (name, bytes) in root.files() {
+                reading.files.entry(name.clone()).or_insert_with(|| bytes.clone());
             }
         }
-        self.read = read;
         reading
     }
 
-    /// Whether the directories are as they were at the last reading.
+    /// Reads everything for the first time: also what was written just now, unless that goes on and on.
+    pub fn read_first(&mut self) -> Reading {
+        let mut reading = self.read();
+        for _ in 1..MAX_FIRST_READINGS {
+            if !reading.is_unfinished {
+                break;
+            }
+            std::thread::sleep(QUIET + QUIET / 10);
+            reading = self.read();
+        }
+        reading
+    }
+
+    /// Whether the folders are as they were at the last reading.
     fn is_unchanged(&self) -> bool {
-        self.roots.iter().map(|root| stamp(root)).eq(self.stamps.iter().cloned())
-    }
-}
-
-/// One reading of one directory.
-struct Walk<'a> {
-    before: &'a BTreeMap<PathBuf, ReadFile>,
-    read: &'a mut BTreeMap<PathBuf, ReadFile>,
-    total: &'a mut u64,
-    max_bytes: u64,
-}
-
-impl Walk<'_> {
-    fn directory(&mut self, directory: &Path, prefix: &str, depth: usize, reading: &mut Reading) {
-        let entries = match fs::read_dir(directory) {
-            Ok(entries) => entries,
-            // An optional volume that is not there has no files.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
-            Err(error) => return reading.problems.push(FileProblem::new(prefix, error.to_string())),
-        };
-        for entry in entries.flatten() {
-            let Ok(name) = entry.file_name().into_string() else {
-                let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
-                reading.problems.push(FileProblem::new(name, "the name is not UTF-8"));
-                continue;
-            };
-            if name.starts_with("..") {
-                continue;
-            }
-            let path = entry.path();
-            let name = format!("{prefix}{name}");
-            // Links are followed to files, never to directories: nothing outside the root is served by accident.
-            let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
-            match fs::metadata(&path) {
-                Ok(meta) if meta.is_dir() && !is_link && depth > 0 => {
-                    self.directory(&path, &format!("{name}/"), depth - 1, reading);
-                }
-                Ok(meta) if meta.is_file() => match self.file(&path, &meta) {
-                    Ok(bytes) => {
-                        reading.files.insert(name, bytes);
-                    }
-                    Err(error) => reading.problems.push(FileProblem::new(name, error.to_string())),
-                },
-                Ok(_) => {}
-                Err(error) => reading.problems.push(FileProblem::new(name, error.to_string())),
-            }
-        }
+        self.roots.iter().all(Root::is_unchanged)
     }
 
-    fn file(&mut self, path: &Path, meta: &fs::Metadata) -> io::Result<Bytes> {
-        let modified = meta.modified()?;
-        *self.total += meta.len();
-        if *self.total > self.max_bytes {
-            let most = self.max_bytes;
-            return Err(io::Error::other(format!("there are more than {most} bytes of files; see --max-bytes")));
-        }
-        let known = self.before.get(path).filter(|file| file.modified == modified && file.len == meta.len());
-        let file = match known {
-            Some(file) => file.clone(),
-            None => ReadFile { modified, len: meta.len(), bytes: fs::read(path)?.into() },
-        };
-        let bytes = file.bytes.clone();
-        self.read.insert(path.to_owned(), file);
-        Ok(bytes)
+    /// Where the folders are.
+    fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.roots.iter().map(Root::path)
     }
-}
-
-/// The problems that `dialtone fetch` noted in a directory.
-fn problems_of(root: &Path) -> Vec<FileProblem> {
-    let text = fs::read_to_string(root.join(PROBLEMS_FILE)).unwrap_or_default();
-    text.lines().take(MAX_PROBLEMS).map(problem_in).collect()
-}
-
-fn problem_in(line: &str) -> FileProblem {
-    let problem = serde_json::from_str(line).unwrap_or_else(|_| FileProblem::new("", line));
-    let used = if problem.file.is_empty() { 0 } else { problem.file.chars().count() + ": ".len() };
-    let message: String = problem.message.chars().take(MAX_PROBLEM_CHARS.saturating_sub(used)).collect();
-    FileProblem { message, ..problem }
-}
-
-/// Where a volume's files really are at this moment.
-fn data_directory(root: &Path) -> PathBuf {
-    fs::canonicalize(root.join("..data")).unwrap_or_else(|_| root.to_owned())
-}
-
-fn stamp(root: &Path) -> Option<Stamp> {
-    let directory = data_directory(root);
-    let modified = fs::metadata(&directory).and_then(|meta| meta.modified()).ok()?;
-    Some((directory, modified))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::report::PROBLEMS_FILE;
+    use std::fs;
     use std::os::unix::fs::symlink;
 
     /// Fills a volume as the kubelet does.
@@ -224,7 +127,7 @@ mod tests {
         fs::create_dir(two.path().join("US")).unwrap();
         fs::write(two.path().join("US/tones"), "t").unwrap();
         let roots = vec![one.path().to_owned(), "/nonexistent/root".into(), two.path().to_owned()];
-        let reading = DirectoryLoader::new(roots, 1000).read();
+        let reading = DirectoryLoader::new(roots, 1000).read_first();
         assert_eq!(names(&reading), ["US/tones", "a"]);
         assert_eq!(reading.files["a"], "one");
         assert!(reading.problems.is_empty());
@@ -234,7 +137,7 @@ mod tests {
     fn memory_is_bounded() {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("large"), [0; 2000]).unwrap();
-        let reading = DirectoryLoader::new(vec![root.path().to_owned()], 1000).read();
+        let reading = DirectoryLoader::new(vec![root.path().to_owned()], 1000).read_first();
         assert!(reading.files.is_empty());
         assert!(reading.problems[0].message.contains("--max-bytes"), "{:?}", reading.problems);
     }
@@ -246,7 +149,7 @@ mod tests {
         let noted = [FileProblem::new("a: b.bin", "http://h/a: b.bin: status: 404"), FileProblem::new("c.bin", &long)];
         let lines: Vec<String> = noted.iter().map(|problem| serde_json::to_string(problem).unwrap()).collect();
         fs::write(root.path().join(PROBLEMS_FILE), lines.join("\n") + "\nof an older version: as text\n").unwrap();
-        let reading = DirectoryLoader::new(vec![root.path().to_owned()], 1000).read();
+        let reading = DirectoryLoader::new(vec![root.path().to_owned()], 1000).read_first();
         assert_eq!(reading.problems[0], noted[0]);
         assert_eq!(reading.problems[1].to_string(), format!("c.bin: {long}")[..300]);
         assert_eq!(reading.problems[2], FileProblem::new("", "of an older version: as text"));
@@ -257,6 +160,99 @@ mod tests {
         let (root, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         fs::write(outside.path().join("secret"), "x").unwrap();
         symlink(outside.path(), root.path().join("out")).unwrap();
-        assert!(DirectoryLoader::new(vec![root.path().to_owned()], 1000).read().files.is_empty());
+        assert!(DirectoryLoader::new(vec![root.path().to_owned()], 1000).read_first().files.is_empty());
+    }
+
+    #[test]
+    fn a_volume_that_is_switched_all_the_time_is_never_empty_and_never_mixed() {
+        let root = tempfile::tempdir().unwrap();
+        let names: Vec<String> = (0..300).map(|n| n.to_string()).collect();
+        for version in ["a", "b"] {
+            let files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), version)).collect();
+            switch(root.path(), version, &files);
+        }
+        let mut loader = DirectoryLoader::new(vec![root.path().to_owned()], 1 << 20);
+        assert_eq!(loader.read().files.len(), 300);
+        let ends = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for version in ["..a", "..b"].iter().cycle() {
+                    symlink(version, root.path().join("..data_tmp")).unwrap();
+                    fs::rename(root.path().join("..data_tmp"), root.path().join("..data")).unwrap();
+                    std::thread::sleep(Duration::from_micros(200));
+                    if ends.load(std::sync::atomic::Ordering::Relaxed) {
+                        return;
+                    }
+                }
+            });
+            for _ in 0..50 {
+                let reading = loader.read();
+                let first = reading.files.values().next().cloned();
+                assert!(
+                    reading.files.len() == 300 && reading.files.values().all(|bytes| Some(bytes) == first.as_ref())
+                );
+            }
+            ends.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        let reading = loader.read();
+        assert!(reading.problems.is_empty() && !reading.is_unfinished);
+    }
+
+    #[test]
+    fn what_was_in_a_folder_that_fails_stays_and_nothing_else_does() {
+        let root = tempfile::tempdir().unwrap();
+        for folder in ["US", "USA"] {
+            fs::create_dir(root.path().join(folder)).unwrap();
+            fs::write(root.path().join(folder).join("tones"), "old").unwrap();
+        }
+        let mut loader = DirectoryLoader::new(vec![root.path().to_owned()], 1000);
+        assert_eq!(names(&loader.read_first()), ["US/tones", "USA/tones"]);
+        fs::remove_dir_all(root.path().join("US")).unwrap();
+        fs::remove_dir_all(root.path().join("USA")).unwrap();
+        symlink("US", root.path().join("US")).unwrap();
+        let reading = loader.read_first();
+        assert_eq!((names(&reading), reading.problems.len()), (vec!["US/tones"], 1));
+        // The whole folder may be a file for a moment, or gone.
+        let away = root.path().with_extension("away");
+        fs::rename(root.path(), &away).unwrap();
+        for _ in 0..2 {
+            let reading = loader.read();
+            assert!(reading.is_unfinished && reading.problems[0].message.contains("stay as they were"));
+            assert_eq!(names(&reading), ["US/tones"]);
+            assert!(!loader.is_unchanged());
+            let _ = fs::write(root.path(), "no folder");
+        }
+        fs::remove_file(root.path()).unwrap();
+        fs::rename(&away, root.path()).unwrap();
+        fs::remove_file(root.path().join("US")).unwrap();
+        assert!(loader.read().files.is_empty());
+    }
+
+    #[test]
+    fn several_volumes_below_one_folder_are_read() {
+        let root = tempfile::tempdir().unwrap();
+        for volume in ["one", "two"] {
+            fs::create_dir(root.path().join(volume)).unwrap();
+            switch(&root.path().join(volume), "1", &[("a", volume)]);
+        }
+        let reading = DirectoryLoader::new(vec![root.path().to_owned()], 1000).read_first();
+        assert_eq!(names(&reading), ["one/a", "two/a"]);
+        assert_eq!(reading.files["two/a"], "two");
+    }
+
+    #[test]
+    fn a_file_that_is_written_to_is_not_read_before_it_rests() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("a");
+        fs::write(&file, "old!").unwrap();
+        let mut loader = DirectoryLoader::new(vec![root.path().to_owned()], 1000);
+        assert_eq!(loader.read_first().files["a"], "old!");
+        for text in ["n", "ne", "new"] {
+            fs::write(&file, text).unwrap();
+            let reading = loader.read();
+            assert!(reading.is_unfinished && reading.files["a"] == "old!", "{text}");
+            std::thread::sleep(QUIET / 3);
+        }
+        assert_eq!(loader.read_first().files["a"], "new");
     }
 }

@@ -59,6 +59,7 @@ impl Snapshot {
     }
 
     /// The file of exactly this name.
+    #[cfg(test)]
     pub fn get(&self, name: &str) -> Option<&Arc<File>> {
         self.exact.get(name)
     }

@@ -1,8 +1,10 @@
-//! The server's HTTP side: reports for readers that have the token, probes and metrics for everybody.
+//! The server's HTTP side: reports for readers that have the token at one port, probes and metrics for everybody at another one.
 
-use std::net::SocketAddr;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -11,7 +13,8 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
+use socket2::{Domain, Protocol, Socket, Type};
 use subtle::ConstantTimeEq as _;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -20,6 +23,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::file_store::FileStore;
 use super::metrics::Metrics;
 use super::transfer_log::{TransferLog, Unread};
+use crate::base::http_server::{self, Connection};
 use crate::base::report::{Query, REPORT_PATH};
 
 /// The longest that a reader may wait for something new, in seconds.
@@ -29,7 +33,11 @@ const GATHER: Duration = Duration::from_millis(50);
 /// How many readers there may be at once.
 const MAX_READERS: usize = 16;
 
+/// How many connections may wait to be accepted.
+const MAX_WAITING: i32 = 256;
+
 /// What the routes serve.
+#[derive(Clone)]
 pub struct Http {
     /// What goes into reports.
     pub log: Arc<TransferLog>,
@@ -39,6 +47,8 @@ pub struct Http {
     pub metrics: Arc<Metrics>,
     /// The file with the token; without it there are no reports.
     pub token_file: Option<PathBuf>,
+    /// Whether phones are served, so that the server is ready.
+    pub is_serving: Arc<AtomicBool>,
 }
 
 struct Shared {
@@ -46,33 +56,68 @@ struct Shared {
     readers: Semaphore,
 }
 
-/// Serves until the process ends.
+/// Serves reports until the process ends.
 pub async fn serve(http: Http, listener: TcpListener) -> anyhow::Result<()> {
     let shared = Arc::new(Shared { http, readers: Semaphore::new(MAX_READERS) });
+    let routes = Router::new().route(REPORT_PATH, get(report)).with_state(shared);
+    http_server::serve(listener, routes).await
+}
+
+/// Serves probes and metrics until the process ends.
+pub async fn serve_probes(http: Http, listener: TcpListener) -> anyhow::Result<()> {
     let routes = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .route(REPORT_PATH, get(report))
-        .with_state(shared);
-    axum::serve(listener, routes).await.context("the HTTP server failed")
+        .with_state(Arc::new(http));
+    http_server::serve(listener, routes).await
 }
 
-/// Listens, with an error that names the address.
-pub async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} (TCP)"))
+/// Reads an address with a port. An IPv6 address may stand without brackets, as Kubernetes writes that of a pod.
+pub fn address(text: &str) -> Result<SocketAddr, String> {
+    let without_brackets = || {
+        let (ip, port) = text.rsplit_once(':')?;
+        Some(SocketAddr::new(ip.parse::<Ipv6Addr>().ok()?.into(), port.parse().ok()?))
+    };
+    text.parse()
+        .ok()
+        .or_else(without_brackets)
+        .ok_or_else(|| "it is no address with a port, such as [::]:8069".to_owned())
 }
 
-async fn readyz(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
-    match shared.http.log.is_loaded() {
+/// Listens, with an error that names the address. At `[::]` it listens for IPv4 too, and for IPv4 alone where there is no IPv6.
+pub fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let every_ipv4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
+    let is_every = address.ip() == IpAddr::from(Ipv6Addr::UNSPECIFIED);
+    let listener = match listen_at(address) {
+        Err(error) if is_every && error.kind() != io::ErrorKind::AddrInUse => listen_at(every_ipv4).map_err(|_| error),
+        other => other,
+    };
+    listener.with_context(|| format!("cannot listen on {address} (TCP)"))
+}
+
+fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(address.ip() != IpAddr::from(Ipv6Addr::UNSPECIFIED))?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(MAX_WAITING)?;
+    TcpListener::from_std(socket.into())
+}
+
+async fn readyz(State(http): State<Arc<Http>>) -> impl IntoResponse {
+    match http.is_serving.load(Ordering::Acquire) {
         true => (StatusCode::OK, "ok\n"),
         false => (StatusCode::SERVICE_UNAVAILABLE, "the files are being loaded\n"),
     }
 }
 
-async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
-    let files = shared.http.files.snapshot();
-    match shared.http.metrics.text(&files) {
+async fn metrics(State(http): State<Arc<Http>>) -> Response {
+    let files = http.files.snapshot();
+    match http.metrics.text(&files) {
         Ok(text) => {
             ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
         }
@@ -80,10 +125,16 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
     }
 }
 
-async fn report(State(shared): State<Arc<Shared>>, UrlQuery(query): UrlQuery<Query>, headers: HeaderMap) -> Response {
+async fn report(
+    State(shared): State<Arc<Shared>>,
+    Extension(connection): Extension<Connection>,
+    UrlQuery(query): UrlQuery<Query>,
+    headers: HeaderMap,
+) -> Response {
     if !is_allowed(&shared.http, &headers).await {
         return (StatusCode::UNAUTHORIZED, "a bearer token is needed\n").into_response();
     }
+    connection.trust();
     let Ok(_reader) = shared.readers.try_acquire() else {
         return (StatusCode::TOO_MANY_REQUESTS, "too many readers\n").into_response();
     };

@@ -7,6 +7,7 @@
 mod budget;
 mod command;
 mod content;
+mod descriptors;
 mod directory;
 mod file_store;
 pub mod http;
@@ -24,6 +25,7 @@ mod wheel;
 mod worker;
 
 pub use command::{Args, run};
+pub use directory::{DirectoryLoader, QUIET, Reading};
 pub use file_store::{Change, FileStore};
 pub use metrics::Metrics;
 pub use port_mode::PortMode;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::select_all;
 
+use super::descriptors;
 use super::file_store::FileStore;
 use super::metrics::Metrics;
 use super::port_mode::PortMode;
@@ -74,12 +75,17 @@ impl Server {
         run: impl Fn(usize, Worker, &Deadline) + Copy + Send + 'static,
     ) -> io::Result<Server> {
         let workers = config.workers.max(1);
+        let max_sessions = match config.port_mode {
+            PortMode::Single => config.max_sessions,
+            // Each has a socket of its own, and files and reports need some too.
+            PortMode::Ephemeral => config.max_sessions.min(descriptors::for_transfers()),
+        };
         let shared = Arc::new(Shared {
             files,
             log,
             metrics,
             port_mode: config.port_mode,
-            max_sessions: (config.max_sessions / workers).max(1),
+            max_sessions: (max_sessions / workers).max(1),
             windowsize: config.windowsize.unwrap_or(config.port_mode.windowsize()),
             is_ending: AtomicBool::new(false),
         });

@@ -46,7 +46,7 @@ pub struct TransferLog {
 struct State {
     is_loaded: bool,
     version: u64,
-    changes: VecDeque<(u64, Change)>,
+    changes: VecDeque<(u64, NotedChange)>,
     problems: Vec<FileProblem>,
     /// The number of the newest record.
     seq: u64,
@@ -57,6 +57,18 @@ struct State {
     lost_before: u64,
     /// The number after the newest record that a reader is known to have.
     read_before: u64,
+}
+
+/// A change of the files as it is reported: without their bytes, which would stay in memory long after they are served.
+struct NotedChange {
+    held: Vec<HeldFile>,
+    gone: Vec<Arc<str>>,
+}
+
+impl NotedChange {
+    fn of(change: &Change) -> NotedChange {
+        NotedChange { held: change.held.iter().map(|file| held(file)).collect(), gone: change.gone.clone() }
+    }
 }
 
 /// The newest records of one kind, by their number.
@@ -120,7 +132,7 @@ impl TransferLog {
         if !change.is_empty() || is_first {
             state.version += 1;
             let version = state.version;
-            state.changes.push_back((version, change.clone()));
+            state.changes.push_back((version, NotedChange::of(change)));
             if state.changes.len() > MAX_CHANGES {
                 state.changes.pop_front();
             }
@@ -209,9 +221,9 @@ impl State {
             // A later change of a file takes the place of an earlier one.
             inventory.held.retain(|file| !change.gone.iter().any(|name| **name == *file.name));
             for file in &change.held {
-                inventory.held.retain(|before| *before.name != *file.name);
-                inventory.gone.retain(|name| **name != *file.name);
-                inventory.held.push(held(file));
+                inventory.held.retain(|before| before.name != file.name);
+                inventory.gone.retain(|name| *name != file.name);
+                inventory.held.push(file.clone());
             }
             inventory.gone.extend(change.gone.iter().map(ToString::to_string));
         }

@@ -10,6 +10,7 @@ mod diff;
 mod fetch;
 mod final_report;
 mod fleet;
+mod folders;
 mod golden;
 mod import;
 mod layers;

@@ -5,12 +5,14 @@ use serde_json::{Value, json};
 use super::super::names::{labels, shard, token, workload};
 use super::super::options::Options;
 use super::merge::merge;
-use super::{REPORT_PORT, SERVER, WELL_KNOWN_PORT, firmware, metadata, replicas, selector};
+use super::{PROBE_PORT, REPORT_PORT, SERVER, WELL_KNOWN_PORT, firmware, metadata, replicas, selector};
 use crate::api::{PhoneSiteSpec, PortMode};
 use crate::provision::{Key, Slot};
 
 /// Where the TFTP pods listen: a port that needs no privilege.
 const TFTP_PORT: u16 = 6969;
+/// Where the kubelet finds a pod in the node's own network.
+const LOOPBACK: &str = "127.0.0.1";
 
 /// The Deployment as it should be.
 pub(super) fn deployment(site: &Key, uid: &str, spec: &PhoneSiteSpec, options: &Options) -> Value {
@@ -51,6 +53,10 @@ fn pod_template(site: &Key, spec: &PhoneSiteSpec, options: &Options) -> Value {
         .resources
         .clone()
         .unwrap_or_else(|| json!({"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "512Mi"}}));
+    // In the node's own network everybody who reaches the node could ask: reports are where the operator asks, probes where the
+    // kubelet does.
+    let (report, probes) = if tftp.host_network { ("$(POD_IP)", LOOPBACK) } else { ("[::]", "[::]") };
+    let held = max_bytes(&resources);
     let mut container = json!({
         "name": "tftp",
         "image": options.image,
@@ -60,15 +66,17 @@ fn pod_template(site: &Key, spec: &PhoneSiteSpec, options: &Options) -> Value {
             "--root=/srv/firmware",
             format!("--listen=0.0.0.0:{port}"),
             format!("--port-mode={mode}"),
-            format!("--report=0.0.0.0:{REPORT_PORT}"),
+            format!("--report={report}:{REPORT_PORT}"),
+            format!("--probes={probes}:{PROBE_PORT}"),
             "--token-file=/srv/token/token",
         ],
         "ports": [
             {"name": "tftp", "containerPort": port, "protocol": "UDP"},
             {"name": "report", "containerPort": REPORT_PORT, "protocol": "TCP"},
+            {"name": "probes", "containerPort": PROBE_PORT, "protocol": "TCP"},
         ],
-        "readinessProbe": {"httpGet": {"path": "/readyz", "port": "report"}, "periodSeconds": 2},
-        "livenessProbe": {"httpGet": {"path": "/healthz", "port": "report"}, "periodSeconds": 10, "timeoutSeconds": 5},
+        "readinessProbe": {"httpGet": {"path": "/readyz", "port": "probes"}, "periodSeconds": 2},
+        "livenessProbe": {"httpGet": {"path": "/healthz", "port": "probes"}, "periodSeconds": 10, "timeoutSeconds": 5},
         "resources": resources,
         "securityContext": {
             "allowPrivilegeEscalation": false,
@@ -81,8 +89,9 @@ fn pod_template(site: &Key, spec: &PhoneSiteSpec, options: &Options) -> Value {
             {"name": "token", "mountPath": "/srv/token", "readOnly": true},
         ],
     });
-    if let (Some(windowsize), Some(args)) = (tftp.windowsize, container["args"].as_array_mut()) {
-        args.push(format!("--windowsize={windowsize}").into());
+    if let Value::Array(args) = &mut container["args"] {
+        args.extend(held.map(|bytes| format!("--max-bytes={bytes}").into()));
+        args.extend(tftp.windowsize.map(|windowsize| format!("--windowsize={windowsize}").into()));
     }
     if let Some(policy) = &options.image_pull_policy {
         container["imagePullPolicy"] = policy.clone().into();
@@ -90,6 +99,11 @@ fn pod_template(site: &Key, spec: &PhoneSiteSpec, options: &Options) -> Value {
     if tftp.host_network {
         container["ports"][0]["hostPort"] = port.into();
         container["ports"][1]["hostPort"] = REPORT_PORT.into();
+        container["ports"][2]["hostPort"] = PROBE_PORT.into();
+        container["env"] = json!([{"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}]);
+        for probe in ["readinessProbe", "livenessProbe"] {
+            container[probe]["httpGet"]["host"] = LOOPBACK.into();
+        }
         container["securityContext"]["capabilities"]["add"] = json!(["NET_BIND_SERVICE"]);
     }
     let sources: Vec<Value> = Slot::all().map(|slot| source(&shard(&site.name, slot), slot.secret())).collect();
@@ -134,6 +148,25 @@ fn pod_template(site: &Key, spec: &PhoneSiteSpec, options: &Options) -> Value {
         pod["imagePullSecrets"] = secrets.into();
     }
     json!({"metadata": {"labels": labels(site, SERVER)}, "spec": pod})
+}
+
+/// How many bytes of files a server may hold within its limit of memory: it holds a quarter more while files are replaced, and
+/// needs some for itself.
+fn max_bytes(resources: &Value) -> Option<u64> {
+    let limit = &resources["limits"]["memory"];
+    let text = limit.as_str().map_or_else(|| limit.to_string(), str::to_owned);
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit: u64 = match &text[digits.len()..] {
+        "" => 1,
+        "k" => 1000,
+        "M" => 1000 * 1000,
+        "G" => 1000 * 1000 * 1000,
+        "Ki" => 1 << 10,
+        "Mi" => 1 << 20,
+        "Gi" => 1 << 30,
+        _ => return None,
+    };
+    Some(digits.parse::<u64>().ok()?.checked_mul(unit)? / 8 * 5)
 }
 
 /// Every shard that there can ever be is named from the start and may be missing: a new one rolls no pod.

@@ -79,7 +79,9 @@ fn mount_image(pod: &mut Value, image: &ImageSource, folder: &str) {
         volume["pullPolicy"] = format!("{policy:?}").into();
     }
     push(&mut pod["volumes"], json!({"name": "image", "image": volume}));
-    root(pod, "image", IMAGE, format!("{IMAGE}/{folder}").trim_end_matches('/'), None);
+    // Beneath the image, whatever its folder may be a link to.
+    let place = if folder.is_empty() { IMAGE.to_owned() } else { format!("{IMAGE}/./{folder}") };
+    root(pod, "image", IMAGE, &place, None);
 }
 
 /// The connections that pods may begin: to resolve names, and to fetch.
@@ -199,7 +201,7 @@ mod tests {
         let source = json!({"image": {"reference": "example.com/fw:1", "path": "/phones/", "pullPolicy": "Never"}});
         let mounted = pod(&source, true);
         assert_eq!(mounted["volumes"][0]["image"], json!({"reference": "example.com/fw:1", "pullPolicy": "Never"}));
-        assert_eq!(mounted["containers"][0]["args"][1], "--root=/srv/image/phones");
+        assert_eq!(mounted["containers"][0]["args"][1], "--root=/srv/image/./phones");
         let copied = pod(&source, false);
         let [lends, copies] = copied["initContainers"].as_array().unwrap().as_slice() else { panic!("{copied}") };
         assert_eq!(lends["args"], json!(["copy", "/proc/self/exe", "/srv/tool/dialtone"]));

@@ -2,61 +2,73 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use notify::RecommendedWatcher;
+use tokio::sync::oneshot;
 
-use super::{DirectoryLoader, Reading};
-use crate::base::SupervisedThread;
+use super::{DirectoryLoader, QUIET, Reading};
+use crate::base::lasting::Lasting;
+use crate::base::{SupervisedThread, watcher};
 use crate::tftp::file_store::FileStore;
 use crate::tftp::transfer_log::TransferLog;
 
-/// After a change, wait this long for more of them.
-const QUIET: Duration = Duration::from_millis(5);
-/// The directories are compared this often even if no change was signalled.
+/// After a change, wait this long for more of them, but not for ever.
+const PAUSE: Duration = Duration::from_millis(5);
+const MAX_PAUSES: Duration = Duration::from_millis(500);
+/// The folders are compared this often even if no change was signalled.
 const POLL: Duration = Duration::from_secs(5);
+/// How soon an unfinished reading is followed by the next one: soon at first, and then as often as they are compared.
+const RETRY: Duration = Duration::from_millis(QUIET.as_millis() as u64 * 11 / 10);
+const MAX_RETRIES: u32 = 40;
 
-/// Loads the directories, and starts the thread that loads them again when they change.
+/// Starts the thread that loads the folders, and again when they change; the other end says when they were loaded once.
 pub fn start(
     loader: DirectoryLoader,
     files: Arc<FileStore>,
     log: Arc<TransferLog>,
-) -> anyhow::Result<SupervisedThread> {
-    start_with(loader, move |loader| load(loader, &files, &log))
+) -> anyhow::Result<(SupervisedThread, oneshot::Receiver<()>)> {
+    let mut problems = Lasting::default();
+    start_with(loader, move |reading| load(reading, &files, &log, &mut problems))
 }
 
 fn start_with(
     mut loader: DirectoryLoader,
-    mut load: impl FnMut(&mut DirectoryLoader) + Send + 'static,
-) -> anyhow::Result<SupervisedThread> {
-    let (watcher, changes) = watch(&loader);
-    load(&mut loader);
+    mut load: impl FnMut(Reading) + Send + 'static,
+) -> anyhow::Result<(SupervisedThread, oneshot::Receiver<()>)> {
+    let (loaded, first) = oneshot::channel();
     let thread = SupervisedThread::spawn("directories", move || {
-        let _watcher = watcher;
+        let (_watcher, changes) = watch(&loader);
+        let reading = loader.read_first();
+        let mut is_unfinished = reading.is_unfinished;
+        load(reading);
+        let _ = loaded.send(());
+        let mut retries = 0;
         loop {
-            wait_for_change(&changes, &loader);
-            load(&mut loader);
+            let patience = if is_unfinished && retries < MAX_RETRIES { RETRY } else { POLL };
+            let is_signalled = wait_for_change(&changes, patience, || is_unfinished || !loader.is_unchanged());
+            retries = if is_signalled { 0 } else { retries + 1 };
+            let reading = loader.read();
+            is_unfinished = reading.is_unfinished;
+            load(reading);
         }
     })?;
-    Ok(thread)
+    Ok((thread, first))
 }
 
-/// Watches the directories; if that is not possible there is no watcher, and they are only compared from time to time.
+/// Watches the folders; if that is not possible there is no watcher, and they are only compared from time to time.
 fn watch(loader: &DirectoryLoader) -> (Option<RecommendedWatcher>, Receiver<()>) {
-    let (sender, changes) = mpsc::channel();
-    let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // Reading a file is an event too: only what changes a directory counts.
-        if event.is_ok_and(|event| !event.kind.is_access()) {
-            let _ = sender.send(());
-        }
+    let (sender, changes) = mpsc::sync_channel(1);
+    let watcher = watcher::watcher(move || {
+        // One that waits to be taken is enough.
+        let _ = sender.try_send(());
     });
     let poll = POLL.as_secs();
     let mut watcher = watcher
         .map_err(|error| tracing::warn!(%error, "the directories cannot be watched: they are compared every {poll} s"))
         .ok();
-    for root in &loader.roots {
-        let watched = watcher.as_mut().map(|watcher| watcher.watch(root, RecursiveMode::Recursive));
+    for root in loader.paths() {
+        let watched = watcher.as_mut().map(|watcher| watcher::watch(watcher, root));
         if let Some(Err(error)) = watched {
             tracing::warn!(root = %root.display(), %error, "the directory cannot be watched: it is compared every {poll} s");
         }
@@ -64,38 +76,38 @@ fn watch(loader: &DirectoryLoader) -> (Option<RecommendedWatcher>, Receiver<()>)
     (watcher, changes)
 }
 
-/// Blocks until the directories may have changed.
-fn wait_for_change(changes: &Receiver<()>, loader: &DirectoryLoader) {
+/// Blocks until a change is signalled, or until a reading is due although none is; whether one is.
+fn wait_for_change(changes: &Receiver<()>, patience: Duration, is_due: impl Fn() -> bool) -> bool {
     loop {
-        match changes.recv_timeout(POLL) {
+        match changes.recv_timeout(patience) {
             Ok(()) => {
-                while changes.recv_timeout(QUIET).is_ok() {}
-                return;
+                let began = Instant::now();
+                while began.elapsed() < MAX_PAUSES && changes.recv_timeout(PAUSE).is_ok() {}
+                return true;
             }
             Err(RecvTimeoutError::Timeout) => {}
             // Without a watcher there is only the clock.
-            Err(RecvTimeoutError::Disconnected) => std::thread::sleep(POLL),
+            Err(RecvTimeoutError::Disconnected) => std::thread::sleep(patience),
         }
-        if !loader.is_unchanged() {
-            return;
+        if is_due() {
+            return false;
         }
     }
 }
 
-/// Loads the directories into the file store, and notes what changed.
-fn load(loader: &mut DirectoryLoader, files: &FileStore, log: &TransferLog) {
-    let Reading { files: read, problems } = loader.read();
-    let before = files.snapshot();
-    // A file that cannot be read now stays as it was.
-    let kept: Vec<(String, Bytes)> = problems
-        .iter()
-        .filter_map(|problem| before.get(&problem.file).map(|file| (file.name.to_string(), file.bytes.clone())))
-        .collect();
-    let change = files.replace(read.into_iter().chain(kept));
-    for problem in &problems {
+/// Serves what was read, and notes what changed. What lasts is said once.
+fn load(reading: Reading, files: &FileStore, log: &TransferLog, said: &mut Lasting) {
+    let Reading { files: read, problems, is_unfinished: _ } = reading;
+    let change = files.replace(read);
+    let (begun, over) = said.note(&problems);
+    for problem in &begun {
         tracing::warn!(%problem, "a file cannot be loaded");
     }
-    if !change.is_empty() || !log.is_loaded() {
+    for file in &over {
+        tracing::info!(file, "it can be loaded again");
+    }
+    let is_first = !log.is_loaded();
+    if !change.is_empty() || is_first {
         let now = files.snapshot();
         tracing::info!(
             files = now.files().count(),
@@ -105,7 +117,9 @@ fn load(loader: &mut DirectoryLoader, files: &FileStore, log: &TransferLog) {
             "files loaded"
         );
     }
-    log.files_loaded(&change, problems);
+    if !change.is_empty() || is_first || !begun.is_empty() || !over.is_empty() {
+        log.files_loaded(&change, problems);
+    }
 }
 
 #[cfg(test)]
@@ -125,11 +139,12 @@ mod tests {
         let mut loader = DirectoryLoader::new(vec![root.path().to_owned()], 1000);
         let files = Arc::new(FileStore::default());
         let log = TransferLog::new(files.clone());
-        load(&mut loader, &files, &log);
+        let mut said = Lasting::default();
+        load(loader.read_first(), &files, &log, &mut said);
         put("a", "new");
         fs::remove_file(root.path().join("a: b")).unwrap();
         symlink("nowhere: at all", root.path().join("a: b")).unwrap();
-        load(&mut loader, &files, &log);
+        load(loader.read_first(), &files, &log, &mut said);
         let files = files.snapshot();
         let text = |name: &str| files.get(name).map(|file| file.bytes.clone()).unwrap_or_default();
         assert_eq!((text("a"), text("a: b")), ("new".into(), "old".into()));
@@ -142,12 +157,12 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let loader = DirectoryLoader::new(vec![root.path().to_owned()], 1000);
         let mut loads = 0;
-        let mut thread = start_with(loader, move |loader| {
-            loader.read();
+        let (mut thread, first) = start_with(loader, move |_| {
             loads += 1;
             assert!(loads < 2, "load {loads}");
         })
         .unwrap();
+        first.await.unwrap();
         fs::write(root.path().join("a"), "1").unwrap();
         let error = tokio::time::timeout(Duration::from_secs(20), thread.failure()).await.unwrap();
         assert_eq!(error.to_string(), "the thread directories panicked: load 2");

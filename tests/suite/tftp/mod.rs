@@ -1,5 +1,8 @@
 //! The TFTP server over real UDP on the loopback interface.
 
+mod folders;
+mod process;
+mod report_port;
 mod reports;
 mod strangers;
 
@@ -76,11 +79,17 @@ impl Client {
 
     /// A whole transfer; the bytes, and who sent them.
     fn fetch(&self, name: &str, options: &str, block: usize, window: u16) -> (Vec<u8>, SocketAddr) {
+        self.try_fetch(name, options, block, window).expect("the file is there")
+    }
+
+    /// The same; nothing if there is no such file.
+    fn try_fetch(&self, name: &str, options: &str, block: usize, window: u16) -> Option<(Vec<u8>, SocketAddr)> {
         self.request(name, options);
         let (mut got, mut next, mut since) = (Vec::new(), 1u16, 0);
         loop {
             let (packet, from) = self.receive();
             match packet[1] {
+                5 if packet[2..4] == [0, 1] => return None,
                 6 => self.ack(0, from),
                 3 if packet[2..4] == next.to_be_bytes() => {
                     got.extend_from_slice(&packet[4..]);
@@ -92,7 +101,7 @@ impl Client {
                     }
                     next = next.wrapping_add(1);
                     if last {
-                        return (got, from);
+                        return Some((got, from));
                     }
                 }
                 other => panic!("{other}: {packet:?}"),

@@ -10,21 +10,24 @@ use dialtone::tftp::http::{self, Http};
 
 use super::{Client, Site, bytes, serve};
 
-/// Serves reports to readers with the token `secret`.
-async fn serve_http(site: &Site) -> (SocketAddr, tempfile::TempDir) {
+/// Serves reports to readers with the token `secret`, and probes at another port.
+async fn serve_http(site: &Site) -> (SocketAddr, SocketAddr, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let token = folder.path().join("token");
     std::fs::write(&token, "secret\n").unwrap();
-    let listener = http::listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
-    let base = listener.local_addr().unwrap();
+    let listen = || http::listen("127.0.0.1:0".parse().unwrap()).unwrap();
+    let (reports, probes) = (listen(), listen());
+    let (base, probing) = (reports.local_addr().unwrap(), probes.local_addr().unwrap());
     let parts = Http {
         log: site.log.clone(),
         files: site.files.clone(),
         metrics: site.metrics.clone(),
         token_file: Some(token),
+        is_serving: std::sync::Arc::new(true.into()),
     };
-    tokio::spawn(http::serve(parts, listener));
-    (base, folder)
+    tokio::spawn(http::serve(parts.clone(), reports));
+    tokio::spawn(http::serve_probes(parts, probes));
+    (base, probing, folder)
 }
 
 async fn get(base: SocketAddr, path: &str, authorization: &str) -> (u16, Bytes) {
@@ -50,14 +53,16 @@ async fn report(base: SocketAddr, query: &Query) -> Report {
 async fn reports_need_the_token_and_wait_for_something_new() {
     let site = serve("127.0.0.1:0", PortMode::Single, 100);
     site.put(&[("a", bytes(10))]);
-    let (base, _token) = serve_http(&site).await;
+    let (base, probes, _token) = serve_http(&site).await;
     assert_eq!(get(base, "/v1/report", "Bearer wrong").await.0, 401);
     assert_eq!(get(base, "/v1/report", "").await.0, 401);
     let first = report(base, &Query::default()).await;
     assert_eq!((first.holdings.complete, first.holdings.held.len()), (true, 1));
-    assert_eq!(get(base, "/healthz", "").await.0, 200);
-    assert_eq!(get(base, "/readyz", "").await.0, 200);
-    let metrics = get(base, "/metrics", "").await.1;
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert_eq!((get(probes, path, "").await.0, get(base, path, "").await.0), (200, 404), "{path}");
+    }
+    assert_eq!(get(probes, "/v1/report", "Bearer secret").await.0, 404);
+    let metrics = get(probes, "/metrics", "").await.1;
     assert!(String::from_utf8(metrics.to_vec()).unwrap().contains("tftp_active_transfers"));
 
     let began = Instant::now();
@@ -75,7 +80,7 @@ async fn reports_need_the_token_and_wait_for_something_new() {
 async fn a_reader_who_always_comes_back_costs_a_report_every_50_ms() {
     let site = serve("127.0.0.1:0", PortMode::Single, 100);
     site.put(&[("a", bytes(10))]);
-    let (base, _token) = serve_http(&site).await;
+    let (base, _, _token) = serve_http(&site).await;
     let mut last = report(base, &Query::default()).await;
     let address = site.address();
     let fetching = tokio::task::spawn_blocking(move || {
@@ -102,4 +107,19 @@ async fn a_reader_who_always_comes_back_costs_a_report_every_50_ms() {
         read += last.journal.records.len();
     }
     assert_eq!(read, fetched);
+}
+
+#[tokio::test]
+async fn both_families_are_served_at_one_port() {
+    let listener = http::listen("[::]:0".parse().unwrap()).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (from, families) = (listener.local_addr().unwrap(), ["127.0.0.1", "::1"]);
+    for family in families.into_iter().filter(|family| from.is_ipv6() || *family == "127.0.0.1") {
+        let address = SocketAddr::new(family.parse().unwrap(), port);
+        assert!(tokio::net::TcpStream::connect(address).await.is_ok(), "{address}");
+    }
+    let without_brackets = http::address("fd00::1:8069").unwrap();
+    assert_eq!(without_brackets, "[fd00::1]:8069".parse().unwrap());
+    assert_eq!(http::address("10.0.0.1:8069").unwrap(), "10.0.0.1:8069".parse().unwrap());
+    assert!(http::address("8069").is_err());
 }

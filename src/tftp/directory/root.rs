@@ -1,0 +1,275 @@
+//! One folder that is served: what was read from it, and what stays while it cannot be read.
+
+use std::collections::BTreeMap;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::QUIET;
+use crate::base::folder::{Entry, Folder, Kind, Listing, NOT_REGULAR, Scope, Stamp};
+use crate::base::report::{FileProblem, PROBLEMS_FILE};
+
+/// How deep folders are followed.
+const SCOPE: Scope = Scope { depth: 4, hidden: true };
+/// How often a folder is read anew when its volume was switched meanwhile.
+const MAX_READINGS: usize = 5;
+/// The most of a folder's [`PROBLEMS_FILE`] that is read, in bytes and in lines.
+const MAX_PROBLEM_BYTES: u64 = 64 << 10;
+const MAX_PROBLEMS: usize = 32;
+/// The most characters of a problem that are reported, its file's name included.
+const MAX_PROBLEM_CHARS: usize = 300;
+/// A file that nothing changed for so long, by its times, need not be watched for a moment before it is read.
+const LONG_AGO: Duration = Duration::from_secs(60);
+/// After so long, it is said of a file that it does not come to rest.
+const RESTLESS: Duration = Duration::from_secs(10);
+
+/// How many bytes may still be held and read.
+#[derive(Clone, Copy)]
+pub(super) struct Budget {
+    /// The most bytes that are held.
+    most: u64,
+    /// How many more may be held after this reading.
+    held: u64,
+    /// How many more may be in memory during this reading, while what they replace is still served.
+    fresh: u64,
+}
+
+impl Budget {
+    /// A quarter of what may be held may be in memory beside it.
+    pub(super) fn new(most: u64, in_memory: u64) -> Budget {
+        Budget { most, held: most, fresh: (most + most / 4).saturating_sub(in_memory) }
+    }
+
+    /// The largest file that is read: it must fit beside all others while it is replaced.
+    fn largest(&self) -> u64 {
+        (self.most / 4).max(1)
+    }
+}
+
+/// A file as it was when it was read.
+#[derive(Clone)]
+struct HeldFile {
+    stamp: Stamp,
+    bytes: Bytes,
+}
+
+/// A file that differs from what is held and may be written to.
+#[derive(Clone, Copy)]
+struct Restless {
+    stamp: Stamp,
+    /// Since when it has this stamp.
+    since: Instant,
+    /// Since when it differs from what is held.
+    began: Instant,
+}
+
+/// The folder.
+pub(super) struct Root {
+    path: PathBuf,
+    held: BTreeMap<String, HeldFile>,
+    restless: BTreeMap<String, Restless>,
+    /// What it looked like at the last reading; none if it could not be read.
+    listing: Option<Listing>,
+    /// Whether it could be read at all.
+    was_there: bool,
+}
+
+/// What one reading gave.
+#[derive(Default)]
+struct Part {
+    held: BTreeMap<String, HeldFile>,
+    restless: BTreeMap<String, Restless>,
+    problems: Vec<FileProblem>,
+    is_unfinished: bool,
+}
+
+impl Root {
+    pub(super) fn new(path: PathBuf) -> Root {
+        Root { path, held: BTreeMap::new(), restless: BTreeMap::new(), listing: None, was_there: false }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How many bytes are held.
+    pub(super) fn size(&self) -> u64 {
+        self.held.values().map(|file| file.bytes.len() as u64).sum()
+    }
+
+    /// The files that are held.
+    pub(super) fn files(&self) -> impl Iterator<Item = (&String, &Bytes)> {
+        self.held.iter().map(|(name, file)| (name, &file.bytes))
+    }
+
+    /// Whether the folder is as it was at the last reading.
+    pub(super) fn is_unchanged(&self) -> bool {
+        let listing = Folder::open(&self.path).and_then(|folder| folder.list(SCOPE));
+        match (&self.listing, listing) {
+            (Some(before), Ok(now)) => before.is_same_as(&now),
+            (None, Err(error)) => error.kind() == ErrorKind::NotFound && !self.was_there,
+            (Some(_), Err(_)) | (None, Ok(_)) => false,
+        }
+    }
+
+    /// Reads what changed; the problems, and whether to read again soon.
+    pub(super) fn read(&mut self, budget: &mut Budget) -> (Vec<FileProblem>, bool) {
+        for _ in 0..MAX_READINGS {
+            let mut left = *budget;
+            match self.try_read(&mut left) {
+                Ok(Some((part, listing))) => {
+                    *budget = left;
+                    (self.held, self.restless) = (part.held, part.restless);
+                    (self.listing, self.was_there) = (Some(listing), true);
+                    return (part.problems, part.is_unfinished);
+                }
+                // The volume was switched meanwhile: what was read may be half of it.
+                Ok(None) => {}
+                // An optional volume that was never there has no files.
+                Err(error) if error.kind() == ErrorKind::NotFound && !self.was_there => return (Vec::new(), false),
+                Err(error) => {
+                    let problem = format!("{}: {error}; its files stay as they were", self.path.display());
+                    return (self.stay(budget, problem), true);
+                }
+            }
+        }
+        let problem =
+            format!("{}: its volume is switched all the time; its files stay as they were", self.path.display());
+        (self.stay(budget, problem), true)
+    }
+
+    /// Leaves everything as it was.
+    fn stay(&mut self, budget: &mut Budget, problem: String) -> Vec<FileProblem> {
+        self.listing = None;
+        budget.held = budget.held.saturating_sub(self.size());
+        vec![FileProblem::new("", problem)]
+    }
+
+    /// Reads what changed; nothing if the volume was switched meanwhile.
+    fn try_read(&self, budget: &mut Budget) -> io::Result<Option<(Part, Listing)>> {
+        let folder = Folder::open(&self.path)?;
+        let listing = folder.list(SCOPE)?;
+        let mut part = Part { problems: problems_of(&folder), ..Part::default() };
+        let mut files = Vec::new();
+        for entry in &listing.entries {
+            let Some(name) = entry.name() else {
+                part.problems.push(FileProblem::new(entry.shown(), "the name is not UTF-8"));
+                continue;
+            };
+            match &entry.kind {
+                Kind::File(stamp) => files.push((name, *stamp, entry)),
+                Kind::Folder | Kind::TooDeep | Kind::LinkToFolder => {}
+                Kind::Special => part.problems.push(FileProblem::new(name, NOT_REGULAR)),
+                // Nobody knows whether it is a folder.
+                Kind::Unreadable(error) | Kind::UnreadableFolder(error) => {
+                    part.is_unfinished |= matches!(entry.kind, Kind::UnreadableFolder(_));
+                    part.problems.push(FileProblem::new(name, error.to_string()));
+                    let is_in_it = |file: &&String| file.strip_prefix(name).is_some_and(is_nothing_or_inside);
+                    let held = self.held.keys().filter(is_in_it);
+                    held.for_each(|file| self.keep(file, &mut part, budget));
+                }
+            }
+        }
+        // The smallest first: one that is too large is left out alone.
+        files.sort_by_key(|(_, stamp, _)| stamp.len);
+        for (name, stamp, entry) in files {
+            self.take(&folder, &listing, (name, stamp, entry), &mut part, budget);
+        }
+        Ok((!folder.was_switched(&listing)?).then_some((part, listing)))
+    }
+
+    /// Takes one file: as it is held if it did not change or cannot be read now, otherwise as it is on disk.
+    fn take(
+        &self,
+        folder: &Folder,
+        listing: &Listing,
+        (name, stamp, entry): (&str, Stamp, &Entry),
+        part: &mut Part,
+        budget: &mut Budget,
+    ) {
+        let held = self.held.get(name);
+        if held.is_some_and(|held| held.stamp == stamp) && stamp.len <= budget.held {
+            return self.keep(name, part, budget);
+        }
+        let problem = if stamp.len > budget.largest() {
+            let (len, most) = (stamp.len, budget.largest());
+            format!("it has {len} bytes, and no file may have more than {most}, a quarter of --max-bytes")
+        } else if stamp.len > budget.held {
+            format!("it does not fit: there are more than {} bytes of files; see --max-bytes", budget.most)
+        } else if let Some(restless) = self.restless(listing, name, stamp) {
+            part.is_unfinished = true;
+            part.restless.insert(name.to_owned(), restless);
+            if restless.began.elapsed() > RESTLESS {
+                let what = "it is written to all the time; it is read when it was left alone for a moment";
+                part.problems.push(FileProblem::new(name, what));
+            }
+            return self.keep(name, part, budget);
+        } else if stamp.len > budget.fresh {
+            // It is read when what was replaced in this reading is no longer held.
+            part.is_unfinished = true;
+            return self.keep(name, part, budget);
+        } else {
+            match folder.read(listing, entry, &stamp) {
+                Ok(bytes) => {
+                    budget.held -= stamp.len;
+                    budget.fresh -= stamp.len;
+                    part.held.insert(name.to_owned(), HeldFile { stamp, bytes: bytes.into() });
+                    return;
+                }
+                Err(error) if error.kind() == ErrorKind::ResourceBusy || error.kind() == ErrorKind::NotFound => {
+                    part.is_unfinished = true;
+                    return self.keep(name, part, budget);
+                }
+                Err(error) => {
+                    part.is_unfinished = true;
+                    error.to_string()
+                }
+            }
+        };
+        part.problems.push(FileProblem::new(name, problem));
+        self.keep(name, part, budget);
+    }
+
+    /// Keeps a file as it is held, if it is.
+    fn keep(&self, name: &str, part: &mut Part, budget: &mut Budget) {
+        let fits = |held: &&HeldFile| held.bytes.len() as u64 <= budget.held;
+        if let Some(held) = self.held.get(name).filter(fits) {
+            budget.held -= held.bytes.len() as u64;
+            part.held.insert(name.to_owned(), held.clone());
+        }
+    }
+
+    /// Whether a file may be written to at this moment, and since when.
+    fn restless(&self, listing: &Listing, name: &str, stamp: Stamp) -> Option<Restless> {
+        if listing.is_volume() || stamp.is_older_than(LONG_AGO) {
+            return None;
+        }
+        let (before, now) = (self.restless.get(name), Instant::now());
+        let began = before.map_or(now, |before| before.began);
+        match before.filter(|before| before.stamp == stamp) {
+            Some(before) if before.since.elapsed() >= QUIET => None,
+            Some(before) => Some(*before),
+            None => Some(Restless { stamp, since: now, began }),
+        }
+    }
+}
+
+/// Whether what follows the name of a folder in a path ends there, or names something in it.
+fn is_nothing_or_inside(rest: &str) -> bool {
+    rest.is_empty() || rest.starts_with('/')
+}
+
+/// The problems that `dialtone fetch` noted in a folder.
+fn problems_of(folder: &Folder) -> Vec<FileProblem> {
+    let bytes = folder.read_first(PROBLEMS_FILE, MAX_PROBLEM_BYTES).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).lines().take(MAX_PROBLEMS).map(problem_in).collect()
+}
+
+fn problem_in(line: &str) -> FileProblem {
+    let problem = serde_json::from_str(line).unwrap_or_else(|_| FileProblem::new("", line));
+    let used = if problem.file.is_empty() { 0 } else { problem.file.chars().count() + ": ".len() };
+    let message: String = problem.message.chars().take(MAX_PROBLEM_CHARS.saturating_sub(used)).collect();
+    FileProblem { message, ..problem }
+}
