@@ -2,6 +2,7 @@
 
 pub mod backoff;
 pub mod digest;
+pub mod network;
 pub mod report;
 mod shutdown;
 mod thread;

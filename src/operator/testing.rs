@@ -1,6 +1,7 @@
 //! What the tests of several modules use: a context without a cluster or with a fake API server, and captured logs.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::options::Options;
+use super::policy::{POD_PREFIXES, Policy, SERVICE_PREFIXES};
 use super::supervisor::{Supervisor, Tasks};
 
 /// The end of a task that should run as long as the process, with its causes; it comes soon, or the test fails.
@@ -31,6 +33,11 @@ pub(super) fn options() -> Options {
         namespaces: Vec::new(),
         own_namespace: Some("dialtone".into()),
         image_volumes: true.into(),
+        policy: Policy {
+            service_annotations: SERVICE_PREFIXES.split(',').map(str::to_owned).collect(),
+            pod_metadata: POD_PREFIXES.split(',').map(str::to_owned).collect(),
+            ..Policy::default()
+        },
         http: ([127, 0, 0, 1], 0).into(),
     }
 }
@@ -45,40 +52,69 @@ fn context_at(url: &str, tasks: Tasks) -> Arc<Context> {
     Arc::new(Context::new(kube::Client::try_from(config).unwrap(), options(), tasks))
 }
 
-/// An API server that holds nothing, takes everything, and remembers the requests that would change something.
+/// An API server that holds what it is told to, takes everything, and remembers the requests that would change something.
 pub(super) struct FakeApi {
-    writes: Arc<Mutex<Vec<String>>>,
+    log: Arc<Mutex<Log>>,
+}
+
+/// What a fake API server was asked.
+#[derive(Default)]
+struct Log {
+    writes: Vec<String>,
+    requests: Vec<String>,
+    held: BTreeMap<String, Value>,
 }
 
 impl FakeApi {
     /// Starts one, with a context that talks to it.
     pub(super) async fn start(tasks: Tasks) -> (FakeApi, Arc<Context>) {
-        let writes = Arc::new(Mutex::new(Vec::new()));
-        let routes = Router::new().fallback(answer).with_state(writes.clone());
+        let log = Arc::new(Mutex::new(Log::default()));
+        let routes = Router::new().fallback(answer).with_state(log.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, routes).await });
-        (FakeApi { writes }, context_at(&format!("http://{address}"), tasks))
+        (FakeApi { log }, context_at(&format!("http://{address}"), tasks))
+    }
+
+    /// The same, with an operator that demands consent.
+    pub(super) async fn demanding_consent(tasks: Tasks) -> (FakeApi, Arc<Context>) {
+        let (api, ctx) = FakeApi::start(tasks.clone()).await;
+        let options = options();
+        let policy = Policy { demand_consent: true, ..options.policy };
+        let client = ctx.cluster.client().clone();
+        (api, Arc::new(Context::new(client, Options { policy, ..self::options() }, tasks)))
+    }
+
+    /// Lets it hold an object, under the kind's plural and the name in the namespace `ns`.
+    pub(super) fn hold(&self, object: &str, value: Value) {
+        self.log.lock().unwrap().held.insert(format!("/api/v1/namespaces/ns/{object}"), value);
     }
 
     /// The requests since the last call, each as its method, and the kind's plural and name at the end of its path.
     pub(super) fn writes(&self) -> Vec<String> {
-        std::mem::take(&mut self.writes.lock().unwrap())
+        std::mem::take(&mut self.log.lock().unwrap().writes)
+    }
+
+    /// All requests so far, each as its method and path.
+    pub(super) fn requests(&self) -> Vec<String> {
+        self.log.lock().unwrap().requests.clone()
     }
 }
 
-async fn answer(State(writes): State<Arc<Mutex<Vec<String>>>>, method: Method, uri: Uri, body: Bytes) -> Response {
+async fn answer(State(log): State<Arc<Mutex<Log>>>, method: Method, uri: Uri, body: Bytes) -> Response {
     let missing = || {
         let status =
             json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404});
         (StatusCode::NOT_FOUND, Json(status)).into_response()
     };
+    log.lock().unwrap().requests.push(format!("{method} {uri}"));
     if method == Method::GET {
-        return missing();
+        let held = log.lock().unwrap().held.get(uri.path()).cloned();
+        return held.map_or_else(missing, |object| Json(object).into_response());
     }
     let mut path: Vec<&str> = uri.path().rsplit('/').take(2).collect();
     path.reverse();
-    let mut writes = writes.lock().unwrap();
+    let writes = &mut log.lock().unwrap().writes;
     writes.push(format!("{method} {}", path.join("/")));
     let mut object: Value = serde_json::from_slice(&body).unwrap_or_default();
     if method == Method::DELETE {
