@@ -10,6 +10,8 @@ mod diff;
 mod fetch;
 mod final_report;
 mod fleet;
+#[path = "../support/generated.rs"]
+mod generated;
 mod golden;
 mod import;
 mod layers;
@@ -18,6 +20,7 @@ mod operator;
 mod reader;
 mod reference;
 mod render;
+mod schema;
 mod simulator;
 mod source;
 mod standalone;

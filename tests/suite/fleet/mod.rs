@@ -7,6 +7,7 @@ mod properties;
 mod resync;
 mod rollout;
 mod sources;
+mod trust;
 mod upgrades;
 
 use std::collections::BTreeMap;
