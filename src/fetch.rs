@@ -1,5 +1,7 @@
 //! `dialtone fetch` and `dialtone copy`: what fills a TFTP pod's folders with firmware.
 
+mod web;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read as _, Write as _};
@@ -10,8 +12,11 @@ use anyhow::{Context as _, bail};
 use sha2::{Digest as _, Sha256};
 
 use crate::base::folder::{self, Folder, Kind, Scope};
+use crate::base::network::Network;
 use crate::base::report::{FileProblem, PROBLEMS_FILE};
 use crate::base::{Backoff, SupervisedThread, shutdown_signal};
+use crate::phone::parameter::check_file_name;
+use web::Web;
 
 /// Fetch files from the web into a folder, check them, and stay (what the pods run beside the server)
 ///
@@ -26,6 +31,10 @@ pub struct Args {
     /// Files, each by three values: the name to keep it under, its SHA-256, its URL
     #[arg(long = "file", value_names = ["NAME", "SHA256", "URL"], num_args = 3.., required = true)]
     files: Vec<String>,
+
+    /// A network to fetch from although it is not of the public Internet, such as 10.1.2.0/24; may be given several times
+    #[arg(long = "allow", value_name = "CIDR")]
+    allowed: Vec<Network>,
 
     /// End as soon as all files are there
     #[arg(long)]
@@ -42,12 +51,8 @@ pub struct CopyArgs {
     to: PathBuf,
 }
 
-/// The largest file that is fetched.
-const MAX_FILE_BYTES: u64 = 64 << 20;
 /// The pauses between rounds in which a file could not be fetched.
 const BACKOFF: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(300));
-/// How long one file may take.
-const FILE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// One file that should be in the folder.
 struct WantedFile<'a> {
@@ -93,13 +98,13 @@ fn fetch_all(args: &Args) {
         .chunks_exact(3)
         .map(|three| WantedFile { name: &three[0], sha256: &three[1], url: &three[2] })
         .collect();
-    let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(FILE_TIMEOUT)).build().into();
+    let web = Web::new(args.allowed.clone());
     let mut failures = 0;
     loop {
         let pause = BACKOFF.after(failures + 1);
         let mut problems = BTreeMap::new();
         for one in &wanted {
-            match fetch(&agent, one, &args.to) {
+            match fetch(&web, one, &args.to) {
                 Ok(true) => tracing::info!(file = one.name, url = one.url, "file fetched"),
                 Ok(false) => {}
                 Err(problem) => {
@@ -126,24 +131,19 @@ fn fetch_all(args: &Args) {
 }
 
 /// Fetches one file; false if it is there already.
-fn fetch(agent: &ureq::Agent, wanted: &WantedFile<'_>, folder: &Path) -> Result<bool, String> {
-    if wanted.name.is_empty() || wanted.name.starts_with('.') || wanted.name.contains('/') {
+fn fetch(web: &Web, wanted: &WantedFile<'_>, folder: &Path) -> Result<bool, String> {
+    if wanted.name.is_empty() || check_file_name(wanted.name).is_err() {
         return Err("it is no name of a file".to_owned());
     }
     let path = folder.join(wanted.name);
     if fs::read(&path).is_ok_and(|bytes| has_sha256(&bytes, wanted.sha256)) {
         return Ok(false);
     }
-    let mut response = agent.get(wanted.url).call().map_err(|error| format!("{}: {error}", wanted.url))?;
-    let mut bytes = Vec::new();
-    let mut body = response.body_mut().as_reader().take(MAX_FILE_BYTES + 1);
-    body.read_to_end(&mut bytes).map_err(|error| format!("{}: {error}", wanted.url))?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(format!("{} has more than {} MiB", wanted.url, MAX_FILE_BYTES >> 20));
-    }
+    let bytes = web.get(wanted.url).map_err(|error| format!("{}: {error}", wanted.url))?;
     if !has_sha256(&bytes, wanted.sha256) {
-        let found = hex::encode(Sha256::digest(&bytes));
-        return Err(format!("{} has the SHA-256 {found}, not {}, in {} bytes", wanted.url, wanted.sha256, bytes.len()));
+        // Neither its digest nor its size: it may be something that is not for those who wrote the URL.
+        let wanted_sum = wanted.sha256;
+        return Err(format!("{}: what came does not have the SHA-256 {wanted_sum}: correct one of them", wanted.url));
     }
     write_atomically(&path, &bytes).map_err(|error| format!("{}: {error}", path.display()))?;
     Ok(true)

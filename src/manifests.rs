@@ -1,24 +1,22 @@
 //! Manifests from files, folders and stdin, for the commands that work without a cluster.
 
+mod document;
 mod files;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::api::{API_VERSION, GROUP, PhoneSite, RESYNC_AT, SecretKey, SipPhone, crd};
-use crate::near::near;
+use crate::api::{API_VERSION, GROUP, PhoneSite, RESYNC_AT, SecretKey, SipPhone};
 use crate::provision::catalog::{FirmwareFile, Inventory};
+use crate::provision::consent::{Withheld, of_secret};
 use crate::provision::{Fleet, Key, Meta, Reference, WorkItem};
-
-/// The namespace of objects that name none.
-const DEFAULT_NAMESPACE: &str = "default";
+use document::{check_keys, check_lost, check_site_name, drop_nulls, key, typed};
 
 /// The objects of a set of manifests. Sites and phones stand with the file that they come from.
 #[derive(Default)]
@@ -26,6 +24,8 @@ pub struct Manifests {
     sites: BTreeMap<Key, (PhoneSite, String)>,
     phones: BTreeMap<Key, (SipPhone, String)>,
     secrets: BTreeMap<Key, BTreeMap<String, bytes::Bytes>>,
+    /// The Secrets among them of which nothing may be served.
+    withheld: BTreeMap<Key, Withheld>,
     maps: BTreeMap<Key, BTreeMap<String, bytes::Bytes>>,
     /// The documents that cannot be used: file, object, field and reason.
     pub errors: Vec<String>,
@@ -92,18 +92,25 @@ impl Manifests {
         }
     }
 
-    fn site(&mut self, file: &str, document: Value) -> anyhow::Result<()> {
+    fn site(&mut self, file: &str, mut document: Value) -> anyhow::Result<()> {
+        document.get_mut("spec").into_iter().for_each(drop_nulls);
+        let spec = document["spec"].clone();
         let site: PhoneSite = typed(document)?;
         let key = key(&site.metadata)?;
+        check_site_name(&key)?;
+        check_lost("PhoneSite", &key, &spec, &site.spec)?;
         if let Some((_, other)) = self.sites.insert(key.clone(), (site, file.to_owned())) {
             bail!("PhoneSite {key} stands in {other} too");
         }
         Ok(())
     }
 
-    fn phone(&mut self, file: &str, document: Value) -> anyhow::Result<()> {
+    fn phone(&mut self, file: &str, mut document: Value) -> anyhow::Result<()> {
+        document.get_mut("spec").into_iter().for_each(drop_nulls);
+        let spec = document["spec"].clone();
         let phone: SipPhone = typed(document)?;
         let key = key(&phone.metadata)?;
+        check_lost("SipPhone", &key, &spec, &phone.spec)?;
         if let Some((_, other)) = self.phones.insert(key.clone(), (phone, file.to_owned())) {
             bail!("SipPhone {key} stands in {other} too");
         }
@@ -116,6 +123,8 @@ impl Manifests {
         let data = secret.data.unwrap_or_default().into_iter().map(|(name, bytes)| (name, bytes.0.into()));
         let (key, data) = (key(&secret.metadata)?, data.chain(text).collect());
         check_keys("Secret", &key, &data)?;
+        let why = of_secret(&key.name, secret.type_.as_deref(), secret.metadata.labels.as_ref(), false);
+        self.withheld.extend(why.map(|why| (key.clone(), why)));
         self.secrets.insert(key, data);
         Ok(())
     }
@@ -237,10 +246,10 @@ impl Manifests {
         for (key, (phone, _)) in &self.phones {
             fleet.apply_phone(meta(key, &phone.metadata), phone.spec.clone(), phone.status.clone().unwrap_or_default());
         }
-        for (key, data) in &self.secrets {
-            if fleet.refers_to(Reference::Secret, key) {
-                fleet.set_secret(key, Some(data.clone()));
-            }
+        for key in
+            self.secrets.keys().filter(|key| fleet.refers_to(Reference::Secret, key)).cloned().collect::<Vec<_>>()
+        {
+            self.give_secret(fleet, &key);
         }
         for (key, data) in &self.maps {
             if fleet.refers_to(Reference::ConfigMap, key) {
@@ -255,7 +264,7 @@ impl Manifests {
                 if let WorkItem::Read(kind, key) = item {
                     read = true;
                     match kind {
-                        Reference::Secret => fleet.set_secret(&key, self.secrets.get(&key).cloned()),
+                        Reference::Secret => self.give_secret(fleet, &key),
                         Reference::ConfigMap => fleet.set_firmware(&key, self.maps.get(&key).map(inventory)),
                     }
                 }
@@ -263,6 +272,13 @@ impl Manifests {
             if !read {
                 return;
             }
+        }
+    }
+
+    fn give_secret(&self, fleet: &mut Fleet, key: &Key) {
+        match self.withheld.get(key) {
+            Some(why) => fleet.withhold(Reference::Secret, key, *why),
+            None => fleet.set_secret(key, self.secrets.get(key).cloned()),
         }
     }
 
@@ -299,77 +315,4 @@ fn options(length: usize) -> serde_saphyr::Options {
 /// The inventory of firmware files.
 pub fn inventory(data: &BTreeMap<String, bytes::Bytes>) -> Inventory {
     data.iter().map(|(name, bytes)| (name.clone(), FirmwareFile::new(name, bytes))).collect()
-}
-
-fn key(meta: &ObjectMeta) -> anyhow::Result<Key> {
-    let name = meta.name.clone().context("metadata.name is missing")?;
-    let namespace = meta.namespace.clone().unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
-    // Both become the names of folders, so what the API server would refuse is refused here.
-    for part in [&name, &namespace] {
-        let fine = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
-        if part.is_empty() || part.len() > 253 || part.starts_with('.') || !part.bytes().all(fine) {
-            bail!("metadata: {part:?} is no name: lower-case letters, digits, '-' and '.' only");
-        }
-    }
-    Ok(Key::new(namespace, name))
-}
-
-/// A ConfigMap's keys become files in a folder, so what the API server would refuse is refused here.
-fn check_keys(kind: &str, key: &Key, data: &BTreeMap<String, bytes::Bytes>) -> anyhow::Result<()> {
-    let fine = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-    let bad = |name: &&String| {
-        name.is_empty() || name.len() > 253 || *name == "." || name.starts_with("..") || !name.bytes().all(fine)
-    };
-    match data.keys().find(bad) {
-        Some(name) => bail!("{kind} {key}: data: {name:?} is no key: letters, digits, '-', '_' and '.' only"),
-        None => Ok(()),
-    }
-}
-
-/// A document as its type, with the field's path in every error; fields that the type does not have are errors too.
-fn typed<T: DeserializeOwned>(document: Value) -> anyhow::Result<T> {
-    let kind = document["kind"].as_str().unwrap_or("object").to_owned();
-    let who = format!("{kind} {}", document["metadata"]["name"].as_str().unwrap_or("without a name"));
-    let mut unknown = Vec::new();
-    let object: T = {
-        let mut note = |path: serde_ignored::Path<'_>| unknown.push(path.to_string());
-        let ignored = serde_ignored::Deserializer::new(document, &mut note);
-        serde_path_to_error::deserialize(ignored).map_err(|error| {
-            let path = error.path().to_string();
-            let place = if path == "." { String::new() } else { format!("{path}: ") };
-            let said = error.inner().to_string();
-            let number =
-                said.starts_with("invalid type: integer") && said.contains("expected") && said.contains("string");
-            anyhow::anyhow!("{who}: {place}{said}{}", if number { ": put it in quotes" } else { "" })
-        })?
-    };
-    unknown.retain(|path| path.starts_with("spec"));
-    if unknown.is_empty() {
-        return Ok(object);
-    }
-    let slips = unknown.iter().map(|path| path.replace(".?.", ".")).map(|path| {
-        let is_place = |part: &str| part.parse::<usize>().is_ok();
-        let shown = path.split('.').map(|part| if is_place(part) { format!("[{part}]") } else { format!(".{part}") });
-        let shown: String = shown.collect();
-        let shown = shown.trim_start_matches('.');
-        match nearest_field(&kind, &path) {
-            Some(meant) => format!("there is no field {shown}: did you mean {meant}?"),
-            None => format!("there is no field {shown}: correct its name or remove it"),
-        }
-    });
-    bail!("{who}: {}", slips.collect::<Vec<_>>().join("; "));
-}
-
-/// The field of the kind's schema at the same place whose name is nearest.
-fn nearest_field(kind: &str, path: &str) -> Option<String> {
-    let crd = crd::all().into_iter().find(|crd| crd.spec.names.kind == kind)?;
-    let crd = serde_json::to_value(crd).ok()?;
-    let mut parts: Vec<&str> = path.split('.').collect();
-    let slip = parts.pop()?;
-    let mut schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
-    for part in parts {
-        // A number is an index into a list.
-        schema = if part.parse::<usize>().is_ok() { &schema["items"] } else { &schema["properties"][part] };
-    }
-    near(slip, schema["properties"].as_object()?.keys().map(String::as_str)).map(str::to_owned)
 }

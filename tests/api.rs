@@ -1,6 +1,8 @@
 //! What the real API server makes of the kinds: no warning, every refusal with its message, and what people see.
 #![allow(clippy::unwrap_used)] // A test that cannot go on should stop.
 
+#[path = "support/generated.rs"]
+mod generated;
 mod support;
 
 use std::process::Command;
@@ -56,6 +58,54 @@ fn bad_manifests_are_refused_with_their_reasons() {
     for kind in ["phonesites", "sipphones"] {
         assert!(get(SPACE, &[kind]).is_null(), "nothing of it is stored");
     }
+}
+
+/// A phone's time zone is looked up, which no schema can do; where several objects meet there is no schema at all.
+const BEYOND_THE_SCHEMA: &[&str] = &["tz database"];
+
+#[test]
+fn what_render_accepts_the_api_server_accepts_and_the_reverse() {
+    install();
+    let all = generated::all();
+    let refused = generated::refused_by_render(&all);
+    let mut accepted = std::collections::BTreeSet::new();
+    let mut said = String::new();
+    for some in all.chunks(200) {
+        let text: String = some.iter().map(|one| format!("---\n{}\n", one.manifest())).collect();
+        let args = ["create", "--dry-run=server", "--validate=strict", "-o", "name", "-f", "-"];
+        let output = kubectl(&args, Some(&text));
+        let names = String::from_utf8(output.stdout).unwrap();
+        accepted.extend(names.lines().filter_map(|line| Some(line.split_once('/')?.1.to_owned())));
+        said += &String::from_utf8_lossy(&output.stderr);
+    }
+    assert!(accepted.len() > 200 && all.len() >= 1608, "{} of {}: {said}", accepted.len(), all.len());
+    let differ: Vec<String> = all
+        .iter()
+        .filter(|one| accepted.contains(&one.name) == refused.contains_key(&one.name))
+        .filter(|one| {
+            let why = refused.get(&one.name).map(String::as_str).unwrap_or_default();
+            !BEYOND_THE_SCHEMA.iter().any(|beyond| why.contains(beyond))
+        })
+        .map(|one| format!("{} {}: render says {:?}", one.field, one.spec, refused.get(&one.name)))
+        .collect();
+    assert!(differ.is_empty(), "{} of {} differ:\n{}", differ.len(), all.len(), differ.join("\n"));
+}
+
+#[test]
+fn where_validation_is_not_strict_what_a_site_may_not_set_is_pruned() {
+    install();
+    let hostile = json!({"tftp": {"podTemplate": {
+        "metadata": {"labels": {"team": "voice"}},
+        "spec": {"nodeSelector": {"a": "b"}, "hostNetwork": true, "hostPID": true, "serviceAccountName": "admin", "nodeName": "a",
+            "containers": [{"name": "tftp", "securityContext": {"privileged": true}}],
+            "volumes": [{"name": "host", "hostPath": {"path": "/"}}]},
+    }}});
+    let args = ["create", "--dry-run=server", "--validate=ignore", "-o", "json", "-f", "-"];
+    let output = kubectl(&args, Some(&manifest("PhoneSite", "pruned", &hostile)));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let site: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let left = json!({"metadata": {"labels": {"team": "voice"}}, "spec": {"nodeSelector": {"a": "b"}}});
+    assert_eq!(site["spec"]["tftp"]["podTemplate"], left);
 }
 
 #[test]
@@ -122,6 +172,21 @@ fn the_chart_is_sound() {
     let narrow = helm(&["template", "x", "charts/dialtone", "--set", "watchNamespaces={a,b}"]);
     let narrow = text(&narrow.stdout);
     assert!(!narrow.contains("kind: ClusterRole") && narrow.matches("kind: RoleBinding").count() == 2);
+    assert!(!narrow.contains("persistentvolumeclaims") && !narrow.contains("DIALTONE_DEMAND_CONSENT"));
+    let strict = helm(&[
+        "template",
+        "x",
+        "charts/dialtone",
+        "--set",
+        "sites.demandConsent=true,sites.firmwareNetworks={10.1.2.0/24}",
+    ]);
+    let strict = text(&strict.stdout);
+    assert!(
+        strict.contains("persistentvolumeclaims")
+            && strict.contains("{name: DIALTONE_DEMAND_CONSENT, value: \"true\"}")
+    );
+    assert!(strict.contains("{name: DIALTONE_FIRMWARE_NETWORKS, value: \"10.1.2.0/24\"}"));
+    assert!(strict.contains("metallb.io/,metallb.universe.tf/"), "{strict}");
     assert!(!narrow.contains("verbs: ['*']") && !narrow.contains("resources: ['*']"));
 
     // Under the restricted Pod Security level, by the API server's own judgement.
@@ -194,6 +259,7 @@ fn the_operator_may_do_what_it_does_and_nothing_else() {
         ("pods/log", ""),
         ("events.events.k8s.io", "create patch"),
         ("nodes", "list"),
+        ("persistentvolumeclaims", ""),
         ("namespaces", ""),
         ("daemonsets.apps", ""),
         ("roles.rbac.authorization.k8s.io", ""),

@@ -50,6 +50,10 @@ pub enum Reason {
     SecretNotFound,
     /// Not accepted: a Secret without the key.
     SecretKeyNotFound,
+    /// Not accepted: a Secret that is not for phones.
+    SecretNotAllowed,
+    /// Not accepted: a ConfigMap or volume of which nothing may be served.
+    SourceNotAllowed,
     /// Not accepted: a PhoneSite that does not exist.
     SiteNotFound,
     /// Not accepted: a PhoneSite that has never been right.
@@ -66,6 +70,8 @@ pub enum Reason {
     NameTaken,
     /// Not accepted: the API server does not allow an object of the site.
     Forbidden,
+    /// Not accepted: the cluster's administrator does not allow something of it.
+    NotAllowed,
     /// The API server, or the phone, refused a request.
     Refused,
     /// An object of the site could not be written.

@@ -5,6 +5,7 @@ use kube::CustomResourceExt;
 use serde_json::{Value, json};
 
 use super::{PhoneSite, SipPhone};
+use crate::phone::parameter::{HOST_OR_ADDRESS_PATTERN, HOST_PATTERN};
 
 /// The kinds' definitions, in the order in which `dialtone crds` prints them.
 pub fn all() -> Vec<CustomResourceDefinition> {
@@ -22,7 +23,7 @@ fn finish(crd: CustomResourceDefinition) -> CustomResourceDefinition {
     serde_json::from_value(value).unwrap_or(crd)
 }
 
-/// Takes out `nullable` (a null is no value: leave the field out), integer formats that the API server does not know, and
+/// Adds what one pattern cannot say of a host; takes out `nullable` (a null is no value: leave the field out), integer formats that the API server does not know, and
 /// the line breaks of this source in descriptions.
 fn tidy(schema: &mut Value) {
     match schema {
@@ -33,6 +34,9 @@ fn tidy(schema: &mut Value) {
             let format = map.get("format").and_then(Value::as_str);
             if format.is_some_and(|f| f.starts_with("uint") || f == "int32") {
                 map.insert("format".into(), "int64".into());
+            }
+            if map.get("pattern").is_some_and(|pattern| pattern == HOST_PATTERN) {
+                map.insert("allOf".into(), json!([{"pattern": HOST_OR_ADDRESS_PATTERN}]));
             }
             if let Some(Value::String(text)) = map.get_mut("description") {
                 *text = text.replace('\n', " ");

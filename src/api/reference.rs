@@ -10,11 +10,28 @@ use serde_json::json;
 use crate::phone::cnf::NAME_MAX;
 use crate::phone::text;
 
+/// A name that an object can have: a DNS name in lower case, as RFC 1123 has it. Names become parts of paths of the API.
+pub(super) const OBJECT_NAME_PATTERN: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+/// A key in the data of a Secret or ConfigMap.
+pub(super) const DATA_KEY_PATTERN: &str = "^[-._a-zA-Z0-9]+$";
+
+/// Whether an object can have this name: any other must not be asked for.
+pub fn is_object_name(name: &str) -> bool {
+    let label = |label: &str| {
+        let edge = |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        let bytes = label.as_bytes();
+        edge(bytes.first())
+            && edge(bytes.last())
+            && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
+    };
+    name.len() <= 253 && name.split('.').all(label)
+}
+
 /// Another object in the same namespace, by name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, KubeSchema)]
 pub struct ObjectRef {
     /// The object's name.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = OBJECT_NAME_PATTERN))]
     pub name: String,
 }
 
@@ -22,10 +39,10 @@ pub struct ObjectRef {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, KubeSchema)]
 pub struct SecretKey {
     /// The Secret's name.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = OBJECT_NAME_PATTERN))]
     pub name: String,
     /// The key in its data.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = DATA_KEY_PATTERN))]
     pub key: String,
 }
 
@@ -115,8 +132,38 @@ pub fn secret_key() -> serde_json::Value {
         "type": "object",
         "required": ["name", "key"],
         "properties": {
-            "name": {"type": "string", "minLength": 1, "maxLength": 253, "description": "The Secret's name."},
-            "key": {"type": "string", "minLength": 1, "maxLength": 253, "description": "The key in its data."},
+            "name": {"type": "string", "minLength": 1, "maxLength": 253, "pattern": OBJECT_NAME_PATTERN, "description": "The Secret's name."},
+            "key": {"type": "string", "minLength": 1, "maxLength": 253, "pattern": DATA_KEY_PATTERN, "description": "The key in its data."},
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_what_the_pattern_of_the_schema_says() {
+        let pattern = regex::Regex::new(OBJECT_NAME_PATTERN).unwrap();
+        for (name, fine) in [
+            ("pw", true),
+            ("a.b-c.9", true),
+            ("9", true),
+            ("", false),
+            ("pw?x=", false),
+            ("../../kube-system/secrets/x", false),
+            ("a/b", false),
+            ("..", false),
+            ("a..b", false),
+            ("-a", false),
+            ("a-.b", false),
+            ("A", false),
+            ("a%2fb", false),
+            ("a\n", false),
+            ("ä", false),
+        ] {
+            assert_eq!((is_object_name(name), pattern.is_match(name)), (fine, fine), "{name:?}");
+        }
+        assert!(is_object_name(&"a".repeat(253)) && !is_object_name(&"a".repeat(254)));
+    }
 }

@@ -5,11 +5,15 @@ use std::collections::BTreeMap;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::phone::{dialplan, image, parameter, text};
 
+use super::labels::{QUALIFIED_NAME_PATTERN, annotation_map};
+use super::pod::{PodTemplate, Resources};
 use super::{Extra, FirmwareSource, ObjectRef, PhoneSiteStatus, Resync, SecretParameters, Settings, settings};
+
+/// An IPv4 or IPv6 address, as far as a pattern can tell.
+const ADDRESS_PATTERN: &str = "^([0-9]{1,3}([.][0-9]{1,3}){3}|[0-9a-fA-F:]*:[0-9a-fA-F:.]*)$";
 
 /// What the phones of a site share.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -284,13 +288,11 @@ pub struct TftpSpec {
     /// What the container asks for, as in a pod: requests and limits. Default: 10m CPU and 32Mi memory requested, and a
     /// memory limit of 512Mi.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("type" = "object", "x-kubernetes-preserve-unknown-fields" = true))]
-    pub resources: Option<Value>,
-    /// A PodTemplateSpec that is merged over the one that dialtone makes (RFC 7386), for node selectors, tolerations,
-    /// labels and the like.
+    pub resources: Option<Resources>,
+    /// What the pods have of their own: a part of a PodTemplateSpec. Containers, volumes, accounts and host namespaces are
+    /// dialtone's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("type" = "object", "x-kubernetes-preserve-unknown-fields" = true))]
-    pub pod_template: Option<Value>,
+    pub pod_template: Option<PodTemplate>,
 }
 
 /// Which UDP port answers.
@@ -311,17 +313,18 @@ pub struct ServiceSpec {
     /// Default: LoadBalancer.
     #[serde(default, rename = "type")]
     pub kind: ServiceType,
-    /// Annotations, such as those that a load balancer reads.
+    /// Annotations that a load balancer reads, each with a prefix that the operator allows (the chart's
+    /// sites.serviceAnnotationPrefixes). A Service with another one is left as it is, and the status says so.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 64))]
+    #[schemars(schema_with = "annotation_map")]
     pub annotations: BTreeMap<String, String>,
-    /// The address to ask the load balancer for.
+    /// The address to ask the load balancer for, IPv4 or IPv6.
     #[serde(default, rename = "loadBalancerIP", skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 45))]
+    #[schemars(length(min = 2, max = 45), regex(pattern = ADDRESS_PATTERN))]
     pub load_balancer_ip: Option<String>,
     /// Which load balancer should take the Service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = QUALIFIED_NAME_PATTERN))]
     pub load_balancer_class: Option<String>,
     /// The port on every node. Default: the cluster chooses one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

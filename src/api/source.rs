@@ -5,7 +5,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ObjectRef;
+use super::reference::OBJECT_NAME_PATTERN;
 use crate::phone::parameter;
+
+/// A folder from the root on, without `..`; the rules beside it say the same in words.
+const ABSOLUTE_FOLDER_PATTERN: &str = "^/([^.]|[.][^.])*[.]?$";
+/// A folder below another one, without `..`.
+const RELATIVE_FOLDER_PATTERN: &str = "^([.]|([^/.]|[.][^.])([^.]|[.][^.])*[.]?)$";
 
 /// Where firmware files come from: any mix of these. Of files with one name, that of configMaps is served, then that of urls,
 /// of image, and of persistentVolumeClaim.
@@ -77,10 +83,11 @@ impl FirmwareSource {
 
 /// One file from the web.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[x_kube(validation = ("has(self.file) || self.url.matches('/[A-Za-z0-9._-]+$')", "url: its last part is no file name: set file to the name that phones ask for, such as P0S3-07-4-00.sb2"))]
+#[x_kube(validation = ("has(self.file) || self.url.matches('/[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$')", "url: its last part is no file name: set file to the name that phones ask for, such as P0S3-07-4-00.sb2"))]
 #[x_kube(validation = ("!self.url.matches('^https?://[^/]*@')", "url: holds a user or a password, which many may read: serve the file to those who know its SHA-256, or use another source"))]
 pub struct UrlSource {
-    /// Where it is: http or https. Certificates are checked against Mozilla's list. Redirects are followed.
+    /// Where it is: http or https. Certificates are checked against Mozilla's list. Redirects are followed on the same host only.
+    /// Hosts that are not of the public Internet must be allowed by the operator (the chart's sites.firmwareNetworks).
     #[schemars(length(min = 8, max = 1024), regex(pattern = "^https?://[!-~]+$"))]
     pub url: String,
     /// The SHA-256 that it must have, as 64 hexadecimal digits.
@@ -93,6 +100,12 @@ pub struct UrlSource {
 }
 
 impl UrlSource {
+    /// Whether the URL holds a user or a password.
+    pub fn has_login(&self) -> bool {
+        let authority = self.url.split_once("://").and_then(|(_, rest)| rest.split('/').next());
+        authority.is_some_and(|authority| authority.contains('@'))
+    }
+
     /// The name that phones ask for.
     pub fn file_name(&self) -> &str {
         self.file.as_deref().unwrap_or_else(|| self.url.rsplit('/').next().unwrap_or_default())
@@ -108,7 +121,7 @@ pub struct ImageSource {
     pub reference: String,
     /// The folder in it. Default: /.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 256))]
+    #[schemars(length(min = 1, max = 256), regex(pattern = ABSOLUTE_FOLDER_PATTERN))]
     #[x_kube(validation = ("self.startsWith('/') && !self.contains('..')", "path: must begin with / and have no .."))]
     pub path: Option<String>,
     /// When nodes pull it. Default: Always for the tag latest, otherwise IfNotPresent.
@@ -132,11 +145,11 @@ pub enum PullPolicy {
 #[serde(rename_all = "camelCase")]
 pub struct VolumeSource {
     /// The PersistentVolumeClaim, in the same namespace.
-    #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = OBJECT_NAME_PATTERN))]
     pub claim_name: String,
     /// The folder in it. Default: its root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 256))]
+    #[schemars(length(min = 1, max = 256), regex(pattern = RELATIVE_FOLDER_PATTERN))]
     #[x_kube(validation = ("!self.startsWith('/') && !self.contains('..')", "subPath: must not begin with / nor have .."))]
     pub sub_path: Option<String>,
 }

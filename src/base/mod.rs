@@ -5,6 +5,7 @@ pub mod digest;
 pub mod folder;
 pub mod http_server;
 pub mod lasting;
+pub mod network;
 pub mod report;
 mod shutdown;
 pub mod terminal;

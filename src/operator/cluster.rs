@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
 use kube::core::object::HasStatus;
 use kube::core::{NamespaceResourceScope, Request};
 use kube::runtime::events::{Event, Recorder, Reporter};
@@ -19,7 +19,7 @@ use super::kind::Kind;
 use super::metrics::{WriteLabels, Writes};
 use super::names::{FILES, MANAGER};
 use super::trimmed::{TrimmedMeta, Written};
-use crate::api::{API_VERSION, Reason};
+use crate::api::{API_VERSION, Reason, is_object_name};
 use crate::provision::Key;
 
 /// The longest that one call to the API may take.
@@ -34,6 +34,12 @@ pub(super) enum Error {
     /// It took too long.
     #[error("the API server did not answer within {} s", CALL_LIMIT.as_secs())]
     Slow,
+    /// The cluster's administrator does not allow it.
+    #[error("{0}")]
+    NotAllowed(String),
+    /// The name is none that an object can have: it would lead elsewhere in the API.
+    #[error("{0:?} is no name of an object: lower-case letters, digits, '-' and '.' only")]
+    NoName(String),
     /// The name belongs to another owner.
     #[error("{} {name} exists already and does not belong to this site: rename the site, or remove that object", kind.as_str())]
     Taken {
@@ -57,6 +63,8 @@ impl Error {
     pub(super) fn reason(&self) -> Reason {
         match self {
             Error::Taken { .. } => Reason::NameTaken,
+            Error::NotAllowed(_) => Reason::NotAllowed,
+            Error::NoName(_) => Reason::Invalid,
             Error::Api(kube::Error::Api(status)) if status.is_forbidden() => Reason::Forbidden,
             Error::Api(kube::Error::Api(status)) if status.is_invalid() => Reason::Refused,
             Error::Api(_) | Error::Slow => Reason::ApplyFailed,
@@ -70,7 +78,10 @@ impl Error {
 
     /// Whether only a person can mend it, so that a status should show it.
     pub(super) fn is_lasting(&self) -> bool {
-        matches!(self.reason(), Reason::NameTaken | Reason::Forbidden | Reason::Refused)
+        matches!(
+            self.reason(),
+            Reason::NameTaken | Reason::NotAllowed | Reason::Invalid | Reason::Forbidden | Reason::Refused
+        )
     }
 }
 
@@ -80,6 +91,35 @@ pub(super) async fn limited<T>(call: impl Future<Output = kube::Result<T>>) -> R
         Ok(result) => Ok(result?),
         Err(_) => Err(Error::Slow),
     }
+}
+
+/// The name of an object in a path of the API, and the namespace. No path is made of a name that was not checked here.
+struct Place<'a> {
+    namespace: &'a str,
+    name: &'a str,
+}
+
+impl<'a> Place<'a> {
+    fn of(key: &'a Key) -> Result<Place<'a>, Error> {
+        match [&*key.namespace, &*key.name].into_iter().find(|part| !is_object_name(part)) {
+            Some(part) => Err(Error::NoName(part.to_owned())),
+            None => Ok(Place { namespace: &key.namespace, name: &key.name }),
+        }
+    }
+
+    fn api(&self, kind: Kind, client: &Client) -> Api<DynamicObject> {
+        Api::namespaced_with(client.clone(), self.namespace, &kind.resource())
+    }
+}
+
+/// Reads an object; nothing if there is none.
+pub(super) async fn read<K>(client: &Client, key: &Key) -> Result<Option<K>, Error>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
+{
+    let place = Place::of(key)?;
+    let api: Api<K> = Api::namespaced(client.clone(), place.namespace);
+    limited(api.get_opt(place.name)).await
 }
 
 /// A status as it is applied.
@@ -112,7 +152,7 @@ impl Cluster {
         Cluster { recorder: Recorder::new(client.clone(), reporter), client, writes }
     }
 
-    /// The client, for reads and watches.
+    /// The client, for watches and lists.
     pub(super) fn client(&self) -> &Client {
         &self.client
     }
@@ -124,9 +164,9 @@ impl Cluster {
     /// Applies an object.
     pub(super) async fn apply(&self, kind: Kind, key: &Key, object: &Value) -> Result<DynamicObject, Error> {
         self.count_write(kind.as_str());
-        let api = kind.api(&self.client, &key.namespace);
+        let place = Place::of(key)?;
         let params = PatchParams::apply(MANAGER).force();
-        let applied = limited(api.patch(&key.name, &params, &Patch::Apply(object))).await?;
+        let applied = limited(place.api(kind, &self.client).patch(place.name, &params, &Patch::Apply(object))).await?;
         tracing::debug!("{} {key} applied", kind.as_str());
         Ok(applied)
     }
@@ -140,10 +180,11 @@ impl Cluster {
         object: &(impl Serialize + Debug),
     ) -> Result<ObjectMeta, Error> {
         self.count_write(kind.as_str());
+        let place = Place::of(key)?;
         let params = PatchParams::apply(MANAGER).force();
-        let all = Request::new(DynamicObject::url_path(&kind.resource(), Some(&key.namespace)));
+        let all = Request::new(DynamicObject::url_path(&kind.resource(), Some(place.namespace)));
         let request =
-            all.patch_metadata(&key.name, &params, &Patch::Apply(object)).map_err(kube::Error::BuildRequest)?;
+            all.patch_metadata(place.name, &params, &Patch::Apply(object)).map_err(kube::Error::BuildRequest)?;
         let applied = limited(self.client.request::<TrimmedMeta>(request)).await?;
         tracing::debug!("{} {key} applied", kind.as_str());
         Ok(applied.metadata)
@@ -162,16 +203,17 @@ impl Cluster {
         S: Serialize + DeserializeOwned + Debug,
     {
         self.count_write(kind);
+        let place = Place::of(key)?;
         let object = StatusPatch {
             api_version: API_VERSION,
             kind,
-            metadata: NameAndNamespace { name: &key.name, namespace: &key.namespace },
+            metadata: NameAndNamespace { name: place.name, namespace: place.namespace },
             status,
         };
         let params = PatchParams::apply(MANAGER).force();
-        let all = Request::new(K::url_path(&(), Some(&key.namespace)));
+        let all = Request::new(K::url_path(&(), Some(place.namespace)));
         let request = all
-            .patch_subresource("status", &key.name, &params, &Patch::Apply(&object))
+            .patch_subresource("status", place.name, &params, &Patch::Apply(&object))
             .map_err(kube::Error::BuildRequest)?;
         match limited(self.client.request::<Written<S>>(request)).await {
             Ok(written) => {
@@ -186,20 +228,27 @@ impl Cluster {
     /// Sets the annotation of a pod that makes the kubelet sync the pod's volumes at once.
     pub(super) async fn annotate_pod(&self, key: &Key, value: &str) -> Result<(), Error> {
         self.count_write(Kind::Pod.as_str());
-        let api = Kind::Pod.api(&self.client, &key.namespace);
+        let place = Place::of(key)?;
         let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
         let patch = json!({"metadata": {"annotations": {FILES: value}}});
-        limited(api.patch_metadata(&key.name, &params, &Patch::Merge(&patch))).await?;
+        let api = place.api(Kind::Pod, &self.client);
+        limited(api.patch_metadata(place.name, &params, &Patch::Merge(&patch))).await?;
         Ok(())
+    }
+
+    /// Reads an object's metadata; nothing if there is no such object.
+    pub(super) async fn metadata(&self, kind: Kind, key: &Key) -> Result<Option<ObjectMeta>, Error> {
+        let place = Place::of(key)?;
+        let found = limited(place.api(kind, &self.client).get_metadata_opt(place.name)).await?;
+        Ok(found.map(|found| found.metadata))
     }
 
     /// Whether an object that was not observed exists; it must not belong to another owner.
     pub(super) async fn exists(&self, kind: Kind, key: &Key, owner_uid: &str) -> Result<bool, Error> {
-        let found = limited(kind.api(&self.client, &key.namespace).get_metadata_opt(&key.name)).await?;
         let is_ours =
             |meta: &ObjectMeta| meta.owner_references.iter().flatten().any(|reference| reference.uid == owner_uid);
-        match found {
-            Some(found) if !is_ours(&found.metadata) => Err(Error::Taken { kind, name: key.name.to_string() }),
+        match self.metadata(kind, key).await? {
+            Some(found) if !is_ours(&found) => Err(Error::Taken { kind, name: key.name.to_string() }),
             found => Ok(found.is_some()),
         }
     }
@@ -211,7 +260,8 @@ impl Cluster {
             preconditions: uid.map(|uid| Preconditions { uid: Some(uid), resource_version: None }),
             ..DeleteParams::default()
         };
-        match limited(kind.api(&self.client, &key.namespace).delete(&key.name, &params)).await {
+        let place = Place::of(key)?;
+        match limited(place.api(kind, &self.client).delete(place.name, &params)).await {
             Err(error) if !error.is_missing() => Err(error),
             _ => {
                 tracing::debug!("{} {key} deleted", kind.as_str());
@@ -220,8 +270,45 @@ impl Cluster {
         }
     }
 
+    /// Reads an object; nothing if there is none.
+    pub(super) async fn read<K>(&self, key: &Key) -> Result<Option<K>, Error>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
+    {
+        read(&self.client, key).await
+    }
+
     /// Publishes an Event about an object.
     pub(super) async fn publish(&self, event: &Event, about: &ObjectReference) -> Result<(), Error> {
         limited(self.recorder.publish(event, about)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::Secret;
+
+    use super::super::supervisor::supervised;
+    use super::super::testing::FakeApi;
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_is_asked_or_written_under_a_name_that_no_object_can_have() {
+        let (tasks, _supervisor) = supervised();
+        let (api, ctx) = FakeApi::start(tasks).await;
+        for name in ["../../kube-system/secrets/x", "pw?x=", "", ".", "..", "A", "a%2f"] {
+            for key in [Key::new("ns", name), Key::new(name, "pw")] {
+                let said = |error: Error| assert!(matches!(error, Error::NoName(_)), "{name:?}: {error}");
+                said(ctx.cluster.read::<Secret>(&key).await.unwrap_err());
+                said(ctx.cluster.exists(Kind::Secret, &key, "u").await.unwrap_err());
+                said(ctx.cluster.apply(Kind::Secret, &key, &json!({})).await.unwrap_err());
+                said(ctx.cluster.apply_large(Kind::Secret, &key, &json!({})).await.unwrap_err());
+                said(ctx.cluster.delete(Kind::Secret, &key, None).await.unwrap_err());
+                said(ctx.cluster.annotate_pod(&key, "1").await.unwrap_err());
+            }
+        }
+        assert!(api.requests().is_empty(), "{:?}", api.requests());
+        assert!(ctx.cluster.read::<Secret>(&Key::new("ns", "pw")).await.unwrap().is_none());
+        assert_eq!(api.requests(), ["GET /api/v1/namespaces/ns/secrets/pw"]);
     }
 }

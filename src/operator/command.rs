@@ -7,7 +7,9 @@ use kube::Client;
 use kube::config::{Config, KubeConfigOptions};
 
 use super::options::Options;
+use super::policy::{POD_PREFIXES, Policy, SERVICE_PREFIXES};
 use super::start;
+use crate::base::network::Network;
 
 /// Run the controller in, or against, a cluster
 #[derive(clap::Args, Clone, Debug)]
@@ -38,6 +40,9 @@ pub struct Args {
     #[arg(long, env = "DIALTONE_IMAGE_VOLUMES", value_name = "BOOL")]
     image_volumes: Option<bool>,
 
+    #[command(flatten)]
+    policy: PolicyArgs,
+
     /// Serve /livez, /readyz and /metrics here
     #[arg(long, default_value = "0.0.0.0:8080", value_name = "ADDR:PORT")]
     http: SocketAddr,
@@ -45,6 +50,33 @@ pub struct Args {
     /// The kubeconfig's context to use, outside a cluster
     #[arg(long, value_name = "NAME")]
     context: Option<String>,
+}
+
+// No doc comment: it would become that of the command.
+#[derive(clap::Args, Clone, Debug)]
+struct PolicyArgs {
+    /// The prefixes that spec.tftp.service.annotations of sites may have
+    #[arg(long, env = "DIALTONE_SERVICE_ANNOTATIONS", value_name = "PREFIX", value_delimiter = ',', default_value = SERVICE_PREFIXES)]
+    service_annotations: Vec<String>,
+
+    /// The prefixes that labels and annotations in spec.tftp.podTemplate of sites may have
+    #[arg(long, env = "DIALTONE_POD_METADATA", value_name = "PREFIX", value_delimiter = ',', default_value = POD_PREFIXES)]
+    pod_metadata: Vec<String>,
+
+    /// Serve of Secrets, ConfigMaps and PersistentVolumeClaims only if they have the label dialtone.dev/serve: "true"
+    #[arg(long, env = "DIALTONE_DEMAND_CONSENT")]
+    demand_consent: bool,
+
+    /// Networks that firmware may be fetched from beside the public Internet, such as 10.1.2.0/24
+    #[arg(long, env = "DIALTONE_FIRMWARE_NETWORKS", value_name = "CIDR", value_delimiter = ',')]
+    firmware_networks: Vec<Network>,
+}
+
+impl From<PolicyArgs> for Policy {
+    fn from(args: PolicyArgs) -> Policy {
+        let PolicyArgs { service_annotations, pod_metadata, demand_consent, firmware_networks } = args;
+        Policy { service_annotations, pod_metadata, demand_consent, firmware_networks }
+    }
 }
 
 /// How long a connection to the API server may take to come about. A Service's first packets are lost while a node has not yet
@@ -77,6 +109,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         namespaces: args.namespaces.into_iter().filter(|name| !name.is_empty()).collect(),
         own_namespace: args.own_namespace,
         image_volumes: args.image_volumes.map(Into::into).unwrap_or_default(),
+        policy: args.policy.into(),
         http: args.http,
     };
     start::run(client, options).await

@@ -1,7 +1,5 @@
 //! The kinds of objects that the operator writes, apart from its own two.
 
-use kube::Client;
-use kube::api::{Api, DynamicObject};
 use kube::core::{ApiResource, GroupVersionKind};
 
 /// A kind of object.
@@ -69,10 +67,5 @@ impl Kind {
     pub(super) fn resource(self) -> ApiResource {
         let gvk = GroupVersionKind::gvk(self.group(), "v1", self.as_str());
         ApiResource::from_gvk_with_plural(&gvk, self.plural())
-    }
-
-    /// All objects of the kind in a namespace.
-    pub(super) fn api(self, client: &Client, namespace: &str) -> Api<DynamicObject> {
-        Api::namespaced_with(client.clone(), namespace, &self.resource())
     }
 }

@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::api::API_VERSION;
+use crate::api::{API_VERSION, MANAGED_BY};
 use crate::provision::{Key, Slot};
 
 /// The field manager of every write.
 pub(super) const MANAGER: &str = "dialtone";
-/// The label of objects that the operator made, and its value.
-const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "dialtone");
 /// The label with the site's name.
 pub(super) const SITE: &str = "dialtone.dev/site";
 /// The label that says what an object is to its site.

@@ -10,9 +10,9 @@ use super::context::Context;
 use super::files::note_problem;
 use super::kind::Kind;
 use super::names::{token, workload};
-use super::owned::{self, OwnedObjects, Prepared, WELL_KNOWN_PORT};
+use super::owned::{self, OwnedObjects, Prepared, ServiceChoice, WELL_KNOWN_PORT};
 use super::queue::Outcome;
-use super::watch;
+use super::{sources, watch};
 use crate::api::PhoneSiteSpec;
 use crate::provision::Key;
 
@@ -36,17 +36,23 @@ async fn write(ctx: &Context, site: &Key, uid: &str, spec: &PhoneSiteSpec) -> Re
     if ctx.sites.token(site).is_none() {
         make_token(ctx, site, uid).await?;
     }
+    let mut spec = spec.clone();
+    let denied = sources::retain_allowed(ctx, site, &mut spec).await?;
     // Taken apart without `..`: no object can be forgotten. What a pod needs comes before the pod.
-    let OwnedObjects { service_account, network_policy, service, deployment } =
-        OwnedObjects::prepare(site, uid, spec, &ctx.options);
+    let OwnedObjects { service_account, network_policy, service, deployment, not_allowed } =
+        OwnedObjects::prepare(site, uid, &spec, &ctx.options);
     let mut applied = Applied::new(ctx, site, uid);
     applied.put(&service_account).await?;
     applied.put(&network_policy).await?;
-    if let Some(service) = &service {
-        applied.put(service).await?;
+    match &service {
+        ServiceChoice::Write(service) => applied.put(service).await?,
+        ServiceChoice::Leave => applied.leave(Kind::Service),
+        ServiceChoice::Without => {}
     }
     applied.put(&deployment).await?;
-    applied.delete_all_others().await
+    applied.delete_all_others().await?;
+    let wrong: Vec<String> = not_allowed.into_iter().chain(denied).collect();
+    if wrong.is_empty() { Ok(()) } else { Err(Error::NotAllowed(wrong.join("; "))) }
 }
 
 /// The owned objects of a site that are as they should be. Only who has put all of them can delete the others.
@@ -61,6 +67,11 @@ struct Applied<'a> {
 impl<'a> Applied<'a> {
     fn new(ctx: &'a Context, site: &'a Key, uid: &'a str) -> Applied<'a> {
         Applied { ctx, site, uid, key: site.sibling(workload(&site.name)), kinds: BTreeSet::new() }
+    }
+
+    /// Leaves the object of a kind as it is, if there is one.
+    fn leave(&mut self, kind: Kind) {
+        self.kinds.insert(kind);
     }
 
     /// Applies an object, unless it was observed to be as it should.
@@ -217,6 +228,21 @@ mod tests {
 
         assert_eq!(reconcile(&ctx, &site).await.unwrap(), Outcome::Done);
         assert!(api.writes().is_empty(), "what is as it should be is not written again");
+    }
+
+    #[tokio::test]
+    async fn what_is_not_allowed_is_said_and_the_service_stays_as_it_is() {
+        let (tasks, _supervisor) = supervised();
+        let (api, ctx) = FakeApi::start(tasks).await;
+        let site = apply_site(&ctx, json!({"tftp": {"service": {"annotations": {"example.com/public": "true"}}}}));
+        ctx.children.note(&site, Kind::Service, &site.sibling("dialtone-hq"), child("a", "uid-1"));
+        let error = reconcile(&ctx, &site).await.unwrap_err().to_string();
+        assert!(error.starts_with("spec.tftp.service.annotations.example.com/public: "), "{error}");
+        let writes = api.writes();
+        assert!(writes.contains(&"PATCH deployments/dialtone-hq".to_owned()), "{writes:?}");
+        assert!(!writes.iter().any(|write| write.contains("services/")), "{writes:?}");
+        let problem = ctx.read(|fleet| fleet.infra(&site)).problem.unwrap();
+        assert_eq!(problem.reason, crate::api::Reason::NotAllowed);
     }
 
     #[tokio::test]

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 
+use super::policy::Policy;
+
 /// What the command line says.
 #[derive(Clone, Debug)]
 pub(super) struct Options {
@@ -18,6 +20,8 @@ pub(super) struct Options {
     pub(super) own_namespace: Option<String>,
     /// Whether the cluster mounts images as volumes; known before anything is written.
     pub(super) image_volumes: OnceLock<bool>,
+    /// What sites may ask for, and what is served of other objects.
+    pub(super) policy: Policy,
     /// Where probes and metrics are served.
     pub(super) http: SocketAddr,
 }

@@ -3,6 +3,7 @@
 mod deployment;
 mod firmware;
 mod merge;
+mod template;
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -29,10 +30,24 @@ pub(super) struct OwnedObjects {
     pub(super) service_account: Prepared,
     /// What may reach the pods.
     pub(super) network_policy: Prepared,
-    /// Where phones reach the pods, unless those use the nodes' own network.
-    pub(super) service: Option<Prepared>,
+    /// Where phones reach the pods.
+    pub(super) service: ServiceChoice,
     /// The pods.
     pub(super) deployment: Prepared,
+    /// What the spec asks for and the cluster's administrator does not allow: `spec.a.b: why`.
+    pub(super) not_allowed: Vec<String>,
+}
+
+/// What becomes of a site's Service.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum ServiceChoice {
+    /// There is none: the pods use the nodes' own network.
+    Without,
+    /// It is to be like this.
+    Write(Box<Prepared>),
+    /// Something of it is not allowed: whatever there is stays, because half of what was asked for may put a site on a
+    /// public address.
+    Leave,
 }
 
 impl OwnedObjects {
@@ -40,11 +55,22 @@ impl OwnedObjects {
     pub(super) fn prepare(site: &Key, uid: &str, spec: &PhoneSiteSpec, options: &Options) -> OwnedObjects {
         let host_network = spec.tftp.as_ref().is_some_and(|tftp| tftp.host_network);
         let account = json!({"metadata": metadata(site, uid), "automountServiceAccountToken": false});
+        let mut not_allowed = Vec::new();
+        let service = match service(site, uid, spec, options) {
+            _ if host_network => ServiceChoice::Without,
+            Ok(service) => ServiceChoice::Write(Box::new(Prepared::new(Kind::Service, service))),
+            Err(refused) => {
+                not_allowed.extend(refused);
+                ServiceChoice::Leave
+            }
+        };
+        let deployment = deployment::deployment(site, uid, spec, options, &mut not_allowed);
         OwnedObjects {
             service_account: Prepared::new(Kind::ServiceAccount, account),
             network_policy: Prepared::new(Kind::NetworkPolicy, network_policy(site, uid, spec, options, host_network)),
-            service: (!host_network).then(|| Prepared::new(Kind::Service, service(site, uid, spec))),
-            deployment: Prepared::new(Kind::Deployment, deployment::deployment(site, uid, spec, options)),
+            service,
+            deployment: Prepared::new(Kind::Deployment, deployment),
+            not_allowed,
         }
     }
 }
@@ -113,8 +139,18 @@ fn selector(site: &Key) -> Value {
     json!({SITE: site.name, ROLE: SERVER})
 }
 
-fn service(site: &Key, uid: &str, spec: &PhoneSiteSpec) -> Value {
+/// The Service, or which of its annotations are not allowed.
+fn service(site: &Key, uid: &str, spec: &PhoneSiteSpec, options: &Options) -> Result<Value, Vec<String>> {
     let wanted = spec.tftp.clone().unwrap_or_default().service.unwrap_or_default();
+    let refused = wanted.annotations.keys().filter(|name| !options.policy.allows_service_annotation(name));
+    let refused: Vec<String> = refused
+        .map(|name| {
+            format!("spec.tftp.service.annotations.{name}: its prefix is not allowed (sites.serviceAnnotationPrefixes of the chart): remove it, or have the prefix allowed; the Service is left as it is")
+        })
+        .collect();
+    if !refused.is_empty() {
+        return Err(refused);
+    }
     let mut metadata = metadata(site, uid);
     if !wanted.annotations.is_empty() {
         metadata["annotations"] = json!(wanted.annotations);
@@ -139,7 +175,7 @@ fn service(site: &Key, uid: &str, spec: &PhoneSiteSpec) -> Value {
     if let Some(class) = wanted.load_balancer_class {
         service["loadBalancerClass"] = class.into();
     }
-    json!({"metadata": metadata, "spec": service})
+    Ok(json!({"metadata": metadata, "spec": service}))
 }
 
 fn network_policy(site: &Key, uid: &str, spec: &PhoneSiteSpec, options: &Options, host_network: bool) -> Value {
@@ -161,7 +197,7 @@ fn network_policy(site: &Key, uid: &str, spec: &PhoneSiteSpec, options: &Options
             // Answers to phones belong to what phones began; pods themselves begin only downloads of firmware.
             "policyTypes": ["Ingress", "Egress"],
             "ingress": [tftp, report],
-            "egress": firmware::egress(spec),
+            "egress": firmware::egress(spec, options),
         },
     })
 }
@@ -170,7 +206,6 @@ fn network_policy(site: &Key, uid: &str, spec: &PhoneSiteSpec, options: &Options
 mod tests {
     use super::super::testing::options;
     use super::*;
-    use crate::api::TftpSpec;
 
     fn prepare(spec: &PhoneSiteSpec) -> OwnedObjects {
         OwnedObjects::prepare(&Key::new("phones", "hq"), "uid-1", spec, &options())
@@ -187,10 +222,21 @@ mod tests {
         assert!(!pod.to_string().contains("hashKey"), "the key for hashes stays out of the pod");
     }
 
+    fn written(choice: ServiceChoice) -> Prepared {
+        let ServiceChoice::Write(service) = choice else { panic!("{choice:?}") };
+        *service
+    }
+
+    fn site(tftp: Value) -> PhoneSiteSpec {
+        serde_json::from_value(json!({"tftp": tftp})).unwrap()
+    }
+
     #[test]
     fn every_object_belongs_to_the_site() {
-        let OwnedObjects { service_account, network_policy, service, deployment } = prepare(&PhoneSiteSpec::default());
-        for Prepared { kind, object } in [service_account, network_policy, service.unwrap(), deployment] {
+        let OwnedObjects { service_account, network_policy, service, deployment, not_allowed } =
+            prepare(&PhoneSiteSpec::default());
+        assert_eq!(not_allowed, [""; 0]);
+        for Prepared { kind, object } in [service_account, network_policy, written(service), deployment] {
             assert_eq!(object["metadata"]["ownerReferences"][0]["uid"], "uid-1", "{kind:?}");
             assert_eq!(object["kind"], kind.as_str());
             assert_eq!(object["metadata"]["namespace"], "phones");
@@ -201,8 +247,7 @@ mod tests {
     #[test]
     fn the_server_is_told_of_windows_only_if_the_site_asks_for_them() {
         for (windowsize, is_told) in [(None, false), (Some(4), true)] {
-            let tftp = Some(TftpSpec { windowsize, ..TftpSpec::default() });
-            let deployment = prepare(&PhoneSiteSpec { tftp, ..PhoneSiteSpec::default() }).deployment.object;
+            let deployment = prepare(&site(json!({"windowsize": windowsize}))).deployment.object;
             let args = &deployment["spec"]["template"]["spec"]["containers"][0]["args"];
             assert_eq!(args.as_array().unwrap().contains(&json!("--windowsize=4")), is_told, "{args}");
             assert_eq!(args.to_string().contains("windowsize"), is_told, "{args}");
@@ -210,37 +255,84 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_template_is_merged_and_cannot_hide_the_pod() {
-        let patch = json!({"metadata": {"labels": {SITE: "other", "team": "voice"}}, "spec": {"affinity": null, "nodeSelector": {"a": "b"}}});
-        let spec = PhoneSiteSpec {
-            tftp: Some(TftpSpec { pod_template: Some(patch), ..TftpSpec::default() }),
-            ..PhoneSiteSpec::default()
-        };
-        let template = prepare(&spec).deployment.object["spec"]["template"].clone();
+    fn a_pod_template_says_where_pods_run_and_cannot_hide_them() {
+        let wanted = json!({
+            "metadata": {"labels": {SITE: "other", "team": "voice"}, "annotations": {"prometheus.io/scrape": "true"}},
+            "spec": {
+                "nodeSelector": {"a": "b"},
+                "tolerations": [{"key": "phones", "operator": "Exists"}],
+                "affinity": {"podAntiAffinity": {}},
+                "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}],
+                "priorityClassName": "voice",
+                "securityContext": {"runAsUser": 1000, "fsGroup": 2000},
+            },
+        });
+        let objects = prepare(&site(json!({"podTemplate": wanted})));
+        let template = objects.deployment.object["spec"]["template"].clone();
         assert_eq!(template["metadata"]["labels"][SITE], "hq");
         assert_eq!(template["metadata"]["labels"]["team"], "voice");
-        assert_eq!(template["spec"]["nodeSelector"]["a"], "b");
-        assert!(template["spec"].get("affinity").is_none());
-        assert_eq!(template["spec"]["containers"][0]["name"], "tftp");
+        assert_eq!(template["metadata"]["annotations"]["prometheus.io/scrape"], "true");
+        let pod = &template["spec"];
+        assert_eq!(pod["nodeSelector"]["a"], "b");
+        assert_eq!(pod["tolerations"], json!([{"key": "phones", "operator": "Exists"}]));
+        assert_eq!(pod["affinity"], json!({"podAntiAffinity": {}}), "it takes the place of dialtone's own");
+        assert_eq!(pod["topologySpreadConstraints"][0]["labelSelector"]["matchLabels"][SITE], "hq");
+        assert_eq!(pod["priorityClassName"], "voice");
+        let security = json!({"runAsNonRoot": true, "runAsUser": 1000, "runAsGroup": 65532, "fsGroup": 2000, "seccompProfile": {"type": "RuntimeDefault"}});
+        assert_eq!(pod["securityContext"], security);
+        assert_eq!(pod["containers"][0]["name"], "tftp");
+    }
+
+    /// What an older definition let in, read from the API server as it is.
+    #[test]
+    fn a_hostile_pod_template_makes_the_same_pods_as_none() {
+        let hostile = json!({
+            "metadata": {
+                "labels": {"sidecar.istio.io/inject": "true", ROLE: "files"},
+                "annotations": {"container.apparmor.security.beta.kubernetes.io/tftp": "unconfined", "a": "b"},
+            },
+            "spec": {
+                "hostNetwork": true, "hostPID": true, "hostIPC": true, "nodeName": "control-plane", "hostUsers": true,
+                "serviceAccountName": "admin", "automountServiceAccountToken": true, "shareProcessNamespace": true,
+                "priorityClassName": "system-node-critical", "runtimeClassName": "none", "enableServiceLinks": true,
+                "securityContext": {"runAsUser": 0, "runAsGroup": 0, "fsGroup": 0, "runAsNonRoot": false, "seccompProfile": {"type": "Unconfined"}, "sysctls": [{"name": "a", "value": "b"}]},
+                "containers": [{"name": "tftp", "image": "evil", "securityContext": {"privileged": true}}],
+                "initContainers": [{"name": "evil", "image": "evil"}],
+                "ephemeralContainers": [{"name": "evil"}],
+                "volumes": [{"name": "host", "hostPath": {"path": "/"}}],
+                "imagePullSecrets": [{"name": "evil"}], "dnsConfig": {"nameservers": ["192.0.2.1"]}, "hostAliases": [],
+            },
+        });
+        let objects = prepare(&site(json!({"podTemplate": hostile})));
+        let plain = prepare(&PhoneSiteSpec::default());
+        assert_eq!(objects.deployment.object["spec"]["template"], plain.deployment.object["spec"]["template"]);
+        assert_eq!(objects.not_allowed.len(), 4, "{:?}", objects.not_allowed);
+        assert!(objects.not_allowed[0].starts_with("spec.tftp.podTemplate.metadata.labels.sidecar.istio.io/inject: "));
+    }
+
+    #[test]
+    fn a_service_with_an_annotation_that_is_not_allowed_is_left_as_it_is() {
+        let annotated = |name: &str| prepare(&site(json!({"service": {"annotations": {name: "x"}}})));
+        let fine = annotated("metallb.io/address-pool");
+        assert_eq!(written(fine.service).object["metadata"]["annotations"]["metallb.io/address-pool"], "x");
+        let refused = annotated("external-dns.alpha.kubernetes.io/hostname");
+        assert_eq!(refused.service, ServiceChoice::Leave);
+        assert!(refused.not_allowed[0].starts_with("spec.tftp.service.annotations.external-dns"), "{refused:?}");
     }
 
     #[test]
     fn there_is_no_service_beside_the_hosts_own_port() {
-        let spec = PhoneSiteSpec {
-            tftp: Some(TftpSpec { host_network: true, ..TftpSpec::default() }),
-            ..PhoneSiteSpec::default()
-        };
-        assert_eq!(prepare(&spec).service, None);
+        let spec = site(json!({"hostNetwork": true}));
+        assert_eq!(prepare(&spec).service, ServiceChoice::Without);
         assert_eq!(replicas(&spec), 1);
-        let service = prepare(&PhoneSiteSpec::default()).service.unwrap();
+        let service = written(prepare(&PhoneSiteSpec::default()).service);
         assert_eq!(service.object["spec"]["externalTrafficPolicy"], "Local");
     }
 
     #[test]
     fn probes_are_apart_from_reports_and_neither_is_open_to_phones_beside_the_hosts_own_port() {
         let container = |host_network: bool| {
-            let tftp = Some(TftpSpec { host_network, ..TftpSpec::default() });
-            let deployment = prepare(&PhoneSiteSpec { tftp, ..PhoneSiteSpec::default() }).deployment;
+            let deployment = prepare(&site(json!({"hostNetwork": host_network}))).deployment;
             deployment.object["spec"]["template"]["spec"]["containers"][0].clone()
         };
         let has = |container: &Value, arg: &str| container["args"].as_array().unwrap().contains(&arg.into());
@@ -259,8 +351,7 @@ mod tests {
     fn what_a_server_holds_fits_into_its_memory() {
         let held = |limits: Option<&str>| {
             let resources = limits.map(|memory| json!({"limits": {"memory": memory}}));
-            let tftp = Some(TftpSpec { resources, ..TftpSpec::default() });
-            let deployment = prepare(&PhoneSiteSpec { tftp, ..PhoneSiteSpec::default() }).deployment;
+            let deployment = prepare(&site(json!({"resources": resources}))).deployment;
             let args = &deployment.object["spec"]["template"]["spec"]["containers"][0]["args"];
             let text = args.as_array().unwrap().iter().find_map(|arg| arg.as_str()?.strip_prefix("--max-bytes="));
             text.map(|bytes| bytes.parse::<u64>().unwrap())
@@ -270,7 +361,6 @@ mod tests {
         assert_eq!(held(Some("1Gi")), Some(640 * mib));
         assert_eq!(held(Some("128Mi")), Some(80 * mib));
         assert_eq!(held(Some("100M")), Some(62_500_000));
-        assert_eq!(held(Some("what")), None, "the API server refuses it");
     }
 
     #[test]

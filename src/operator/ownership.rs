@@ -8,7 +8,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use serde_json::Value;
 use tokio::time::sleep;
 
-use super::cluster::limited;
 use super::context::Context;
 use super::kind::Kind;
 use super::names::workload;
@@ -47,11 +46,8 @@ pub(super) async fn is_confirmed(ctx: &Arc<Context>, site: &Key, pod: &Key, set:
         let deployment = ctx.children.get(Kind::Deployment, &site.sibling(workload(&site.name)));
         // Either may come later than the pod when the operator starts.
         if let (Some(deployment), Some(site_uid)) = (deployment, ctx.sites.uid(site)) {
-            let api = Kind::ReplicaSet.api(ctx.cluster.client(), &set.key.namespace);
-            match limited(api.get_metadata_opt(&set.key.name)).await {
-                Ok(found) => {
-                    return found.is_some_and(|found| belongs(&found.metadata, &set.uid, &deployment, &site_uid));
-                }
+            match ctx.cluster.metadata(Kind::ReplicaSet, &set.key).await {
+                Ok(found) => return found.is_some_and(|found| belongs(&found, &set.uid, &deployment, &site_uid)),
                 Err(error) => {
                     tracing::warn!(kind = "Pod", object = %pod, attempt, %error, "ReplicaSet {} of pod {pod} cannot be read, and the pod is not polled until it can: may the operator get replicasets?", set.key);
                 }

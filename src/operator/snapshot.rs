@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::cluster::read;
 use crate::api::{PhoneSite, SipPhone};
 use crate::manifests::Manifests;
 
@@ -33,8 +34,7 @@ pub async fn objects(context: Option<String>, namespaces: &BTreeSet<Arc<str>>) -
     }
     let secrets: BTreeSet<_> = manifests.secret_keys().into_iter().map(|(key, _)| key).collect();
     for key in secrets {
-        let api: Api<Secret> = Api::namespaced(client.clone(), &key.namespace);
-        match api.get_opt(&key.name).await {
+        match read::<Secret>(&client, &key).await {
             Ok(Some(secret)) => manifests.add("the cluster", typed(&secret)?),
             Ok(None) => {}
             Err(error) => {
@@ -43,8 +43,7 @@ pub async fn objects(context: Option<String>, namespaces: &BTreeSet<Arc<str>>) -
         }
     }
     for key in manifests.map_keys() {
-        let api: Api<ConfigMap> = Api::namespaced(client.clone(), &key.namespace);
-        if let Some(map) = api.get_opt(&key.name).await? {
+        if let Some(map) = read::<ConfigMap>(&client, &key).await? {
             manifests.add("the cluster", typed(&map)?);
         }
     }

@@ -1,7 +1,7 @@
 //! What the tests of several modules use: a context without a cluster or with a fake API server, and captured logs.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::options::Options;
+use super::policy::{POD_PREFIXES, Policy, SERVICE_PREFIXES};
 use super::supervisor::{Supervisor, Tasks};
 
 /// The end of a task that should run as long as the process, with its causes; it comes soon, or the test fails.
@@ -32,6 +33,11 @@ pub(super) fn options() -> Options {
         namespaces: Vec::new(),
         own_namespace: Some("dialtone".into()),
         image_volumes: true.into(),
+        policy: Policy {
+            service_annotations: SERVICE_PREFIXES.split(',').map(str::to_owned).collect(),
+            pod_metadata: POD_PREFIXES.split(',').map(str::to_owned).collect(),
+            ..Policy::default()
+        },
         http: ([127, 0, 0, 1], 0).into(),
     }
 }
@@ -46,51 +52,69 @@ fn context_at(url: &str, tasks: Tasks) -> Arc<Context> {
     Arc::new(Context::new(kube::Client::try_from(config).unwrap(), options(), tasks))
 }
 
-/// An API server that holds nothing but what it is given, takes everything, and remembers the requests that would change something.
+/// An API server that holds what it is told to, takes everything, and remembers the requests that would change something.
 pub(super) struct FakeApi {
-    state: Arc<Mutex<FakeState>>,
+    log: Arc<Mutex<Log>>,
 }
 
+/// What a fake API server was asked.
 #[derive(Default)]
-struct FakeState {
+struct Log {
     writes: Vec<String>,
-    objects: HashMap<String, Value>,
+    requests: Vec<String>,
+    held: BTreeMap<String, Value>,
 }
 
 impl FakeApi {
     /// Starts one, with a context that talks to it.
     pub(super) async fn start(tasks: Tasks) -> (FakeApi, Arc<Context>) {
-        let state = Arc::<Mutex<FakeState>>::default();
-        let routes = Router::new().fallback(answer).with_state(state.clone());
+        let log = Arc::new(Mutex::new(Log::default()));
+        let routes = Router::new().fallback(answer).with_state(log.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, routes).await });
-        (FakeApi { state }, context_at(&format!("http://{address}"), tasks))
+        (FakeApi { log }, context_at(&format!("http://{address}"), tasks))
+    }
+
+    /// The same, with an operator that demands consent.
+    pub(super) async fn demanding_consent(tasks: Tasks) -> (FakeApi, Arc<Context>) {
+        let (api, ctx) = FakeApi::start(tasks.clone()).await;
+        let options = options();
+        let policy = Policy { demand_consent: true, ..options.policy };
+        let client = ctx.cluster.client().clone();
+        (api, Arc::new(Context::new(client, Options { policy, ..self::options() }, tasks)))
+    }
+
+    /// It holds an object from now on, by the kind's plural and name.
+    pub(super) fn hold(&self, object: &str, value: Value) {
+        self.log.lock().unwrap().held.insert(object.to_owned(), value);
     }
 
     /// The requests since the last call, each as its method, and the kind's plural and name at the end of its path.
     pub(super) fn writes(&self) -> Vec<String> {
-        std::mem::take(&mut self.state.lock().unwrap().writes)
+        std::mem::take(&mut self.log.lock().unwrap().writes)
     }
 
-    /// It holds an object from now on, by the kind's plural and name.
-    pub(super) fn hold(&self, path: &str, object: Value) {
-        self.state.lock().unwrap().objects.insert(path.to_owned(), object);
+    /// All requests so far, each as its method and path.
+    pub(super) fn requests(&self) -> Vec<String> {
+        self.log.lock().unwrap().requests.clone()
     }
 }
 
-async fn answer(State(state): State<Arc<Mutex<FakeState>>>, method: Method, uri: Uri, body: Bytes) -> Response {
+async fn answer(State(log): State<Arc<Mutex<Log>>>, method: Method, uri: Uri, body: Bytes) -> Response {
     let missing = || {
         let status =
             json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404});
         (StatusCode::NOT_FOUND, Json(status)).into_response()
     };
+    log.lock().unwrap().requests.push(format!("{method} {uri}"));
     let mut path: Vec<&str> = uri.path().rsplit('/').take(2).collect();
     path.reverse();
-    let FakeState { writes, objects } = &mut *state.lock().unwrap();
     if method == Method::GET {
-        return objects.get(&path.join("/")).map_or_else(missing, |object| Json(object).into_response());
+        let held = log.lock().unwrap().held.get(&path.join("/")).cloned();
+        return held.map_or_else(missing, |object| Json(object).into_response());
     }
+    let writes = &mut log.lock().unwrap().writes;
     writes.push(format!("{method} {}", path.join("/")));
     let mut object: Value = serde_json::from_slice(&body).unwrap_or_default();
     if method == Method::DELETE {

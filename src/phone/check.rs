@@ -32,6 +32,10 @@ pub const ZONE_PATTERN: &str = "^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$";
 pub const HOST_PATTERN: &str =
     "^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?([.][A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*[.]?)?$";
 
+/// A second pattern for API schemas that accept [`HOST_PATTERN`]: what has digits and dots only is an address.
+pub const HOST_OR_ADDRESS_PATTERN: &str =
+    "^$|[A-Za-z_-]|^((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])[.]){3}(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])$";
+
 /// Checks a host name or IPv4 address. Empty is allowed: it says that there is none.
 pub fn check_host(text: &str) -> Result<(), String> {
     let refuse =

@@ -5,8 +5,8 @@ mod value;
 use std::fmt::Write as _;
 
 pub use super::check::{
-    FILE_NAME_PATTERN, HOST_PATTERN, IPV4_PATTERN, TIME_PATTERN, URL_PATTERN, ZONE_PATTERN, check_file_name,
-    check_host, is_secret,
+    FILE_NAME_PATTERN, HOST_OR_ADDRESS_PATTERN, HOST_PATTERN, IPV4_PATTERN, TIME_PATTERN, URL_PATTERN, ZONE_PATTERN,
+    check_file_name, check_host, is_secret,
 };
 use super::choice::Choice;
 use super::image::Release;

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use crate::api::SecretKey;
 use crate::provision::Key;
 use crate::provision::catalog::Inventory;
+use crate::provision::consent::Withheld;
 use crate::provision::render::values::SecretError;
 
 /// A kind of object that others refer to.
@@ -38,8 +39,24 @@ pub enum Dependency<T> {
     Pending,
     /// It does not exist.
     Missing,
+    /// It exists, and nothing of it may be served.
+    Withheld(Withheld),
     /// It exists.
     Found(T),
+}
+
+/// What was read of an object.
+#[derive(Debug, PartialEq)]
+enum Known<T> {
+    Missing,
+    Withheld(Withheld),
+    Found(T),
+}
+
+impl<T> From<Option<T>> for Known<T> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Known::Missing, Known::Found)
+    }
 }
 
 /// All of them. An object that is no longer referred to is forgotten.
@@ -51,8 +68,7 @@ pub struct Dependencies {
 
 #[derive(Debug)]
 struct Store<T> {
-    /// `None` for an object that does not exist.
-    known: HashMap<Key, Option<T>>,
+    known: HashMap<Key, Known<T>>,
     users: HashMap<Key, BTreeSet<User>>,
 }
 
@@ -63,7 +79,7 @@ impl<T> Default for Store<T> {
 }
 
 impl<T: PartialEq> Store<T> {
-    fn set(&mut self, key: &Key, value: Option<T>) -> bool {
+    fn set(&mut self, key: &Key, value: Known<T>) -> bool {
         if self.known.get(key).is_some_and(|known| *known == value) {
             return false;
         }
@@ -74,8 +90,9 @@ impl<T: PartialEq> Store<T> {
     fn get(&self, key: &Key) -> Dependency<&T> {
         match self.known.get(key) {
             None => Dependency::Pending,
-            Some(None) => Dependency::Missing,
-            Some(Some(value)) => Dependency::Found(value),
+            Some(Known::Missing) => Dependency::Missing,
+            Some(Known::Withheld(why)) => Dependency::Withheld(*why),
+            Some(Known::Found(value)) => Dependency::Found(value),
         }
     }
 
@@ -103,12 +120,20 @@ impl<T: PartialEq> Store<T> {
 impl Dependencies {
     /// Notes what was read of a Secret, `None` if there is none; whether that is new.
     pub fn set_secret(&mut self, key: &Key, data: Option<SecretData>) -> bool {
-        self.secrets.set(key, data)
+        self.secrets.set(key, data.into())
     }
 
     /// Notes what was read of a ConfigMap, `None` if there is none; whether that is new.
     pub fn set_config_map(&mut self, key: &Key, inventory: Option<Inventory>) -> bool {
-        self.config_maps.set(key, inventory.map(Arc::new))
+        self.config_maps.set(key, inventory.map(Arc::new).into())
+    }
+
+    /// Notes that nothing of an object may be served; whether that is new.
+    pub fn withhold(&mut self, kind: Reference, key: &Key, why: Withheld) -> bool {
+        match kind {
+            Reference::Secret => self.secrets.set(key, Known::Withheld(why)),
+            Reference::ConfigMap => self.config_maps.set(key, Known::Withheld(why)),
+        }
     }
 
     /// Replaces what a user refers to; the objects among them that have to be read.
@@ -133,6 +158,7 @@ impl Dependencies {
         match self.config_maps.get(key) {
             Dependency::Pending => Dependency::Pending,
             Dependency::Missing => Dependency::Missing,
+            Dependency::Withheld(why) => Dependency::Withheld(why),
             Dependency::Found(inventory) => Dependency::Found(inventory),
         }
     }
@@ -142,6 +168,7 @@ impl Dependencies {
         match self.secrets.get(&Key::new(namespace, &key.name)) {
             Dependency::Pending => Err(SecretError::Unread),
             Dependency::Missing => Err(SecretError::NoSecret),
+            Dependency::Withheld(why) => Err(SecretError::Withheld(why)),
             Dependency::Found(data) => data.get(&key.key).map(|bytes| bytes.to_vec()).ok_or(SecretError::NoKey),
         }
     }
@@ -183,6 +210,9 @@ mod tests {
         assert_eq!(value(&all), Err(SecretError::Unread));
         all.set_secret(&key("s"), None);
         assert_eq!(value(&all), Err(SecretError::NoSecret));
+        assert!(all.withhold(Reference::Secret, &key("s"), Withheld::Type));
+        assert!(!all.withhold(Reference::Secret, &key("s"), Withheld::Type), "that was known");
+        assert_eq!(value(&all), Err(SecretError::Withheld(Withheld::Type)));
         all.set_secret(&key("s"), Some(SecretData::new()));
         assert_eq!(value(&all), Err(SecretError::NoKey));
         all.set_secret(&key("s"), Some([("password".to_owned(), Bytes::from_static(b"1"))].into()));

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::api::Reason;
+use crate::api::{Reason, Violation};
 use crate::provision::advice::Advice;
 
 /// One finding: an error, which keeps the object from being used (what was served last stays served), or advice.
@@ -40,6 +40,11 @@ impl Diagnostic {
         Diagnostic::error(Reason::Invalid, field, message)
     }
 
+    /// A value that the schema refuses.
+    pub fn refused(violation: &Violation) -> Diagnostic {
+        Diagnostic::invalid(&violation.field, &violation.message)
+    }
+
     /// Whether it keeps the object from being used.
     pub fn is_error(&self) -> bool {
         self.error_reason().is_some()
@@ -74,6 +79,11 @@ pub const ERRORS: &[(Reason, &str)] = &[
     (Reason::SetTwice, "one parameter set in two places of one object"),
     (Reason::SecretNotFound, "a Secret that does not exist"),
     (Reason::SecretKeyNotFound, "a Secret without the key"),
+    (
+        Reason::SecretNotAllowed,
+        "a Secret that is not for phones: by its type, because it is dialtone's own, or without its owner's consent",
+    ),
+    (Reason::SourceNotAllowed, "a ConfigMap that is dialtone's own, or without its owner's consent"),
     (Reason::SiteNotFound, "a PhoneSite that does not exist"),
     (Reason::SiteInvalid, "a PhoneSite that has never been right"),
     (Reason::DuplicateMac, "another, older SipPhone has the same MAC address"),

@@ -28,6 +28,7 @@ use crate::base::digest::{Digest, HashKey};
 use crate::provision::Key;
 use crate::provision::catalog::Inventory;
 use crate::provision::claims::identities::Identities;
+use crate::provision::consent::Withheld;
 use crate::provision::dependencies::{Dependencies, Reference, User};
 use crate::provision::networks::OwnAddresses;
 use crate::provision::observe::fetch::Fetch;
@@ -270,28 +271,37 @@ impl Fleet {
     /// Notes what was read of a Secret that an object refers to; `None` if there is none.
     pub fn set_secret(&mut self, key: &Key, data: Option<BTreeMap<String, Bytes>>) {
         if self.dependencies.set_secret(key, data) {
-            for user in self.dependencies.users(Reference::Secret, key) {
-                match user {
-                    User::Site(site) => self.agenda.queue_site(site),
-                    User::Phone(phone) => self.agenda.queue_phone(phone),
-                }
-            }
+            self.queue_users(Reference::Secret, key);
+        }
+    }
+
+    /// Notes that nothing of an object that others refer to may be served.
+    pub fn withhold(&mut self, kind: Reference, key: &Key, why: Withheld) {
+        if self.dependencies.withhold(kind, key, why) {
+            self.queue_users(kind, key);
         }
     }
 
     /// Notes what was read of a ConfigMap with firmware; `None` if there is none.
     pub fn set_firmware(&mut self, key: &Key, inventory: Option<Inventory>) {
         if self.dependencies.set_config_map(key, inventory) {
-            for user in self.dependencies.users(Reference::ConfigMap, key) {
-                match user {
-                    User::Site(site) => {
+            self.queue_users(Reference::ConfigMap, key);
+        }
+    }
+
+    /// An object is another one than it was: all that follows for those who refer to it.
+    fn queue_users(&mut self, kind: Reference, key: &Key) {
+        for user in self.dependencies.users(kind, key) {
+            match user {
+                User::Site(site) => {
+                    if kind == Reference::ConfigMap {
                         self.agenda.queue_images(site);
-                        self.agenda.queue_site(site);
                         // Left alone, the kubelet syncs the pods' volumes once a minute.
                         self.agenda.work(WorkItem::Pods(site.clone()));
                     }
-                    User::Phone(phone) => self.agenda.queue_phone(phone),
+                    self.agenda.queue_site(site);
                 }
+                User::Phone(phone) => self.agenda.queue_phone(phone),
             }
         }
     }

@@ -6,6 +6,7 @@
 pub mod advice;
 pub mod catalog;
 mod claims;
+pub mod consent;
 mod dependencies;
 pub mod diagnostic;
 mod firmware;

@@ -92,7 +92,8 @@ spec:
     };
     wait_for("what cannot be fetched to be named", 60, || {
         let (reason, message) = staged();
-        (reason == "FetchFailed" && message.contains(&url) && message.contains("404")).then_some(())
+        (reason == "FetchFailed" && message.contains(&url) && message.contains("the file cannot be had there"))
+            .then_some(())
     });
     // A web server that has nothing keeps nobody from a configuration.
     let site = get(SPACE, &["phonesite", "mixed"]);

@@ -122,7 +122,9 @@ pub fn install_flags() -> Vec<&'static str> {
     static VALUES: OnceLock<String> = OnceLock::new();
     let values = VALUES.get_or_init(|| {
         let tag = std::env::var("DIALTONE_IMAGE_TAG").unwrap_or_else(|_| "dev".to_owned());
-        format!("image.tag={tag},image.pullPolicy=Never")
+        // Firmware comes from this machine, which is no part of the public Internet.
+        let web = own_address();
+        format!("image.tag={tag},image.pullPolicy=Never,sites.firmwareNetworks={{{web}/32}}")
     });
     vec!["--set", values, "--wait", "--timeout", "3m"]
 }

@@ -29,6 +29,7 @@ async fn web() -> (String, Arc<AtomicU32>) {
     let routes = Router::new()
         .route("/good.bin", get(|| async { IMAGE }))
         .route("/moved.bin", get(|| async { axum::response::Redirect::permanent("/good.bin") }))
+        .route("/away.bin", get(|| async { axum::response::Redirect::permanent("http://127.0.0.2:1/good.bin") }))
         .route("/page.bin", get(|| async { "<!DOCTYPE html>" }))
         .route("/flaky.bin", get(flaky));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -38,8 +39,14 @@ async fn web() -> (String, Arc<AtomicU32>) {
 }
 
 fn fetch(folder: &Path, more: &[&str]) -> Child {
+    fetch_from(&["--allow=127.0.0.0/8"], folder, more)
+}
+
+fn fetch_from(allowed: &[&str], folder: &Path, more: &[&str]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_dialtone"))
-        .args(["fetch", "--once", "--to", folder.to_str().unwrap(), "--file"])
+        .args(["fetch", "--once", "--to", folder.to_str().unwrap()])
+        .args(allowed)
+        .arg("--file")
         .args(more)
         .stderr(Stdio::null())
         .spawn()
@@ -83,8 +90,11 @@ async fn what_cannot_be_fetched_is_noted_and_tried_again_and_holds_up_nothing_el
     until("the problems to be noted", || problems().lines().count() == 3).await;
     let noted: Vec<FileProblem> = problems().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let [a, b, c] = noted.as_slice() else { panic!("{noted:?}") };
-    assert!(a.file == "a.bin" && a.message.contains(&format!("not {sum}, in 15 bytes")), "{a:?}");
-    assert_eq!(b, &FileProblem::new("b.bin", format!("{gone}: http status: 404")));
+    assert!(a.file == "a.bin" && a.message.contains(&format!("does not have the SHA-256 {sum}")), "{a:?}");
+    let there = self::sum(b"<!DOCTYPE html>");
+    assert!(!a.message.contains(&there) && !a.message.contains("15"), "nothing of what came is repeated: {a:?}");
+    let nothing = "the file cannot be had there: correct the URL, or see whether the server has it";
+    assert_eq!(b, &FileProblem::new("b.bin", format!("{gone}: {nothing}")));
     assert_eq!(c.file, "c.bin");
     assert!(folder.path().join("d.bin").exists() && !folder.path().join("a.bin").exists());
     until("the second try", || folder.path().join("c.bin").exists()).await;
@@ -93,6 +103,46 @@ async fn what_cannot_be_fetched_is_noted_and_tried_again_and_holds_up_nothing_el
     assert!(child.try_wait().unwrap().is_none(), "it goes on trying");
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+/// What is noted of one URL.
+async fn problem_of(allowed: &[&str], url: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = fetch_from(allowed, folder.path(), &["a.bin", &sum(b"secret"), url]);
+    let problems = || std::fs::read_to_string(folder.path().join("..problems")).unwrap_or_default();
+    until(url, || !problems().is_empty()).await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let noted: FileProblem = serde_json::from_str(problems().lines().next().unwrap()).unwrap();
+    noted.message.replace(url, "URL")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_url_tells_nothing_of_the_inside_of_a_network() {
+    let (url, requests) = web().await;
+    let port = url.rsplit(':').next().unwrap().to_owned();
+    let not_allowed = "URL: its address is not one of the public Internet";
+    // One port is open, the other closed, and nobody can tell which; nothing was even asked.
+    for inside in [
+        format!("{url}/flaky.bin"),
+        "http://127.0.0.1:1/flaky.bin".to_owned(),
+        format!("http://localhost:{port}/flaky.bin"),
+        format!("http://[::ffff:127.0.0.1]:{port}/flaky.bin"),
+        format!("http://0.0.0.0:{port}/flaky.bin"),
+        "http://169.254.169.254/latest/meta-data/a.bin".to_owned(),
+        "http://10.96.0.1/a.bin".to_owned(),
+    ] {
+        let said = problem_of(&[], &inside).await;
+        assert!(said.starts_with(not_allowed), "{inside}: {said}");
+    }
+    assert_eq!(requests.load(Ordering::SeqCst), 0);
+    // Where it is allowed to ask, a page that is not there and a closed port look the same, and nobody leads elsewhere.
+    let allowed = ["--allow=127.0.0.1"];
+    let gone = problem_of(&allowed, &format!("{url}/gone.bin")).await;
+    assert_eq!(gone, problem_of(&allowed, "http://127.0.0.1:1/gone.bin").await);
+    assert!(gone.starts_with("URL: the file cannot be had there"), "{gone}");
+    let away = problem_of(&allowed, &format!("{url}/away.bin")).await;
+    assert!(away.starts_with("URL: its server leads to another one") && !away.contains("127.0.0.2"), "{away}");
 }
 
 #[test]

@@ -11,6 +11,8 @@ mod fetch;
 mod final_report;
 mod fleet;
 mod folders;
+#[path = "../support/generated.rs"]
+mod generated;
 mod golden;
 mod import;
 mod layers;
@@ -19,6 +21,7 @@ mod operator;
 mod reader;
 mod reference;
 mod render;
+mod schema;
 mod simulator;
 mod source;
 mod standalone;

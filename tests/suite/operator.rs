@@ -108,3 +108,18 @@ fn a_busy_api_server_is_not_asked_again_behind_the_operator_s_back() {
     }
     assert!((1..=14).contains(&asked), "each of the twelve is asked for once: {asked}");
 }
+
+#[test]
+fn the_chart_and_the_program_allow_the_same_prefixes() {
+    let help = Command::new(env!("CARGO_BIN_EXE_dialtone")).args(["operator", "--help"]).output().unwrap();
+    let help: String = String::from_utf8(help.stdout).unwrap().split_whitespace().collect();
+    let values: serde_json::Value =
+        serde_saphyr::from_str(&std::fs::read_to_string("charts/dialtone/values.yaml").unwrap()).unwrap();
+    for list in ["serviceAnnotationPrefixes", "podMetadataPrefixes"] {
+        let prefixes = values["sites"][list].as_array().unwrap().iter().map(|prefix| prefix.as_str().unwrap());
+        let prefixes: Vec<&str> = prefixes.collect();
+        assert!(prefixes.iter().all(|prefix| prefix.ends_with('/')), "{prefixes:?}");
+        assert!(help.contains(&format!("[default:{}]", prefixes.join(","))), "{list}: {help}");
+    }
+    assert_eq!(values["sites"]["demandConsent"], false);
+}

@@ -255,3 +255,15 @@ fn a_dial_plan_from_a_config_map_is_asked_too() {
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(said.contains("rule      templates[0], 0") && said.contains("to        gw.example.com"), "{said}");
 }
+
+#[test]
+fn a_secret_that_holds_credentials_for_something_else_is_refused() {
+    let manifests = "apiVersion: v1\nkind: Secret\nmetadata: {name: sa}\ntype: kubernetes.io/service-account-token\nstringData: {token: eyJhbGciOi}\n---\n".to_owned()
+        + &phone("{siteRef: {name: hq}, mac: 000A8A123456, model: \"7960\", lines: [{name: a, passwordSecretRef: {name: sa, key: token}}]}");
+    let out = tempfile::tempdir().unwrap();
+    let output = render(&["-f", "-"], &manifests, out.path());
+    assert_eq!(output.status.code(), Some(1));
+    let expected = "spec.lines[0].passwordSecretRef: Secret sa holds credentials for something else, by its type";
+    assert!(said(&output).contains(expected) && said(&output).contains("[SecretNotAllowed]"), "{}", said(&output));
+    assert!(!said(&output).contains("eyJ") && std::fs::read_dir(out.path()).unwrap().next().is_none());
+}

@@ -47,6 +47,12 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [""]
   resources: [configmaps, secrets]
   verbs: [get, list, watch, create, patch, delete]
+{{- if (.Values.sites).demandConsent }}
+# Whether the owner of a volume with firmware consents.
+- apiGroups: [""]
+  resources: [persistentvolumeclaims]
+  verbs: [get]
+{{- end }}
 # The TFTP server of each site. What goes with its site the garbage collector deletes; what a site owns and no longer wants, such as
 # its Service when it begins to use the nodes' own network, the operator deletes.
 - apiGroups: [""]

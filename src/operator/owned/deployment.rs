@@ -4,9 +4,8 @@ use serde_json::{Value, json};
 
 use super::super::names::{labels, shard, token, workload};
 use super::super::options::Options;
-use super::merge::merge;
-use super::{PROBE_PORT, REPORT_PORT, SERVER, WELL_KNOWN_PORT, firmware, metadata, replicas, selector};
-use crate::api::{PhoneSiteSpec, PortMode};
+use super::{PROBE_PORT, REPORT_PORT, SERVER, WELL_KNOWN_PORT, firmware, metadata, replicas, selector, template};
+use crate::api::{PhoneSiteSpec, PortMode, is_object_name};
 use crate::provision::{Key, Slot};
 
 /// Where the TFTP pods listen: a port that needs no privilege.
@@ -15,15 +14,17 @@ const TFTP_PORT: u16 = 6969;
 const LOOPBACK: &str = "127.0.0.1";
 
 /// The Deployment as it should be.
-pub(super) fn deployment(site: &Key, uid: &str, spec: &PhoneSiteSpec, options: &Options) -> Value {
+pub(super) fn deployment(
+    site: &Key,
+    uid: &str,
+    spec: &PhoneSiteSpec,
+    options: &Options,
+    not_allowed: &mut Vec<String>,
+) -> Value {
     let tftp = spec.tftp.clone().unwrap_or_default();
     let mut template = pod_template(site, spec, options);
-    if let Some(patch) = &tftp.pod_template {
-        merge(&mut template, patch);
-        // A pod that the selector does not find would be made again and again.
-        for (label, value) in labels(site, SERVER) {
-            template["metadata"]["labels"][label] = value.into();
-        }
+    if let Some(wanted) = &tftp.pod_template {
+        template::shape(&mut template, wanted, site, &options.policy, not_allowed);
     }
     // With the host's port there is no room for a second pod on the node.
     let strategy = match tftp.host_network {
@@ -49,10 +50,10 @@ fn pod_template(site: &Key, spec: &PhoneSiteSpec, options: &Options) -> Value {
         PortMode::Single => "single",
         PortMode::Ephemeral => "ephemeral",
     };
-    let resources = tftp
-        .resources
-        .clone()
-        .unwrap_or_else(|| json!({"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "512Mi"}}));
+    let resources = match &tftp.resources {
+        Some(resources) => json!(resources),
+        None => json!({"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "512Mi"}}),
+    };
     // In the node's own network everybody who reaches the node could ask: reports are where the operator asks, probes where the
     // kubelet does.
     let (report, probes) = if tftp.host_network { ("$(POD_IP)", LOOPBACK) } else { ("[::]", "[::]") };
@@ -107,7 +108,7 @@ fn pod_template(site: &Key, spec: &PhoneSiteSpec, options: &Options) -> Value {
         container["securityContext"]["capabilities"]["add"] = json!(["NET_BIND_SERVICE"]);
     }
     let sources: Vec<Value> = Slot::all().map(|slot| source(&shard(&site.name, slot), slot.secret())).collect();
-    let firmware: Vec<Value> = spec.config_maps().map(source_of_map).collect();
+    let firmware: Vec<Value> = spec.config_maps().filter(|name| is_object_name(name)).map(source_of_map).collect();
     let mut pod = json!({
         "serviceAccountName": workload(&site.name),
         "automountServiceAccountToken": false,

@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use super::super::options::Options;
 use super::merge::merge;
-use crate::api::{FirmwareSource, ImageSource, Origin, PhoneSiteSpec, UrlSource, VolumeSource};
+use crate::api::{FirmwareSource, ImageSource, Origin, PhoneSiteSpec, UrlSource, VolumeSource, is_object_name};
+use crate::base::network::{NOT_PUBLIC_V4, NOT_PUBLIC_V6, Network, PUBLIC_V6};
+use crate::phone::parameter::check_file_name;
 
 /// Where fetched files are.
 const FETCHED: &str = "/srv/fetched";
@@ -43,7 +45,10 @@ impl<'a> Roots<'a> {
 
 /// Adds volumes, what fills them, and the server's further roots to a pod.
 pub(super) fn add(pod: &mut Value, source: &FirmwareSource, options: &Options) {
-    let Roots { urls, image, volume } = Roots::of(source);
+    let Roots { mut urls, image, volume } = Roots::of(source);
+    // What an older definition has let in becomes no argument and no volume.
+    urls.retain(|one| is_fetchable(one));
+    let volume = volume.filter(|volume| is_object_name(&volume.claim_name));
     if !urls.is_empty() {
         fetch(pod, &urls, options);
     }
@@ -62,10 +67,19 @@ pub(super) fn add(pod: &mut Value, source: &FirmwareSource, options: &Options) {
     }
 }
 
+/// Whether name, digest and URL are what they should be: each is an argument of its own.
+fn is_fetchable(one: &UrlSource) -> bool {
+    let web = one.url.starts_with("http://") || one.url.starts_with("https://");
+    let sum = one.sha256.len() == 64 && one.sha256.bytes().all(|b| b.is_ascii_hexdigit());
+    web && sum && !one.has_login() && !one.file_name().is_empty() && check_file_name(one.file_name()).is_ok()
+}
+
 /// Lets a container beside the server fetch files.
 fn fetch(pod: &mut Value, urls: &[&UrlSource], options: &Options) {
     let files = urls.iter().flat_map(|one| [one.file_name().to_owned(), one.sha256.clone(), one.url.clone()]);
-    let args = ["fetch".to_owned(), format!("--to={FETCHED}"), "--file".to_owned()].into_iter().chain(files);
+    let allowed = options.policy.firmware_networks.iter().map(|network| format!("--allow={network}"));
+    let args = ["fetch".to_owned(), format!("--to={FETCHED}")].into_iter().chain(allowed);
+    let args = args.chain(["--file".to_owned()]).chain(files);
     // It goes on beside the server: a web server that does not answer keeps no phone from its configuration.
     let fetch = container("fetch", &options.image, args.collect(), options, &[("fetched", FETCHED, false)]);
     push(&mut pod["initContainers"], with(fetch, &json!({"restartPolicy": "Always"})));
@@ -85,10 +99,10 @@ fn mount_image(pod: &mut Value, image: &ImageSource, folder: &str) {
 }
 
 /// The connections that pods may begin: to resolve names, and to fetch.
-pub(super) fn egress(spec: &PhoneSiteSpec) -> Value {
+pub(super) fn egress(spec: &PhoneSiteSpec, options: &Options) -> Value {
     let source = spec.firmware.as_ref().and_then(|firmware| firmware.source.as_ref());
     let port = |origin: Origin<'_>| match origin {
-        Origin::Url(url) => Some(port(&url.url)),
+        Origin::Url(url) => is_fetchable(url).then(|| port(&url.url)),
         // The kubelet mounts and pulls these, not the pod.
         Origin::ConfigMap(_) | Origin::Image(_) | Origin::Volume(_) => None,
     };
@@ -98,7 +112,18 @@ pub(super) fn egress(spec: &PhoneSiteSpec) -> Value {
     }
     let names = ["UDP", "TCP"].map(|protocol| json!({"port": 53, "protocol": protocol}));
     let web = ports.iter().map(|port| json!({"port": port, "protocol": "TCP"}));
-    json!([{"ports": names}, {"ports": web.collect::<Vec<_>>()}])
+    json!([{"ports": names}, {"to": fetched_from(options), "ports": web.collect::<Vec<_>>()}])
+}
+
+/// The same networks as `dialtone fetch` connects to.
+fn fetched_from(options: &Options) -> Vec<Value> {
+    let text = |networks: &[Network]| networks.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let public = [
+        json!({"ipBlock": {"cidr": "0.0.0.0/0", "except": text(&NOT_PUBLIC_V4)}}),
+        json!({"ipBlock": {"cidr": PUBLIC_V6.to_string(), "except": text(&NOT_PUBLIC_V6)}}),
+    ];
+    let allowed = options.policy.firmware_networks.iter();
+    public.into_iter().chain(allowed.map(|network| json!({"ipBlock": {"cidr": network.to_string()}}))).collect()
 }
 
 fn port(url: &str) -> u16 {
@@ -223,7 +248,41 @@ mod tests {
         assert_eq!(args[..6], first);
         let spec: PhoneSiteSpec = serde_json::from_value(json!({"firmware": {"source": {"urls": urls}}})).unwrap();
         let web = json!([{"port": 443, "protocol": "TCP"}, {"port": 8080, "protocol": "TCP"}]);
+        let mut options = options();
+        options.policy.firmware_networks = vec!["10.1.2.0/24".parse().unwrap()];
+        let egress = |spec| egress(spec, &options);
         assert_eq!(egress(&spec)[1]["ports"], web);
+        let to = egress(&spec)[1]["to"].clone();
+        let except = to[0]["ipBlock"]["except"].as_array().unwrap();
+        for inside in ["10.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"] {
+            assert!(except.contains(&inside.into()), "{inside}");
+        }
+        assert_eq!(to[2], json!({"ipBlock": {"cidr": "10.1.2.0/24"}}));
         assert_eq!(egress(&PhoneSiteSpec::default()), json!([]));
+        let source = spec.firmware.unwrap().source.unwrap();
+        let mut pod = json!({"containers": [{"args": ["tftp"], "volumeMounts": []}], "volumes": []});
+        add(&mut pod, &source, &options);
+        assert_eq!(pod["initContainers"][0]["args"][2], "--allow=10.1.2.0/24");
+    }
+
+    #[test]
+    fn what_is_no_file_name_or_no_claim_becomes_no_argument_and_no_volume() {
+        let sum = "0".repeat(64);
+        for (url, sha256, file) in [
+            ("https://a.example/x", &*sum, Some("--once")),
+            ("https://a.example/x", &sum, Some("../x")),
+            ("https://a.example/x", &sum, Some("a/b")),
+            ("https://a.example/-x", &sum, None),
+            ("https://a.example/", &sum, None),
+            ("https://joe:pw@a.example/x", &sum, None),
+            ("--to=/srv/files", &sum, Some("a.bin")),
+            ("https://a.example/x", "--once", None),
+        ] {
+            let source = json!({"urls": [{"url": url, "sha256": sha256, "file": file}], "persistentVolumeClaim": {"claimName": "../x"}});
+            let pod = pod(&source, true);
+            assert!(pod.get("initContainers").is_none() && pod["volumes"] == json!([]), "{pod}");
+            let spec: PhoneSiteSpec = serde_json::from_value(json!({"firmware": {"source": source}})).unwrap();
+            assert_eq!(egress(&spec, &options()), json!([]));
+        }
     }
 }

@@ -140,7 +140,7 @@ impl Sources<'_> {
         let holds = |map: &Dependency<&Inventory>| match (file, map) {
             (None, _) => true,
             (Some(file), Dependency::Found(map)) => map.contains_key(file),
-            (Some(_), Dependency::Pending | Dependency::Missing) => false,
+            (Some(_), Dependency::Pending | Dependency::Missing | Dependency::Withheld(_)) => false,
         };
         let maps = self.config_maps.iter().filter(|(_, map)| holds(map));
         let mut found: Vec<String> = maps.map(|(name, _)| format!("ConfigMap {name}")).collect();

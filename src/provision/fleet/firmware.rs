@@ -1,8 +1,10 @@
 //! Firmware: what the sources of a site hold, and which images follow as staged.
 
+use crate::api::Reason;
 use crate::provision::Key;
 use crate::provision::catalog::{Catalog, Inventory};
 use crate::provision::dependencies::Dependency;
+use crate::provision::diagnostic::Diagnostic;
 use crate::provision::firmware::staging::{Holders, Sources};
 
 use super::Fleet;
@@ -39,7 +41,7 @@ impl Fleet {
         for (_, map) in config_maps.iter().rev() {
             match map {
                 Dependency::Pending => is_known = false,
-                Dependency::Missing => {}
+                Dependency::Missing | Dependency::Withheld(_) => {}
                 Dependency::Found(inventory) => layers.push(inventory),
             }
         }
@@ -53,6 +55,34 @@ impl Fleet {
             folder: Catalog::new(vec![&self.folder]),
             spec: site.spec().firmware.as_ref().and_then(|firmware| firmware.source.as_ref()),
         }
+    }
+
+    /// What is to say of a site's ConfigMaps of which nothing may be served.
+    pub(super) fn withheld_maps(&self, key: &Key, site: &Site) -> Vec<Diagnostic> {
+        let spec = site.spec();
+        let firmware = spec.firmware.iter().filter_map(|firmware| firmware.source.as_ref());
+        let firmware = firmware.map(|source| ("spec.firmware.source.configMaps", &source.config_maps));
+        let files = spec.files.iter().map(|files| ("spec.files.configMaps", &files.config_maps));
+        let maps = firmware.chain(files).flat_map(|(field, maps)| {
+            maps.iter().enumerate().map(move |(i, map)| (format!("{field}[{i}].name"), &map.name))
+        });
+        maps.filter_map(|(field, name)| match self.dependencies.config_map(&key.sibling(name)) {
+            Dependency::Withheld(why) => {
+                Some(Diagnostic::error(Reason::SourceNotAllowed, field, why.describe("ConfigMap", name)))
+            }
+            Dependency::Pending | Dependency::Missing | Dependency::Found(_) => None,
+        })
+        .collect()
+    }
+
+    /// Whether a ConfigMap was read, exists and may be served.
+    pub fn may_serve_map(&self, key: &Key) -> bool {
+        matches!(self.dependencies.config_map(key), Dependency::Found(_))
+    }
+
+    /// Whether a ConfigMap is known to be one of which nothing may be served.
+    pub fn is_withheld_map(&self, key: &Key) -> bool {
+        matches!(self.dependencies.config_map(key), Dependency::Withheld(_))
     }
 
     /// Notes the image that a phone should run.
@@ -105,7 +135,7 @@ impl Fleet {
         let mapped = |name: &str| {
             let holds = |map: &Dependency<&Inventory>| match map {
                 Dependency::Found(map) => map.contains_key(name),
-                Dependency::Pending | Dependency::Missing => false,
+                Dependency::Pending | Dependency::Missing | Dependency::Withheld(_) => false,
             };
             // What comes from elsewhere is none of the kubelet's business.
             !plan.pod_side || sources.config_maps.iter().any(|(_, map)| holds(map))

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::api::{Checked, Violation};
 use crate::provision::Key;
 
 /// What an object's metadata say that matters here.
@@ -42,15 +43,17 @@ pub struct ObjectChange {
 pub struct Object<S, T> {
     meta: Meta,
     spec: Arc<S>,
+    /// What the schema refuses of the spec: it may be older than the schema, or come from a file.
+    violations: Vec<Violation>,
     status: T,
     /// The version of the object that has the status.
     status_version: u64,
 }
 
-impl<S: PartialEq, T> Object<S, T> {
+impl<S: Checked + PartialEq, T> Object<S, T> {
     /// An object as it was seen first.
     pub fn new(meta: Meta, spec: S, status: T) -> Object<S, T> {
-        Object { spec: Arc::new(spec), status, status_version: meta.version, meta }
+        Object { violations: spec.violations(), spec: Arc::new(spec), status, status_version: meta.version, meta }
     }
 
     /// The object was seen again.
@@ -61,6 +64,7 @@ impl<S: PartialEq, T> Object<S, T> {
         // Whoever claims something does so by the age that it had first.
         self.meta = Meta { created: self.meta.created, ..meta };
         if any {
+            self.violations = spec.violations();
             self.spec = Arc::new(spec);
         }
         ObjectChange { any, resync_request }
@@ -83,6 +87,11 @@ impl<S: PartialEq, T> Object<S, T> {
         &self.spec
     }
 
+    /// What the schema refuses of the newest spec.
+    pub fn violations(&self) -> &[Violation] {
+        &self.violations
+    }
+
     /// The newest status that the API server is known to hold.
     pub fn status(&self) -> &T {
         &self.status
@@ -92,6 +101,12 @@ impl<S: PartialEq, T> Object<S, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Checked for &str {
+        fn violations(&self) -> Vec<Violation> {
+            Vec::new()
+        }
+    }
 
     fn meta(generation: i64, version: u64) -> Meta {
         Meta { key: Key::new("ns", "a"), generation: Some(generation), created: 1, version, resync_at: None }

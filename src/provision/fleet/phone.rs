@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::api::{PhoneSiteSpec, ResyncMethod, SipPhoneSpec, SipPhoneStatus, Stage};
+use crate::api::{PhoneSiteSpec, ResyncMethod, SipPhoneSpec, SipPhoneStatus, Stage, Violation, is_object_name};
 use crate::base::digest::HashKey;
 use crate::phone::Mac;
 use crate::phone::mac::InvalidMac;
@@ -119,6 +119,11 @@ impl Phone {
         self.object.spec()
     }
 
+    /// What the schema refuses of its newest spec.
+    pub fn violations(&self) -> &[Violation] {
+        self.object.violations()
+    }
+
     /// The newest status that the API server is known to hold.
     pub fn status(&self) -> &SipPhoneStatus {
         self.object.status()
@@ -134,14 +139,15 @@ impl Phone {
         &self.mac
     }
 
-    /// The Secrets that it refers to.
+    /// The Secrets that it refers to. What is no name of an object is never asked for.
     pub fn secrets(&self) -> BTreeSet<Key> {
         let spec = self.spec();
         let lines = spec.lines.iter().filter_map(|line| line.password_secret_ref.as_ref());
         let lines = lines.map(|secret| secret.name.clone());
         let settings = spec.settings.secrets().map(|(_, secret)| secret.name);
         let extra = spec.secret_parameters.0.values().map(|secret| secret.name.clone());
-        lines.chain(settings).chain(extra).map(|name| self.meta().key.sibling(name)).collect()
+        let names = lines.chain(settings).chain(extra).filter(|name| is_object_name(name));
+        names.map(|name| self.meta().key.sibling(name)).collect()
     }
 
     /// Whether its site has to serve `syncinfo.xml` on its behalf.

@@ -34,7 +34,10 @@ impl Fleet {
             notifies: self.needs_syncinfo(key, site),
             catalog: catalog.as_ref(),
         };
-        let rendering = render::site::render(input, &secrets).with(resync_advice(site.meta()));
+        let rendering = render::site::render(input, &secrets)
+            .with_violations(site.violations())
+            .with(self.withheld_maps(key, site))
+            .with(resync_advice(site.meta()));
         let next = rendering.ready().cloned().map(Arc::new);
         let before = site.plan().cloned();
         // While a site is suspended, or its newest spec cannot be served, the last good plan stays.
@@ -97,7 +100,11 @@ impl Fleet {
                 "PhoneSite {} does not exist in namespace {}: create it, or correct the name",
                 site_key.name, key.namespace
             );
-            let diagnostics = vec![Diagnostic::error(Reason::SiteNotFound, "spec.siteRef.name", missing)];
+            let refused = self.phones.get(key).map(|phone| phone.violations()).unwrap_or_default();
+            let mut diagnostics: Vec<Diagnostic> = refused.iter().map(Diagnostic::refused).collect();
+            if diagnostics.iter().all(|one| one.field != "spec.siteRef.name") {
+                diagnostics.push(Diagnostic::error(Reason::SiteNotFound, "spec.siteRef.name", missing));
+            }
             return self.note_standing(key, Standing::Rendered { diagnostics, up_to_date: false });
         };
         if site.phones.insert(key.clone()) {
@@ -119,6 +126,7 @@ impl Fleet {
         let (Some(site), Some(phone)) = (self.sites.get(site_key), self.phones.get(key)) else { return };
         let secrets = |secret: &SecretKey| self.dependencies.secret_value(&key.namespace, secret);
         let rendering = render::phone::render(spec, phone.mac(), base, phone.offer().image(), &secrets)
+            .with_violations(phone.violations())
             .with(self.identities.conflicts(key).iter().map(describe))
             .with(resync_advice(phone.meta()));
         // Without a site's plan nothing is known of proxies and images.

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use jiff::Timestamp;
 
-use crate::api::{PhoneSiteSpec, PhoneSiteStatus, ResyncMethod, Rollout};
+use crate::api::{PhoneSiteSpec, PhoneSiteStatus, ResyncMethod, Rollout, Violation, is_object_name};
 use crate::base::digest::HashKey;
 use crate::phone::file_name::SIP_DEFAULT;
 use crate::provision::Key;
@@ -132,6 +132,11 @@ impl Site {
         self.object.spec()
     }
 
+    /// What the schema refuses of its newest spec.
+    pub fn violations(&self) -> &[Violation] {
+        self.object.violations()
+    }
+
     /// The newest status that the API server is known to hold.
     pub fn status(&self) -> &PhoneSiteStatus {
         self.object.status()
@@ -230,12 +235,12 @@ impl Site {
         method.is_some_and(ResyncMethod::needs_syncinfo) || self.meta().resync_at.is_some()
     }
 
-    /// The Secrets and the ConfigMaps that it refers to.
+    /// The Secrets and the ConfigMaps that it refers to. What is no name of an object is never asked for.
     pub fn references(&self) -> (BTreeSet<Key>, BTreeSet<Key>) {
         let (spec, key) = (self.spec(), &self.meta().key);
         let settings = spec.settings.secrets().map(|(_, secret)| secret.name);
         let secrets = settings.chain(spec.secret_parameters.0.values().map(|secret| secret.name.clone()));
-        let maps = spec.config_maps().map(|name| key.sibling(name)).collect();
-        (secrets.map(|name| key.sibling(name)).collect(), maps)
+        let maps = spec.config_maps().filter(|name| is_object_name(name)).map(|name| key.sibling(name)).collect();
+        (secrets.filter(|name| is_object_name(name)).map(|name| key.sibling(name)).collect(), maps)
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::api::{Rollout, UnsetParameters};
+use crate::api::{Reason, Rollout, UnsetParameters, Violation};
 use crate::phone::Mac;
 use crate::phone::image::{Image, Release};
 use crate::phone::model::MAX_LINES;
@@ -42,6 +42,22 @@ impl<T> Rendering<T> {
         };
         diagnostics.extend(more);
         Rendering::new(plan, diagnostics)
+    }
+
+    /// The same with what the schema refuses of the object, but for fields that are known to be wrong: that says more.
+    pub fn with_violations(self, violations: &[Violation]) -> Rendering<T> {
+        if violations.is_empty() {
+            return self;
+        }
+        let (Rendering::Pending(known) | Rendering::Refused(known) | Rendering::Ready(_, known)) = &self;
+        let is_known = |violation: &Violation| {
+            let of_itself =
+                |known: &&Diagnostic| matches!(known.error_reason(), Some(Reason::Invalid | Reason::SetTwice));
+            let mut errors = known.iter().filter(of_itself);
+            errors.any(|error| error.field.starts_with(&violation.field) || violation.field.starts_with(&error.field))
+        };
+        let more: Vec<_> = violations.iter().filter(|one| !is_known(one)).map(Diagnostic::refused).collect();
+        self.with(more)
     }
 
     /// What can be served.

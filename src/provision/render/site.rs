@@ -117,8 +117,15 @@ pub fn render(input: Input<'_>, secrets: &Secrets<'_>) -> Rendering<SitePlan> {
     let mut checksums = firmware_spec.checksums;
     for (i, one) in source.urls.iter().enumerate() {
         let (path, file) = (format!("spec.firmware.source.urls[{i}]"), one.file_name());
-        if let Err(problem) = check_file_name(file) {
+        if file.is_empty() {
+            let what = "the URL's last part is no file name: set file to the name that phones ask for";
+            diagnostics.push(Diagnostic::invalid(format!("{path}.file"), what));
+        } else if let Err(problem) = check_file_name(file) {
             diagnostics.push(Diagnostic::invalid(format!("{path}.file"), problem));
+        }
+        if one.has_login() {
+            let what = "holds a user or a password, which many may read: serve the file to those who know its SHA-256, or use another source";
+            diagnostics.push(Diagnostic::invalid(format!("{path}.url"), what));
         }
         match checksums.insert(file.to_owned(), one.sha256.clone()) {
             Some(before) if !before.eq_ignore_ascii_case(&one.sha256) => {

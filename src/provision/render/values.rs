@@ -9,6 +9,7 @@ use crate::phone::parameter::{Kind, Parameter, Place, UNPROVISIONED, Unset};
 use crate::phone::{cnf, find, find_field, parameters, text, zone};
 
 use crate::provision::advice;
+use crate::provision::consent::Withheld;
 use crate::provision::diagnostic::Diagnostic;
 
 /// Why a Secret's value is not to be had.
@@ -20,6 +21,8 @@ pub enum SecretError {
     NoSecret,
     /// The Secret has no such key.
     NoKey,
+    /// Nothing of the Secret may be served.
+    Withheld(Withheld),
 }
 
 /// How a Secret's value is found: the pure core asks, the shell knows.
@@ -171,6 +174,10 @@ impl Values {
                     path,
                     format!("Secret {name} does not exist: create it, or correct the name"),
                 ));
+                return;
+            }
+            Err(SecretError::Withheld(why)) => {
+                diagnostics.push(Diagnostic::error(Reason::SecretNotAllowed, path, why.describe("Secret", name)));
                 return;
             }
             Err(SecretError::NoKey) => {

@@ -9,6 +9,7 @@ mod resync;
 mod rollout;
 mod sources;
 mod strangers;
+mod trust;
 mod upgrades;
 
 use std::collections::BTreeMap;
