@@ -237,7 +237,7 @@ impl Worker {
                 }
             },
         };
-        let content = Content::new(file.bytes.clone(), request.mode, file.line_ends);
+        let content = Content::new(file.clone(), request.mode);
         let budget = Budget::new(received.peer.ip(), received.len, self.shared.port_mode.answer_is_proof());
         let terms = Terms { windowsize: self.shared.windowsize, budget };
         let (session, step) = Session::start(content, request.options, terms, now);
@@ -345,6 +345,10 @@ impl Worker {
             self.follow(place, step);
             if let Some(transfer) = self.transfers.get(place) {
                 self.timers.set(place, transfer.session.deadline().max(now + 1));
+            }
+            // The packets of all transfers at once would take as much memory as the transfers.
+            if self.outbox.is_full() {
+                self.flush(0);
             }
         }
         self.flush(0);

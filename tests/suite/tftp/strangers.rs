@@ -156,6 +156,28 @@ fn requests_in_netascii_cost_no_copy_of_the_file() {
     assert!(got == b"line1_name: 1001\r\n".repeat(60_000)[512..]);
 }
 
+#[test]
+fn all_transfers_of_a_flood_together_cost_little_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("image.bin"), bytes(100_000)).unwrap();
+    for (name, most) in [("image.bin".to_owned(), 6), (format!("{}image.bin", "./".repeat(123)), 12)] {
+        let (server, address) = process(folder.path(), &[]);
+        Client::new(address).fetch("image.bin", "", 512, 1);
+        let before = kib(&server, "VmRSS");
+        let request = [b"\0\x01", name.as_bytes(), b"\0octet\0"].concat();
+        for port in 1024..20_000 {
+            let Ok(socket) = UdpSocket::bind((Ipv4Addr::new(127, 0, 0, 67), port)) else { continue };
+            let _ = socket.send_to(&request, address);
+        }
+        // Behind all of them, and after packets were sent again to all of them.
+        Client::new(address).fetch("image.bin", "", 512, 1);
+        std::thread::sleep(Duration::from_millis(3_500));
+        let grown = kib(&server, "VmRSS").saturating_sub(before);
+        println!("16,384 transfers, names of {} bytes: {grown} KiB", name.len());
+        assert!(grown <= most * 1024, "names of {} bytes: {grown} KiB", name.len());
+    }
+}
+
 /// How many datagrams of how many bytes, with headers, come until none has come for so long.
 fn drawn(socket: &UdpSocket, silence: Duration) -> (usize, usize) {
     socket.set_read_timeout(Some(silence)).unwrap();
@@ -233,8 +255,8 @@ fn a_window_is_one_block_in_single_unless_asked_for_and_a_long_timeout_is_grante
         let site = start(&Config { listen: listen.clone(), port_mode, windowsize, ..Config::default() });
         site.put(&[("a", bytes(5_000))]);
         assert_eq!(granted(&site, "windowsize\x0064\0"), format!("windowsize\0{granted_window}\0"), "{port_mode:?}");
-        assert_eq!(granted(&site, "blksize\x00600\0timeout\x008\0"), "blksize\0600\0timeout\08\0");
-        assert_eq!(granted(&site, "blksize\x00600\0timeout\x00255\0"), "blksize\0600\0");
+        assert_eq!(granted(&site, "blksize\x00600\0timeout\x008\0"), "blksize\x00600\0timeout\x008\0");
+        assert_eq!(granted(&site, "blksize\x00600\0timeout\x00255\0"), "blksize\x00600\0");
     }
 }
 
