@@ -103,7 +103,7 @@ impl Transfers {
             free: Vec::new(),
             by_client: HashTable::default(),
             hasher: DefaultHashBuilder::default(),
-            shares: Shares::new(capacity),
+            shares: Shares::default(),
         }
     }
 
@@ -158,8 +158,8 @@ impl Transfers {
     }
 
     /// The place whose transfer should make room for another one, if there is any.
-    pub fn to_make_room(&self) -> Option<usize> {
-        self.shares.to_make_room()
+    pub fn to_make_room(&self, now: Millis) -> Option<usize> {
+        self.shares.to_make_room(now)
     }
 
     /// Removes a transfer from its place.
@@ -203,7 +203,7 @@ mod tests {
         transfers.remove(places[1]);
         assert_eq!(transfers.insert(transfer(9, 0, 2000), 1_000), places[1]);
         let mut ended = Vec::new();
-        while let Some(place) = transfers.to_make_room() {
+        while let Some(place) = transfers.to_make_room(1_000) {
             ended.push(transfers.remove(place).unwrap().client.port());
         }
         assert_eq!(ended, [2, 3, 0, 9]);

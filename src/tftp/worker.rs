@@ -57,6 +57,8 @@ pub struct Worker {
     /// When the session of each transfer wants its timer.
     timers: Wheel,
     outbox: Outbox,
+    /// Whether there was no port for a transfer: said once, because strangers decide how often it is so.
+    lacked_port: bool,
 }
 
 /// The time of the last batch, which is that of all its datagrams: the clock is read once for them.
@@ -89,6 +91,7 @@ impl Worker {
             clock: Clock { started: Instant::now(), now: 0 },
             timers: Wheel::new(0),
             outbox: Outbox::new(),
+            lacked_port: false,
         })
     }
 
@@ -231,7 +234,9 @@ impl Worker {
             PortMode::Ephemeral => match self.open_port(received) {
                 Ok(socket) => Some(socket),
                 Err(error) => {
-                    tracing::warn!(client = %received.peer, file = %requested, %error, "no port for the transfer");
+                    if !std::mem::replace(&mut self.lacked_port, true) {
+                        tracing::warn!(client = %received.peer, file = %requested, %error, "no port for a transfer; said once");
+                    }
                     self.shared.metrics.request_dropped();
                     return;
                 }
@@ -272,7 +277,7 @@ impl Worker {
 
     /// Ends a transfer that is under way, so that another one can begin: see [`Transfers::to_make_room`].
     fn make_room(&mut self) -> bool {
-        let place = self.transfers.to_make_room();
+        let place = self.transfers.to_make_room(self.clock.now);
         if let Some(place) = place {
             self.end(place, End::Evicted);
         }
