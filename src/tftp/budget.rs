@@ -11,26 +11,26 @@
 use std::net::IpAddr;
 
 /// The bytes of the headers of UDP and IP, version 4.
-const HEADERS_V4: u64 = 8 + 20;
+const HEADERS_V4: u8 = 8 + 20;
 /// The bytes of the headers of UDP and IP, version 6.
-const HEADERS_V6: u64 = 8 + 40;
+const HEADERS_V6: u8 = 8 + 40;
 /// The most bytes that are sent for each byte of a request before it is answered: three times the first block for a file name of
 /// 11 characters or more.
-const MAX_UNANSWERED: u64 = 34;
+const MAX_UNANSWERED: u32 = 34;
 /// The most bytes that are sent for each byte from a client that has answered and proved nothing, times the size of its window: one
 /// block of 1428 bytes for each acknowledgement, or three of 512 bytes.
-const MAX_UNPROVED: u64 = 55;
+const MAX_UNPROVED: u32 = 55;
 
-/// What came from a client, and what was sent to it.
+/// What came from a client, and what was sent to it. Small, because there are as many as transfers.
 #[derive(Debug)]
 pub struct Budget {
-    headers: u64,
+    headers: u8,
     /// Whether an answer shows that the client's address is its own.
     answer_is_proof: bool,
     received: u64,
     sent: u64,
     /// How many bytes may be sent for each that was received; none if the address is proved.
-    most: Option<u64>,
+    most: Option<u32>,
 }
 
 impl Budget {
@@ -44,18 +44,18 @@ impl Budget {
 
     /// A datagram came, with so many bytes.
     pub fn receive(&mut self, payload: usize) {
-        self.received += self.headers + payload as u64;
+        self.received += u64::from(self.headers) + payload as u64;
     }
 
     /// The client acknowledged something that was sent, and has a window of so many blocks.
-    pub fn answered(&mut self, window: u64) {
-        self.most = (!self.answer_is_proof).then_some(MAX_UNPROVED * window);
+    pub fn answered(&mut self, window: u16) {
+        self.most = (!self.answer_is_proof).then_some(MAX_UNPROVED * u32::from(window));
     }
 
     /// Whether these datagrams may be sent, which have so many bytes together. Then they are counted.
     pub fn take(&mut self, datagrams: u64, payload: u64) -> bool {
-        let sent = self.sent + datagrams * self.headers + payload;
-        let is_within = self.most.is_none_or(|most| sent <= self.received * most);
+        let sent = self.sent + datagrams * u64::from(self.headers) + payload;
+        let is_within = self.most.is_none_or(|most| sent <= self.received * u64::from(most));
         if is_within {
             self.sent = sent;
         }
@@ -74,12 +74,12 @@ mod tests {
     fn headers_are_counted_in_both_directions() {
         for (client, headers) in [(V4, 28), ("::ffff:10.0.0.1".parse().unwrap(), 28), (V6, 48)] {
             let mut budget = Budget::new(client, 23, false);
-            let most = (23 + headers) * MAX_UNANSWERED;
+            let most = (23 + headers) * u64::from(MAX_UNANSWERED);
             assert!(!budget.take(1, most - headers + 1));
             assert!(budget.take(1, most - headers));
             assert!(!budget.take(1, 0));
             budget.receive(0);
-            assert!(budget.take(1, headers * (MAX_UNANSWERED - 1)));
+            assert!(budget.take(1, headers * u64::from(MAX_UNANSWERED - 1)));
             assert!(!budget.take(1, 0));
         }
     }

@@ -2,17 +2,17 @@
 //!
 //! Nothing is converted before it is sent, or one small request would cost as much memory as the file has bytes.
 
-use bytes::Bytes;
+use std::sync::Arc;
 
+use super::file_store::File;
 use super::packet::Mode;
 
-/// A file in the mode of a transfer.
+/// A file in the mode of a transfer. Small, because there are as many as transfers.
 #[derive(Debug)]
 pub struct Content {
-    bytes: Bytes,
-    size: u64,
+    file: Arc<File>,
     /// Where the transfer is, in mode netascii: there a block's place in the file follows only from the blocks before it.
-    translated: Option<Cursor>,
+    translated: Option<Box<Cursor>>,
 }
 
 /// A place in the translation of a file.
@@ -27,30 +27,31 @@ struct Cursor {
 }
 
 impl Content {
-    /// A file, which has so many bytes that netascii writes as two.
-    pub fn new(bytes: Bytes, mode: Mode, line_ends: u64) -> Content {
-        let (more, translated) = match mode {
-            Mode::Octet => (0, None),
-            Mode::Netascii => (line_ends, Some(Cursor::default())),
+    /// A file, in this mode.
+    pub fn new(file: Arc<File>, mode: Mode) -> Content {
+        let translated = match mode {
+            Mode::Octet => None,
+            Mode::Netascii => Some(Box::default()),
         };
-        Content { size: bytes.len() as u64 + more, bytes, translated }
+        Content { file, translated }
     }
 
     /// How many bytes are sent in all.
     pub fn size(&self) -> u64 {
-        self.size
+        let more = if self.translated.is_some() { self.file.line_ends } else { 0 };
+        self.file.bytes.len() as u64 + more
     }
 
     /// Appends a block, counted from 0; none before that of the last [`Content::advance`].
     pub fn write(&self, number: u64, block: usize, out: &mut Vec<u8>) {
-        match self.translated {
+        match &self.translated {
             None => {
-                let from = (number as usize * block).min(self.bytes.len());
-                let to = (from + block).min(self.bytes.len());
-                out.extend_from_slice(&self.bytes[from..to]);
+                let bytes = &self.file.bytes;
+                let from = (number as usize * block).min(bytes.len());
+                out.extend_from_slice(&bytes[from..(from + block).min(bytes.len())]);
             }
             Some(cursor) => {
-                let cursor = self.skip(cursor, number, block);
+                let cursor = self.skip(**cursor, number, block);
                 self.translate(cursor, block, |byte| out.push(byte));
             }
         }
@@ -58,7 +59,10 @@ impl Content {
 
     /// No block before this one is written any more.
     pub fn advance(&mut self, number: u64, block: usize) {
-        self.translated = self.translated.map(|cursor| self.skip(cursor, number, block));
+        let cursor = self.translated.as_deref().map(|cursor| self.skip(*cursor, number, block));
+        if let (Some(translated), Some(cursor)) = (self.translated.as_deref_mut(), cursor) {
+            *translated = cursor;
+        }
     }
 
     /// The cursor of a later block.
@@ -71,7 +75,7 @@ impl Content {
     /// Calls `each` with so many bytes of the translation, CR LF for LF and CR NUL for CR (RFC 764); where it ended.
     fn translate(&self, mut cursor: Cursor, count: usize, mut each: impl FnMut(u8)) -> Cursor {
         for _ in 0..count {
-            let Some(byte) = self.bytes.get(cursor.at) else { break };
+            let Some(byte) = self.file.bytes.get(cursor.at) else { break };
             let second = match byte {
                 b'\n' => Some(b'\n'),
                 b'\r' => Some(0),
@@ -93,9 +97,14 @@ impl Content {
     }
 }
 
-/// How many bytes of a file netascii writes as two.
-pub fn line_ends(bytes: &[u8]) -> u64 {
-    bytes.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count() as u64
+#[cfg(test)]
+impl Content {
+    /// These bytes, in this mode.
+    pub fn of(bytes: impl Into<bytes::Bytes>, mode: Mode) -> Content {
+        let bytes = bytes.into();
+        let line_ends = if mode == Mode::Netascii { super::file_store::line_ends(&bytes) } else { 0 };
+        Content::new(Arc::new(File { name: "a".into(), bytes, digest: "".into(), line_ends }), mode)
+    }
 }
 
 #[cfg(test)]
@@ -113,13 +122,9 @@ mod tests {
         bytes.iter().flat_map(two).collect()
     }
 
-    fn content(bytes: &[u8], mode: Mode) -> Content {
-        Content::new(Bytes::copy_from_slice(bytes), mode, line_ends(bytes))
-    }
-
     #[test]
     fn line_ends_are_translated_even_where_a_block_ends_between_their_two_bytes() {
-        let content = content(b"a\nb\rc", Mode::Netascii);
+        let content = Content::of(&b"a\nb\rc"[..], Mode::Netascii);
         let blocks = (0..5).map(|number| {
             let mut out = Vec::new();
             content.write(number, 2, &mut out);
@@ -141,7 +146,7 @@ mod tests {
                 true => (Mode::Netascii, translation(&bytes)),
                 false => (Mode::Octet, bytes.clone()),
             };
-            let mut content = content(&bytes, mode);
+            let mut content = Content::of(bytes, mode);
             prop_assert_eq!(content.size(), whole.len() as u64);
             for first in (0..=(whole.len() / block) as u64).step_by(window as usize) {
                 content.advance(first, block);

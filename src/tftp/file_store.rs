@@ -7,8 +7,6 @@ use bytes::Bytes;
 use rustc_hash::FxHashMap;
 use sha2::{Digest as _, Sha256};
 
-use super::content::line_ends;
-
 /// One file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
@@ -18,7 +16,7 @@ pub struct File {
     pub bytes: Bytes,
     /// Their SHA-256 in hexadecimal digits, because it is reported more often than it is computed.
     pub digest: Arc<str>,
-    /// How many bytes mode netascii adds to it, because clients ask for it more often than it changes.
+    /// How many bytes mode netascii writes as two, because clients ask for the file more often than it changes.
     pub line_ends: u64,
 }
 
@@ -28,6 +26,11 @@ impl File {
         let line_ends = line_ends(&bytes);
         File { name, bytes, digest, line_ends }
     }
+}
+
+/// How many bytes netascii writes as two.
+pub(super) fn line_ends(bytes: &[u8]) -> u64 {
+    bytes.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count() as u64
 }
 
 /// All files at one moment.

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::socket::{Outgoing, OutgoingHeaders, Udp};
+use super::socket::{BATCH, Outgoing, OutgoingHeaders, Udp};
 
 /// How many buffers are kept for later.
 const MAX_SPARE: usize = 1024;
@@ -26,6 +26,11 @@ impl Outbox {
         let mut bytes = self.spare.pop().unwrap_or_default();
         write(&mut bytes);
         self.queue.push(Outgoing { peer, local, bytes });
+    }
+
+    /// Whether there are enough for one call: where more would come, these are sent first.
+    pub fn is_full(&self) -> bool {
+        self.queue.len() >= BATCH
     }
 
     /// Sends all datagrams.

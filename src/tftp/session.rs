@@ -12,7 +12,7 @@ use super::packet::{self, Options};
 pub type Millis = u64;
 
 /// The size of a block without the option blksize, in bytes.
-const DEFAULT_BLOCK: usize = 512;
+const DEFAULT_BLOCK: u16 = 512;
 /// The first timeout, after which packets are sent again; it doubles.
 const FIRST_TIMEOUT: Millis = 1_000;
 /// The longest timeout. A client that requests a longer one gets an OACK without that option, as RFC 2349 says, or one datagram
@@ -76,8 +76,8 @@ pub enum Step {
 pub struct Session {
     content: Content,
     options: Option<Options>,
-    block: usize,
-    window: u64,
+    block: u16,
+    window: u16,
     /// The first packet that is not acknowledged. Packet 0 is the OACK; packet n carries block n.
     next: u64,
     /// The packet after the last one that was sent.
@@ -106,8 +106,8 @@ impl Session {
         let mut session = Session {
             content,
             options,
-            block: accepted.blksize.map_or(DEFAULT_BLOCK, usize::from),
-            window: accepted.windowsize.map_or(1, u64::from),
+            block: accepted.blksize.unwrap_or(DEFAULT_BLOCK),
+            window: accepted.windowsize.unwrap_or(1),
             next: first,
             sent: first,
             attempts: 1,
@@ -128,7 +128,7 @@ impl Session {
 
     /// The number of the last packet: the first one that is shorter than a block.
     fn last(&self) -> u64 {
-        self.size() / self.block as u64 + 1
+        self.size() / u64::from(self.block) + 1
     }
 
     /// How many bytes the file has, in the mode of the transfer.
@@ -138,7 +138,7 @@ impl Session {
 
     /// How many bytes were acknowledged.
     pub fn acknowledged(&self) -> u64 {
-        (self.next.saturating_sub(1) * self.block as u64).min(self.size())
+        (self.next.saturating_sub(1) * u64::from(self.block)).min(self.size())
     }
 
     /// How often the packets that are out were sent.
@@ -168,7 +168,7 @@ impl Session {
             _ => {
                 // The number wraps from 65535 to 0, as clients expect of large files.
                 packet::data(out, number as u16);
-                self.content.write(number.saturating_sub(1), self.block, out);
+                self.content.write(number.saturating_sub(1), self.block.into(), out);
             }
         }
     }
@@ -190,10 +190,10 @@ impl Session {
         if number == self.last() {
             return Step::End(End::Complete);
         }
-        self.content.advance(number, self.block);
+        self.content.advance(number, self.block.into());
         // Everything after the acknowledged block goes out anew: the client has discarded what it had of it (RFC 7440).
         self.retransmissions += self.sent.saturating_sub(self.next);
-        self.send(self.window.min(self.last() - number), now)
+        self.send(u64::from(self.window).min(self.last() - number), now)
     }
 
     /// The deadline may have passed.
@@ -239,12 +239,12 @@ impl Session {
         let first = self.next;
         self.sent = first + count;
         self.deadline = now + self.timeout;
+        let block = u64::from(self.block);
         let payload = match first {
             0 => MAX_OACK,
             _ => {
-                let missing =
-                    if self.sent > self.last() { self.block as u64 - self.size() % self.block as u64 } else { 0 };
-                count * (packet::DATA_HEADER + self.block as u64) - missing
+                let missing = if self.sent > self.last() { block - self.size() % block } else { 0 };
+                count * (packet::DATA_HEADER + block) - missing
             }
         };
         if self.budget.take(count, payload) { Step::Send { first, count } } else { Step::Wait }

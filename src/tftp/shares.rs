@@ -2,20 +2,25 @@
 //!
 //! A source is an IPv4 address, or a /64 of IPv6, which one machine may have to itself. A source that has more than its share gives
 //! first: of the largest one, that transfer goes which made no progress for the longest time. Where no source has so many, it is the
-//! one of all. So an address that sends requests pushes out its own, many addresses push out those that do not go on, and an
-//! office of 500 phones behind one address is below its share and goes on.
+//! one of all, if it does not look as if it were going on. So an address that sends requests pushes out its own, many addresses
+//! push out those that do not go on, an office of 500 phones behind one address is below its share and goes on, and where there are
+//! simply too many phones, those that came first end what they began.
 //!
-//! Every place of the table is in two lists, that of all and that of its source, in the order of their progress. Everything here
-//! takes constant time, but for a look at the few sources above their share.
+//! Every place of the table is in two lists, that of all and that of its source, in the order of their progress. Progress takes
+//! constant time; the begin and the end of a transfer take the logarithm of the number of sources.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 use hashbrown::HashMap;
 
 use super::session::Millis;
 
-/// A source has more than its share if it has more than this part of all places: there are fewer such sources than this.
+/// A source has more than its share if it has more than this part of all transfers.
 const PARTS: usize = 16;
+/// A transfer without progress for so long does not look as if it were going on: more than a round trip, less than a flood needs to
+/// take all places.
+const MIN_IDLE: Millis = 250;
 /// Progress within this time of the last one does not change the order, so that a client that is served pays nothing for it.
 const GRAIN: Millis = 64;
 /// No place, and no source.
@@ -47,7 +52,11 @@ struct List {
     last: u32,
 }
 
-const EMPTY: List = List { first: NONE, last: NONE };
+impl Default for List {
+    fn default() -> List {
+        List { first: NONE, last: NONE }
+    }
+}
 
 /// The neighbours of a place in one list.
 #[derive(Clone, Copy, Debug)]
@@ -107,46 +116,29 @@ struct Member {
 }
 
 /// Who has which places.
+#[derive(Default)]
 pub struct Shares {
-    /// How many places a source may have before it counts as a large one.
-    share: usize,
     members: Vec<Member>,
     /// All transfers: the one without progress for the longest time first.
     list: List,
+    count: usize,
     all: Links,
     own: Links,
     sources: Vec<Source>,
     free: Vec<u32>,
     /// Seeded anew in each process, because clients choose what is hashed.
     by_origin: HashMap<Origin, u32>,
-    /// The sources above their share.
-    large: Vec<u32>,
+    /// All sources, the largest last.
+    by_count: BTreeSet<(usize, u32)>,
 }
 
 impl Shares {
-    /// Nobody has any of so many places.
-    pub fn new(capacity: usize) -> Shares {
-        Shares {
-            share: capacity / PARTS,
-            members: Vec::new(),
-            list: EMPTY,
-            all: Links::default(),
-            own: Links::default(),
-            sources: Vec::new(),
-            free: Vec::new(),
-            by_origin: HashMap::default(),
-            large: Vec::new(),
-        }
-    }
-
     /// A client's transfer begins, in a place that is free.
     pub fn insert(&mut self, place: usize, client: SocketAddr, now: Millis) {
         let number = self.source(Origin::of(client));
+        self.resize(number, |count| count + 1);
+        self.count += 1;
         let source = &mut self.sources[number as usize];
-        source.count += 1;
-        if source.count == self.share + 1 {
-            self.large.push(number);
-        }
         self.own.append(&mut source.list, place as u32);
         self.all.append(&mut self.list, place as u32);
         if self.members.len() <= place {
@@ -155,11 +147,22 @@ impl Shares {
         self.members[place] = Member { source: number, moved: now };
     }
 
+    /// Changes how many transfers a source has; how many they are now.
+    fn resize(&mut self, number: u32, change: fn(usize) -> usize) -> usize {
+        let source = &mut self.sources[number as usize];
+        self.by_count.remove(&(source.count, number));
+        source.count = change(source.count);
+        if source.count > 0 {
+            self.by_count.insert((source.count, number));
+        }
+        source.count
+    }
+
     /// The number of a source, which has a transfer soon if it has none yet.
     fn source(&mut self, origin: Origin) -> u32 {
         let Shares { sources, free, by_origin, .. } = self;
         *by_origin.entry(origin).or_insert_with(|| {
-            let source = Source { origin, count: 0, list: EMPTY };
+            let source = Source { origin, count: 0, list: List::default() };
             match free.pop() {
                 Some(number) => {
                     sources[number as usize] = source;
@@ -195,21 +198,23 @@ impl Shares {
         let source = &mut self.sources[number as usize];
         self.own.unlink(&mut source.list, place as u32);
         self.all.unlink(&mut self.list, place as u32);
-        if source.count == self.share + 1 {
-            self.large.retain(|large| *large != number);
-        }
-        source.count -= 1;
-        if source.count == 0 {
-            self.by_origin.remove(&source.origin);
+        let origin = source.origin;
+        self.count -= 1;
+        if self.resize(number, |count| count - 1) == 0 {
+            self.by_origin.remove(&origin);
             self.free.push(number);
         }
     }
 
     /// The place whose transfer should make room, if there is any.
-    pub fn to_make_room(&self) -> Option<usize> {
-        let large = self.large.iter().map(|number| &self.sources[*number as usize]);
-        let list = large.max_by_key(|source| source.count).map_or(self.list, |source| source.list);
-        (list.first != NONE).then_some(list.first as usize)
+    pub fn to_make_room(&self, now: Millis) -> Option<usize> {
+        if let Some((count, number)) = self.by_count.last()
+            && count * PARTS > self.count
+        {
+            return Some(self.sources[*number as usize].list.first as usize);
+        }
+        let member = self.members.get(self.list.first as usize)?;
+        (now >= member.moved + MIN_IDLE).then_some(self.list.first as usize)
     }
 }
 
@@ -226,22 +231,29 @@ mod tests {
 
     #[test]
     fn the_largest_source_gives_first_and_of_its_own_the_one_without_progress_for_the_longest_time() {
-        // 64 places: four are a share.
-        let mut shares = Shares::new(64);
-        assert_eq!(shares.to_make_room(), None);
+        let mut shares = Shares::default();
+        assert_eq!(shares.to_make_room(0), None);
         (0..4).for_each(|place| shares.insert(place, client(1), 0));
         (4..9).for_each(|place| shares.insert(place, client(2), 1_000 + place as u64));
         (9..15).for_each(|place| shares.insert(place, client(3), 2_000 + place as u64));
-        assert_eq!(shares.to_make_room(), Some(9), "the third has the most");
+        assert_eq!(shares.to_make_room(2_100), Some(9), "the third has the most");
         shares.progress(9, 5_000);
-        assert_eq!(shares.to_make_room(), Some(10));
+        assert_eq!(shares.to_make_room(5_000), Some(10));
         (10..12).for_each(|place| shares.remove(place));
-        assert_eq!(shares.to_make_room(), Some(4), "the third has its share, and the second more");
-        shares.remove(8);
-        assert_eq!(shares.to_make_room(), Some(0), "no one has more than its share");
-        shares.progress(0, 5_000);
-        shares.progress(1, GRAIN - 1);
-        assert_eq!(shares.to_make_room(), Some(1), "the order is coarse");
+        assert_eq!(shares.to_make_room(5_000), Some(4), "the second has the most");
+    }
+
+    #[test]
+    fn where_nobody_has_more_than_a_share_what_goes_on_goes_on() {
+        let mut shares = Shares::default();
+        (0..40).for_each(|place| shares.insert(place, client(place as u8), 10 * place as u64));
+        assert_eq!(shares.to_make_room(MIN_IDLE - 1), None, "all of them may be going on");
+        assert_eq!(shares.to_make_room(MIN_IDLE), Some(0));
+        shares.progress(0, 500);
+        shares.progress(1, 10 + GRAIN - 1);
+        assert_eq!(shares.to_make_room(500), Some(1), "the order is coarse");
+        (40..42).for_each(|place| shares.insert(place, client(7), 500));
+        assert_eq!(shares.to_make_room(500), Some(7), "three of 42 are more than a sixteenth");
     }
 
     #[test]
@@ -251,7 +263,7 @@ mod tests {
         let many = |n: u32| SocketAddr::from((n.to_be_bytes(), 1));
         let several = |n: u32| SocketAddr::from(([198, 51, 100, (n % 40) as u8], 1));
         for attacker in [&one as &dyn Fn(u32) -> SocketAddr, &many, &several] {
-            let mut shares = Shares::new(PLACES);
+            let (mut shares, mut ended) = (Shares::default(), 0);
             (0..500).for_each(|place| shares.insert(place, client(1), 0));
             (500..PLACES).for_each(|place| shares.insert(place, attacker(place as u32), 1));
             (0..500).for_each(|place| shares.progress(place, 100));
@@ -261,11 +273,13 @@ mod tests {
                 if n % 8 == 0 {
                     shares.progress((n / 8 % 500) as usize, now);
                 }
-                let place = shares.to_make_room().unwrap();
+                let Some(place) = shares.to_make_room(now) else { continue };
                 assert!(place >= 500, "a phone made room at {now} ms");
                 shares.remove(place);
                 shares.insert(place, attacker(n), now);
+                ended += 1;
             }
+            assert!(ended > 30_000, "{ended}");
         }
     }
 
@@ -281,9 +295,9 @@ mod tests {
     proptest! {
         #[test]
         fn what_makes_room_is_what_a_look_at_all_would_find(
-            acts in prop::collection::vec((0..3u8, 0..40usize, 0..6u8), 0..300),
+            acts in prop::collection::vec((0..3u8, 0..60usize, 0..50u8), 0..400),
         ) {
-            let mut shares = Shares::new(64);
+            let mut shares = Shares::default();
             // Of each place its source, and when it made progress.
             let mut model: BTreeMap<usize, (u8, u64)> = BTreeMap::new();
             for (n, (act, place, source)) in acts.into_iter().enumerate() {
@@ -307,17 +321,17 @@ mod tests {
                 }
                 let count = |source: u8| model.values().filter(|(other, _)| *other == source).count();
                 let most = model.values().map(|(source, _)| count(*source)).max().unwrap_or(0);
-                match shares.to_make_room() {
+                match shares.to_make_room(now + MIN_IDLE) {
                     None => prop_assert!(model.is_empty()),
                     Some(place) => {
                         let (source, moved) = model[&place];
-                        let is_large = most > 64 / PARTS;
+                        let is_large = most * PARTS > model.len();
                         prop_assert!(!is_large || count(source) == most);
                         let rivals = model.values().filter(|(other, _)| !is_large || *other == source);
                         prop_assert_eq!(Some(moved), rivals.map(|(_, moved)| *moved).min());
                     }
                 }
-                prop_assert!(shares.large.len() < PARTS && shares.members.len() <= 40);
+                prop_assert!(shares.by_count.len() == shares.by_origin.len() && shares.members.len() <= 60);
                 prop_assert!(shares.sources.len() - shares.free.len() == shares.by_origin.len());
             }
         }

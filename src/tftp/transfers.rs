@@ -2,6 +2,7 @@
 
 use std::hash::BuildHasher as _;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
@@ -37,7 +38,7 @@ pub struct Transfer {
     /// In which of the worker's batches the packet was sent that is to be acknowledged.
     pub sent_in: u64,
     /// After how many acknowledged bytes its progress is reported next.
-    next_progress: Option<u64>,
+    next_progress: Option<NonZeroU64>,
 }
 
 impl Transfer {
@@ -49,7 +50,7 @@ impl Transfer {
         (client, local, listener): (SocketAddr, Option<IpAddr>, usize),
         socket: Option<Udp>,
     ) -> Transfer {
-        let next_progress = (session.size() >= MIN_PROGRESS_BYTES).then_some(1);
+        let next_progress = (session.size() >= MIN_PROGRESS_BYTES).then_some(NonZeroU64::MIN);
         Transfer { session, client, local, requested, file, listener, socket, sent_in: 0, next_progress }
     }
 
@@ -57,9 +58,9 @@ impl Transfer {
     pub fn takes_progress(&mut self) -> bool {
         let Some(at) = self.next_progress else { return false };
         let acknowledged = self.session.acknowledged();
-        let is_due = acknowledged >= at;
+        let is_due = acknowledged >= at.get();
         if is_due {
-            self.next_progress = Some(acknowledged + self.file.bytes.len() as u64 / PROGRESS_REPORTS);
+            self.next_progress = NonZeroU64::new(acknowledged + self.file.bytes.len() as u64 / PROGRESS_REPORTS);
         }
         is_due
     }
@@ -104,7 +105,7 @@ impl Transfers {
             free: Vec::new(),
             by_client: HashTable::default(),
             hasher: DefaultHashBuilder::default(),
-            shares: Shares::new(capacity),
+            shares: Shares::default(),
         }
     }
 
@@ -159,8 +160,8 @@ impl Transfers {
     }
 
     /// The place whose transfer should make room for another one, if there is any.
-    pub fn to_make_room(&self) -> Option<usize> {
-        self.shares.to_make_room()
+    pub fn to_make_room(&self, now: Millis) -> Option<usize> {
+        self.shares.to_make_room(now)
     }
 
     /// Removes a transfer from its place.
@@ -185,15 +186,13 @@ mod tests {
     use super::super::packet::{Mode, Options};
     use super::super::session::Terms;
     use super::*;
-    use bytes::Bytes;
     use proptest::prelude::*;
 
     fn transfer(port: u16, listener: usize, len: usize) -> Transfer {
-        let bytes = Bytes::from(vec![0; len]);
-        let file = Arc::new(File { name: "a".into(), bytes: bytes.clone(), digest: "d".into(), line_ends: 0 });
+        let file = Arc::new(File { name: "a".into(), bytes: vec![0; len].into(), digest: "d".into(), line_ends: 0 });
         let client = SocketAddr::from(([10, 0, 0, 1], port));
         let terms = Terms { windowsize: 1, budget: Budget::new(client.ip(), 30, false) };
-        let session = Session::start(Content::new(bytes, Mode::Octet, 0), Options::default(), terms, 0).0;
+        let session = Session::start(Content::new(file.clone(), Mode::Octet), Options::default(), terms, 0).0;
         Transfer::new(session, file, "a".into(), (client, None, listener), None)
     }
 
@@ -206,7 +205,7 @@ mod tests {
         transfers.remove(places[1]);
         assert_eq!(transfers.insert(transfer(9, 0, 2000), 1_000), places[1]);
         let mut ended = Vec::new();
-        while let Some(place) = transfers.to_make_room() {
+        while let Some(place) = transfers.to_make_room(1_000) {
             ended.push(transfers.remove(place).unwrap().client.port());
         }
         assert_eq!(ended, [2, 3, 0, 9]);

@@ -59,6 +59,8 @@ pub struct Worker {
     outbox: Outbox,
     /// The number of the batch of datagrams that is handled.
     batch: u64,
+    /// Whether there was no port for a transfer: said once, because strangers decide how often it is so.
+    lacked_port: bool,
 }
 
 /// The time of the last batch, which is that of all its datagrams: the clock is read once for them.
@@ -92,6 +94,7 @@ impl Worker {
             timers: Wheel::new(0),
             outbox: Outbox::new(),
             batch: 0,
+            lacked_port: false,
         })
     }
 
@@ -235,13 +238,15 @@ impl Worker {
             PortMode::Ephemeral => match self.open_port(received) {
                 Ok(socket) => Some(socket),
                 Err(error) => {
-                    tracing::warn!(client = %received.peer, file = %requested, %error, "no port for the transfer");
+                    if !std::mem::replace(&mut self.lacked_port, true) {
+                        tracing::warn!(client = %received.peer, file = %requested, %error, "no port for a transfer; said once");
+                    }
                     self.shared.metrics.request_dropped();
                     return;
                 }
             },
         };
-        let content = Content::new(file.bytes.clone(), request.mode, file.line_ends);
+        let content = Content::new(file.clone(), request.mode);
         let budget = Budget::new(received.peer.ip(), received.len, self.shared.port_mode.answer_is_proof());
         let terms = Terms { windowsize: self.shared.windowsize, budget };
         let (session, step) = Session::start(content, request.options, terms, now);
@@ -278,7 +283,7 @@ impl Worker {
 
     /// Ends a transfer that is under way, so that another one can begin: see [`Transfers::to_make_room`].
     fn make_room(&mut self) -> bool {
-        let place = self.transfers.to_make_room();
+        let place = self.transfers.to_make_room(self.clock.now);
         if let Some(place) = place {
             self.end(place, End::Evicted);
         }
@@ -357,6 +362,10 @@ impl Worker {
             self.follow(place, step);
             if let Some(transfer) = self.transfers.get(place) {
                 self.timers.set(place, transfer.session.deadline().max(now + 1));
+            }
+            // The packets of all transfers at once would take as much memory as the transfers.
+            if self.outbox.is_full() {
+                self.flush(0);
             }
         }
         self.flush(0);

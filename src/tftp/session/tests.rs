@@ -5,7 +5,6 @@ use std::net::{IpAddr, Ipv4Addr};
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::super::content::line_ends;
 use super::super::packet::Mode;
 use super::*;
 
@@ -19,7 +18,7 @@ fn terms(windowsize: u16, answer_is_proof: bool) -> Terms {
 
 /// A transfer of a client who may have windows, and whose answers prove nothing.
 fn start(bytes: Bytes, requested: Options) -> (Session, Step) {
-    Session::start(Content::new(bytes, Mode::Octet, 0), requested, terms(MAX_WINDOW, false), 0)
+    Session::start(Content::of(bytes, Mode::Octet), requested, terms(MAX_WINDOW, false), 0)
 }
 
 fn file(len: usize) -> Bytes {
@@ -220,7 +219,7 @@ fn a_transfer_lasts_no_longer_than_its_progress_allows() {
 #[test]
 fn a_window_is_what_the_terms_allow() {
     let (mut session, _) =
-        Session::start(Content::new(file(9_000), Mode::Octet, 0), options(None, Some(64)), terms(1, false), 0);
+        Session::start(Content::of(file(9_000), Mode::Octet), options(None, Some(64)), terms(1, false), 0);
     assert_eq!(session.options.unwrap().windowsize, Some(1));
     assert_eq!(session.ack(0, ACK, 0), Step::Send { first: 1, count: 1 });
     let (mut session, _) = start(file(100_000), options(None, Some(64)));
@@ -230,7 +229,7 @@ fn a_window_is_what_the_terms_allow() {
 #[test]
 fn a_file_in_netascii_arrives_translated() {
     let bytes: Bytes = b"one\ntwo\r\n".repeat(500).into();
-    let content = Content::new(bytes.clone(), Mode::Netascii, line_ends(&bytes));
+    let content = Content::of(bytes, Mode::Netascii);
     let (mut session, mut step) = Session::start(content, options(Some(100), Some(4)), terms(4, true), 0);
     let (mut got, mut out) = (Vec::new(), Vec::new());
     while let Step::Send { first, count } = step {
@@ -309,7 +308,7 @@ proptest! {
         let request = 2 + name + 1 + 6 + 8 * (usize::from(blksize.is_some()) + usize::from(windowsize.is_some()));
         let budget = Budget::new(IpAddr::V4(Ipv4Addr::LOCALHOST), request, false);
         let requested = Options { blksize, windowsize, timeout, tsize: false };
-        let content = Content::new(vec![0; 700_000].into(), Mode::Octet, 0);
+        let content = Content::of(vec![0; 700_000], Mode::Octet);
         let (mut session, mut step) = Session::start(content, requested, Terms { windowsize: 1, budget }, 0);
         let (mut received, mut sent, mut now, mut out) = (HEADERS + request as u64, 0, 0, Vec::new());
         prop_assert!(step != Step::Wait, "every request is answered");

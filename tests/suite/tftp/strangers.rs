@@ -67,10 +67,15 @@ fn phone_gets(address: Ipv4Addr, server: SocketAddr, name: &str, len: usize) -> 
     }
 }
 
-/// Begins a transfer from each of many ports of one address, and acknowledges its first packets without waiting for them.
-fn take_all(ports: impl Iterator<Item = u16>, server: SocketAddr, pause: Duration, goes_on: impl Fn() -> bool) {
+/// Begins a transfer from each of many ports, and acknowledges its first packets without waiting for them.
+fn take_all(
+    ports: impl Iterator<Item = (Ipv4Addr, u16)>,
+    server: SocketAddr,
+    pause: Duration,
+    goes_on: impl Fn() -> bool,
+) {
     for port in ports.take_while(|_| goes_on()) {
-        let Ok(socket) = UdpSocket::bind((Ipv4Addr::new(127, 0, 0, 66), port)) else { continue };
+        let Ok(socket) = UdpSocket::bind(port) else { continue };
         for packet in
             [&b"\0\x01image.bin\0octet\0timeout\x00255\0"[..], b"\0\x04\0\0", b"\0\x04\0\x01", b"\0\x04\0\x02"]
         {
@@ -82,6 +87,15 @@ fn take_all(ports: impl Iterator<Item = u16>, server: SocketAddr, pause: Duratio
 
 #[test]
 fn phones_boot_while_one_address_takes_all_transfers() {
+    phones_boot_while_they_take_all_transfers(1);
+}
+
+#[test]
+fn phones_boot_while_many_addresses_take_all_transfers() {
+    phones_boot_while_they_take_all_transfers(100);
+}
+
+fn phones_boot_while_they_take_all_transfers(addresses: u16) {
     let site = start(&Config { listen: vec!["127.0.0.1:0".parse().unwrap()], workers: 2, ..Config::default() });
     let names: Vec<String> = (0..20).map(|n| format!("SIP{n:012}.cnf")).collect();
     let mut files = vec![("image.bin", bytes(100_000)), ("OS79XX.TXT", bytes(14)), ("SIPDefault.cnf", bytes(3_000))];
@@ -94,7 +108,8 @@ fn phones_boot_while_one_address_takes_all_transfers() {
     let (was_full, booted) = std::thread::scope(|scope| {
         let is_over = &is_over;
         scope.spawn(move || {
-            let ports = || (1024..40_000).cycle();
+            let port = |port: u16| (Ipv4Addr::new(127, 0, 2, (port % addresses) as u8), port);
+            let ports = || (1024..40_000).map(port).cycle();
             take_all(ports(), server, Duration::ZERO, || !is_full() && !is_over.load(Ordering::Relaxed));
             // 4,000 packets a second.
             take_all(ports(), server, Duration::from_millis(1), || !is_over.load(Ordering::Relaxed));
@@ -160,7 +175,7 @@ fn requests_in_netascii_cost_no_copy_of_the_file() {
 fn all_transfers_of_a_flood_together_cost_little_memory() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("image.bin"), bytes(100_000)).unwrap();
-    for (name, most) in [("image.bin".to_owned(), 6), (format!("{}image.bin", "./".repeat(123)), 12)] {
+    for (name, most) in [("image.bin".to_owned(), 7), (format!("{}image.bin", "./".repeat(123)), 12)] {
         let (server, address) = process(folder.path(), &[]);
         Client::new(address).fetch("image.bin", "", 512, 1);
         let before = kib(&server, "VmRSS");
