@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::api::{API_VERSION, GROUP, PhoneSite, RESYNC_AT, SecretKey, SipPhone};
 use crate::provision::catalog::{FirmwareFile, Inventory};
-use crate::provision::consent::{Withheld, of_secret};
+use crate::provision::consent::{Withheld, of_secret, of_source};
 use crate::provision::{Fleet, Key, Meta, Reference, WorkItem};
 use document::{check_keys, check_lost, check_site_name, drop_nulls, key, typed};
 
@@ -24,8 +24,8 @@ pub struct Manifests {
     sites: BTreeMap<Key, (PhoneSite, String)>,
     phones: BTreeMap<Key, (SipPhone, String)>,
     secrets: BTreeMap<Key, BTreeMap<String, bytes::Bytes>>,
-    /// The Secrets among them of which nothing may be served.
-    withheld: BTreeMap<Key, Withheld>,
+    /// Those of which nothing may be served.
+    withheld: BTreeMap<(Reference, Key), Withheld>,
     maps: BTreeMap<Key, BTreeMap<String, bytes::Bytes>>,
     /// The documents that cannot be used: file, object, field and reason.
     pub errors: Vec<String>,
@@ -124,7 +124,7 @@ impl Manifests {
         let (key, data) = (key(&secret.metadata)?, data.chain(text).collect());
         check_keys("Secret", &key, &data)?;
         let why = of_secret(&key.name, secret.type_.as_deref(), secret.metadata.labels.as_ref(), false);
-        self.withheld.extend(why.map(|why| (key.clone(), why)));
+        self.withheld.extend(why.map(|why| ((Reference::Secret, key.clone()), why)));
         self.secrets.insert(key, data);
         Ok(())
     }
@@ -135,6 +135,8 @@ impl Manifests {
         let binary = map.binary_data.unwrap_or_default().into_iter().map(|(name, bytes)| (name, bytes.0.into()));
         let (key, data) = (key(&map.metadata)?, binary.chain(text).collect());
         check_keys("ConfigMap", &key, &data)?;
+        let why = of_source(map.metadata.labels.as_ref(), false);
+        self.withheld.extend(why.map(|why| ((Reference::ConfigMap, key.clone()), why)));
         self.maps.insert(key, data);
         Ok(())
     }
@@ -200,6 +202,9 @@ impl Manifests {
                 own.entry(name.clone()).or_insert_with(|| value.clone());
             }
         }
+        for (object, why) in &others.withheld {
+            self.withheld.entry(object.clone()).or_insert(*why);
+        }
         for (key, data) in &others.maps {
             self.maps.entry(key.clone()).or_insert_with(|| data.clone());
         }
@@ -246,14 +251,10 @@ impl Manifests {
         for (key, (phone, _)) in &self.phones {
             fleet.apply_phone(meta(key, &phone.metadata), phone.spec.clone(), phone.status.clone().unwrap_or_default());
         }
-        for key in
-            self.secrets.keys().filter(|key| fleet.refers_to(Reference::Secret, key)).cloned().collect::<Vec<_>>()
-        {
-            self.give_secret(fleet, &key);
-        }
-        for (key, data) in &self.maps {
-            if fleet.refers_to(Reference::ConfigMap, key) {
-                fleet.set_firmware(key, Some(inventory(data)));
+        let secrets = self.secrets.keys().map(|key| (Reference::Secret, key));
+        for (kind, key) in secrets.chain(self.maps.keys().map(|key| (Reference::ConfigMap, key))) {
+            if fleet.refers_to(kind, key) {
+                self.give(fleet, kind, key);
             }
         }
         // Whatever the fleet still asks for is not among the manifests: it does not exist.
@@ -263,10 +264,7 @@ impl Manifests {
             for item in work {
                 if let WorkItem::Read(kind, key) = item {
                     read = true;
-                    match kind {
-                        Reference::Secret => self.give_secret(fleet, &key),
-                        Reference::ConfigMap => fleet.set_firmware(&key, self.maps.get(&key).map(inventory)),
-                    }
+                    self.give(fleet, kind, &key);
                 }
             }
             if !read {
@@ -275,10 +273,12 @@ impl Manifests {
         }
     }
 
-    fn give_secret(&self, fleet: &mut Fleet, key: &Key) {
-        match self.withheld.get(key) {
-            Some(why) => fleet.withhold(Reference::Secret, key, *why),
-            None => fleet.set_secret(key, self.secrets.get(key).cloned()),
+    /// Tells a fleet of an object that it refers to.
+    fn give(&self, fleet: &mut Fleet, kind: Reference, key: &Key) {
+        match (self.withheld.get(&(kind, key.clone())), kind) {
+            (Some(why), _) => fleet.withhold(kind, key, *why),
+            (None, Reference::Secret) => fleet.set_secret(key, self.secrets.get(key).cloned()),
+            (None, Reference::ConfigMap) => fleet.set_firmware(key, self.maps.get(key).map(inventory)),
         }
     }
 

@@ -178,7 +178,7 @@ fn the_chart_is_sound() {
         "x",
         "charts/dialtone",
         "--set",
-        "sites.demandConsent=true,sites.firmwareNetworks={10.1.2.0/24}",
+        "sites.demandConsent=true,sites.hostNetwork=false,sites.firmwareNetworks={10.1.2.0/24}",
     ]);
     let strict = text(&strict.stdout);
     assert!(
@@ -186,6 +186,8 @@ fn the_chart_is_sound() {
             && strict.contains("{name: DIALTONE_DEMAND_CONSENT, value: \"true\"}")
     );
     assert!(strict.contains("{name: DIALTONE_FIRMWARE_NETWORKS, value: \"10.1.2.0/24\"}"));
+    let forbidden = "{name: DIALTONE_FORBID_HOST_NETWORK, value: \"true\"}";
+    assert!(strict.contains(forbidden) && !narrow.contains(forbidden));
     assert!(strict.contains("metallb.io/,metallb.universe.tf/"), "{strict}");
     assert!(!narrow.contains("verbs: ['*']") && !narrow.contains("resources: ['*']"));
 

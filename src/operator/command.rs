@@ -63,6 +63,10 @@ struct PolicyArgs {
     #[arg(long, env = "DIALTONE_POD_METADATA", value_name = "PREFIX", value_delimiter = ',', default_value = POD_PREFIXES)]
     pod_metadata: Vec<String>,
 
+    /// Write nothing for sites with spec.tftp.hostNetwork, whose pods are in the nodes' own network
+    #[arg(long, env = "DIALTONE_FORBID_HOST_NETWORK")]
+    forbid_host_network: bool,
+
     /// Serve of Secrets, ConfigMaps and PersistentVolumeClaims only if they have the label dialtone.dev/serve: "true"
     #[arg(long, env = "DIALTONE_DEMAND_CONSENT")]
     demand_consent: bool,
@@ -74,8 +78,9 @@ struct PolicyArgs {
 
 impl From<PolicyArgs> for Policy {
     fn from(args: PolicyArgs) -> Policy {
-        let PolicyArgs { service_annotations, pod_metadata, demand_consent, firmware_networks } = args;
-        Policy { service_annotations, pod_metadata, demand_consent, firmware_networks }
+        let PolicyArgs { service_annotations, pod_metadata, forbid_host_network, demand_consent, firmware_networks } =
+            args;
+        Policy { service_annotations, pod_metadata, forbid_host_network, demand_consent, firmware_networks }
     }
 }
 

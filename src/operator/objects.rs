@@ -25,6 +25,10 @@ pub(super) async fn reconcile(ctx: &Context, site: &Key) -> Result<Outcome, Erro
         return Ok(Outcome::Done);
     }
     if let Err(error) = write(ctx, site, &uid, &spec).await {
+        if matches!(error, Error::NotAllowed(_)) {
+            // All the rest of the site was written.
+            note_infra(ctx, site, owned::replicas(&spec), false);
+        }
         note_problem(ctx, site, &error);
         return Err(error);
     }
@@ -33,6 +37,10 @@ pub(super) async fn reconcile(ctx: &Context, site: &Key) -> Result<Outcome, Erro
 }
 
 async fn write(ctx: &Context, site: &Key, uid: &str, spec: &PhoneSiteSpec) -> Result<(), Error> {
+    if ctx.options.policy.forbid_host_network && spec.tftp.as_ref().is_some_and(|tftp| tftp.host_network) {
+        let what = "spec.tftp.hostNetwork: is not allowed in this cluster (sites.hostNetwork of the chart): use a Service; the site is left as it is";
+        return Err(Error::NotAllowed(what.to_owned()));
+    }
     if ctx.sites.token(site).is_none() {
         make_token(ctx, site, uid).await?;
     }
@@ -173,6 +181,7 @@ fn node_port(service: &Value) -> Option<u64> {
 mod tests {
     use serde_json::json;
 
+    use super::super::policy::Policy;
     use super::super::supervisor::supervised;
     use super::super::testing::FakeApi;
     use super::*;
@@ -241,8 +250,22 @@ mod tests {
         let writes = api.writes();
         assert!(writes.contains(&"PATCH deployments/dialtone-hq".to_owned()), "{writes:?}");
         assert!(!writes.iter().any(|write| write.contains("services/")), "{writes:?}");
-        let problem = ctx.read(|fleet| fleet.infra(&site)).problem.unwrap();
-        assert_eq!(problem.reason, crate::api::Reason::NotAllowed);
+        let infra = ctx.read(|fleet| fleet.infra(&site));
+        assert_eq!((infra.problem.unwrap().reason, infra.wanted), (crate::api::Reason::NotAllowed, 2));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_written_for_a_site_in_the_nodes_network_where_that_is_forbidden() {
+        let (tasks, _supervisor) = supervised();
+        let policy = Policy { forbid_host_network: true, ..Policy::default() };
+        let (api, ctx) = FakeApi::with_policy(tasks, policy).await;
+        let site = apply_site(&ctx, json!({"tftp": {"hostNetwork": true}}));
+        let error = reconcile(&ctx, &site).await.unwrap_err().to_string();
+        assert!(error.starts_with("spec.tftp.hostNetwork: is not allowed"), "{error}");
+        assert!(api.writes().is_empty());
+        let site = apply_site(&ctx, json!({}));
+        reconcile(&ctx, &site).await.unwrap();
+        assert!(!api.writes().is_empty());
     }
 
     #[tokio::test]

@@ -16,6 +16,8 @@ pub(super) struct Policy {
     pub(super) service_annotations: Vec<String>,
     /// The prefixes that labels and annotations of pods may have.
     pub(super) pod_metadata: Vec<String>,
+    /// Whether no site may use the nodes' own network.
+    pub(super) forbid_host_network: bool,
     /// Whether Secrets, ConfigMaps and volumes are served only if their owner put the label on them that says so.
     pub(super) demand_consent: bool,
     /// The networks that firmware may be fetched from although they are none of the public Internet.

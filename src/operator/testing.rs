@@ -78,11 +78,14 @@ impl FakeApi {
 
     /// The same, with an operator that demands consent.
     pub(super) async fn demanding_consent(tasks: Tasks) -> (FakeApi, Arc<Context>) {
+        FakeApi::with_policy(tasks, Policy { demand_consent: true, ..options().policy }).await
+    }
+
+    /// The same, with an operator of another policy.
+    pub(super) async fn with_policy(tasks: Tasks, policy: Policy) -> (FakeApi, Arc<Context>) {
         let (api, ctx) = FakeApi::start(tasks.clone()).await;
-        let options = options();
-        let policy = Policy { demand_consent: true, ..options.policy };
         let client = ctx.cluster.client().clone();
-        (api, Arc::new(Context::new(client, Options { policy, ..self::options() }, tasks)))
+        (api, Arc::new(Context::new(client, Options { policy, ..options() }, tasks)))
     }
 
     /// It holds an object from now on, by the kind's plural and name.
