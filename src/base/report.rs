@@ -56,6 +56,9 @@ impl Query {
 pub struct Report {
     /// Which run of the server this is.
     pub instance: String,
+    /// The time by the server's clock, so that the reader can tell how far that one is off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<Timestamp>,
     /// The files that it holds.
     pub holdings: Inventory,
     /// The requests that it got.

@@ -9,7 +9,7 @@ use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
@@ -29,8 +29,12 @@ use crate::provision::{Fetch, Key};
 const WAIT_SECONDS: u64 = 30;
 /// How long an answer may take altogether.
 const ANSWER_LIMIT: Duration = Duration::from_secs(WAIT_SECONDS + 10);
-/// The largest report that is read.
+/// The largest report that is read, apart from what names the files that the site should have.
 const MAX_REPORT_BYTES: usize = 8 << 20;
+/// How many bytes of a report name one file, at most.
+const FILE_BYTES: usize = 256;
+/// A pod's clock that is off by more seconds is corrected: by less, pods of one site differ anyway.
+const CLOCK_TOLERANCE: i64 = 5;
 /// The most files of one pod of which it is said why they cannot be loaded.
 const MAX_PROBLEMS: usize = 32;
 /// How soon a report is asked for again that came before the fleet knew its site.
@@ -128,7 +132,8 @@ async fn fetch_report(ctx: &Context, http: &Http, site: &Key, host: &str, query:
         if !status.is_success() {
             bail!("it answers {status}");
         }
-        let body = Limited::new(response.into_body(), MAX_REPORT_BYTES).collect().await;
+        let most = MAX_REPORT_BYTES + FILE_BYTES * ctx.read(|fleet| fleet.file_count(site));
+        let body = Limited::new(response.into_body(), most).collect().await;
         Ok(body.map_err(|error| anyhow::anyhow!(error))?.to_bytes())
     });
     let mut report: Report = serde_json::from_slice(&answer.await.context("it takes too long")??)?;
@@ -161,13 +166,13 @@ fn note_report(ctx: &Context, site: &Key, pod: &Key, report: Report) -> bool {
         firmware.push((file.name.clone(), FirmwareFile { digest, size, first: file.first, parts: file.parts }));
         held.push((file.name, digest));
     }
-    // A pod's clock may be ahead: what it says happens later would make all that happens until then look old.
     let now = Timestamp::now();
-    let of_past = |record| {
+    let off = report.time.map_or(0, |time| clock_error(time, now));
+    let by_our_clock = |record| {
         let fetch = Fetch::from(record);
-        Fetch { time: fetch.time.min(now), ..fetch }
+        Fetch { time: corrected(fetch.time, off, now), ..fetch }
     };
-    let fetches: Vec<Fetch> = report.journal.records.iter().map(of_past).collect();
+    let fetches: Vec<Fetch> = report.journal.records.iter().map(by_our_clock).collect();
     let (complete, gone) = (report.holdings.complete, &report.holdings.gone);
     let (runs, taken) = ctx.update(|fleet| {
         // A report may arrive after the watch has shown that the pod is leaving: what it holds, noted then, would never be
@@ -186,6 +191,20 @@ fn note_report(ctx: &Context, site: &Key, pod: &Key, report: Report) -> bool {
         ctx.pods.note_report(pod);
     }
     taken
+}
+
+/// By how many seconds a pod's clock is ahead, in steps, so that the same request has the same time when it is reported again.
+fn clock_error(pod: Timestamp, now: Timestamp) -> i64 {
+    let ahead = pod.as_second().saturating_sub(now.as_second());
+    let step = 2 * CLOCK_TOLERANCE;
+    if ahead.abs() <= CLOCK_TOLERANCE { 0 } else { (ahead + ahead.signum() * CLOCK_TOLERANCE) / step * step }
+}
+
+/// A time by a pod's clock, by the operator's, and never later than now: what is said to happen later would make all that happens
+/// until then look old. So would a clock that is behind make the pod's own requests.
+fn corrected(time: Timestamp, off: i64, now: Timestamp) -> Timestamp {
+    let time = time.checked_sub(SignedDuration::from_secs(off)).unwrap_or(time);
+    time.min(now)
 }
 
 #[cfg(test)]
@@ -251,7 +270,7 @@ mod tests {
         let takes = |last: u8| {
             let mut record = Record::without_transfer(([10, 0, 0, last], 1000).into(), "", Outcome::Complete);
             // So far apart that it may have another address each time.
-            record.time = Timestamp::now() - jiff::SignedDuration::from_hours(10 - i64::from(last));
+            record.time = Timestamp::now() - SignedDuration::from_hours(10 - i64::from(last));
             (record.file, record.digest) =
                 (Some("SIP000A8A123456.cnf".into()), Some(Digest::of(b"").to_string().into()));
             log.append(record);
@@ -295,17 +314,17 @@ mod tests {
             fleet.settle();
         });
         ctx.pods.note(&pod, Pod::at(&site, HOST));
-        let report = |time: Timestamp, taken: &[u8]| {
+        let report = |time: Timestamp, clock: Option<Timestamp>, taken: &[u8]| {
             let mut record = Record::without_transfer(([10, 0, 0, 1], 1000).into(), "", Outcome::Complete);
             record.time = time;
             (record.file, record.digest) =
                 (Some("SIP000A8A123456.cnf".into()), Some(Digest::of(taken).to_string().into()));
             let holdings = crate::base::report::Inventory { version: 1, complete: true, ..Default::default() };
             let journal = crate::base::report::Journal { next: 2, lost: 0, records: vec![record] };
-            Report { instance: "i".into(), holdings, journal, problems: Vec::new() }
+            Report { instance: "i".into(), time: clock, holdings, journal, problems: Vec::new() }
         };
-        let tomorrow = Timestamp::now() + jiff::SignedDuration::from_hours(24);
-        assert!(note_report(&ctx, &site, &pod, report(tomorrow, b"old")));
+        let tomorrow = Timestamp::now() + SignedDuration::from_hours(24);
+        assert!(note_report(&ctx, &site, &pod, report(tomorrow, None, b"old")));
         let status = |ctx: &Context| {
             ctx.update(|fleet| {
                 fleet.settle();
@@ -315,8 +334,46 @@ mod tests {
         let seen: Timestamp = status(&ctx).last_seen.unwrap().parse().unwrap();
         assert!(seen <= Timestamp::now(), "{seen}");
         let before = status(&ctx).fetched_hash;
-        assert!(note_report(&ctx, &site, &pod, report(Timestamp::now(), b"new")));
+        assert!(note_report(&ctx, &site, &pod, report(Timestamp::now(), None, b"new")));
         assert_ne!(status(&ctx).fetched_hash, before, "what it takes after that counts");
+        // So does what a pod reports whose clock is behind.
+        let before = status(&ctx).fetched_hash;
+        let behind = Timestamp::now() - SignedDuration::from_mins(90);
+        assert!(note_report(&ctx, &site, &pod, report(behind, Some(behind), b"newer")));
+        assert_ne!(status(&ctx).fetched_hash, before);
+    }
+
+    #[test]
+    fn a_clock_that_is_off_is_corrected_in_steps() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let errors = [0, 5, -5, 6, -6, 14, 15, -90].map(|ahead| clock_error(at(1_000 + ahead), at(1_000)));
+        assert_eq!(errors, [0, 0, 0, 10, -10, 10, 20, -90]);
+        assert_eq!(corrected(at(900), -90, at(1_000)), at(990));
+        assert_eq!(corrected(at(999), -90, at(1_000)), at(1_000), "never later than now");
+    }
+
+    #[tokio::test]
+    async fn a_report_that_is_too_large_is_not_read() {
+        let (tasks, _supervisor) = supervised();
+        let (ctx, site) = (context(tasks), Key::new("ns", "hq"));
+        ctx.sites.note_secret(&site, "secret", "key");
+        let host = "127.0.69.71";
+        let listener = tokio::net::TcpListener::bind((host, REPORT_PORT)).await.unwrap();
+        let size = Arc::new(std::sync::atomic::AtomicUsize::new(MAX_REPORT_BYTES - 1_000));
+        let padding = size.clone();
+        let routes = axum::Router::new().fallback(move || {
+            let spaces = " ".repeat(padding.load(std::sync::atomic::Ordering::Relaxed));
+            let head = r#"{"instance": "i", "holdings": {"version": 1, "complete": true, "held": [], "gone": []}, "journal": {"next": 1, "lost": 0, "records": []}"#;
+            async move { format!("{head}{spaces}}}") }
+        });
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+        let http: super::Http = Client::builder(TokioExecutor::new()).build(HttpConnector::new());
+        let query = Query::default();
+        let fetch = || fetch_report(&ctx, &http, &site, host, &query);
+        assert!(fetch().await.is_ok());
+        size.store(MAX_REPORT_BYTES, std::sync::atomic::Ordering::Relaxed);
+        let error = format!("{:#}", fetch().await.unwrap_err());
+        assert!(error.contains("length limit exceeded"), "{error}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -160,6 +160,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_answer_is_shown_as_text_and_not_all_of_it() {
+        let refusal: &'static [u8] =
+            Box::leak([b"not allowed \x1b]0;owned\x07".as_slice(), &[b'x'; 3000]].concat().into_boxed_slice());
+        let sends: &'static [&'static [u8]] = Box::leak(Box::new([&b"Password :"[..], b"SIP Phone> ", refusal]));
+        let (to, _) = phone(sends).await;
+        let problem = reset(to, "secret").await.unwrap_err();
+        assert_eq!(problem.reason, Reason::Refused);
+        assert!(problem.message.contains("not allowed \\u001b]0;owned\\u0007xxx"), "{problem:?}");
+        assert!(problem.message.len() < 250, "{} bytes", problem.message.len());
+    }
+
+    #[tokio::test]
     async fn it_logs_in_and_resets() {
         let (address, received) =
             phone(&[b"\xff\xfb\x01\xff\xfd\x03\r\nCisco Systems\r\nPassword :", b"\r\nSIP Phone> "]).await;

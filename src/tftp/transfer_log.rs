@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::file_store::{Change, File, FileStore};
@@ -192,6 +193,7 @@ impl TransferLog {
         };
         Report {
             instance: self.instance.clone(),
+            time: Some(Timestamp::now()),
             holdings: state.inventory_since(version, &self.files),
             journal: state.journal_since(cursor),
             problems: state.problems.clone(),

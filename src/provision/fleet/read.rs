@@ -52,6 +52,11 @@ impl Fleet {
         self.placement(site)?.stored(slot)
     }
 
+    /// How many files a site has, firmware apart.
+    pub fn file_count(&self, site: &Key) -> usize {
+        self.placement(site).map_or(0, Placement::count)
+    }
+
     /// All files of a site, firmware apart.
     pub fn tree(&self, site: &Key) -> BTreeMap<String, Bytes> {
         Slot::all().flat_map(|slot| self.content(site, slot).0).collect()

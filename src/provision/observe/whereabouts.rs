@@ -34,7 +34,7 @@ pub struct Rival {
 /// What a status says of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Doubt {
-    /// Two addresses within a short time: until then nothing is sent to the phone.
+    /// Two addresses within a short time: until then, or up to a minute less, nothing is sent to the phone.
     TwoAddresses(IpAddr, Timestamp),
     /// Requests from outside the phones' networks are passed over.
     Outside(IpAddr),
@@ -60,20 +60,27 @@ impl Whereabouts {
             self.rival = None;
             return true;
         }
-        let time = self.rival.as_ref().map_or(time, |rival| rival.time.max(time));
-        self.rival = Some(Rival { address: from, time, taken, is_contested: third });
+        match &mut self.rival {
+            // Whoever comes from ever new addresses changes nothing of what a status says.
+            Some(rival) if third => (rival.time, rival.is_contested) = (rival.time.max(time), true),
+            Some(rival) if rival.time > time => {}
+            rival => *rival = Some(Rival { address: from, time, taken, is_contested: false }),
+        }
         false
     }
 
     /// A request in the phone's name came from outside the phones' networks, while the phone is known to be inside.
     pub fn reject(&mut self, from: IpAddr, time: Timestamp) {
-        self.outsider = Some((from, self.outsider.map_or(time, |(_, before)| before.max(time))));
+        let (from, before) = self.outsider.unwrap_or((from, time));
+        self.outsider = Some((from, before.max(time)));
     }
 
     /// What there is to say.
     pub fn doubt(&self, now: Timestamp) -> Option<Doubt> {
         let two = self.rival.as_ref().map(|rival| (rival.address, until(rival.time)));
-        let two = two.filter(|(_, until)| now < *until).map(|(address, until)| Doubt::TwoAddresses(address, until));
+        let two = two
+            .filter(|(_, until)| now < *until)
+            .map(|(address, until)| Doubt::TwoAddresses(address, minute_after(until)));
         let outsider = self.outsider.filter(|(_, time)| now < until(*time));
         two.or_else(|| outsider.map(|(address, _)| Doubt::Outside(address)))
     }
@@ -96,6 +103,12 @@ impl Whereabouts {
 
 fn until(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second().saturating_add(CALM)).unwrap_or(time)
+}
+
+/// The full minute after a time: a status is written once a minute, however often the other address is heard.
+fn minute_after(time: Timestamp) -> Timestamp {
+    let seconds = time.as_second();
+    Timestamp::from_second(seconds + (-seconds).rem_euclid(60)).unwrap_or(time)
 }
 
 #[cfg(test)]
@@ -128,7 +141,7 @@ mod tests {
     fn a_renumbered_phone_has_its_new_address_in_the_end() {
         let mut whereabouts = Whereabouts::default();
         assert!(!arrive(&mut whereabouts, (A, 1_000), B, 1_100));
-        assert_eq!(whereabouts.doubt(at(1_100)), Some(Doubt::TwoAddresses(B, at(1_700))));
+        assert_eq!(whereabouts.doubt(at(1_100)), Some(Doubt::TwoAddresses(B, at(1_740))));
         assert_eq!(whereabouts.lapse(Some(at(1_000)), at(1_699)), (false, None));
         let (ended, moved) = whereabouts.lapse(Some(at(1_000)), at(1_700));
         assert!(ended && moved.is_some_and(|rival| rival.address == B && rival.time == at(1_100)));
@@ -145,6 +158,20 @@ mod tests {
         assert!(!arrive(&mut whereabouts, (A, 2_000), B, 2_050));
         assert!(!arrive(&mut whereabouts, (A, 2_000), C, 2_100), "a third one settles nothing");
         assert_eq!(whereabouts.lapse(Some(at(2_000)), at(2_700)), (true, None));
+    }
+
+    #[test]
+    fn what_a_status_says_does_not_follow_every_packet() {
+        let mut whereabouts = Whereabouts::default();
+        let other = |n: u8| IpAddr::from([10, 0, 1, n]);
+        let said: std::collections::BTreeSet<String> = (0..=200u8)
+            .map(|n| {
+                assert!(!arrive(&mut whereabouts, (A, 1_000), other(n), 1_100 + i64::from(n) / 10));
+                whereabouts.reject(other(n), at(1_100 + i64::from(n) / 10));
+                format!("{:?}", whereabouts.doubt(at(1_100)))
+            })
+            .collect();
+        assert_eq!(said.len(), 1, "{said:?}");
     }
 
     #[test]

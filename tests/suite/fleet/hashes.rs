@@ -119,3 +119,18 @@ fn a_reverted_edit_is_in_sync_although_its_hash_was_shown_under_the_key() {
     assert!(is_in_sync(&shown), "{shown:?}");
     assert_eq!(shown.fetched_hash, Some(old.public(None)));
 }
+
+#[test]
+fn a_common_file_with_a_password_has_no_hash_before_there_is_a_key() {
+    let with = json!({"secretParameters": {"line1_password": {"name": "s", "key": "p"}}});
+    let mut fleet = Fleet::new();
+    site(&mut fleet, 1, with);
+    fleet.take_work();
+    secret(&mut fleet, "1234");
+    write_all(&mut fleet);
+    let hash = |fleet: &mut Fleet| fleet.new_site_status(&key("hq"), at(1)).unwrap().1.common_hash;
+    assert_eq!(hash(&mut fleet), None);
+    fleet.set_hash_key(&key("hq"), HashKey::new(b"k"));
+    let digest = Digest::of(&fleet.tree(&key("hq"))["SIPDefault.cnf"]);
+    assert_eq!(hash(&mut fleet), Some(digest.public(Some(&HashKey::new(b"k")))));
+}

@@ -327,3 +327,48 @@ fn who_begins_again_after_long_is_not_held_to_what_it_read_before() {
     let stages = (firmware(&mut fleet, 0, 4_011).stage, firmware(&mut fleet, told, 4_011).stage);
     assert_eq!(stages, (Stage::Waiting, Stage::Staged));
 }
+
+#[test]
+fn a_stranger_who_plays_a_phone_through_its_upgrade_lets_no_other_phone_go() {
+    let mut fleet = start(&Wish { image: 2, most: 1, paused: false, canaries: Default::default() });
+    let own = |n: u8| format!("SIP{}.cnf", mac(n));
+    let named = format!("image_version: {}\n", IMAGES[2]);
+    let offered = |fleet: &mut Fleet| {
+        fleet.take_work();
+        (0..PHONES).filter(|n| text(fleet, &own(*n)).is_some_and(|file| file.contains(&named))).collect::<Vec<u8>>()
+    };
+    let ask = |fleet: &mut Fleet, name: &str, from: [u8; 4], now: i64| {
+        let taken = fleet.tree(&key("hq")).get(name).map(|bytes| Digest::of(bytes));
+        let one = Fetch { time: at(now), address: from.into(), ..fetch(name, taken) };
+        fleet.fetched(&key("hq"), &one);
+    };
+    for n in 0..PHONES {
+        for name in ["SIPDefault.cnf", &own(n)] {
+            ask(&mut fleet, name, [10, 0, 0, 10 + n], 1_001);
+        }
+    }
+    let before = offered(&mut fleet);
+    let [victim] = before.as_slice() else { panic!("{before:?}") };
+    // From outside, days later; and from inside, soon after the phone itself.
+    for (from, now) in [([10, 0, 0, 66], 1_100), ([203, 0, 113, 66], 500_000)] {
+        let part = |sent: u64, end| Fetch {
+            time: at(now + 1),
+            address: from.into(),
+            sent,
+            total: SIZE as u64,
+            end,
+            missing: false,
+            ..fetch(&format!("{}.bin", IMAGES[2]), None)
+        };
+        for name in ["OS79XX.TXT", "SIPDefault.cnf", &own(*victim)] {
+            ask(&mut fleet, name, from, now);
+        }
+        fleet.fetched(&key("hq"), &part(512, None));
+        fleet.fetched(&key("hq"), &part(SIZE as u64, Some(Ok(()))));
+        for name in ["OS79XX.TXT", "SIPDefault.cnf", &own(*victim), "RINGLIST.DAT"] {
+            ask(&mut fleet, name, from, now + 60);
+        }
+        assert_eq!(offered(&mut fleet), before, "{from:?}");
+        assert_ne!(firmware(&mut fleet, *victim, now + 61).stage, Stage::Current, "{from:?}");
+    }
+}

@@ -195,15 +195,15 @@ fn one_packet_hides_no_upgrade() {
     let mut fleet = ready(json!({}));
     boots(&mut fleet, DESK, 1_000);
     // A request in the phone's name that nobody answers, from elsewhere; then the phone takes an image.
-    for (name, seconds) in [(FILE, 1_100), ("CTLSEP000A8A123456.tlv", 1_101), ("SEP000A8A123456.cnf.xml", 1_102)] {
+    for (name, seconds) in [(FILE, 1_500), ("CTLSEP000A8A123456.tlv", 1_501), ("SEP000A8A123456.cnf.xml", 1_502)] {
         let packet = Fetch { address: OTHER.into(), time: at(seconds), ..fetch(name, None) };
         fleet.fetched(&key("hq"), &packet);
     }
-    fleet.fetched(&key("hq"), &part(512, 1_110, None));
-    assert!(fleet.due_in(&key("p"), at(1_111)).is_some(), "it is seen to take an image");
-    fleet.fetched(&key("hq"), &part(9_000, 1_120, Some(Ok(()))));
+    fleet.fetched(&key("hq"), &part(512, 1_510, None));
+    assert!(fleet.due_in(&key("p"), at(1_511)).is_some(), "it is seen to take an image");
+    fleet.fetched(&key("hq"), &part(9_000, 1_520, Some(Ok(()))));
     fleet.take_work();
-    assert!(fleet.current_status(&key("p"), at(1_121)).unwrap().address.as_deref() == Some("10.0.0.9"));
+    assert!(fleet.current_status(&key("p"), at(1_521)).unwrap().address.as_deref() == Some("10.0.0.9"));
 }
 
 #[test]
