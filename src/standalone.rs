@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, bail};
 use notify::RecommendedWatcher;
@@ -52,6 +52,8 @@ pub struct Args {
 const POLL: Duration = Duration::from_secs(5);
 /// After a change, wait this long for more of them: an editor writes a file in several steps.
 const QUIET: Duration = Duration::from_millis(50);
+/// But not longer than this altogether.
+const MAX_QUIET: Duration = Duration::from_secs(2);
 /// How long transfers have to end on shutdown.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -122,8 +124,8 @@ impl Reader {
 fn wait(changes: &Receiver<()>, most: Duration) -> anyhow::Result<()> {
     match changes.recv_timeout(most) {
         Ok(()) => {
-            std::thread::sleep(QUIET);
-            while changes.try_recv().is_ok() {}
+            let began = Instant::now();
+            while began.elapsed() < MAX_QUIET && changes.recv_timeout(QUIET).is_ok() {}
             Ok(())
         }
         Err(RecvTimeoutError::Timeout) => Ok(()),

@@ -44,7 +44,7 @@ pub struct Args {
     policy: PolicyArgs,
 
     /// Serve /livez, /readyz and /metrics here
-    #[arg(long, default_value = "0.0.0.0:8080", value_name = "ADDR:PORT")]
+    #[arg(long, default_value = "[::]:8080", value_name = "ADDR:PORT")]
     http: SocketAddr,
 
     /// The kubeconfig's context to use, outside a cluster

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -13,6 +12,7 @@ use axum::routing::get;
 
 use super::context::Context;
 use crate::base::http_server;
+use crate::tftp::http::listen;
 
 /// Serves until the process ends.
 pub(super) async fn serve(ctx: Arc<Context>, address: SocketAddr) -> anyhow::Result<()> {
@@ -23,8 +23,7 @@ pub(super) async fn serve(ctx: Arc<Context>, address: SocketAddr) -> anyhow::Res
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .with_state(ctx);
-    let listener =
-        tokio::net::TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let listener = listen(address)?;
     http_server::serve(listener, routes).await
 }
 

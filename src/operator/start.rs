@@ -139,7 +139,7 @@ mod tests {
         let ended = run_until(std::future::pending(), client, Options { http: address, ..options() });
         let ended = tokio::time::timeout(Duration::from_secs(10), ended).await.expect("it ends");
         let error = format!("{:#}", ended.unwrap_err());
-        assert!(error.starts_with(&format!("the HTTP server failed: cannot listen on {address}: ")), "{error}");
+        assert!(error.starts_with(&format!("the HTTP server failed: cannot listen on {address} (TCP): ")), "{error}");
     }
 
     #[tokio::test]

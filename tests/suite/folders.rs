@@ -139,3 +139,24 @@ fn standalone_ends_when_it_is_told_to_whatever_lies_in_its_folders() {
     assert!(running.0.wait().unwrap().success());
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }
+
+#[test]
+fn standalone_ends_when_it_is_told_to_although_it_waits_for_a_manifest() {
+    let outer = tempfile::tempdir().unwrap();
+    let pipe = outer.path().join("site.yaml");
+    mkfifo(&pipe, Mode::S_IRWXU).unwrap();
+    // Somebody has it open and says nothing.
+    let _silent = std::fs::File::options().read(true).write(true).open(&pipe).unwrap();
+    let child = Command::new(env!("CARGO_BIN_EXE_dialtone"))
+        .args(["standalone", "--listen", "127.0.0.1:0", "-f", pipe.to_str().unwrap()])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut running = Running(child);
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(running.0.try_wait().unwrap().is_none(), "it waits");
+    let began = Instant::now();
+    Command::new("kill").args(["-TERM", &running.0.id().to_string()]).status().unwrap();
+    assert!(running.0.wait().unwrap().success());
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}

@@ -215,7 +215,10 @@ impl Root {
                 Ok(bytes) => {
                     budget.held -= stamp.len;
                     budget.fresh -= stamp.len;
-                    part.held.insert(name.to_owned(), HeldFile { stamp, bytes: bytes.into() });
+                    // Not a second copy of what is served: with each switch of a volume most files are the same.
+                    let same = held.filter(|held| *held.bytes == *bytes).map(|held| held.bytes.clone());
+                    let bytes = same.unwrap_or_else(|| bytes.into());
+                    part.held.insert(name.to_owned(), HeldFile { stamp, bytes });
                     return;
                 }
                 Err(error) if error.kind() == ErrorKind::ResourceBusy || error.kind() == ErrorKind::NotFound => {
