@@ -3,12 +3,16 @@
 use jiff::Timestamp;
 
 use crate::api::{ConditionType, FileCounts, PhoneSiteStatus, Reason, SiteFirmwareStatus, Stage, Unclaimed};
+use crate::base::text::printable;
 use crate::provision::diagnostic::Diagnostic;
 use crate::provision::firmware::staging::Staging;
 use crate::provision::observe::pods::Served;
 use crate::provision::status::conditions::{acceptance, conditions};
 use crate::provision::status::counts::Counts;
 use crate::provision::verdict::Verdict;
+
+/// The longest name of a host, and a port.
+const MAX_ADDRESS: usize = 260;
 
 /// What a shell knows of a site's surroundings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -142,7 +146,7 @@ pub fn site_status(facts: SiteFacts<'_>, before: &PhoneSiteStatus, now: Timestam
     let firmware = (firmware != SiteFirmwareStatus::default()).then_some(firmware);
     PhoneSiteStatus {
         observed_generation: facts.generation,
-        address: facts.infra.address.clone(),
+        address: facts.infra.address.as_deref().map(|address| printable(address, MAX_ADDRESS)),
         servers: Some(format!("{answering}/{wanted}")),
         phones: Some(facts.phones.1.phones(facts.phones.0)),
         firmware,
