@@ -141,7 +141,7 @@ fn watch(paths: &[PathBuf]) -> anyhow::Result<(RecommendedWatcher, Receiver<()>)
         let _ = sender.try_send(());
     })?;
     for path in paths {
-        watcher::watch(&mut watcher, path).with_context(|| format!("cannot watch {}", path.display()))?;
+        watcher::watch_all(&mut watcher, path).with_context(|| format!("cannot watch {}", path.display()))?;
     }
     Ok((watcher, changes))
 }

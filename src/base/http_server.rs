@@ -14,6 +14,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 
 /// The most connections at once.
@@ -43,6 +44,7 @@ impl Connection {
 /// Serves until the process ends.
 pub async fn serve(listener: TcpListener, routes: Router) -> anyhow::Result<()> {
     let mut open = Connections::default();
+    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -55,14 +57,16 @@ pub async fn serve(listener: TcpListener, routes: Router) -> anyhow::Result<()> 
         if !open.make_room() {
             continue;
         }
+        // The one that made room is closed soon, but not at once.
+        let permit = permits.clone().acquire_owned().await?;
         let connection = Connection::default();
         let routes = routes.clone().layer(Extension(connection.clone()));
-        let task = tokio::spawn(serve_one(stream, routes)).abort_handle();
+        let task = tokio::spawn(serve_one(stream, routes, permit)).abort_handle();
         open.0.push(Open { peer: peer.ip().to_canonical(), connection, task });
     }
 }
 
-async fn serve_one(stream: TcpStream, routes: Router) {
+async fn serve_one(stream: TcpStream, routes: Router, _permit: OwnedSemaphorePermit) {
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)

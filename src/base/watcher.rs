@@ -15,8 +15,17 @@ pub fn watcher(changed: impl Fn() + Send + 'static) -> notify::Result<Recommende
     RecommendedWatcher::new(handler, Config::default().with_follow_symlinks(false))
 }
 
-/// Watches a file, or a folder and what is in it. The path itself may be a link.
-pub fn watch(watcher: &mut RecommendedWatcher, path: &Path) -> notify::Result<()> {
+/// Watches a file, or a folder and what is in it, however deep. The path itself may be a link.
+pub fn watch_all(watcher: &mut RecommendedWatcher, path: &Path) -> notify::Result<()> {
+    watch(watcher, path, RecursiveMode::Recursive)
+}
+
+/// Watches a folder without what is in its folders. The path itself may be a link.
+pub fn watch_one(watcher: &mut RecommendedWatcher, folder: &Path) -> notify::Result<()> {
+    watch(watcher, folder, RecursiveMode::NonRecursive)
+}
+
+fn watch(watcher: &mut RecommendedWatcher, path: &Path, how: RecursiveMode) -> notify::Result<()> {
     let real = path.canonicalize().map_err(notify::Error::io)?;
-    watcher.watch(&real, RecursiveMode::Recursive)
+    watcher.watch(&real, how)
 }

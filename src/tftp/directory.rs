@@ -7,7 +7,7 @@ mod root;
 pub mod watch;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -76,9 +76,9 @@ impl DirectoryLoader {
         self.roots.iter().all(Root::is_unchanged)
     }
 
-    /// Where the folders are.
-    fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.roots.iter().map(Root::path)
+    /// The folders in which something may change.
+    fn folders(&self) -> impl Iterator<Item = PathBuf> {
+        self.roots.iter().flat_map(Root::folders)
     }
 }
 
@@ -88,6 +88,7 @@ mod tests {
     use crate::base::report::PROBLEMS_FILE;
     use std::fs;
     use std::os::unix::fs::symlink;
+    use std::path::Path;
 
     /// Fills a volume as the kubelet does.
     fn switch(root: &Path, version: &str, files: &[(&str, &str)]) {

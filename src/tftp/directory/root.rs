@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -90,8 +90,15 @@ impl Root {
         Root { path, held: BTreeMap::new(), restless: BTreeMap::new(), listing: None, was_there: false }
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    /// The folders in which something may change: itself, and those in it as far as they are listed.
+    pub(super) fn folders(&self) -> Vec<PathBuf> {
+        let mut folders = vec![self.path.clone()];
+        // In a volume of Kubernetes only a link in the folder itself ever changes.
+        if let Some(listing) = self.listing.as_ref().filter(|listing| !listing.is_volume()) {
+            let inner = listing.entries.iter().filter(|entry| matches!(entry.kind, Kind::Folder));
+            folders.extend(inner.map(|entry| self.path.join(entry.path())));
+        }
+        folders
     }
 
     /// How many bytes are held.

@@ -1,5 +1,7 @@
 //! Loads directories into the file store, and again when they change, in a thread of its own.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -21,6 +23,8 @@ const POLL: Duration = Duration::from_secs(5);
 /// How soon an unfinished reading is followed by the next one: soon at first, and then as often as they are compared.
 const RETRY: Duration = Duration::from_millis(QUIET.as_millis() as u64 * 11 / 10);
 const MAX_RETRIES: u32 = 40;
+/// The most folders that are watched; more are only compared.
+const MAX_WATCHED: usize = 1024;
 
 /// Starts the thread that loads the folders, and again when they change; the other end says when they were loaded once.
 pub fn start(
@@ -38,9 +42,10 @@ fn start_with(
 ) -> anyhow::Result<(SupervisedThread, oneshot::Receiver<()>)> {
     let (loaded, first) = oneshot::channel();
     let thread = SupervisedThread::spawn("directories", move || {
-        let (_watcher, changes) = watch(&loader);
+        let (mut watched, changes) = Watched::nothing();
+        watched.update(&loader);
         let reading = loader.read_first();
-        let mut is_unfinished = reading.is_unfinished;
+        let mut is_unfinished = reading.is_unfinished | watched.update(&loader);
         load(reading);
         let _ = loaded.send(());
         let mut retries = 0;
@@ -49,31 +54,55 @@ fn start_with(
             let is_signalled = wait_for_change(&changes, patience, || is_unfinished || !loader.is_unchanged());
             retries = if is_signalled { 0 } else { retries + 1 };
             let reading = loader.read();
-            is_unfinished = reading.is_unfinished;
+            is_unfinished = reading.is_unfinished | watched.update(&loader);
             load(reading);
         }
     })?;
     Ok((thread, first))
 }
 
-/// Watches the folders; if that is not possible there is no watcher, and they are only compared from time to time.
-fn watch(loader: &DirectoryLoader) -> (Option<RecommendedWatcher>, Receiver<()>) {
-    let (sender, changes) = mpsc::sync_channel(1);
-    let watcher = watcher::watcher(move || {
-        // One that waits to be taken is enough.
-        let _ = sender.try_send(());
-    });
-    let poll = POLL.as_secs();
-    let mut watcher = watcher
-        .map_err(|error| tracing::warn!(%error, "the directories cannot be watched: they are compared every {poll} s"))
-        .ok();
-    for root in loader.paths() {
-        let watched = watcher.as_mut().map(|watcher| watcher::watch(watcher, root));
-        if let Some(Err(error)) = watched {
-            tracing::warn!(root = %root.display(), %error, "the directory cannot be watched: it is compared every {poll} s");
-        }
+/// What is watched; the folders are only compared from time to time as far as that is not possible.
+struct Watched {
+    watcher: Option<RecommendedWatcher>,
+    folders: BTreeSet<PathBuf>,
+    /// Those of which it was said that they cannot be watched.
+    refused: BTreeSet<PathBuf>,
+}
+
+impl Watched {
+    /// Watches nothing yet; where changes are signalled.
+    fn nothing() -> (Watched, Receiver<()>) {
+        let (sender, changes) = mpsc::sync_channel(1);
+        let watcher = watcher::watcher(move || {
+            // One that waits to be taken is enough.
+            let _ = sender.try_send(());
+        });
+        let poll = POLL.as_secs();
+        let watcher = watcher
+            .map_err(|error| tracing::warn!(%error, "folders cannot be watched: they are compared every {poll} s"))
+            .ok();
+        (Watched { watcher, folders: BTreeSet::new(), refused: BTreeSet::new() }, changes)
     }
-    (watcher, changes)
+
+    /// Watches the folders that there are now; whether any is new, in which something may have changed before.
+    fn update(&mut self, loader: &DirectoryLoader) -> bool {
+        let Some(watcher) = &mut self.watcher else { return false };
+        let now: BTreeSet<PathBuf> = loader.folders().take(MAX_WATCHED).collect();
+        self.folders.retain(|folder| now.contains(folder));
+        self.refused.retain(|folder| now.contains(folder));
+        let mut is_new = false;
+        for folder in now.iter().filter(|folder| !self.folders.contains(*folder)).cloned().collect::<Vec<_>>() {
+            match watcher::watch_one(watcher, &folder) {
+                Ok(()) => is_new |= self.folders.insert(folder),
+                Err(error) if self.refused.insert(folder.clone()) => {
+                    let poll = POLL.as_secs();
+                    tracing::warn!(folder = %folder.display(), %error, "the folder cannot be watched: it is compared every {poll} s");
+                }
+                Err(_) => {}
+            }
+        }
+        is_new
+    }
 }
 
 /// Blocks until a change is signalled, or until a reading is due although none is; whether one is.
@@ -150,6 +179,28 @@ mod tests {
         assert_eq!((text("a"), text("a: b")), ("new".into(), "old".into()));
         let problems = log.report(&Default::default()).problems;
         assert_eq!(problems, [FileProblem::new("a: b", "No such file or directory (os error 2)")]);
+    }
+
+    #[test]
+    fn folders_are_watched_as_far_as_they_are_read_and_new_ones_too() {
+        let (root, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::create_dir_all(root.path().join("1/2/3/4/5/6")).unwrap();
+        symlink(outside.path(), root.path().join("1/out")).unwrap();
+        let mut loader = DirectoryLoader::new(vec![root.path().to_owned()], 1000);
+        let (mut watched, changes) = Watched::nothing();
+        assert!(watched.update(&loader), "the folder itself");
+        loader.read();
+        assert!(watched.update(&loader) && watched.folders.len() == 5, "{:?}", watched.folders);
+        assert!(!watched.update(&loader));
+        fs::create_dir(root.path().join("1/new")).unwrap();
+        changes.recv_timeout(Duration::from_secs(10)).unwrap();
+        loader.read();
+        assert!(watched.update(&loader) && watched.folders.contains(&root.path().join("1/new")));
+        while changes.recv_timeout(Duration::from_millis(100)).is_ok() {}
+        fs::write(outside.path().join("a"), "").unwrap();
+        assert!(changes.recv_timeout(Duration::from_millis(200)).is_err());
+        fs::write(root.path().join("1/new/a"), "").unwrap();
+        changes.recv_timeout(Duration::from_secs(10)).unwrap();
     }
 
     #[tokio::test]
