@@ -6,6 +6,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::base::network;
 use crate::phone::{dialplan, image, parameter, text};
 
 use super::labels::{QUALIFIED_NAME_PATTERN, annotation_map};
@@ -79,7 +80,7 @@ pub struct PhoneSiteSpec {
     /// addresses, or to those of the cluster itself. Default: the private networks 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16,
     /// 100.64.0.0/10 and fc00::/7.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32), inner(length(min = 3, max = 49), regex(pattern = "^[0-9a-fA-F:.]+/[0-9]{1,3}$")))]
+    #[schemars(length(max = 32), inner(length(min = 3, max = 49), regex(pattern = network::CIDR_PATTERN)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub phone_networks: Vec<String>,
     /// The TFTP server.

@@ -17,6 +17,7 @@ mod packet;
 mod port_mode;
 mod server;
 mod session;
+mod shared;
 mod shares;
 mod socket;
 mod transfer_log;

@@ -12,9 +12,10 @@ use super::descriptors;
 use super::file_store::FileStore;
 use super::metrics::Metrics;
 use super::port_mode::PortMode;
+use super::shared::Shared;
 use super::socket::Udp;
 use super::transfer_log::TransferLog;
-use super::worker::{Shared, Worker};
+use super::worker::Worker;
 use crate::base::SupervisedThread;
 
 /// What a server is started with.

@@ -3,42 +3,22 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
 use super::budget::Budget;
 use super::content::Content;
-use super::file_store::FileStore;
-use super::metrics::Metrics;
 use super::outbox::Outbox;
 use super::packet::{self, ErrorCode, Packet, Request};
 use super::port_mode::PortMode;
 use super::session::{End, Millis, Session, Step, Terms};
+use super::shared::Shared;
 use super::socket::{Inbox, Received, Udp};
-use super::transfer_log::TransferLog;
 use super::transfers::{Transfer, Transfers};
 use super::wheel::Wheel;
 use crate::base::report::{Outcome, Record};
-
-/// What all workers of a server share.
-pub struct Shared {
-    /// The files.
-    pub files: Arc<FileStore>,
-    /// Where requests are noted.
-    pub log: Arc<TransferLog>,
-    /// The counts.
-    pub metrics: Arc<Metrics>,
-    /// Which port answers.
-    pub port_mode: PortMode,
-    /// The most transfers of one worker.
-    pub max_sessions: usize,
-    /// The largest window, in blocks.
-    pub windowsize: u16,
-    /// Set on shutdown: no new transfers.
-    pub is_ending: AtomicBool,
-}
 
 /// How long a worker sleeps at most, so that it notices the shutdown.
 const MAX_SLEEP: Duration = Duration::from_millis(250);

@@ -62,8 +62,7 @@ impl Process {
 
     /// A file as phones get it; none if it is not found.
     pub fn get(&self, name: &str) -> Option<Vec<u8>> {
-        let options = "blksize\x001428\0windowsize\x008\0";
-        Some(Client::new(self.address).try_fetch(name, options, 1428, 8)?.0)
+        Some(Client::new(self.address).try_fetch(name, "blksize\x001428\0", 1428, 1)?.0)
     }
 
     /// Waits until something holds.

@@ -193,12 +193,13 @@ fn all_transfers_of_a_flood_together_cost_little_memory() {
     }
 }
 
-/// How many datagrams of how many bytes, with headers, come until none has come for so long.
-fn drawn(socket: &UdpSocket, silence: Duration) -> (usize, usize) {
+/// How many datagrams of how many bytes, with headers, come until none has come for so long; each is told to somebody.
+fn drawn(socket: &UdpSocket, silence: Duration, told: impl Fn(usize)) -> (usize, usize) {
     socket.set_read_timeout(Some(silence)).unwrap();
     let (mut datagrams, mut bytes) = (0, 0);
     while let Ok(len) = socket.recv(&mut [0; 2_000]) {
         datagrams += 1;
+        told(datagrams);
         bytes += len + HEADERS;
     }
     (datagrams, bytes)
@@ -213,7 +214,7 @@ fn one_request_that_nobody_answers_draws_three_packets_and_35_times_its_bytes() 
         let all = ["SIPDefault.cnf", "x"].map(|name| {
             let client = Client::new(site.address());
             client.request(name, "");
-            std::thread::spawn(move || (name, drawn(&client.socket, Duration::from_millis(4_800))))
+            std::thread::spawn(move || (name, drawn(&client.socket, Duration::from_millis(4_800), drop)))
         });
         for (name, (datagrams, bytes)) in all.map(|one| one.join().unwrap()) {
             let request = HEADERS + 2 + name.len() + 1 + 6;
@@ -233,13 +234,17 @@ fn blind_acknowledgements_draw_60_times_their_bytes_at_most() {
     {
         let client = Client::new(site.address());
         let victim = client.socket.try_clone().unwrap();
-        let drawing = std::thread::spawn(move || drawn(&victim, Duration::from_millis(900)));
+        let (tell, told) = std::sync::mpsc::channel();
+        let drawing = std::thread::spawn(move || {
+            drawn(&victim, Duration::from_millis(900), |count| tell.send(count).unwrap_or_default())
+        });
         client.request("image.bin", options);
         let mut received = HEADERS + 2 + "image.bin".len() + 1 + 6 + options.len();
         for block in 0..400 {
+            // As if they knew when the victim has its packet: an acknowledgement that comes before it is ignored.
+            let _ = told.recv_timeout(Duration::from_millis(50));
             client.ack(block, site.address());
             received += HEADERS + 4;
-            std::thread::sleep(Duration::from_micros(300));
         }
         let (datagrams, bytes) = drawing.join().unwrap();
         println!("{options:?}: {received} bytes draw {bytes}, {:.1} times", bytes as f64 / received as f64);
