@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::child::Running;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
@@ -85,14 +86,14 @@ async fn what_cannot_be_fetched_is_noted_and_tried_again_and_holds_up_nothing_el
     let (page, gone, flaky, good) = (path("page"), path("gone"), path("flaky"), path("good"));
     let sum = sum(IMAGE);
     let args = ["a.bin", &sum, &page, "b.bin", &sum, &gone, "c.bin", &sum, &flaky, "d.bin", &sum, &good];
-    let mut child = fetch(folder.path(), &args);
+    let mut child = Running(fetch(folder.path(), &args));
     let problems = || std::fs::read_to_string(folder.path().join("..problems")).unwrap_or_default();
     until("the problems to be noted", || problems().lines().count() == 3).await;
     let noted: Vec<FileProblem> = problems().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let [a, b, c] = noted.as_slice() else { panic!("{noted:?}") };
     assert!(a.file == "a.bin" && a.message.contains(&format!("does not have the SHA-256 {sum}")), "{a:?}");
     let there = self::sum(b"<!DOCTYPE html>");
-    assert!(!a.message.contains(&there) && !a.message.contains("15"), "nothing of what came is repeated: {a:?}");
+    assert!(!a.message.contains(&there) && !a.message.contains("bytes"), "nothing of what came is repeated: {a:?}");
     let nothing = "the file cannot be had there: correct the URL, or see whether the server has it";
     assert_eq!(b, &FileProblem::new("b.bin", format!("{gone}: {nothing}")));
     assert_eq!(c.file, "c.bin");
@@ -100,19 +101,15 @@ async fn what_cannot_be_fetched_is_noted_and_tried_again_and_holds_up_nothing_el
     until("the second try", || folder.path().join("c.bin").exists()).await;
     assert_eq!(requests.load(Ordering::SeqCst), 2);
     until("the problems that are left", || problems().lines().count() == 2).await;
-    assert!(child.try_wait().unwrap().is_none(), "it goes on trying");
-    child.kill().unwrap();
-    child.wait().unwrap();
+    assert!(child.0.try_wait().unwrap().is_none(), "it goes on trying");
 }
 
 /// What is noted of one URL.
 async fn problem_of(allowed: &[&str], url: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
-    let mut child = fetch_from(allowed, folder.path(), &["a.bin", &sum(b"secret"), url]);
+    let _child = Running(fetch_from(allowed, folder.path(), &["a.bin", &sum(b"secret"), url]));
     let problems = || std::fs::read_to_string(folder.path().join("..problems")).unwrap_or_default();
     until(url, || !problems().is_empty()).await;
-    child.kill().unwrap();
-    child.wait().unwrap();
     let noted: FileProblem = serde_json::from_str(problems().lines().next().unwrap()).unwrap();
     noted.message.replace(url, "URL")
 }
