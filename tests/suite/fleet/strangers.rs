@@ -99,7 +99,7 @@ fn the_networks_of_a_site_may_change_and_its_phones_are_looked_at_again() {
     site(&mut fleet, 2, by_telnet(json!({"phoneNetworks": ["203.0.113.0/24"]})));
     assert!(fleet.take_work().contains(&WorkItem::PhoneStatus(key("p"))));
     assert_eq!(fleet.resync_orders(&key("hq"), at(1_020)).0.len(), 1);
-    site(&mut fleet, 3, by_telnet(json!({"phoneNetworks": ["169.254.0.0/16"]})));
+    site(&mut fleet, 3, by_telnet(json!({"phoneNetworks": ["10.0.0.0/33"]})));
     fleet.take_work();
     assert_eq!(reasons(&fleet, "hq"), ["Invalid"]);
 }
