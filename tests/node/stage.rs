@@ -96,8 +96,10 @@ fn install() {
         return;
     }
     namespaces();
-    // What a step that was broken off has changed.
-    kube(&["apply", "--server-side", "--force-conflicts", "-f", "crds/dialtone.dev.yaml"]);
+    // What a step that was broken off has changed. On a new node they are helm's to make.
+    if !get("default", &["crd", "sipphones.dialtone.dev"]).is_null() {
+        kube(&["apply", "--server-side", "--force-conflicts", "-f", "crds/dialtone.dev.yaml"]);
+    }
     let upgrade = ["upgrade", "--install", "--force-conflicts", "dialtone", "charts/dialtone"];
     helm(&[&upgrade, install_flags().as_slice()].concat());
 }
