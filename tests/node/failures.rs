@@ -117,9 +117,9 @@ pub fn dial_plans_of_stars_delay_nobody() {
         apply("hostile", &format!("{}{plan}", site.replace("type: NodePort", "type: ClusterIP")));
     }
     for name in names {
-        wait_for("a finding on a plan that is too large to try", 30, || {
+        wait_for("the findings on a plan of stars", 30, || {
             let accepted = get("hostile", &["phonesite", name]).to_string();
-            accepted.contains("DialRulesNotExamined").then_some(())
+            accepted.contains("DialRuleUnreachable").then_some(())
         });
     }
     let edit = |label: &str| {
