@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use ipnet::IpNet;
 use sha2::{Digest as _, Sha256};
 
 use crate::base::folder::{self, Folder, Kind, Scope};
-use crate::base::network::Network;
+use crate::base::network::network;
 use crate::base::report::{FileProblem, PROBLEMS_FILE};
 use crate::base::{Backoff, SupervisedThread, shutdown_signal};
 use crate::phone::parameter::check_file_name;
@@ -33,8 +34,8 @@ pub struct Args {
     files: Vec<String>,
 
     /// A network to fetch from although it is not of the public Internet, such as 10.1.2.0/24; may be given several times
-    #[arg(long = "allow", value_name = "CIDR")]
-    allowed: Vec<Network>,
+    #[arg(long = "allow", value_name = "CIDR", value_parser = network)]
+    allowed: Vec<IpNet>,
 
     /// End as soon as all files are there
     #[arg(long)]

@@ -207,14 +207,14 @@ fn check(schema: &Value, value: &Value, path: &str, found: &mut Vec<Violation>) 
 fn check_items(schema: &Value, items: &[Value], path: &str, found: &mut Vec<Violation>) {
     let keys: Vec<&str> =
         schema["x-kubernetes-list-map-keys"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let is_set = schema["x-kubernetes-list-type"] == "set";
+    let are_told_apart = !keys.is_empty() || schema["x-kubernetes-list-type"] == "set";
     let same = |a: &Value, b: &Value| match keys.is_empty() {
-        true => is_set && a == b,
+        true => a == b,
         false => keys.iter().all(|key| a.get(key) == b.get(key)),
     };
     for (i, item) in items.iter().enumerate() {
         let path = format!("{path}[{i}]");
-        if items[..i].iter().any(|before| same(before, item)) {
+        if are_told_apart && items[..i].iter().any(|before| same(before, item)) {
             found.push(Violation { field: path.clone(), message: "stands there twice: remove one".to_owned() });
         }
         check(&schema["items"], item, &path, found);
@@ -260,20 +260,22 @@ mod tests {
         violations("PhoneSite", spec).into_iter().map(|one| format!("{}: {}", one.field, one.message)).collect()
     }
 
+    /// All texts that a schema has in fields of this name.
+    fn texts(name: &str, schema: &Value, all: &mut Vec<String>) {
+        match schema {
+            Value::Object(fields) => {
+                all.extend(fields.get(name).and_then(Value::as_str).map(str::to_owned));
+                fields.values().for_each(|inner| texts(name, inner, all));
+            }
+            Value::Array(items) => items.iter().for_each(|inner| texts(name, inner, all)),
+            _ => {}
+        }
+    }
+
     #[test]
     fn every_pattern_of_the_definitions_compiles() {
-        fn patterns(schema: &Value, all: &mut Vec<String>) {
-            match schema {
-                Value::Object(fields) => {
-                    all.extend(fields.get("pattern").and_then(Value::as_str).map(str::to_owned));
-                    fields.values().for_each(|inner| patterns(inner, all));
-                }
-                Value::Array(items) => items.iter().for_each(|inner| patterns(inner, all)),
-                _ => {}
-            }
-        }
         let mut all = Vec::new();
-        SCHEMAS.of_spec.values().for_each(|schema| patterns(schema, &mut all));
+        SCHEMAS.of_spec.values().for_each(|schema| texts("pattern", schema, &mut all));
         assert!(all.len() > 50, "{}", all.len());
         for pattern in all {
             assert!(SCHEMAS.patterns.contains_key(&pattern), "{pattern}");
@@ -300,18 +302,8 @@ mod tests {
 
     #[test]
     fn no_rule_is_forgotten() {
-        fn rules(schema: &Value, all: &mut Vec<String>) {
-            match schema {
-                Value::Object(fields) => {
-                    all.extend(fields.get("rule").and_then(Value::as_str).map(str::to_owned));
-                    fields.values().for_each(|inner| rules(inner, all));
-                }
-                Value::Array(items) => items.iter().for_each(|inner| rules(inner, all)),
-                _ => {}
-            }
-        }
         let mut all = Vec::new();
-        crd::all().iter().for_each(|crd| rules(&serde_json::to_value(crd).unwrap(), &mut all));
+        crd::all().iter().for_each(|crd| texts("rule", &serde_json::to_value(crd).unwrap(), &mut all));
         assert!(all.len() > 12, "{}", all.len());
         for rule in all {
             let known = Rule::read(&rule).is_some() || ELSEWHERE.iter().any(|(part, _)| rule.contains(part));

@@ -5,13 +5,14 @@
 use std::io::{self, Read as _};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use ureq::Agent;
 use ureq::config::Config;
 use ureq::http::{Uri, header};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
-use crate::base::network::{Network, is_public};
+use crate::base::network::is_public;
 
 /// The largest file that is fetched.
 const MAX_FILE_BYTES: u64 = 64 << 20;
@@ -44,7 +45,7 @@ pub(super) struct Web(Agent);
 
 impl Web {
     /// Fetches from the public Internet, and from these networks.
-    pub(super) fn new(allowed: Vec<Network>) -> Web {
+    pub(super) fn new(allowed: Vec<IpNet>) -> Web {
         let config = Agent::config_builder()
             .timeout_global(Some(FILE_TIMEOUT))
             // A proxy would connect to what is not allowed here.
@@ -124,7 +125,7 @@ struct Inside;
 /// Resolves names, and leaves out the addresses that are not allowed: those that it gives are the ones that are connected to.
 #[derive(Debug)]
 struct Guard {
-    allowed: Vec<Network>,
+    allowed: Vec<IpNet>,
     inner: DefaultResolver,
 }
 
@@ -134,7 +135,7 @@ impl Resolver for Guard {
         let mut kept = self.empty();
         for address in all.iter() {
             let ip = address.ip().to_canonical();
-            if is_public(ip) || self.allowed.iter().any(|network| network.contains(ip)) {
+            if is_public(ip) || self.allowed.iter().any(|network| network.contains(&ip)) {
                 kept.push(*address);
             }
         }

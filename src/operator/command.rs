@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use kube::Client;
 use kube::config::{Config, KubeConfigOptions};
 
 use super::options::Options;
 use super::policy::{POD_PREFIXES, Policy, SERVICE_PREFIXES};
 use super::start;
-use crate::base::network::Network;
+use crate::base::network::network;
 
 /// Run the controller in, or against, a cluster
 #[derive(clap::Args, Clone, Debug)]
@@ -72,8 +73,8 @@ struct PolicyArgs {
     demand_consent: bool,
 
     /// Networks that firmware may be fetched from beside the public Internet, such as 10.1.2.0/24
-    #[arg(long, env = "DIALTONE_FIRMWARE_NETWORKS", value_name = "CIDR", value_delimiter = ',')]
-    firmware_networks: Vec<Network>,
+    #[arg(long, env = "DIALTONE_FIRMWARE_NETWORKS", value_name = "CIDR", value_delimiter = ',', value_parser = network)]
+    firmware_networks: Vec<IpNet>,
 }
 
 impl From<PolicyArgs> for Policy {

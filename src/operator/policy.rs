@@ -1,6 +1,6 @@
 //! What the administrator of the cluster allows to those who may create sites and phones.
 
-use crate::base::network::Network;
+use ipnet::IpNet;
 
 /// The prefixes of annotations that the usual load balancers and their helpers read.
 pub(super) const SERVICE_PREFIXES: &str = "service.beta.kubernetes.io/,service.kubernetes.io/,networking.gke.io/,cloud.google.com/,\
@@ -21,7 +21,7 @@ pub(super) struct Policy {
     /// Whether Secrets, ConfigMaps and volumes are served only if their owner put the label on them that says so.
     pub(super) demand_consent: bool,
     /// The networks that firmware may be fetched from although they are none of the public Internet.
-    pub(super) firmware_networks: Vec<Network>,
+    pub(super) firmware_networks: Vec<IpNet>,
 }
 
 impl Policy {

@@ -6,8 +6,11 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 
+use crate::base::network::{network, v4, v6};
+
 /// Private networks: RFC 1918, RFC 6598 (carriers' and VPNs') and RFC 4193.
-const DEFAULT: [&str; 5] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"];
+const DEFAULT: [IpNet; 5] =
+    [v4(10, 0, 0, 0, 8), v4(172, 16, 0, 0, 12), v4(192, 168, 0, 0, 16), v4(100, 64, 0, 0, 10), v6(0xfc00, 0, 7)];
 
 /// The networks that a site's phones are in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +36,7 @@ pub enum Refusal {
 
 impl Default for PhoneNetworks {
     fn default() -> PhoneNetworks {
-        PhoneNetworks(DEFAULT.iter().filter_map(|text| text.parse().ok()).collect())
+        PhoneNetworks(DEFAULT.to_vec())
     }
 }
 
@@ -71,9 +74,10 @@ impl fmt::Display for PhoneNetworks {
 }
 
 fn parse(text: &str) -> Result<IpNet, String> {
-    let network: IpNet = text
-        .parse()
-        .map_err(|_| format!("is {text:?}: write a network in CIDR notation, such as 10.20.0.0/16 or fd00:12::/32"))?;
+    let read = text.contains('/').then(|| network(text).ok()).flatten();
+    let network = read.ok_or_else(|| {
+        format!("is {text:?}: write a network in CIDR notation, such as 10.20.0.0/16 or fd00:12::/32")
+    })?;
     Ok(network.trunc())
 }
 
@@ -95,6 +99,7 @@ fn never(address: IpAddr) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::network::CIDR_PATTERN;
 
     fn networks(texts: &[&str]) -> Result<PhoneNetworks, (usize, String)> {
         PhoneNetworks::new(&texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>())
@@ -144,6 +149,37 @@ mod tests {
         for wrong in ["10.0.0.0", "10.0.0.0/33", "phones", "10.0.0/8", "fd00::/129", "fd00:::/8"] {
             let (place, problem) = networks(&["10.0.0.0/8", wrong]).unwrap_err();
             assert!(place == 1 && problem.contains(wrong.split('/').next().unwrap()), "{problem}");
+        }
+    }
+
+    #[test]
+    fn the_schema_takes_what_is_taken_here() {
+        let pattern = regex::Regex::new(CIDR_PATTERN).unwrap();
+        let addresses = [
+            "10.20.0.0",
+            "255.255.255.255",
+            "256.0.0.0",
+            "010.0.0.0",
+            "1.2.3",
+            "::",
+            "::1",
+            "fd00:12::",
+            "1:2:3:4:5:6:7:8",
+            "1:2:3:4:5:6:7::",
+            "::2:3:4:5:6:7:8",
+            "1::3:4:5:6:7:8",
+            "1:2:3:4:5:6:7:8:9",
+            "1::2::3",
+            ":::",
+            "12345::",
+            "g::",
+            "phones",
+        ];
+        for address in addresses {
+            for bits in ["0", "8", "32", "33", "128", "129", "", "x"] {
+                let text = format!("{address}/{bits}");
+                assert_eq!(pattern.is_match(&text), networks(&[&text]).is_ok(), "{text}");
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::manifests::{Manifests, inventory};
 use crate::provision::resync::{ResyncError, ResyncOrder};
 use crate::provision::{Fetch, Fleet, Key, WorkItem};
 use crate::render;
-use crate::tftp::{DirectoryLoader, FileStore, Reading, TransferLog};
+use crate::tftp::{DirectoryLoader, FileStore, MAX_BYTES, Reading, TransferLog};
 
 /// Where manifests and firmware are.
 pub struct Sources {
@@ -41,7 +41,7 @@ impl Inputs {
 impl Sources {
     /// The sources at these paths.
     pub fn new(manifests: Vec<PathBuf>, firmware: Option<PathBuf>) -> Sources {
-        let firmware = firmware.map(|folder| DirectoryLoader::new(vec![folder], MAX_FIRMWARE_BYTES));
+        let firmware = firmware.map(|folder| DirectoryLoader::new(vec![folder], MAX_BYTES));
         Sources { manifests, firmware }
     }
 
@@ -57,9 +57,6 @@ impl Sources {
         Ok(Inputs { manifests, firmware: self.firmware.as_mut().map(DirectoryLoader::read) })
     }
 }
-
-/// The most bytes of firmware that are held.
-const MAX_FIRMWARE_BYTES: u64 = 320 << 20;
 
 /// What is to be served, and to whom.
 pub struct Wanted {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::anyhow;
 use tokio::net::TcpListener;
 
-use super::directory::{DirectoryLoader, watch};
+use super::directory::{DirectoryLoader, MAX_BYTES, watch};
 use super::file_store::FileStore;
 use super::http::{self, Http};
 use super::metrics::Metrics;
@@ -52,7 +52,7 @@ pub struct Args {
     max_sessions: usize,
 
     /// The most bytes of files that are held in memory; a quarter more while files are replaced
-    #[arg(long, value_name = "BYTES", default_value_t = 320 << 20)]
+    #[arg(long, value_name = "BYTES", default_value_t = MAX_BYTES)]
     max_bytes: u64,
 
     /// The most blocks before an acknowledgement that a client may request (RFC 7440), 1 to 16 [default: 1 with port mode single,

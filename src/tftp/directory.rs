@@ -15,6 +15,8 @@ use bytes::Bytes;
 use crate::base::report::FileProblem;
 use root::{Budget, Root};
 
+/// The most bytes of files that a server holds, if nobody says otherwise.
+pub const MAX_BYTES: u64 = 320 << 20;
 /// How long a file must have been left alone before it is read.
 pub const QUIET: Duration = Duration::from_millis(300);
 /// How often folders are read at first, while files in them are written to.

@@ -26,7 +26,7 @@ mod wheel;
 mod worker;
 
 pub use command::{Args, run};
-pub use directory::{DirectoryLoader, QUIET, Reading};
+pub use directory::{DirectoryLoader, MAX_BYTES, QUIET, Reading};
 pub use file_store::{Change, FileStore};
 pub use metrics::Metrics;
 pub use port_mode::PortMode;

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use ipnet::IpNet;
 use serde_json::{Value, json};
 
 use super::super::options::Options;
 use super::merge::merge;
 use crate::api::{FirmwareSource, ImageSource, Origin, PhoneSiteSpec, UrlSource, VolumeSource, is_object_name};
-use crate::base::network::{NOT_PUBLIC_V4, NOT_PUBLIC_V6, Network, PUBLIC_V6};
+use crate::base::digest::Digest;
+use crate::base::network::{NOT_PUBLIC_V4, NOT_PUBLIC_V6, PUBLIC_V6};
 use crate::phone::parameter::check_file_name;
 
 /// Where fetched files are.
@@ -70,7 +72,7 @@ pub(super) fn add(pod: &mut Value, source: &FirmwareSource, options: &Options) {
 /// Whether name, digest and URL are what they should be: each is an argument of its own.
 fn is_fetchable(one: &UrlSource) -> bool {
     let web = one.url.starts_with("http://") || one.url.starts_with("https://");
-    let sum = one.sha256.len() == 64 && one.sha256.bytes().all(|b| b.is_ascii_hexdigit());
+    let sum = Digest::from_hex(&one.sha256).is_some();
     web && sum && !one.has_login() && !one.file_name().is_empty() && check_file_name(one.file_name()).is_ok()
 }
 
@@ -117,7 +119,7 @@ pub(super) fn egress(spec: &PhoneSiteSpec, options: &Options) -> Value {
 
 /// The same networks as `dialtone fetch` connects to.
 fn fetched_from(options: &Options) -> Vec<Value> {
-    let text = |networks: &[Network]| networks.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let text = |networks: &[IpNet]| networks.iter().map(ToString::to_string).collect::<Vec<_>>();
     let public = [
         json!({"ipBlock": {"cidr": "0.0.0.0/0", "except": text(&NOT_PUBLIC_V4)}}),
         json!({"ipBlock": {"cidr": PUBLIC_V6.to_string(), "except": text(&NOT_PUBLIC_V6)}}),

@@ -58,6 +58,8 @@ pub(super) struct Pattern {
     tokens: Vec<Token>,
     /// The positions before literals, by their keys.
     literals: Vec<(char, u128)>,
+    /// The positions before any literal.
+    all_literals: u128,
     /// The positions before dots.
     ones: u128,
     /// The positions before stars.
@@ -84,7 +86,8 @@ impl Pattern {
             // Nothing is left of it behind more tokens than there are bits.
             end <<= 1;
         }
-        Pattern { tokens, literals, ones, stars, end }
+        let all_literals = literals.iter().fold(0, |all, (_, positions)| all | positions);
+        Pattern { tokens, literals, all_literals, ones, stars, end }
     }
 
     /// Its tokens.
@@ -114,13 +117,12 @@ impl Pattern {
 
     /// How well the keys that led here fit; not at all if they lead nowhere.
     pub(super) fn fit(&self, at: Positions) -> Option<Fit> {
-        let literals = self.literals.iter().fold(0, |all, (_, positions)| all | positions);
         if at.0 & self.end != 0 {
-            return Some(Fit::Complete(literals.count_ones()));
+            return Some(Fit::Complete(self.all_literals.count_ones()));
         }
         // Stars take as many keys as they can, which leads to the first position.
         let first = at.0 & at.0.wrapping_neg();
-        (first != 0).then(|| Fit::Partial((literals & (first - 1)).count_ones()))
+        (first != 0).then(|| Fit::Partial((self.all_literals & (first - 1)).count_ones()))
     }
 
     /// 2 without wildcards, 1 with dots, 0 with stars.

@@ -23,16 +23,16 @@ const EXPIRES: i64 = 3_600;
 const AGAIN: i64 = 20;
 /// After so many returns it is a phone that waits.
 const RETURNS: u32 = 2;
-/// Within so many seconds news are told once: a flood of names is not a flood of writes.
+/// Within so many seconds news are reported once: a flood of names is not a flood of writes.
 const NEWS_EVERY: i64 = 5;
 
 /// The unclaimed phones of a site.
 #[derive(Debug, Default)]
 pub struct UnclaimedPhones {
     known: BTreeMap<Mac, Caller>,
-    told: Option<Timestamp>,
-    /// Whether there are news that were not told yet.
-    untold: bool,
+    reported: Option<Timestamp>,
+    /// Whether there are news that were not reported yet.
+    has_news: bool,
 }
 
 #[derive(Debug)]
@@ -51,7 +51,7 @@ impl Caller {
 }
 
 impl UnclaimedPhones {
-    /// Notes a request; whether there is something to tell now. A poll every 31 seconds changes nothing.
+    /// Notes a request; whether there is something to report now. A poll every 31 seconds changes nothing.
     pub fn note(&mut self, mac: Mac, address: IpAddr, time: Timestamp) -> bool {
         let is_news = match self.known.get_mut(&mac) {
             Some(caller) => {
@@ -70,8 +70,8 @@ impl UnclaimedPhones {
                 true
             }
         };
-        self.untold |= is_news;
-        self.tell(time)
+        self.has_news |= is_news;
+        self.report(time)
     }
 
     /// Whoever was not heard for the longest makes room; those that come again do so last.
@@ -82,21 +82,21 @@ impl UnclaimedPhones {
         }
     }
 
-    fn tell(&mut self, now: Timestamp) -> bool {
-        let is_time = self.told.is_none_or(|told| (now.as_second() - told.as_second()).abs() >= NEWS_EVERY);
-        let tells = self.untold && is_time;
-        if tells {
-            (self.told, self.untold) = (Some(now), false);
+    fn report(&mut self, now: Timestamp) -> bool {
+        let is_time = self.reported.is_none_or(|before| (now.as_second() - before.as_second()).abs() >= NEWS_EVERY);
+        let is_due = self.has_news && is_time;
+        if is_due {
+            (self.reported, self.has_news) = (Some(now), false);
         }
-        tells
+        is_due
     }
 
-    /// The time passes: those that are not heard any more are forgotten; whether there is something to tell.
+    /// The time passes: those that are not heard any more are forgotten; whether there is something to report.
     pub fn pass(&mut self, now: Timestamp) -> bool {
         let before = self.known.len();
         self.known.retain(|_, caller| now.as_second() - caller.last.get_or_insert(now).as_second() < EXPIRES);
-        self.untold |= self.known.len() != before;
-        self.tell(now)
+        self.has_news |= self.known.len() != before;
+        self.report(now)
     }
 
     /// Takes over what a status said before a restart.
