@@ -20,8 +20,11 @@ pub const PORT: u16 = 23;
 const PROMPT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long it has to refuse the command `reset`.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(2);
-/// The most text between two commands: a phone sends less.
-const MAX_TEXT_BYTES: usize = 4096;
+/// How long the whole session may take. Other phones wait for its end, so that no phone decides when it is: neither by what it
+/// sends nor by what it does not read.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(30);
+/// The most bytes between two lines to the phone, telnet's own commands included: a phone sends less.
+const MAX_BYTES: usize = 4096;
 
 /// "Interpret as command", and the commands of the negotiation of options.
 const IAC: u8 = 255;
@@ -32,13 +35,20 @@ const DONT: u8 = 254;
 
 /// Restarts the phone at an address.
 pub async fn reset(to: SocketAddr, password: &str) -> Result<(), ResyncError> {
+    timeout(SESSION_TIMEOUT, log_in_and_reset(to, password)).await.unwrap_or_else(|_| {
+        let why = format!("telnet to {to}: no end in {} s", SESSION_TIMEOUT.as_secs());
+        Err(ResyncError::new(Reason::NoAnswer, why))
+    })
+}
+
+async fn log_in_and_reset(to: SocketAddr, password: &str) -> Result<(), ResyncError> {
     let unreachable = |why: String| ResyncError::new(Reason::NoAnswer, format!("telnet to {to}: {why}"));
     let stream = match timeout(PROMPT_TIMEOUT, TcpStream::connect(to)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return Err(unreachable(error.to_string())),
         Err(_) => return Err(unreachable(format!("no answer in {} s", PROMPT_TIMEOUT.as_secs()))),
     };
-    let mut session = Session { stream, text: String::new(), pending: Vec::new() };
+    let mut session = Session { stream, text: String::new(), received: 0, pending: Vec::new() };
     let failed = |error: io::Error| unreachable(error.to_string());
     session.read_until(|text| text.contains("assword")).await.map_err(failed)?;
     session.send_line(password).await.map_err(failed)?;
@@ -77,6 +87,8 @@ struct Session {
     stream: TcpStream,
     /// What the phone sent since the last line to it.
     text: String,
+    /// How many bytes it sent since then.
+    received: usize,
     /// The beginning of a telnet command that is not complete.
     pending: Vec<u8>,
 }
@@ -84,6 +96,7 @@ struct Session {
 impl Session {
     async fn send_line(&mut self, line: &str) -> io::Result<()> {
         self.text.clear();
+        self.received = 0;
         self.stream.write_all(format!("{line}\r\n").as_bytes()).await
     }
 
@@ -97,12 +110,13 @@ impl Session {
             if len == 0 {
                 return Err(io::Error::other("the phone ended the connection"));
             }
+            self.received += len;
+            if self.received > MAX_BYTES {
+                return Err(io::Error::other("this is no phone: it says too much"));
+            }
             let replies = self.receive(&bytes[..len]);
             if !replies.is_empty() {
                 self.stream.write_all(&replies).await?;
-            }
-            if self.text.len() > MAX_TEXT_BYTES {
-                return Err(io::Error::other("this is no phone: it says too much"));
             }
         }
         Ok(())
@@ -179,6 +193,46 @@ mod tests {
         let received = received.await.unwrap();
         assert!(received.starts_with(b"\xff\xfe\x01\xff\xfc\x03"), "options are declined: {received:?}");
         assert!(received.ends_with(b"secret\r\nreset\r\n"), "{received:?}");
+    }
+
+    #[tokio::test]
+    async fn a_phone_that_negotiates_without_end_and_reads_nothing_is_left_soon() {
+        for nonsense in [&[IAC, WILL, 1][..], &[0]] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let to = listener.local_addr().unwrap();
+            let hostile = tokio::spawn(async move {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let nonsense = nonsense.repeat(1 << 16);
+                let mut sent = 0;
+                while stream.write_all(&nonsense).await.is_ok() {
+                    sent += nonsense.len();
+                }
+                sent
+            });
+            let reset = timeout(2 * SESSION_TIMEOUT, reset(to, "secret")).await.expect("it ends");
+            let problem = reset.unwrap_err();
+            assert!(problem.reason == Reason::NoAnswer && problem.message.contains("says too much"), "{problem:?}");
+            let sent = hostile.await.unwrap();
+            assert!(sent < 32 << 20, "{sent} bytes were taken");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_has_an_end_however_slow_the_phone_is() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let pause = || tokio::time::sleep(PROMPT_TIMEOUT - Duration::from_secs(1));
+            for text in [&b"Password :"[..], b"SIP Phone> "] {
+                pause().await;
+                stream.write_all(text).await.unwrap();
+            }
+            std::future::pending::<()>().await;
+        });
+        let began = Instant::now();
+        let _ = reset(to, "secret").await;
+        assert!(began.elapsed() <= SESSION_TIMEOUT, "{:?}", began.elapsed());
     }
 
     #[tokio::test]
