@@ -5,12 +5,15 @@ use tokio::time::{Instant, sleep};
 use super::images::{Load, uses_loader};
 use super::outcome::Outcome;
 use super::phone::{Ended, Options, Phone};
+use crate::base::text::{QUOTED, printable};
 use crate::phone::FileName;
 use crate::phone::file_name::{OS79XX, RING_LIST, SIP_DEFAULT, XML_DEFAULT, dial_plan};
 use crate::phone::image::LOADS;
 
 /// After so many changes of image in one boot the phone is considered to be in a loop.
 const MAX_UPGRADES: usize = 4;
+/// After so many restarts, too: a change of image takes two. Those that it makes of itself because a download failed come on top.
+const MAX_RESTARTS: u32 = 2 * MAX_UPGRADES as u32;
 /// The number of requests that are kept when the next boot begins.
 const MAX_FILES: usize = 200;
 
@@ -25,6 +28,8 @@ impl Phone {
     /// Switches the phone on, and lets it restart until it is up.
     pub async fn start(&mut self) -> Ended {
         let changes = self.before.len();
+        let tries = self.options.fault.map_or(0, |(_, tries)| tries);
+        let most = self.restarts.saturating_add(MAX_RESTARTS).saturating_add(tries);
         loop {
             let ended = self.boot_once().await;
             if let Some(path) = &self.options.memory
@@ -35,7 +40,7 @@ impl Phone {
             if ended != Ended::Restarts {
                 return ended;
             }
-            if self.before.len() > changes + MAX_UPGRADES {
+            if self.before.len() > changes + MAX_UPGRADES || self.restarts >= most {
                 let running = &self.memory.running;
                 self.problems.push(format!("the phone goes round in circles between images; it runs {running} now"));
                 return Ended::Unprovisioned;
@@ -150,13 +155,14 @@ impl Phone {
         loop {
             if let Some(file) = self.fetch(&name).await {
                 if !file.ends_with(b"\n") {
-                    self.problems.push(format!("{name}: the last line has no end"));
+                    self.add_problem(printable(&format!("{name}: the last line has no end"), QUOTED));
                 }
                 self.memory.flash.load(&file);
                 return true;
             }
             if Instant::now() + self.options.poll > deadline {
-                self.problems.push(format!("{name} is not there: the display says \"Phone Unprovisioned\""));
+                let name = printable(&name, QUOTED);
+                self.add_problem(format!("{name} is not there: the display says \"Phone Unprovisioned\""));
                 return false;
             }
             sleep(self.options.poll).await;

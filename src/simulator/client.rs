@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::display::Display;
 use super::fault::TransferFault;
+use crate::base::text::{QUOTED, printable};
 
 /// Timeouts and retries, as seen with firmware 8.12: the first retry after 1 s, then every 4 s, 4 attempts on a port, 3 ports.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +48,12 @@ pub enum Failure {
 }
 
 const BLOCK: usize = 512;
+/// The most bytes of one file: images have less than 1 MiB, and a server that never sends the last block is no server.
+const MAX_FILE_BYTES: usize = 4 << 20;
+/// The longest that one file may take, however often a block comes just in time.
+const MAX_FILE_TIME: Duration = Duration::from_secs(15 * 60);
+/// The longest request (RFC 2347).
+const MAX_REQUEST_BYTES: usize = 512;
 
 /// A file to be fetched.
 pub struct Request<'a> {
@@ -81,6 +88,11 @@ async fn round(request: &Request<'_>, repeats: &mut u32) -> Result<Vec<u8>, Fail
     let network = |error: std::io::Error| Failure::Network(error.to_string());
     let socket = UdpSocket::bind((bind, 0)).await.map_err(network)?;
     let request = [b"\0\x01", name.as_bytes(), b"\0octet\0"].concat();
+    if request.len() > MAX_REQUEST_BYTES || name.contains('\0') {
+        // Files name other files: such a name fits no request.
+        return Err(Failure::Network("no request can hold this name".to_owned()));
+    }
+    let began = Instant::now();
     let mut file: Vec<u8> = Vec::new();
     let mut block: u16 = 0;
     let mut peer = None;
@@ -124,6 +136,13 @@ async fn round(request: &Request<'_>, repeats: &mut u32) -> Result<Vec<u8>, Fail
                         }
                         _ => {}
                     }
+                    if file.len() > MAX_FILE_BYTES || began.elapsed() > MAX_FILE_TIME {
+                        socket.send_to(b"\0\x05\0\x03no room\0", to).await.map_err(network)?;
+                        let (most, minutes) = (MAX_FILE_BYTES >> 20, MAX_FILE_TIME.as_secs() / 60);
+                        return Err(Failure::Network(format!(
+                            "after {most} MiB, or {minutes} minutes, no end of it came"
+                        )));
+                    }
                     display.set_transfer(name, file.len());
                     block = block.wrapping_add(1);
                     file.extend_from_slice(&datagram[4..len]);
@@ -146,7 +165,7 @@ async fn round(request: &Request<'_>, repeats: &mut u32) -> Result<Vec<u8>, Fail
 fn refusal(code: u16, text: &[u8]) -> Failure {
     match code {
         1 => Failure::NotFound,
-        code => Failure::Refused(code, String::from_utf8_lossy(text).trim_end_matches('\0').to_owned()),
+        code => Failure::Refused(code, printable(String::from_utf8_lossy(text).trim_end_matches('\0'), QUOTED)),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::client::Failure;
 use super::phone::Phone;
+use crate::base::text::{QUOTED, printable};
 use crate::phone::Model;
 use crate::phone::image::{BIN, Image, LOADS, SB2, SBN};
 
@@ -45,7 +46,8 @@ impl Phone {
             return Load::Skipped;
         }
         let Some(loads) = self.fetch(&format!("{name}{LOADS}")).await else {
-            self.problems.push(format!("{name}{LOADS} is not there: the phone goes on with {}", self.memory.running));
+            let name = printable(name, QUOTED);
+            self.add_problem(format!("{name}{LOADS} is not there: the phone goes on with {}", self.memory.running));
             return Load::Skipped;
         };
         let text: String = loads.iter().map(|byte| char::from(*byte)).collect();
@@ -90,7 +92,8 @@ impl Phone {
                 if self.gave_up { Load::Skipped } else { Load::Retry }
             }
             Err(_) => {
-                self.problems.push(format!("{file} is not there: the phone goes on with {}", self.memory.running));
+                let file = printable(file, QUOTED);
+                self.add_problem(format!("{file} is not there: the phone goes on with {}", self.memory.running));
                 Load::Skipped
             }
         }
@@ -112,7 +115,7 @@ impl Phone {
         let inside = text[at..].split_once('>')?.1;
         let name = inside.split_once('<')?.0.trim();
         if name.is_empty() {
-            self.problems.push("an XML file names no image: the display says \"Protocol Application Invalid\"".into());
+            self.add_problem("an XML file names no image: the display says \"Protocol Application Invalid\"".into());
             return None;
         }
         Some(name.to_owned())

@@ -13,6 +13,7 @@ use super::display::Display;
 use super::fault::Fault;
 use super::flash::Memory;
 use super::outcome::{FetchResult, Fetched, Outcome};
+use crate::base::text::{QUOTED, printable};
 use crate::phone::{Mac, Model};
 
 /// What a phone is started with.
@@ -148,6 +149,8 @@ impl Phone {
     /// Fetches a file, and records the request.
     pub(super) async fn request(&mut self, name: &str) -> Result<Vec<u8>, Failure> {
         let began = Instant::now();
+        // Files name other files.
+        let shown = printable(name, QUOTED);
         let Options { bind, server, patience, fault, .. } = self.options;
         let fault = fault.filter(|(_, tries)| self.failures < *tries).and_then(|(fault, _)| fault.of_transfer(name));
         let request = Request { bind, server, name, patience, fault, display: &self.display };
@@ -158,21 +161,21 @@ impl Phone {
             Err(Failure::Refused(code, text)) => (Vec::new(), FetchResult::Refused(format!("{code} {text}"))),
             Err(Failure::Silent) => {
                 let lost = began.elapsed().as_secs_f64();
-                self.problems.push(format!("{name}: the server said nothing, which cost {lost:.1} s"));
+                self.problems.push(format!("{shown}: the server said nothing, which cost {lost:.1} s"));
                 (Vec::new(), FetchResult::Silent)
             }
             Err(Failure::Network(error)) => {
-                self.problems.push(format!("{name}: {error}"));
+                self.problems.push(format!("{shown}: {error}"));
                 (Vec::new(), FetchResult::Failed(error))
             }
             Err(Failure::Aborted(_) | Failure::Vanished) => (Vec::new(), FetchResult::GaveUp),
         };
         let millis = began.elapsed().as_secs_f64() * 1000.0;
-        self.files.push(Fetched { file: name.to_owned(), result, bytes: content.len(), millis, repeats, content });
+        self.files.push(Fetched { file: shown, result, bytes: content.len(), millis, repeats, content });
         answer
     }
 
-    /// The result so far.
+    /// The result so far. What files said is cut and escaped, because it is printed.
     pub fn outcome(&self, ended: Ended) -> Outcome {
         let flash = &self.memory.flash;
         let lines: Vec<String> = (1..=self.options.model.lines())
@@ -180,10 +183,10 @@ impl Phone {
                 let name = flash.get(&format!("line{n}_name"))?;
                 let own = flash.get(&format!("proxy{n}_address"));
                 let proxy = own.or_else(|| flash.get("proxy1_address")).unwrap_or_default();
-                Some(format!("{name}@{proxy}"))
+                Some(printable(&format!("{name}@{proxy}"), QUOTED))
             })
             .collect();
-        let mut problems = self.problems.clone();
+        let mut problems: Vec<String> = self.problems.iter().map(|problem| printable(problem, 2 * QUOTED)).collect();
         if ended == Ended::Up && lines.is_empty() {
             problems.push("no line has a name: the phone cannot call".into());
         }
@@ -192,13 +195,13 @@ impl Phone {
             mac: self.options.mac.to_string(),
             booted: ended == Ended::Up && !silent,
             files: self.files.clone(),
-            running: self.memory.running.clone(),
-            before: self.before.clone(),
+            running: printable(&self.memory.running, QUOTED),
+            before: self.before.iter().map(|image| printable(image, QUOTED)).collect(),
             restarts: self.restarts,
             failures: self.failures,
             vanished: ended == Ended::Vanished,
             lines,
-            label: flash.get("phone_label").unwrap_or_default().to_owned(),
+            label: printable(flash.get("phone_label").unwrap_or_default(), QUOTED),
             problems,
             millis: self.began.elapsed().as_secs_f64() * 1000.0,
             flash: flash.clone(),

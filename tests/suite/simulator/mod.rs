@@ -1,5 +1,6 @@
 //! The simulated phone asks as the real one does, in both orders, and follows what it is told.
 
+mod hostile;
 mod life;
 
 use std::net::{SocketAddr, UdpSocket};
