@@ -299,7 +299,7 @@ impl Upgrade {
                 }
             }
             Some(Err(why)) => {
-                boot.failed.insert(file.to_owned());
+                boot.fail(file);
                 self.transfer = None;
                 self.fail(why.clone());
             }
@@ -307,7 +307,7 @@ impl Upgrade {
     }
 
     fn fail(&mut self, why: String) {
-        self.failures += 1;
+        self.failures = self.failures.saturating_add(1);
         self.failed_before = Some(why.clone());
         self.failure = Some(why);
         self.took = None;

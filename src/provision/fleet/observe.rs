@@ -17,6 +17,11 @@ use crate::provision::{File, Key};
 use super::Fleet;
 use super::agenda::WorkItem;
 
+/// How many requests are kept at a start, so that a flood meanwhile does not take all memory; and how many if all that come on
+/// top are whole transfers.
+const MAX_HELD: usize = 100_000;
+const MAX_HELD_WHOLE: usize = 4 * MAX_HELD;
+
 impl Fleet {
     /// A pod reports what it holds: everything if `complete`, otherwise what changed. False if nothing can be made of it: of a
     /// site that is not known, or a change of what is not known; then everything should be asked for.
@@ -93,7 +98,10 @@ impl Fleet {
     /// A file was fetched, or asked for that is not there.
     pub fn fetched(&mut self, site: &Key, fetch: &Fetch) {
         if self.held_fetches.is_holding {
-            self.held_fetches.fetches.push((site.clone(), fetch.clone()));
+            let (held, is_whole) = (&mut self.held_fetches.fetches, fetch.taken.is_some());
+            if held.len() < MAX_HELD || (is_whole && held.len() < MAX_HELD_WHOLE) {
+                held.push((site.clone(), fetch.clone()));
+            }
             return;
         }
         let name = FileName::parse(&fetch.name);
@@ -185,6 +193,7 @@ impl Fleet {
                 let Some(anonymous) = event.take() else { return };
                 let book = &mut site.callers.address_book;
                 match book.requester(fetch.address, fetch.port, fetch.time, fetch.end.is_none()) {
+                    Requester::Said => return,
                     Requester::Unknown => return book.keep(fetch.address, fetch.time, anonymous),
                     Requester::OneOf(phones) => return self.follow_unclear(&phones, &anonymous, fetch.time),
                     Requester::Phone(phone) => {

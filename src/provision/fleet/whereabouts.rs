@@ -43,7 +43,8 @@ impl Fleet {
             return false;
         }
         let Some(digest) = fetch.taken.filter(|_| name.is_own_config()) else { return !is_elsewhere };
-        let known = phone.last_place();
+        // An address where no phone can be says nothing against one where phones may be.
+        let known = phone.last_place().filter(|(known, _)| allows(*known) || !allows(fetch.address));
         let counts = phone.whereabouts_mut().arrive(known, fetch.address, fetch.time, digest);
         if !phone.whereabouts().is_calm() {
             self.note_doubt(key);

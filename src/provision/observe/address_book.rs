@@ -1,6 +1,6 @@
 //! Who asks: most files' names do not say which phone asks for them, the addresses of those that name themselves do.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use jiff::Timestamp;
@@ -11,13 +11,22 @@ use crate::provision::Key;
 /// for a file of their own do.
 #[derive(Debug)]
 pub struct AddressBook<E> {
-    /// The phones at each address and when each was heard last; the one that was heard last is the last.
-    by_address: HashMap<IpAddr, Vec<(Key, Timestamp)>>,
-    by_phone: HashMap<Key, IpAddr>,
+    by_address: HashMap<IpAddr, Here>,
+    /// Where each phone is, and when it was heard there last.
+    by_phone: HashMap<Key, (IpAddr, Timestamp)>,
     /// Whose the transfers are that go on.
     transfers: HashMap<(IpAddr, u16), (Key, Timestamp)>,
     /// What was asked from addresses that no phone is known to have, for a while.
     unattributed: HashMap<IpAddr, Vec<(Timestamp, E)>>,
+}
+
+/// The phones at one address.
+#[derive(Debug, Default)]
+struct Here {
+    /// With the time when each was heard last; the one that was heard last is the last.
+    phones: BTreeSet<(Timestamp, Key)>,
+    /// When it was said last that any of them may have asked.
+    said: Option<Timestamp>,
 }
 
 /// How many requests of one unknown address are kept.
@@ -39,6 +48,8 @@ pub enum Requester {
     Phone(Key),
     /// One of these, behind one address.
     OneOf(Vec<Key>),
+    /// One of several, and that was said within the same second or later: as many packets as somebody sends there cost no more.
+    Said,
     /// No phone is known to have the address.
     Unknown,
 }
@@ -58,29 +69,18 @@ impl<E> AddressBook<E> {
     /// A phone asked for a file of its own. What was asked from there before was asked by it. One packet may be anybody's: only
     /// if it `is_sure`, because it took the file, the phone has left an address where it was heard just now.
     pub fn heard(&mut self, phone: &Key, address: IpAddr, time: Timestamp, is_sure: bool) -> Vec<(Timestamp, E)> {
-        if !is_sure && self.is_heard_elsewhere(phone, address, time) {
+        let known = self.by_phone.get(phone).copied();
+        let is_heard_elsewhere =
+            known.is_some_and(|(at, heard)| at != address && time.as_second() - heard.as_second() <= ABOUT);
+        if !is_sure && is_heard_elsewhere {
             return Vec::new();
         }
-        if self.by_phone.get(phone) != Some(&address) {
-            self.forget(phone);
-            self.by_phone.insert(phone.clone(), address);
-        }
-        let here = self.by_address.entry(address).or_default();
-        match here.last_mut() {
-            Some((last, at)) if last == phone => *at = time.max(*at),
-            _ => {
-                here.retain(|(other, _)| other != phone);
-                here.push((phone.clone(), time));
-            }
-        }
+        let heard = known.filter(|(at, _)| *at == address).map_or(time, |(_, heard)| heard.max(time));
+        self.forget(phone);
+        self.by_phone.insert(phone.clone(), (address, heard));
+        self.by_address.entry(address).or_default().phones.insert((heard, phone.clone()));
         let unattributed = self.unattributed.remove(&address).unwrap_or_default();
         unattributed.into_iter().filter(|(at, _)| time.as_second() - at.as_second() <= KEPT_SECONDS).collect()
-    }
-
-    fn is_heard_elsewhere(&self, phone: &Key, address: IpAddr, time: Timestamp) -> bool {
-        let Some(known) = self.by_phone.get(phone).filter(|known| **known != address) else { return false };
-        let heard = self.by_address.get(known).into_iter().flatten();
-        heard.filter(|(one, _)| one == phone).any(|(_, at)| time.as_second() - at.as_second() <= ABOUT)
     }
 
     /// Who made a request, by its address and port; `goes_on` if there is more to come of it. Behind address translation
@@ -92,16 +92,26 @@ impl<E> AddressBook<E> {
         let key = match known {
             Some((key, _)) => key.clone(),
             None => {
-                let Some(here) = self.by_address.get(&address) else { return Requester::Unknown };
-                let lately: Vec<&Key> = here.iter().filter(|(_, at)| apart(at) <= ABOUT).map(|(key, _)| key).collect();
-                match (lately.as_slice(), here.last()) {
-                    ([_, _, ..], _) => return Requester::OneOf(lately.into_iter().cloned().collect()),
-                    ([key], _) => (*key).clone(),
-                    ([], Some((key, _))) => key.clone(),
-                    ([], None) => return Requester::Unknown,
+                let Some(here) = self.by_address.get_mut(&address) else { return Requester::Unknown };
+                let mut lately = here.phones.iter().rev().take_while(|(at, _)| apart(at) <= ABOUT);
+                match (lately.next(), lately.next(), here.phones.last()) {
+                    (Some(_), Some(_), _) if here.said.is_some_and(|said| said.as_second() >= time.as_second()) => {
+                        return Requester::Said;
+                    }
+                    (Some(last), Some(other), _) => {
+                        let all = [last, other].into_iter().chain(lately).map(|(_, key)| key.clone()).collect();
+                        here.said = Some(time);
+                        return Requester::OneOf(all);
+                    }
+                    (Some((_, key)), None, _) | (None, _, Some((_, key))) => key.clone(),
+                    (None, _, None) => return Requester::Unknown,
                 }
             }
         };
+        if known_before && let Some(here) = self.by_address.get_mut(&address) {
+            // More is known of one of them than when that was said.
+            here.said = None;
+        }
         if !goes_on {
             self.transfers.remove(&(address, port));
         } else if self.transfers.len() < MAX_TRANSFERS || known_before {
@@ -131,10 +141,10 @@ impl<E> AddressBook<E> {
 
     /// A phone is gone.
     pub fn forget(&mut self, phone: &Key) {
-        let Some(address) = self.by_phone.remove(phone) else { return };
+        let Some((address, heard)) = self.by_phone.remove(phone) else { return };
         if let Some(here) = self.by_address.get_mut(&address) {
-            here.retain(|(other, _)| other != phone);
-            if here.is_empty() {
+            here.phones.remove(&(heard, phone.clone()));
+            if here.phones.is_empty() {
                 self.by_address.remove(&address);
             }
         }

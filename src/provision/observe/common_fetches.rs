@@ -27,6 +27,11 @@ impl CommonFetches {
         if self.taken.len() >= MAX_ADDRESSES && !self.taken.contains_key(&address) {
             self.taken.clear();
         }
+        let is_said = |(at, before): &(Timestamp, Digest)| *before == digest && at.as_second() >= time.as_second();
+        if self.taken.get(&address).is_some_and(is_said) {
+            // Whoever comes to the address meanwhile looks here: it is not said again and again to all that are there.
+            return Vec::new();
+        }
         let entry = self.taken.entry(address).or_insert((time, digest));
         if entry.0 <= time {
             *entry = (time, digest);

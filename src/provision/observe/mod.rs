@@ -2,6 +2,7 @@
 
 pub mod address_book;
 pub mod common_fetches;
+mod crowd;
 pub mod fetch;
 pub mod pods;
 pub mod unclaimed;

@@ -1,22 +1,26 @@
 //! Phones that asked for their configuration and that no SipPhone declares.
 //!
 //! One packet makes one: a name is cheap. A phone without a configuration asks again every 31 seconds, so whoever comes again is
-//! told apart, and keeps its place against any number of names that were heard once.
+//! told apart, and keeps its place against any number of names that were heard once. Whoever makes names come again needs more
+//! packets; but all names of one address together take no place that a phone at another one needs.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use jiff::Timestamp;
 
 use crate::api::Unclaimed;
 use crate::phone::Mac;
+use crate::provision::observe::crowd::Crowd;
 use crate::provision::observe::fetch::seconds;
 
 /// How many unclaimed phones a site's status shows.
 const SHOWN: usize = 64;
 /// How many are known: a phone comes again before so many others push it out.
 const KNOWN: usize = 2_048;
+/// How many of them may be phones that wait: the others are for those that come for the first time.
+const MAX_WAITING: usize = KNOWN / 4 * 3;
 /// After so many seconds without a request one is forgotten.
 const EXPIRES: i64 = 3_600;
 /// A phone that asks again after so many seconds or more returns; requests repeated sooner are one.
@@ -30,12 +34,15 @@ const NEWS_EVERY: i64 = 5;
 #[derive(Debug, Default)]
 pub struct UnclaimedPhones {
     known: BTreeMap<Mac, Caller>,
+    /// Those that wait, and those that were heard once or twice.
+    waiting: Crowd,
+    noise: Crowd,
     reported: Option<Timestamp>,
     /// Whether there are news that were not reported yet.
     has_news: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Caller {
     address: IpAddr,
     first: Timestamp,
@@ -53,20 +60,20 @@ impl Caller {
 impl UnclaimedPhones {
     /// Notes a request; whether there is something to report now. A poll every 31 seconds changes nothing.
     pub fn note(&mut self, mac: Mac, address: IpAddr, time: Timestamp) -> bool {
-        let is_news = match self.known.get_mut(&mac) {
-            Some(caller) => {
-                let waited = caller.waits();
+        let is_news = match self.known.get(&mac).copied() {
+            Some(before) => {
+                let mut caller = Caller { address, ..before };
                 if caller.last.is_none_or(|last| time.as_second() - last.as_second() >= AGAIN) {
                     (caller.returns, caller.last) = (caller.returns.saturating_add(1), Some(time));
                 }
-                let moved = std::mem::replace(&mut caller.address, address) != address;
-                caller.waits() && (moved || !waited)
+                self.put(mac, caller);
+                caller.waits() && (address != before.address || !before.waits())
             }
             None => {
                 if self.known.len() >= KNOWN {
                     self.make_room();
                 }
-                self.known.insert(mac, Caller { address, first: time, last: Some(time), returns: 0 });
+                self.put(mac, Caller { address, first: time, last: Some(time), returns: 0 });
                 true
             }
         };
@@ -74,11 +81,29 @@ impl UnclaimedPhones {
         self.report(time)
     }
 
-    /// Whoever was not heard for the longest makes room; those that come again do so last.
+    fn crowd(&mut self, waits: bool) -> &mut Crowd {
+        if waits { &mut self.waiting } else { &mut self.noise }
+    }
+
+    /// Enters a caller, in place of what was known of it.
+    fn put(&mut self, mac: Mac, caller: Caller) {
+        self.remove(mac);
+        self.crowd(caller.waits()).insert(mac, caller.address, caller.last);
+        self.known.insert(mac, caller);
+    }
+
+    /// Forgets a caller; whether it was known.
+    fn remove(&mut self, mac: Mac) -> bool {
+        let Some(caller) = self.known.remove(&mac) else { return false };
+        self.crowd(caller.waits()).remove(mac, caller.address, caller.last);
+        true
+    }
+
+    /// Those that come again make room only if there are too many of them.
     fn make_room(&mut self) {
-        let oldest = self.known.iter().min_by_key(|(_, caller)| (caller.waits(), caller.last));
-        if let Some(mac) = oldest.map(|(mac, _)| *mac) {
-            self.known.remove(&mac);
+        let gives = self.waiting.len() > MAX_WAITING || self.noise.len() == 0;
+        if let Some(mac) = self.crowd(gives).first_to_go() {
+            self.remove(mac);
         }
     }
 
@@ -93,9 +118,14 @@ impl UnclaimedPhones {
 
     /// The time passes: those that are not heard any more are forgotten; whether there is something to report.
     pub fn pass(&mut self, now: Timestamp) -> bool {
-        let before = self.known.len();
-        self.known.retain(|_, caller| now.as_second() - caller.last.get_or_insert(now).as_second() < EXPIRES);
-        self.has_news |= self.known.len() != before;
+        let known: Vec<(Mac, Caller)> = self.known.iter().map(|(mac, caller)| (*mac, *caller)).collect();
+        for (mac, caller) in known {
+            match caller.last {
+                None => self.put(mac, Caller { last: Some(now), ..caller }),
+                Some(last) if now.as_second() - last.as_second() >= EXPIRES => self.has_news |= self.remove(mac),
+                Some(_) => {}
+            }
+        }
         self.report(now)
     }
 
@@ -104,14 +134,16 @@ impl UnclaimedPhones {
         for one in unclaimed.iter().take(SHOWN) {
             if let (Ok(mac), Ok(address), Ok(first)) = (one.mac.parse(), one.address.parse(), one.first_seen.parse()) {
                 let returns = if one.waiting { RETURNS } else { 0 };
-                self.known.entry(mac).or_insert(Caller { address, first, last: None, returns });
+                if !self.known.contains_key(&mac) {
+                    self.put(mac, Caller { address, first, last: None, returns });
+                }
             }
         }
     }
 
     /// A SipPhone declares it; whether it was one of them.
     pub fn claim(&mut self, mac: Mac) -> bool {
-        self.known.remove(&mac).is_some()
+        self.remove(mac)
     }
 
     /// How many there are.
@@ -119,13 +151,23 @@ impl UnclaimedPhones {
         self.known.len()
     }
 
-    /// Those that a status shows: first the ones that come again, then the ones that came last. In the order of their addresses.
+    /// Those that a status shows: first the ones that come again, then the ones that came last, but of each address one before a
+    /// second one of another. In the order of their MAC addresses.
     pub fn list(&self) -> Vec<Unclaimed> {
         let mut all: Vec<(&Mac, &Caller)> = self.known.iter().collect();
         all.sort_by_key(|(_, caller)| Reverse((caller.waits(), caller.last)));
-        all.truncate(SHOWN);
-        all.sort_by_key(|(mac, _)| **mac);
-        let shown = all.into_iter().map(|(mac, caller)| Unclaimed {
+        let mut of_address: HashMap<(IpAddr, bool), usize> = HashMap::new();
+        let mut ranked = Vec::with_capacity(all.len());
+        for (mac, caller) in all {
+            let nth = of_address.entry((caller.address, caller.waits())).or_default();
+            *nth += 1;
+            ranked.push((!caller.waits(), *nth, mac, caller));
+        }
+        // Stable: those of one rank stay in their order.
+        ranked.sort_by_key(|(is_noise, nth, ..)| (*is_noise, *nth));
+        ranked.truncate(SHOWN);
+        ranked.sort_by_key(|(_, _, mac, _)| **mac);
+        let shown = ranked.into_iter().map(|(_, _, mac, caller)| Unclaimed {
             mac: mac.to_string(),
             address: caller.address.to_string(),
             first_seen: seconds(caller.first),
@@ -189,6 +231,31 @@ mod tests {
         }
         assert!(shown(&unclaimed, mac(9_999)).is_some(), "it keeps its place");
         assert_eq!(unclaimed.list().iter().filter(|one| one.waiting).count(), 1);
+    }
+
+    #[test]
+    fn names_of_one_address_that_come_again_keep_no_phone_at_another_one_out() {
+        let (mut unclaimed, stranger) = (UnclaimedPhones::default(), IpAddr::from([10, 6, 6, 6]));
+        let (phone, mut fresh) = (mac(1), 50_000);
+        for second in 0..600 {
+            // 3,000 names, each of which comes again every 20 seconds, and 50 new ones a second.
+            for n in 0..150 {
+                unclaimed.note(mac(1_000 + second % 20 * 150 + n), stranger, at(1_000 + second as i64));
+            }
+            for _ in 0..50 {
+                unclaimed.note(mac(fresh), stranger, at(1_000 + second as i64));
+                fresh += 1;
+            }
+            // A phone that is plugged in meanwhile.
+            if second >= 200 && second % 31 == 0 {
+                unclaimed.note(phone, ADDRESS, at(1_000 + second as i64));
+            }
+            if second > 300 {
+                assert!(shown(&unclaimed, phone).is_some_and(|one| one.waiting), "{second}");
+            }
+        }
+        assert_eq!((unclaimed.count(), unclaimed.list().len()), (KNOWN, SHOWN));
+        assert_eq!(unclaimed.waiting.len() + unclaimed.noise.len(), KNOWN);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod addresses;
 mod advice;
 mod edges;
+mod floods;
 mod hashes;
 mod properties;
 mod resync;

@@ -134,6 +134,17 @@ fn whoever_asks_from_outside_does_not_take_the_place_of_a_phone_inside() {
 }
 
 #[test]
+fn whoever_came_first_from_outside_does_not_keep_a_phone_inside_out() {
+    let mut fleet = ready(json!({}));
+    boots(&mut fleet, STRANGER, 1_000);
+    boots(&mut fleet, DESK, 1_010);
+    assert_eq!(address(&mut fleet, 1_011).as_deref(), Some("10.0.0.9"));
+    assert_eq!(said(&mut fleet, "AddressConflict", 1_011), None);
+    edit(&mut fleet, 2);
+    assert_eq!(fleet.resync_orders(&key("hq"), at(1_020)).0.len(), 1);
+}
+
+#[test]
 fn two_addresses_within_a_short_time_stop_what_is_sent_until_it_is_clear() {
     let mut fleet = ready(json!({}));
     boots(&mut fleet, DESK, 1_000);

@@ -6,6 +6,10 @@ use jiff::Timestamp;
 
 use super::Named;
 
+/// Of how many files it is known that the phone did not get them: one is enough to conclude from, and anybody can ask for any
+/// name.
+const MAX_FAILED: usize = 16;
+
 /// One boot.
 ///
 /// Many fields because each is one observation, and any of them may be missing.
@@ -54,6 +58,13 @@ impl Boot {
             own_at: None,
             went_on: None,
         })
+    }
+
+    /// A file did not come whole.
+    pub(super) fn fail(&mut self, file: &str) {
+        if self.failed.len() < MAX_FAILED {
+            self.failed.insert(file.to_owned());
+        }
     }
 
     /// What its configuration names, once it read its own file.

@@ -8,6 +8,8 @@ use super::{BootEvent, Upgrade};
 
 /// How late a pod may report a request after another pod has reported the next one, in seconds.
 const LATE: i64 = 10;
+/// The most requests that are kept for that: a boot has fewer. Whoever floods the server from a phone's address costs no more.
+const MAX_RECENT: usize = 64;
 
 /// What follows from a phone's requests, whatever the order in which pods report them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,7 +68,10 @@ impl EventReorderer {
             _ => {
                 self.now.follow(&seen, time);
                 let goes_on = |seen: &BootEvent| matches!(seen, BootEvent::Part { end: None, .. });
-                if goes_on(&seen) && self.recent.back().is_some_and(|(_, last)| goes_on(last)) {
+                let is_unclear = |seen: &BootEvent| *seen == BootEvent::Unclear;
+                let says_more =
+                    |last: &BootEvent| goes_on(&seen) && goes_on(last) || is_unclear(&seen) && is_unclear(last);
+                if self.recent.back().is_some_and(|(_, last)| says_more(last)) {
                     self.recent.pop_back();
                 }
                 self.recent.push_back((time, seen));
@@ -74,11 +79,30 @@ impl EventReorderer {
         }
         let newest = self.recent.back().map_or(time, |(at, _)| *at);
         while let Some((at, seen)) = self.recent.pop_front() {
-            if newest.as_second() - at.as_second() <= LATE {
+            if newest.as_second() - at.as_second() <= LATE && self.recent.len() < MAX_RECENT {
                 self.recent.push_front((at, seen));
                 break;
             }
             self.before.follow(&seen, at);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_requests_takes_no_memory() {
+        let mut events = EventReorderer::default();
+        for n in 0..10_000_i64 {
+            let (file, end) = (format!("x{n}.sb2"), Some(Err("it is not there".to_owned())));
+            let time = Timestamp::from_millisecond(1_000_000 + n - n % 3 * 100).unwrap();
+            events.follow(BootEvent::Part { file, sent: 0, total: 0, end }, time);
+        }
+        assert_eq!(events.recent.len(), MAX_RECENT);
+        let failed = |upgrade: &Upgrade| upgrade.boot.as_ref().map_or(0, |boot| boot.failed.len());
+        assert!(failed(&events.now) <= 16 && failed(&events.before) <= 16);
+        assert!(events.now.failures > 1_000, "each counts");
     }
 }
