@@ -4,7 +4,8 @@
 //! first: of the largest one, that transfer goes which made no progress for the longest time. Where no source has so many, it is the
 //! one of all, if it does not look as if it were going on. So an address that sends requests pushes out its own, many addresses
 //! push out those that do not go on, an office of 500 phones behind one address is below its share and goes on, and where there are
-//! simply too many phones, those that came first end what they began.
+//! simply too many phones, those that came first end what they began. Where all go on, a source gives to one that has far fewer, so
+//! that addresses that acknowledge all the time keep no phone out either.
 //!
 //! Every place of the table is in two lists, that of all and that of its source, in the order of their progress. Progress takes
 //! constant time; the begin and the end of a transfer take the logarithm of the number of sources.
@@ -21,8 +22,13 @@ const PARTS: usize = 16;
 /// A transfer without progress for so long does not look as if it were going on: more than a round trip, less than a flood needs to
 /// take all places.
 const MIN_IDLE: Millis = 250;
+/// Where all go on: a transfer without progress for so long, which is soon, may make room for one of a source with far fewer. It is
+/// longer than a round trip to phones far away, with [`GRAIN`], by which progress is noted late.
+const MIN_IDLE_OF_LARGER: Millis = 7 * GRAIN;
+/// How many times as many a source has that gives then. A phone asks for two files at once.
+const LARGER: usize = 2;
 /// Progress within this time of the last one does not change the order, so that a client that is served pays nothing for it.
-const GRAIN: Millis = 64;
+const GRAIN: Millis = 16;
 /// No place, and no source.
 const NONE: u32 = u32::MAX;
 
@@ -206,15 +212,20 @@ impl Shares {
         }
     }
 
-    /// The place whose transfer should make room, if there is any.
-    pub fn to_make_room(&self, now: Millis) -> Option<usize> {
-        if let Some((count, number)) = self.by_count.last()
-            && count * PARTS > self.count
-        {
-            return Some(self.sources[*number as usize].list.first as usize);
+    /// The place whose transfer should make room for one of this client, if there is any.
+    pub fn to_make_room(&self, client: SocketAddr, now: Millis) -> Option<usize> {
+        let (most, number) = self.by_count.last()?;
+        let of_largest = self.sources[*number as usize].list.first;
+        if most * PARTS > self.count {
+            return Some(of_largest as usize);
         }
-        let member = self.members.get(self.list.first as usize)?;
-        (now >= member.moved + MIN_IDLE).then_some(self.list.first as usize)
+        let is_idle = |place: u32, least| self.members.get(place as usize).is_some_and(|one| now >= one.moved + least);
+        if is_idle(self.list.first, MIN_IDLE) {
+            return Some(self.list.first as usize);
+        }
+        let its = self.by_origin.get(&Origin::of(client)).map_or(0, |number| self.sources[*number as usize].count);
+        let gives = *most > LARGER * (its + 1) && is_idle(of_largest, MIN_IDLE_OF_LARGER);
+        gives.then_some(of_largest as usize)
     }
 }
 
@@ -232,28 +243,46 @@ mod tests {
     #[test]
     fn the_largest_source_gives_first_and_of_its_own_the_one_without_progress_for_the_longest_time() {
         let mut shares = Shares::default();
-        assert_eq!(shares.to_make_room(0), None);
+        assert_eq!(shares.to_make_room(client(9), 0), None);
         (0..4).for_each(|place| shares.insert(place, client(1), 0));
         (4..9).for_each(|place| shares.insert(place, client(2), 1_000 + place as u64));
         (9..15).for_each(|place| shares.insert(place, client(3), 2_000 + place as u64));
-        assert_eq!(shares.to_make_room(2_100), Some(9), "the third has the most");
+        assert_eq!(shares.to_make_room(client(99), 2_100), Some(9), "the third has the most");
         shares.progress(9, 5_000);
-        assert_eq!(shares.to_make_room(5_000), Some(10));
+        assert_eq!(shares.to_make_room(client(99), 5_000), Some(10));
         (10..12).for_each(|place| shares.remove(place));
-        assert_eq!(shares.to_make_room(5_000), Some(4), "the second has the most");
+        assert_eq!(shares.to_make_room(client(99), 5_000), Some(4), "the second has the most");
     }
 
     #[test]
     fn where_nobody_has_more_than_a_share_what_goes_on_goes_on() {
         let mut shares = Shares::default();
         (0..40).for_each(|place| shares.insert(place, client(place as u8), 10 * place as u64));
-        assert_eq!(shares.to_make_room(MIN_IDLE - 1), None, "all of them may be going on");
-        assert_eq!(shares.to_make_room(MIN_IDLE), Some(0));
+        assert_eq!(shares.to_make_room(client(99), MIN_IDLE - 1), None, "all of them may be going on");
+        assert_eq!(shares.to_make_room(client(99), MIN_IDLE), Some(0));
         shares.progress(0, 500);
         shares.progress(1, 10 + GRAIN - 1);
-        assert_eq!(shares.to_make_room(500), Some(1), "the order is coarse");
+        assert_eq!(shares.to_make_room(client(99), 500), Some(1), "the order is coarse");
         (40..42).for_each(|place| shares.insert(place, client(7), 500));
-        assert_eq!(shares.to_make_room(500), Some(7), "three of 42 are more than a sixteenth");
+        assert_eq!(shares.to_make_room(client(99), 500), Some(7), "three of 42 are more than a sixteenth");
+    }
+
+    #[test]
+    fn where_all_go_on_a_source_gives_to_one_with_far_fewer() {
+        let mut shares = Shares::default();
+        // 40 sources with five transfers each, all of which go on.
+        (0..200).for_each(|place| shares.insert(place, client(place as u8 % 40), 0));
+        (0..200).for_each(|place| shares.progress(place, 100 + place as u64 / 4));
+        assert_eq!(shares.to_make_room(client(99), 100 + MIN_IDLE_OF_LARGER - 1), None, "it may only be noted late");
+        let now = 150 + MIN_IDLE_OF_LARGER;
+        let place = shares.to_make_room(client(99), now).unwrap();
+        assert!(place < 40, "of its source the one without progress for the longest time");
+        assert_eq!(shares.to_make_room(client(7), now), None, "it has as many itself");
+        (200..202).for_each(|place| shares.insert(place, client(98), now));
+        assert_eq!(shares.to_make_room(client(98), now), None, "not far fewer");
+        let mut phones = Shares::default();
+        (0..200).for_each(|place| phones.insert(place, client(place as u8 / 2), 0));
+        assert_eq!(phones.to_make_room(client(199), MIN_IDLE - 1), None, "too many phones, none of which has many");
     }
 
     #[test]
@@ -273,7 +302,7 @@ mod tests {
                 if n % 8 == 0 {
                     shares.progress((n / 8 % 500) as usize, now);
                 }
-                let Some(place) = shares.to_make_room(now) else { continue };
+                let Some(place) = shares.to_make_room(attacker(n), now) else { continue };
                 assert!(place >= 500, "a phone made room at {now} ms");
                 shares.remove(place);
                 shares.insert(place, attacker(n), now);
@@ -321,7 +350,7 @@ mod tests {
                 }
                 let count = |source: u8| model.values().filter(|(other, _)| *other == source).count();
                 let most = model.values().map(|(source, _)| count(*source)).max().unwrap_or(0);
-                match shares.to_make_room(now + MIN_IDLE) {
+                match shares.to_make_room(client(99), now + MIN_IDLE) {
                     None => prop_assert!(model.is_empty()),
                     Some(place) => {
                         let (source, moved) = model[&place];

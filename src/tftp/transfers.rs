@@ -159,9 +159,9 @@ impl Transfers {
         self.shares.progress(place, now);
     }
 
-    /// The place whose transfer should make room for another one, if there is any.
-    pub fn to_make_room(&self, now: Millis) -> Option<usize> {
-        self.shares.to_make_room(now)
+    /// The place whose transfer should make room for one of this client, if there is any.
+    pub fn to_make_room(&self, client: SocketAddr, now: Millis) -> Option<usize> {
+        self.shares.to_make_room(client, now)
     }
 
     /// Removes a transfer from its place.
@@ -205,7 +205,7 @@ mod tests {
         transfers.remove(places[1]);
         assert_eq!(transfers.insert(transfer(9, 0, 2000), 1_000), places[1]);
         let mut ended = Vec::new();
-        while let Some(place) = transfers.to_make_room(1_000) {
+        while let Some(place) = transfers.to_make_room(([10, 0, 0, 2], 1).into(), 1_000) {
             ended.push(transfers.remove(place).unwrap().client.port());
         }
         assert_eq!(ended, [2, 3, 0, 9]);

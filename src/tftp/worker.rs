@@ -2,6 +2,7 @@
 //! gives all datagrams of one client to one worker.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -209,7 +210,7 @@ impl Worker {
             }
             self.end(place, End::Aborted);
         }
-        if self.transfers.is_full() && !self.make_room() {
+        if self.transfers.is_full() && !self.make_room(received.peer) {
             self.shared.metrics.request_dropped();
             return;
         }
@@ -240,7 +241,7 @@ impl Worker {
     /// A socket for a transfer. The process may run out of descriptors long before there are too many transfers.
     fn open_port(&mut self, received: Received) -> io::Result<Udp> {
         let open = || Udp::ephemeral(received.local, received.peer);
-        open().or_else(|error| if self.make_room() { open() } else { Err(error) })
+        open().or_else(|error| if self.make_room(received.peer) { open() } else { Err(error) })
     }
 
     /// Takes a transfer in; its place.
@@ -261,9 +262,9 @@ impl Worker {
         place
     }
 
-    /// Ends a transfer that is under way, so that another one can begin: see [`Transfers::to_make_room`].
-    fn make_room(&mut self) -> bool {
-        let place = self.transfers.to_make_room(self.clock.now);
+    /// Ends a transfer that is under way, so that one of this client can begin: see [`Transfers::to_make_room`].
+    fn make_room(&mut self, client: SocketAddr) -> bool {
+        let place = self.transfers.to_make_room(client, self.clock.now);
         if let Some(place) = place {
             self.end(place, End::Evicted);
         }
