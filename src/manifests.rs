@@ -13,10 +13,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
 use crate::api::{API_VERSION, GROUP, PhoneSite, RESYNC_AT, SecretKey, SipPhone};
+use crate::base::text::printable;
 use crate::provision::catalog::{FirmwareFile, Inventory};
-use crate::provision::consent::{Withheld, of_secret, of_source};
+use crate::provision::consent::{Withheld, of_map, of_secret};
 use crate::provision::{Fleet, Key, Meta, Reference, WorkItem};
-use document::{check_keys, check_lost, check_site_name, drop_nulls, key, typed};
+use document::{check_keys, check_lost, check_site_name, check_size, drop_nulls, key, typed};
 
 /// The objects of a set of manifests. Sites and phones stand with the file that they come from.
 #[derive(Default)]
@@ -56,23 +57,34 @@ impl Manifests {
             Ok(documents) => documents.into_iter().for_each(|document| self.document(file, document)),
             Err(error) => {
                 let message = error.to_string();
-                self.errors.push(format!("{file}: not YAML: {}", message.trim_start_matches("error: ")));
+                let message: String = message.trim_start_matches("error: ").chars().take(MAX_ERROR).collect();
+                self.errors.push(format!("{file}: not YAML: {message}"));
             }
         }
     }
 
-    fn document(&mut self, file: &str, document: Value) {
+    /// Notes what is wrong with a document: values of any length may stand in it, and every document may be wrong.
+    fn error(&mut self, file: &str, what: &str) {
+        match self.errors.len() {
+            ..MAX_ERRORS => self.errors.push(format!("{file}: {}", printable(what, MAX_ERROR))),
+            MAX_ERRORS => self.errors.push(format!("{file}: there are more errors, which are not shown")),
+            _ => {}
+        }
+    }
+
+    fn document(&mut self, file: &str, mut document: Value) {
         if document.is_null() {
+            return;
+        }
+        if document["kind"] == "List" {
+            // Taken out, not copied: lists may hold lists.
+            if let Some(Value::Array(items)) = document.get_mut("items").map(Value::take) {
+                items.into_iter().for_each(|item| self.document(file, item));
+            }
             return;
         }
         let text = |field: &str| document[field].as_str().unwrap_or_default().to_owned();
         let (version, kind) = (text("apiVersion"), text("kind"));
-        if kind == "List" {
-            if let Some(items) = document["items"].as_array() {
-                items.iter().for_each(|item| self.document(file, item.clone()));
-            }
-            return;
-        }
         let result = match (version.as_str(), kind.as_str()) {
             (v, "PhoneSite") if v == API_VERSION => self.site(file, document),
             (v, "SipPhone") if v == API_VERSION => self.phone(file, document),
@@ -88,11 +100,12 @@ impl Manifests {
             _ => Ok(()),
         };
         if let Err(error) = result {
-            self.errors.push(format!("{file}: {error:#}"));
+            self.error(file, &format!("{error:#}"));
         }
     }
 
     fn site(&mut self, file: &str, mut document: Value) -> anyhow::Result<()> {
+        check_size(&document)?;
         document.get_mut("spec").into_iter().for_each(drop_nulls);
         let spec = document["spec"].clone();
         let site: PhoneSite = typed(document)?;
@@ -106,6 +119,7 @@ impl Manifests {
     }
 
     fn phone(&mut self, file: &str, mut document: Value) -> anyhow::Result<()> {
+        check_size(&document)?;
         document.get_mut("spec").into_iter().for_each(drop_nulls);
         let spec = document["spec"].clone();
         let phone: SipPhone = typed(document)?;
@@ -135,7 +149,7 @@ impl Manifests {
         let binary = map.binary_data.unwrap_or_default().into_iter().map(|(name, bytes)| (name, bytes.0.into()));
         let (key, data) = (key(&map.metadata)?, binary.chain(text).collect());
         check_keys("ConfigMap", &key, &data)?;
-        let why = of_source(map.metadata.labels.as_ref(), false);
+        let why = of_map(data.len(), map.metadata.labels.as_ref(), false);
         self.withheld.extend(why.map(|why| ((Reference::ConfigMap, key.clone()), why)));
         self.maps.insert(key, data);
         Ok(())
@@ -297,16 +311,23 @@ impl Manifests {
     }
 }
 
+/// The most errors that are kept.
+const MAX_ERRORS: usize = 1000;
+/// The longest of them, in bytes.
+const MAX_ERROR: usize = 4000;
+/// The most values in one file, names of fields counted: some 60,000 phones.
+const MAX_NODES: usize = 3_000_000;
+
 /// The parser's limits. A site of some thousand phones in one file exceeds the defaults, so the limits grow with the file's
-/// length; what aliases can expand a small file to stays limited.
+/// length, but not for ever; what aliases can expand a file to stays limited.
 fn options(length: usize) -> serde_saphyr::Options {
     let mut budget = serde_saphyr::Budget::default();
-    let most = length.saturating_add(1024);
-    for limit in
-        [&mut budget.max_documents, &mut budget.max_nodes, &mut budget.max_events, &mut budget.max_total_scalar_bytes]
-    {
+    let most = length.saturating_add(1024).min(MAX_NODES);
+    for limit in [&mut budget.max_documents, &mut budget.max_nodes] {
         *limit = (*limit).max(most);
     }
+    // Each has a beginning, and an end if it holds others.
+    budget.max_events = budget.max_events.max(2 * most);
     let mut options = serde_saphyr::Options::default();
     options.budget = Some(budget);
     options
@@ -315,4 +336,18 @@ fn options(length: usize) -> serde_saphyr::Options {
 /// The inventory of firmware files.
 pub fn inventory(data: &BTreeMap<String, bytes::Bytes>) -> Inventory {
     data.iter().map(|(name, bytes)| (name.clone(), FirmwareFile::new(name, bytes))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_may_hold_does_not_grow_for_ever_with_its_length() {
+        for (length, nodes) in [(100, 250_000), (1 << 20, (1 << 20) + 1024), (64 << 20, MAX_NODES)] {
+            let budget = options(length).budget.unwrap();
+            assert_eq!((budget.max_nodes, budget.max_events), (nodes, (2 * nodes).max(1_000_000)), "{length}");
+            assert_eq!((budget.max_total_scalar_bytes, budget.max_depth), (64 << 20, 64));
+        }
+    }
 }

@@ -177,7 +177,8 @@ fn check(schema: &Value, value: &Value, path: &str, found: &mut Vec<Violation>) 
         }
         Value::Array(items) => {
             if limit("maxItems").is_some_and(|most| items.len() > most) {
-                refuse(format!("has {} items; at most {} are allowed", items.len(), schema["maxItems"]));
+                // Nothing more is said of items whose number nobody bounds.
+                return refuse(format!("has {} items; at most {} are allowed", items.len(), schema["maxItems"]));
             }
             if limit("minItems").is_some_and(|least| items.len() < least) {
                 refuse(format!("has {} items; at least {} are needed", items.len(), schema["minItems"]));
@@ -186,7 +187,11 @@ fn check(schema: &Value, value: &Value, path: &str, found: &mut Vec<Violation>) 
         }
         Value::Object(fields) => {
             if limit("maxProperties").is_some_and(|most| fields.len() > most) {
-                refuse(format!("has {} entries; at most {} are allowed", fields.len(), schema["maxProperties"]));
+                return refuse(format!(
+                    "has {} entries; at most {} are allowed",
+                    fields.len(),
+                    schema["maxProperties"]
+                ));
             }
             for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
                 if !fields.contains_key(name) {

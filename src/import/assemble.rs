@@ -17,6 +17,7 @@ use crate::phone::image::Image;
 use crate::phone::parameter::{Place, check_file_name};
 use crate::phone::{FileName, Mac, Model};
 use crate::provision::DIAL_TEMPLATE;
+use crate::provision::catalog::Catalog;
 
 /// The manifests of a tree, as YAML.
 pub fn manifests(tree: &mut Tree, args: &Args) -> anyhow::Result<String> {
@@ -181,8 +182,10 @@ fn site_objects(
     };
     let mut spec = files.spec;
     let firmware = files.firmware;
+    let inventory = files::inventory(&firmware);
+    let catalog = Catalog::new(vec![&inventory]);
     for draft in std::iter::once(&mut site).chain(phones.iter_mut().map(|(_, _, draft)| draft)) {
-        if let Some(image) = draft.image().filter(|image| files::is_whole(image, &firmware)).map(str::to_owned) {
+        if let Some(image) = draft.image().filter(|image| files::is_whole(image, &catalog)).map(str::to_owned) {
             draft.extra.remove("image_version");
             draft.settings.insert(IMAGE.to_owned(), image.into());
         }

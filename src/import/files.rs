@@ -10,7 +10,7 @@ use crate::phone::file_name::{OS79XX, RING_LIST, SYNC_INFO, XML_DEFAULT, dial_pl
 use crate::phone::image::{Image, NAME_MAX};
 use crate::phone::parameter::{check_file_name, check_host};
 use crate::phone::{FileName, ringlist, text};
-use crate::provision::catalog::{Catalog, FirmwareFile, Inventory, problems};
+use crate::provision::catalog::{Catalog, FirmwareFile, Inventory, MAX_FILES, problems};
 
 /// The most bytes of one ConfigMap; the API server refuses more than 1 MiB.
 pub const MAP_SIZE: usize = 1_000_000;
@@ -199,11 +199,14 @@ fn images(tree: &mut Tree, files: &mut Files, taken: bool) {
     }
 }
 
+/// What is known of the firmware's files.
+pub fn inventory(firmware: &BTreeMap<String, Vec<u8>>) -> Inventory {
+    firmware.iter().map(|(name, bytes)| (name.clone(), FirmwareFile::new(name, bytes))).collect()
+}
+
 /// Whether the firmware holds all files of an image.
-pub fn is_whole(image: &str, firmware: &BTreeMap<String, Vec<u8>>) -> bool {
-    let inventory: Inventory =
-        firmware.iter().map(|(name, bytes)| (name.clone(), FirmwareFile::new(name, bytes))).collect();
-    Image::parse(image).is_some() && problems(image, &Catalog::new(vec![&inventory]), &BTreeMap::new()).is_empty()
+pub fn is_whole(image: &str, firmware: &Catalog<'_>) -> bool {
+    Image::parse(image).is_some() && problems(image, firmware, &BTreeMap::new()).is_empty()
 }
 
 /// Notes for every other file why it is not used.
@@ -221,12 +224,13 @@ fn leftovers(tree: &mut Tree) {
     }
 }
 
-/// Divides files among as few ConfigMaps as possible, with at most so many bytes in each unless a single file has more.
+/// Divides files among as few ConfigMaps as possible, with at most so many bytes in each unless a single file has more, and no more
+/// files than are served of one.
 pub fn pack(files: BTreeMap<String, Vec<u8>>, most: usize) -> Vec<BTreeMap<String, Vec<u8>>> {
     let mut maps: Vec<(usize, BTreeMap<String, Vec<u8>>)> = Vec::new();
     for (name, bytes) in files {
         let size = name.len() + bytes.len();
-        match maps.iter_mut().find(|(held, _)| held + size <= most) {
+        match maps.iter_mut().find(|(held, map)| held + size <= most && map.len() < MAX_FILES) {
             Some((held, map)) => {
                 *held += size;
                 map.insert(name, bytes);

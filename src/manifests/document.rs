@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::api::{Checked, crd, is_object_name, violations};
+use crate::base::text::{QUOTED, printable};
 use crate::near::near;
 use crate::provision::Key;
 
@@ -81,13 +82,53 @@ pub(super) fn check_keys(kind: &str, key: &Key, data: &BTreeMap<String, bytes::B
     }
 }
 
+/// The most bytes of a site or a phone: with more, the API server's store does not take it.
+const MAX_OBJECT_BYTES: usize = 1_500_000;
+
+/// Nothing larger than the API server takes is gone through.
+pub(super) fn check_size(document: &Value) -> anyhow::Result<()> {
+    if spend(document, &mut { MAX_OBJECT_BYTES }) {
+        return Ok(());
+    }
+    let (kind, name) = (document["kind"].as_str().unwrap_or_default(), document["metadata"]["name"].as_str());
+    let name = printable(name.unwrap_or("without a name"), QUOTED);
+    bail!("{kind} {name}: has more than {MAX_OBJECT_BYTES} bytes, which the API server does not take either");
+}
+
+/// Whether a value takes no more than is left.
+fn spend(value: &Value, left: &mut usize) -> bool {
+    let own = match value {
+        Value::String(text) => text.len() + 3,
+        Value::Object(fields) => 2 + fields.keys().map(|name| name.len() + 4).sum::<usize>(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => 2,
+    };
+    let Some(rest) = left.checked_sub(own) else { return false };
+    *left = rest;
+    match value {
+        Value::Array(items) => items.iter().all(|item| spend(item, left)),
+        Value::Object(fields) => fields.values().all(|value| spend(value, left)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+    }
+}
+
+/// The number of unknown fields that an error names.
+const NAMED: usize = 8;
+
 /// A document as its type, with the field's path in every error; fields that the type does not have are errors too.
 pub(super) fn typed<T: DeserializeOwned>(document: Value) -> anyhow::Result<T> {
     let kind = document["kind"].as_str().unwrap_or("object").to_owned();
-    let who = format!("{kind} {}", document["metadata"]["name"].as_str().unwrap_or("without a name"));
-    let mut unknown = Vec::new();
+    let name = document["metadata"]["name"].as_str().unwrap_or("without a name");
+    let who = format!("{kind} {}", printable(name, QUOTED));
+    let (mut unknown, mut more) = (Vec::new(), 0_usize);
     let object: T = {
-        let mut note = |path: serde_ignored::Path<'_>| unknown.push(path.to_string());
+        let mut note = |path: serde_ignored::Path<'_>| {
+            let path = path.to_string();
+            match path.starts_with("spec") {
+                true if unknown.len() < NAMED => unknown.push(path),
+                true => more += 1,
+                false => {}
+            }
+        };
         let ignored = serde_ignored::Deserializer::new(document, &mut note);
         serde_path_to_error::deserialize(ignored).map_err(|error| {
             let path = error.path().to_string();
@@ -98,7 +139,6 @@ pub(super) fn typed<T: DeserializeOwned>(document: Value) -> anyhow::Result<T> {
             anyhow::anyhow!("{who}: {place}{said}{}", if number { ": put it in quotes" } else { "" })
         })?
     };
-    unknown.retain(|path| path.starts_with("spec"));
     if unknown.is_empty() {
         return Ok(object);
     }
@@ -112,7 +152,8 @@ pub(super) fn typed<T: DeserializeOwned>(document: Value) -> anyhow::Result<T> {
             None => format!("there is no field {shown}: correct its name or remove it"),
         }
     });
-    bail!("{who}: {}", slips.collect::<Vec<_>>().join("; "));
+    let more = if more == 0 { String::new() } else { format!("; and so are {more} more") };
+    bail!("{who}: {}{more}", slips.collect::<Vec<_>>().join("; "));
 }
 
 /// The field of the kind's schema at the same place whose name is nearest.

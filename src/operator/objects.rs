@@ -1,6 +1,7 @@
 //! Writes a site's owned objects, deletes those that are no longer wanted, and finds the site's address.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use rand::RngExt as _;
 use serde_json::Value;
@@ -12,9 +13,13 @@ use super::kind::Kind;
 use super::names::{token, workload};
 use super::owned::{self, OwnedObjects, Prepared, ServiceChoice, WELL_KNOWN_PORT};
 use super::queue::Outcome;
+use super::sites::SiteSecret;
 use super::{sources, watch};
 use crate::api::PhoneSiteSpec;
 use crate::provision::Key;
+
+/// How often it is looked whether a volume still has its owner's consent.
+const CONSENT_PERIOD: Duration = Duration::from_secs(300);
 
 /// Writes what differs from what it should be.
 pub(super) async fn reconcile(ctx: &Context, site: &Key) -> Result<Outcome, Error> {
@@ -33,7 +38,11 @@ pub(super) async fn reconcile(ctx: &Context, site: &Key) -> Result<Outcome, Erro
         return Err(error);
     }
     note_infra(ctx, site, owned::replicas(&spec), true);
-    Ok(Outcome::Done)
+    let source = spec.firmware.as_ref().and_then(|firmware| firmware.source.as_ref());
+    let has_volume = source.is_some_and(|source| source.persistent_volume_claim.is_some());
+    // Nobody watches volumes, and their owner may take the consent back.
+    let looks_again = has_volume && ctx.options.policy.demand_consent;
+    Ok(if looks_again { Outcome::RequeueAfter(CONSENT_PERIOD) } else { Outcome::Done })
 }
 
 async fn write(ctx: &Context, site: &Key, uid: &str, spec: &PhoneSiteSpec) -> Result<(), Error> {
@@ -135,7 +144,7 @@ async fn make_token(ctx: &Context, site: &Key, uid: &str) -> Result<(), Error> {
     }
     let object = owned::token_secret(site, uid, &value, &hash_key);
     ctx.cluster.apply(Kind::Secret, &key, &object).await?;
-    watch::note_token(ctx, site, &value, &hash_key);
+    watch::note_token(ctx, site, SiteSecret::new(uid, &value, &hash_key));
     Ok(())
 }
 
@@ -192,7 +201,7 @@ mod tests {
         let meta = Meta { key: site.clone(), generation: Some(1), created: 0, version: 1, resync_at: None };
         ctx.update(|fleet| fleet.apply_site(meta, serde_json::from_value(spec).unwrap(), Default::default()));
         ctx.sites.note_uid(&site, "uid-1".to_owned());
-        ctx.sites.note_secret(&site, "token", "key");
+        ctx.sites.note_secret(&site, SiteSecret::new("uid-1", "token", "key"));
         site
     }
 

@@ -361,6 +361,10 @@ mod tests {
         assert_eq!(held(Some("1Gi")), Some(640 * mib));
         assert_eq!(held(Some("128Mi")), Some(80 * mib));
         assert_eq!(held(Some("100M")), Some(62_500_000));
+        assert_eq!(held(Some("0.5Gi")), Some(320 * mib));
+        assert_eq!(held(Some("134217728000m")), Some(80 * mib));
+        assert_eq!(held(Some("1Ti")), Some(655_360 * mib));
+        assert_eq!(held(Some("9999999E")), None);
     }
 
     #[test]

@@ -210,6 +210,7 @@ fn corrected(time: Timestamp, off: i64, now: Timestamp) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::super::pods::Pod;
+    use super::super::sites::SiteSecret;
     use super::super::supervisor::supervised;
     use super::super::testing::{Logs, context};
     use super::*;
@@ -276,7 +277,8 @@ mod tests {
             log.append(record);
         };
 
-        ctx.sites.note_secret(&site, "secret", "key");
+        ctx.sites.note_uid(&site, "1".to_owned());
+        ctx.sites.note_secret(&site, SiteSecret::new("1", "secret", "key"));
         ctx.pods.note(&pod, Pod::at(&site, HOST));
         let task = tokio::spawn({
             let (ctx, site, pod) = (ctx.clone(), site.clone(), pod.clone());
@@ -356,7 +358,8 @@ mod tests {
     async fn a_report_that_is_too_large_is_not_read() {
         let (tasks, _supervisor) = supervised();
         let (ctx, site) = (context(tasks), Key::new("ns", "hq"));
-        ctx.sites.note_secret(&site, "secret", "key");
+        ctx.sites.note_uid(&site, "1".to_owned());
+        ctx.sites.note_secret(&site, SiteSecret::new("1", "secret", "key"));
         let host = "127.0.69.71";
         let listener = tokio::net::TcpListener::bind((host, REPORT_PORT)).await.unwrap();
         let size = Arc::new(std::sync::atomic::AtomicUsize::new(MAX_REPORT_BYTES - 1_000));

@@ -9,7 +9,7 @@ use super::context::Context;
 use super::kind::Kind;
 use super::queue::Outcome;
 use crate::provision::catalog::FirmwareFile;
-use crate::provision::consent::{of_secret, of_source};
+use crate::provision::consent::{of_map, of_secret};
 use crate::provision::{Key, Reference, WorkItem};
 
 /// Reads one into the fleet.
@@ -36,7 +36,10 @@ pub(super) async fn reconcile(ctx: &Context, kind: Reference, key: &Key) -> Resu
         }
         Reference::ConfigMap => {
             let map = ctx.cluster.read::<ConfigMap>(key).await?;
-            if let Some(why) = map.as_ref().and_then(|map| of_source(map.metadata.labels.as_ref(), demands)) {
+            let files = |map: &ConfigMap| {
+                map.data.as_ref().map_or(0, |data| data.len()) + map.binary_data.as_ref().map_or(0, |data| data.len())
+            };
+            if let Some(why) = map.as_ref().and_then(|map| of_map(files(map), map.metadata.labels.as_ref(), demands)) {
                 ctx.update(|fleet| fleet.withhold(kind, key, why));
                 return Ok(Outcome::Done);
             }

@@ -131,6 +131,9 @@ pub fn did_you_mean(name: &str) -> Option<String> {
     Image::parse(&mended).is_some().then_some(mended)
 }
 
+/// The most files that a `.loads` file is taken to name: real ones name a few, and for each the file is looked for.
+const MAX_PARTS: usize = 16;
+
 /// The files that a `.loads` file names; none for any other file. It is a signed header of binary fields and then one name a line.
 pub fn parts(name: &str, bytes: &[u8]) -> Vec<String> {
     if !name.ends_with(LOADS) {
@@ -140,6 +143,8 @@ pub fn parts(name: &str, bytes: &[u8]) -> Vec<String> {
         .split(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')))
         .filter_map(|name| std::str::from_utf8(name).ok())
         .filter(|name| [SBN, SB2, BIN].iter().any(|suffix| name.len() > suffix.len() + 3 && name.ends_with(suffix)))
+        .filter(|name| name.len() <= NAME_MAX + SBN.len())
+        .take(MAX_PARTS)
         .map(str::to_owned)
         .collect()
 }
@@ -176,6 +181,14 @@ mod tests {
         assert_eq!(Image::parse("P0S3-06-3-00").unwrap().loader(), None);
         assert_eq!(Image::parse("hello"), None);
         assert_eq!(Image::parse("P0S"), None);
+    }
+
+    #[test]
+    fn a_loads_file_names_a_few_files_however_large_it_is() {
+        let all: String = (0..50_000).map(|i| format!("P0S3-{i}.sb2\n")).collect();
+        assert_eq!(parts("a.loads", all.as_bytes()).len(), MAX_PARTS);
+        let long = format!("{}.sb2\nP0S3-8-12-00.sb2\n", "P".repeat(100_000));
+        assert_eq!(parts("a.loads", long.as_bytes()), ["P0S3-8-12-00.sb2"]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Whether a firmware image is there, whole, under the names that phones ask for.
 
-use std::collections::BTreeMap;
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use crate::phone::image::{self, Image, Protocol};
@@ -35,29 +36,49 @@ impl FirmwareFile {
 /// The files of a source, by name.
 pub type Inventory = BTreeMap<String, FirmwareFile>;
 
+/// The most files of one ConfigMap. Names cost a ConfigMap next to nothing, and every change of a site goes through all of them.
+pub const MAX_FILES: usize = 512;
+
 /// The files of several sources together, without a copy: of files with one name, that of the first source counts.
 #[derive(Clone, Debug, Default)]
-pub struct Catalog<'a>(Vec<&'a Inventory>);
+pub struct Catalog<'a> {
+    sources: Vec<&'a Inventory>,
+    /// The first name of each that are spelled alike, once it is asked for.
+    alike: OnceCell<HashMap<String, &'a str>>,
+}
 
 impl<'a> Catalog<'a> {
     /// A catalog of sources, those first that win.
     pub fn new(sources: Vec<&'a Inventory>) -> Catalog<'a> {
-        Catalog(sources)
+        Catalog { sources, alike: OnceCell::new() }
     }
 
     /// The file of this name.
     pub fn get(&self, name: &str) -> Option<&'a FirmwareFile> {
-        self.0.iter().find_map(|source| source.get(name))
+        self.sources.iter().find_map(|source| source.get(name))
     }
 
     /// The names of all files; one that several sources have stands there several times.
     pub fn names(&self) -> impl Iterator<Item = &'a str> {
-        self.0.iter().flat_map(|source| source.keys()).map(String::as_str)
+        self.sources.iter().flat_map(|source| source.keys()).map(String::as_str)
     }
 
     /// The first name in the order of names that is accepted.
     pub fn find_name(&self, accept: impl Fn(&str) -> bool) -> Option<&'a str> {
         self.names().filter(|name| accept(name)).min()
+    }
+
+    /// The first name in the order of names that is spelled nearly like this one. An image that is not whole asks for each of its
+    /// files, and a site may have many such images: all names are gone through once.
+    fn spelled_like(&self, file: &str) -> Option<&'a str> {
+        let alike = self.alike.get_or_init(|| {
+            let mut alike = HashMap::new();
+            for name in self.names() {
+                alike.entry(spelling(name)).and_modify(|first: &mut &str| *first = name.min(first)).or_insert(name);
+            }
+            alike
+        });
+        alike.get(&spelling(file)).copied()
     }
 }
 
@@ -104,7 +125,7 @@ pub fn problems(name: &str, catalog: &Catalog<'_>, checksums: &BTreeMap<String, 
     let mut problems = Vec::new();
     for file in files_of(name, catalog) {
         let (found, what) = match catalog.get(&file) {
-            None => match near_miss(&file, catalog) {
+            None => match catalog.spelled_like(&file) {
                 Some(near) => (Some(near.to_owned()), format!("is missing; there is {near}: rename it")),
                 None => (None, "is missing".to_owned()),
             },
@@ -141,14 +162,11 @@ fn wrong(image: &str, file: &str, held: &FirmwareFile, checksums: &BTreeMap<Stri
     None
 }
 
-/// A file whose name differs only by case, by the letter O for a zero, or by a zero too many or too few, as in 8-6 and 08-6.
-fn near_miss<'a>(file: &str, catalog: &Catalog<'a>) -> Option<&'a str> {
-    let same = |name: &str| {
-        let upper = name.to_ascii_uppercase().replace('O', "0");
-        upper.split('-').map(|part| part.trim_start_matches('0').to_owned()).collect::<Vec<_>>()
-    };
-    let meant = same(file);
-    catalog.find_name(|name| same(name) == meant)
+/// What names have in common that differ only by case, by the letter O for a zero, or by a zero too many or too few, as in 8-6 and
+/// 08-6.
+fn spelling(name: &str) -> String {
+    let upper = name.to_ascii_uppercase().replace('O', "0");
+    upper.split('-').map(|part| part.trim_start_matches('0')).collect::<Vec<_>>().join("-")
 }
 
 /// The image that `OS79XX.TXT` should name for a target.
@@ -194,7 +212,7 @@ mod tests {
         );
         let held = inventory(&[("P0S3-8-6-00.bin", b"x"), ("P0S30202.bin", b"<!DOCTYPE html>")]);
         assert!(said("P0S3-08-6-00", &held, &BTreeMap::new())[0].contains("P0S3-08-6-00.loads is missing"));
-        assert_eq!(near_miss("P0S3-08-6-00.bin", &Catalog::new(vec![&held])), Some("P0S3-8-6-00.bin"));
+        assert_eq!(Catalog::new(vec![&held]).spelled_like("P0S3-08-6-00.bin"), Some("P0S3-8-6-00.bin"));
         assert_eq!(
             said("P0S30202", &held, &BTreeMap::new()),
             ["P0S30202.bin is a web page, not firmware: was it an error that was saved?"]
@@ -208,9 +226,10 @@ mod tests {
     fn names_that_are_almost_right_are_found() {
         for near in ["POS3-08-6-00.SB2", "p0s3-08-6-00.sb2", "P0S3-8-6-00.sb2", "P0S3-08-6-0.sb2", "PoS3-08-06-00.sb2"]
         {
-            assert_eq!(near_miss("P0S3-08-6-00.sb2", &Catalog::new(vec![&inventory(&[(near, b"x")])])), Some(near));
+            assert_eq!(Catalog::new(vec![&inventory(&[(near, b"x")])]).spelled_like("P0S3-08-6-00.sb2"), Some(near));
         }
-        assert_eq!(near_miss("P0S3-08-6-00.sb2", &Catalog::new(vec![&inventory(&[("P0S3-08-7-00.sb2", b"x")])])), None);
+        let other = inventory(&[("P0S3-08-7-00.sb2", b"x")]);
+        assert_eq!(Catalog::new(vec![&other]).spelled_like("P0S3-08-6-00.sb2"), None);
     }
 
     #[test]

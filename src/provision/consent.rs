@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::api::{CONSENT, MANAGED_BY};
+use crate::provision::catalog::MAX_FILES;
 
 /// The types of Secrets whose values may be served: what people made for it. All other types are credentials for something else,
 /// such as tokens of ServiceAccounts, keys of certificates, and passwords of registries.
@@ -18,6 +19,8 @@ pub enum Withheld {
     Own,
     /// An object whose owner did not consent, where that is demanded.
     NoConsent,
+    /// A ConfigMap with more files than anybody has use for.
+    TooManyFiles,
 }
 
 impl Withheld {
@@ -30,6 +33,9 @@ impl Withheld {
                 )
             }
             Withheld::Own => format!("{kind} {name} is one of dialtone's own: name another one"),
+            Withheld::TooManyFiles => {
+                format!("{kind} {name} holds more than {MAX_FILES} files: divide them among several")
+            }
             Withheld::NoConsent => {
                 let (label, value) = CONSENT;
                 format!(
@@ -54,6 +60,11 @@ pub fn of_secret(name: &str, kind: Option<&str>, labels: Option<&Labels>, demand
         return Some(Withheld::Type);
     }
     of_source(labels, demands_consent)
+}
+
+/// Whether a ConfigMap is withheld that holds so many files.
+pub fn of_map(files: usize, labels: Option<&Labels>, demands_consent: bool) -> Option<Withheld> {
+    of_source(labels, demands_consent).or((files > MAX_FILES).then_some(Withheld::TooManyFiles))
 }
 
 /// Whether a ConfigMap or a volume is withheld.
@@ -90,6 +101,13 @@ mod tests {
         assert_eq!(of_secret("s", None, Some(&own), false), Some(Withheld::Own));
         assert_eq!(of_secret("dialtone-hq-token", Some("Opaque"), None, false), Some(Withheld::Own));
         assert_eq!(of_source(Some(&own), false), Some(Withheld::Own));
+    }
+
+    #[test]
+    fn a_config_map_of_very_many_names_is_not_served() {
+        assert_eq!(of_map(MAX_FILES, None, false), None);
+        assert_eq!(of_map(MAX_FILES + 1, None, false), Some(Withheld::TooManyFiles));
+        assert_eq!(of_map(MAX_FILES + 1, None, true), Some(Withheld::NoConsent), "that says nothing of it");
     }
 
     #[test]

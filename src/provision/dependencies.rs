@@ -9,7 +9,7 @@ use crate::api::SecretKey;
 use crate::provision::Key;
 use crate::provision::catalog::Inventory;
 use crate::provision::consent::Withheld;
-use crate::provision::render::values::SecretError;
+use crate::provision::render::secret_value::SecretError;
 
 /// A kind of object that others refer to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,6 +28,9 @@ pub enum User {
     /// A SipPhone.
     Phone(Key),
 }
+
+/// The most bytes of a value that is looked at: those of the longest that phones take, and room for line breaks behind it.
+const MAX_VALUE: usize = 4096;
 
 /// The values of a Secret.
 pub type SecretData = BTreeMap<String, Bytes>;
@@ -169,7 +172,12 @@ impl Dependencies {
             Dependency::Pending => Err(SecretError::Unread),
             Dependency::Missing => Err(SecretError::NoSecret),
             Dependency::Withheld(why) => Err(SecretError::Withheld(why)),
-            Dependency::Found(data) => data.get(&key.key).map(|bytes| bytes.to_vec()).ok_or(SecretError::NoKey),
+            Dependency::Found(data) => match data.get(&key.key) {
+                None => Err(SecretError::NoKey),
+                // One Secret of a mebibyte may be named by thousands of phones, each of them dozens of times.
+                Some(bytes) if bytes.len() > MAX_VALUE => Err(SecretError::TooLong),
+                Some(bytes) => Ok(bytes.to_vec()),
+            },
         }
     }
 }
@@ -217,5 +225,7 @@ mod tests {
         assert_eq!(value(&all), Err(SecretError::NoKey));
         all.set_secret(&key("s"), Some([("password".to_owned(), Bytes::from_static(b"1"))].into()));
         assert_eq!(value(&all), Ok(b"1".to_vec()));
+        all.set_secret(&key("s"), Some([("password".to_owned(), vec![b'1'; MAX_VALUE + 1].into())].into()));
+        assert_eq!(value(&all), Err(SecretError::TooLong));
     }
 }

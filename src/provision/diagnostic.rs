@@ -3,7 +3,13 @@
 use std::fmt;
 
 use crate::api::{Reason, Violation};
+use crate::base::text::printable;
 use crate::provision::advice::Advice;
+
+/// The longest field, in bytes.
+const MAX_FIELD: usize = 400;
+/// The longest message.
+const MAX_MESSAGE: usize = 2000;
 
 /// One finding: an error, which keeps the object from being used (what was served last stays served), or advice.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,14 +31,20 @@ enum Finding {
 impl Diagnostic {
     /// An error.
     pub fn error(reason: Reason, field: impl Into<String>, message: impl Into<String>) -> Diagnostic {
-        Diagnostic { field: field.into(), message: message.into(), finding: Finding::Error(reason) }
+        Diagnostic::new(field.into(), message.into(), Finding::Error(reason))
     }
 
     /// Advice: what there is, why it matters, what to do.
     pub fn advice(advice: Advice, field: impl Into<String>, what: impl fmt::Display) -> Diagnostic {
         let Advice { code, why, do_this } = advice;
         let message = format!("{what}: {why}; {do_this}");
-        Diagnostic { field: field.into(), message, finding: Finding::Advice(code) }
+        Diagnostic::new(field.into(), message, Finding::Advice(code))
+    }
+
+    /// What people write may be in both, at any length.
+    fn new(field: String, message: String, finding: Finding) -> Diagnostic {
+        let bounded = |text: String, most: usize| if text.len() <= most { text } else { printable(&text, most) };
+        Diagnostic { field: bounded(field, MAX_FIELD), message: bounded(message, MAX_MESSAGE), finding }
     }
 
     /// A value that the phone cannot take.
@@ -83,7 +95,10 @@ pub const ERRORS: &[(Reason, &str)] = &[
         Reason::SecretNotAllowed,
         "a Secret that is not for phones: by its type, because it is dialtone's own, or without its owner's consent",
     ),
-    (Reason::SourceNotAllowed, "a ConfigMap that is dialtone's own, or without its owner's consent"),
+    (
+        Reason::SourceNotAllowed,
+        "a ConfigMap that is dialtone's own, without its owner's consent, or of more than 512 files",
+    ),
     (Reason::SiteNotFound, "a PhoneSite that does not exist"),
     (Reason::SiteInvalid, "a PhoneSite that has never been right"),
     (Reason::DuplicateMac, "another, older SipPhone has the same MAC address"),

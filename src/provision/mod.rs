@@ -24,8 +24,8 @@ pub use dependencies::Reference;
 pub use fleet::{Fleet, Meta, PhoneReport, Urgency, WorkItem};
 pub use observe::fetch::Fetch;
 pub use placement::slot::{Content, MAX_SHARDS, Slot};
+pub use render::secret_value::SecretError;
 pub use render::site::DIAL_TEMPLATE;
-pub use render::values::SecretError;
 pub use status::site::{Infra, InfraProblem};
 
 use std::fmt;

@@ -14,6 +14,7 @@ mod folders;
 #[path = "../support/generated.rs"]
 mod generated;
 mod golden;
+mod hostile;
 mod import;
 mod layers;
 mod operator;

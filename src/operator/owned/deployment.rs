@@ -157,17 +157,26 @@ fn max_bytes(resources: &Value) -> Option<u64> {
     let limit = &resources["limits"]["memory"];
     let text = limit.as_str().map_or_else(|| limit.to_string(), str::to_owned);
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit: u64 = match &text[digits.len()..] {
-        "" => 1,
-        "k" => 1000,
-        "M" => 1000 * 1000,
-        "G" => 1000 * 1000 * 1000,
-        "Ki" => 1 << 10,
-        "Mi" => 1 << 20,
-        "Gi" => 1 << 30,
+    let unit = match &text[digits.len()..] {
+        "m" => 1e-3,
+        "" => 1.0,
+        "k" => 1e3,
+        "M" => 1e6,
+        "G" => 1e9,
+        "T" => 1e12,
+        "P" => 1e15,
+        "E" => 1e18,
+        "Ki" => 2_f64.powi(10),
+        "Mi" => 2_f64.powi(20),
+        "Gi" => 2_f64.powi(30),
+        "Ti" => 2_f64.powi(40),
+        "Pi" => 2_f64.powi(50),
+        "Ei" => 2_f64.powi(60),
         _ => return None,
     };
-    Some(digits.parse::<u64>().ok()?.checked_mul(unit)? / 8 * 5)
+    let bytes = digits.parse::<f64>().ok()? * unit / 8.0 * 5.0;
+    // More than any node has says nothing.
+    (bytes < 1e15).then_some(bytes as u64)
 }
 
 /// Every shard that there can ever be is named from the start and may be missing: a new one rolls no pod.

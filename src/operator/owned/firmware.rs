@@ -54,7 +54,7 @@ pub(super) fn add(pod: &mut Value, source: &FirmwareSource, options: &Options) {
     if !urls.is_empty() {
         fetch(pod, &urls, options);
     }
-    if let Some(image) = image {
+    if let Some(image) = image.filter(|image| is_beneath(image)) {
         let folder = image.path.as_deref().unwrap_or("/").trim_matches('/');
         if options.image_volumes.get() == Some(&true) {
             mount_image(pod, image, folder);
@@ -74,6 +74,11 @@ fn is_fetchable(one: &UrlSource) -> bool {
     let web = one.url.starts_with("http://") || one.url.starts_with("https://");
     let sum = Digest::from_hex(&one.sha256).is_some();
     web && sum && !one.has_login() && !one.file_name().is_empty() && check_file_name(one.file_name()).is_ok()
+}
+
+/// Whether the folder in an image is one that the schema allows: `..` would lead to what else the pod has.
+fn is_beneath(image: &ImageSource) -> bool {
+    image.path.as_deref().is_none_or(|path| path.split('/').all(|part| part != ".."))
 }
 
 /// Lets a container beside the server fetch files.
@@ -265,6 +270,14 @@ mod tests {
         let mut pod = json!({"containers": [{"args": ["tftp"], "volumeMounts": []}], "volumes": []});
         add(&mut pod, &source, &options);
         assert_eq!(pod["initContainers"][0]["args"][2], "--allow=10.1.2.0/24");
+    }
+
+    #[test]
+    fn a_folder_that_leads_out_of_an_image_is_not_served() {
+        for image_volumes in [true, false] {
+            let pod = pod(&json!({"image": {"reference": "example.com/fw:1", "path": "/../token"}}), image_volumes);
+            assert!(pod.get("initContainers").is_none() && pod["volumes"] == json!([]), "{pod}");
+        }
     }
 
     #[test]

@@ -172,7 +172,9 @@ impl Handler<DynamicObject> for Children {
 mod tests {
     use serde_json::{Value, json};
 
+    use super::super::shards::ShardSecrets;
     use super::*;
+    use crate::operator::sites::SiteSecret;
     use crate::operator::supervisor::supervised;
     use crate::operator::testing::context;
 
@@ -188,7 +190,7 @@ mod tests {
         let (tasks, _supervisor) = supervised();
         let (ctx, key) = (context(tasks), Key::new("ns", "hq"));
         Sites.on_apply(&ctx, site("1", json!({}))).unwrap();
-        ctx.sites.note_secret(&key, "token", "key");
+        ctx.sites.note_secret(&key, SiteSecret::new("1", "token", "key"));
         let labels = json!({"app.kubernetes.io/managed-by": "dialtone", "dialtone.dev/site": "hq"});
         let stranger = json!({"metadata": {"name": "stranger", "namespace": "ns", "labels": labels},
             "status": {"phase": "Running", "podIP": "10.0.0.66", "hostIP": "10.0.0.1"}});
@@ -201,11 +203,31 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_token_that_somebody_else_made_is_not_the_sites() {
+        let (tasks, _supervisor) = supervised();
+        let (ctx, key) = (context(tasks), Key::new("ns", "hq"));
+        let labels = json!({"app.kubernetes.io/managed-by": "dialtone", "dialtone.dev/site": "hq"});
+        let secret = |owners: Value| {
+            let metadata =
+                json!({"name": "dialtone-hq-token", "namespace": "ns", "labels": labels, "ownerReferences": owners});
+            let data = json!({"token": "dG9rZW4=", "hashKey": "a2V5"});
+            serde_json::from_value(json!({"metadata": metadata, "data": data})).unwrap()
+        };
+        let owner = json!([{"apiVersion": "dialtone.dev/v1alpha1", "kind": "PhoneSite", "name": "hq", "uid": "1", "controller": true}]);
+        // It may be there before the site.
+        ShardSecrets.on_apply(&ctx, secret(json!([]))).unwrap();
+        Sites.on_apply(&ctx, site("1", json!({}))).unwrap();
+        assert!(ctx.sites.token(&key).is_none() && ctx.sites.hash_key(&key).is_none());
+        ShardSecrets.on_apply(&ctx, secret(owner)).unwrap();
+        assert_eq!(ctx.sites.token(&key).as_deref(), Some("token"));
+    }
+
+    #[tokio::test]
     async fn a_site_that_was_created_anew_has_nothing_of_the_old_one() {
         let (tasks, _supervisor) = supervised();
         let (ctx, key) = (context(tasks), Key::new("ns", "hq"));
         Sites.on_apply(&ctx, site("1", json!({}))).unwrap();
-        ctx.sites.note_secret(&key, "token", "key");
+        ctx.sites.note_secret(&key, SiteSecret::new("1", "token", "key"));
         Sites.on_apply(&ctx, site("1", json!({}))).unwrap();
         assert_eq!(ctx.sites.token(&key).as_deref(), Some("token"));
         Sites.on_apply(&ctx, site("2", json!({}))).unwrap();

@@ -8,6 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use super::{Deleted, Handler, site_of, version};
 use crate::operator::context::Context;
 use crate::operator::names::{parse_shard, token};
+use crate::operator::sites::SiteSecret;
 use crate::operator::trimmed::{TrimmedConfigMap, TrimmedSecret, Undecodable};
 use crate::provision::{Content, Key};
 
@@ -37,7 +38,10 @@ impl Handler<TrimmedSecret> for ShardSecrets {
         if secret.metadata.name.as_deref() == Some(token(&site.name).as_str()) {
             let text = |key: &str| data.get(key).and_then(|value| String::from_utf8(value.0.clone()).ok());
             if let (Some(token), Some(hash_key)) = (text("token"), text("hashKey")) {
-                note_token(ctx, &site, &token, &hash_key);
+                // Whose it is must be known: a name and labels can be anybody's.
+                let mut owners = secret.metadata.owner_references.iter().flatten();
+                let owner = owners.find(|owner| owner.controller == Some(true)).map(|owner| owner.uid.as_str());
+                note_token(ctx, &site, SiteSecret::new(owner.unwrap_or_default(), &token, &hash_key));
             }
             return Ok(());
         }
@@ -52,8 +56,8 @@ impl Handler<TrimmedSecret> for ShardSecrets {
 }
 
 /// A site's token and key for hashes are known.
-pub(in crate::operator) fn note_token(ctx: &Context, site: &Key, token: &str, hash_key: &str) {
-    ctx.sites.note_secret(site, token, hash_key);
+pub(in crate::operator) fn note_token(ctx: &Context, site: &Key, secret: SiteSecret) {
+    ctx.sites.note_secret(site, secret);
     give_hash_key(ctx, site);
 }
 

@@ -81,6 +81,10 @@ impl<'a> Matcher<'a> {
 
     /// Presses keys one after the other, without a pause, and then waits. `None` if the budget does not suffice.
     pub fn dial(&self, keys: &str, budget: &mut Budget) -> Option<Call> {
+        // Without this the rules alone would be gone through once for each of them.
+        if budget.0 == 0 {
+            return None;
+        }
         let keys: Vec<char> = keys.chars().collect();
         let mut open: Open = self.rules.iter().enumerate().map(|(i, (pattern, _))| (i, pattern.start())).collect();
         let mut next = Open::new();

@@ -73,7 +73,8 @@ impl Pattern {
     pub(super) fn new(pattern: &str) -> Pattern {
         let tokens = tokens(pattern);
         let (mut literals, mut ones, mut stars, mut end) = (Vec::<(char, u128)>::new(), 0, 0, 1_u128);
-        for token in tokens.iter().filter(|token| **token != Token::Tone) {
+        // Nothing is left of it behind more tokens than there are bits.
+        for token in tokens.iter().filter(|token| **token != Token::Tone).take(u128::BITS as usize) {
             match *token {
                 Token::Literal(key) => match literals.iter_mut().find(|(other, _)| *other == key) {
                     Some((_, positions)) => *positions |= end,
@@ -83,7 +84,6 @@ impl Pattern {
                 Token::Many => stars |= end,
                 Token::Tone => {}
             }
-            // Nothing is left of it behind more tokens than there are bits.
             end <<= 1;
         }
         let all_literals = literals.iter().fold(0, |all, (_, positions)| all | positions);

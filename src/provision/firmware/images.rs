@@ -128,7 +128,7 @@ impl Images {
         restaged
     }
 
-    fn restage(&mut self, site: &StagingInput<'_>, now: Timestamp) -> Restaged {
+    fn restage(&mut self, site: &StagingInput<'_, '_>, now: Timestamp) -> Restaged {
         let wanted: BTreeSet<&String> = self.wanted.keys().chain(site.plan.base.image.as_ref()).collect();
         let staged: BTreeSet<String> =
             wanted.into_iter().filter(|image| site.is_whole(image) && self.is_held(image, site)).cloned().collect();
@@ -159,7 +159,7 @@ impl Images {
         restaged
     }
 
-    fn is_held(&self, image: &str, site: &StagingInput<'_>) -> bool {
+    fn is_held(&self, image: &str, site: &StagingInput<'_, '_>) -> bool {
         let Holders::Pods(pods, wanted) = site.holders else { return true };
         if pods.is_silent() {
             // No pod answers, for instance right after a start: what was true stays true.
@@ -172,13 +172,13 @@ impl Images {
 }
 
 /// What decides whether an image is staged.
-struct StagingInput<'a> {
+struct StagingInput<'a, 'c> {
     plan: &'a SitePlan,
-    catalog: &'a Catalog<'a>,
+    catalog: &'a Catalog<'c>,
     holders: Holders<'a>,
 }
 
-impl StagingInput<'_> {
+impl StagingInput<'_, '_> {
     fn is_whole(&self, image: &str) -> bool {
         problems(image, self.catalog, &self.plan.checksums).is_empty()
     }

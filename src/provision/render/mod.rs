@@ -5,5 +5,6 @@ pub mod lint;
 pub mod phone;
 pub mod plan;
 pub mod reach;
+pub mod secret_value;
 pub mod site;
 pub mod values;

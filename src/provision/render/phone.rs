@@ -15,7 +15,8 @@ use crate::provision::diagnostic::Diagnostic;
 use crate::provision::render::image_field::{check_image, take_image};
 use crate::provision::render::plan::{LineIdentity, PhoneBase, PhonePlan, Rendering, release};
 use crate::provision::render::reach::Reach;
-use crate::provision::render::values::{Secrets, Values};
+use crate::provision::render::secret_value::Secrets;
+use crate::provision::render::values::Values;
 
 /// The image that a phone should run.
 pub fn target<'a>(spec: &'a SipPhoneSpec, base: &'a PhoneBase) -> Option<&'a str> {

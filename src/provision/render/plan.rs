@@ -13,6 +13,9 @@ use crate::provision::networks::PhoneNetworks;
 use crate::provision::render::reach::Reach;
 use crate::provision::resync::Hours;
 
+/// The most findings that are kept of one object: nobody reads more, and every object may have as many as it has fields.
+const MAX_FINDINGS: usize = 256;
+
 /// What came of rendering an object. Files that must not be served cannot be had from it.
 #[derive(Clone, Debug)]
 pub enum Rendering<T> {
@@ -26,7 +29,12 @@ pub enum Rendering<T> {
 
 impl<T> Rendering<T> {
     /// The outcome that follows from the diagnostics; `plan` is missing while a dependency is pending.
-    pub fn new(plan: Option<T>, diagnostics: Vec<Diagnostic>) -> Rendering<T> {
+    pub fn new(plan: Option<T>, mut diagnostics: Vec<Diagnostic>) -> Rendering<T> {
+        if diagnostics.len() > MAX_FINDINGS {
+            // Errors decide.
+            diagnostics.sort_by_key(|one| !one.is_error());
+            diagnostics.truncate(MAX_FINDINGS);
+        }
         match plan {
             _ if diagnostics.iter().any(Diagnostic::is_error) => Rendering::Refused(diagnostics),
             None => Rendering::Pending(diagnostics),
@@ -217,6 +225,15 @@ pub fn release(image: Option<&str>) -> Option<Release> {
 mod tests {
     use super::*;
     use crate::provision::advice;
+
+    #[test]
+    fn of_many_findings_the_errors_are_kept() {
+        let advice = || Diagnostic::advice(advice::NO_LINES, "spec.lines", "is empty");
+        let mut found: Vec<_> = std::iter::repeat_with(advice).take(10 * MAX_FINDINGS).collect();
+        found.push(Diagnostic::invalid("spec.mac", "is wrong"));
+        let Rendering::Refused(kept) = Rendering::new(Some(()), found) else { panic!("it has an error") };
+        assert!(kept.len() == MAX_FINDINGS && kept[0].is_error());
+    }
 
     #[test]
     fn an_error_takes_the_files_away_and_advice_does_not() {

@@ -45,7 +45,7 @@ impl Reach {
     /// tens of thousands of those.
     pub fn of_phone(values: &Values, may_be_common: impl Fn(&str) -> bool) -> Reach {
         let counts = |(name, value): &(&'static str, &str)| !value.is_empty() || may_be_common(name);
-        let all = names().filter_map(|name| Some((name, values.get(name)?))).filter(counts);
+        let all = names().filter_map(|name| Some((name, values.wire(name)?))).filter(counts);
         Reach(all.map(|(name, value)| (name, value.into())).collect())
     }
 

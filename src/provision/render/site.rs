@@ -19,7 +19,8 @@ use crate::provision::networks::PhoneNetworks;
 use crate::provision::render::image_field::{check_image, take_image};
 use crate::provision::render::plan::{CommonFiles, PhoneBase, Proxy, Rendering, SitePlan, release};
 use crate::provision::render::reach::Reach;
-use crate::provision::render::values::{Secrets, Values};
+use crate::provision::render::secret_value::Secrets;
+use crate::provision::render::values::Values;
 use crate::provision::resync::Hours;
 
 /// What a site is rendered from.

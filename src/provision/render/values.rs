@@ -9,29 +9,22 @@ use crate::phone::parameter::{Kind, Parameter, Place, UNPROVISIONED, Unset};
 use crate::phone::{cnf, find, find_field, parameters, text, zone};
 
 use crate::provision::advice;
-use crate::provision::consent::Withheld;
 use crate::provision::diagnostic::Diagnostic;
 
-/// Why a Secret's value is not to be had.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SecretError {
-    /// It is not known yet whether there is one.
-    Unread,
-    /// There is no such Secret.
-    NoSecret,
-    /// The Secret has no such key.
-    NoKey,
-    /// Nothing of the Secret may be served.
-    Withheld(Withheld),
-}
-
-/// How a Secret's value is found: the pure core asks, the shell knows.
-pub type Secrets<'a> = dyn Fn(&SecretKey) -> Result<Vec<u8>, SecretError> + 'a;
+use super::secret_value::{self, Secrets};
 
 /// A value, and where a person set it; nowhere if it is a default.
 struct Set {
     wire: String,
     field: Option<String>,
+    /// It came from a Secret and is no password by its name: what is said of other values would tell it.
+    hidden: bool,
+}
+
+impl Set {
+    fn shown(&self) -> Option<&str> {
+        (!self.hidden).then_some(self.wire.as_str())
+    }
 }
 
 /// The values for one file.
@@ -48,23 +41,30 @@ pub struct Values {
 impl Values {
     /// Sets one parameter by the phone's own name. Names come from the source, so an unknown one is a mistake of ours.
     pub fn set(&mut self, name: &str, value: impl Into<String>) {
-        self.put(name, value.into(), None);
+        self.put(name, value.into(), None, false);
     }
 
     /// Sets one parameter that a person set in a field.
     pub fn set_at(&mut self, name: &str, value: impl Into<String>, field: &str) {
-        self.put(name, value.into(), Some(field.to_owned()));
+        self.put(name, value.into(), Some(field.to_owned()), false);
     }
 
-    fn put(&mut self, name: &str, wire: String, field: Option<String>) {
+    fn put(&mut self, name: &str, wire: String, field: Option<String>, from_secret: bool) {
         debug_assert!(find(name).is_some(), "{name}");
         if let Some(parameter) = find(name) {
-            self.set.insert(&parameter.name, Set { wire, field });
+            let hidden = from_secret && !matches!(parameter.kind, Kind::Secret { .. });
+            self.set.insert(&parameter.name, Set { wire, field, hidden });
         }
     }
 
-    /// What a parameter was set to.
+    /// What a parameter was set to, for all that is decided and said; nothing if that is for the file alone, because it came from
+    /// a Secret.
     pub fn get(&self, name: &str) -> Option<&str> {
+        self.set.get(name)?.shown()
+    }
+
+    /// What the file says of a parameter: for what goes to phones, and into no message.
+    pub fn wire(&self, name: &str) -> Option<&str> {
         self.set.get(name).map(|set| set.wire.as_str())
     }
 
@@ -78,9 +78,11 @@ impl Values {
         self.set.get(name)?.field.as_deref()
     }
 
-    /// What people set, with the field.
+    /// What people set, with the field; an empty value if that is for the file alone.
     pub fn by_people(&self) -> impl Iterator<Item = (&'static Parameter, &str, &str)> {
-        self.set.iter().filter_map(|(name, set)| Some((find(name)?, set.wire.as_str(), set.field.as_deref()?)))
+        self.set
+            .iter()
+            .filter_map(|(name, set)| Some((find(name)?, set.shown().unwrap_or_default(), set.field.as_deref()?)))
     }
 
     /// Takes over an object's `settings`.
@@ -91,11 +93,15 @@ impl Values {
         secrets: &Secrets<'_>,
         diagnostics: &mut Vec<Diagnostic>,
     ) {
+        let mut suggestions = SUGGESTIONS;
         for (field, value) in &settings.0 {
             let path = format!("spec.settings.{field}");
             let Some(parameter) = find_field(field).filter(|p| p.place != Place::Elsewhere) else {
                 let known = parameters().iter().filter(|p| [Place::Either, from].contains(&p.place));
-                let message = match near(field, known.map(|p| p.field.as_str())) {
+                let known = known.map(|p| p.field.as_str()).take_while(|_| suggestions > 0);
+                let meant = near(field, known);
+                suggestions = suggestions.saturating_sub(1);
+                let message = match meant {
                     Some(meant) => format!("there is no such setting; did you mean {meant}?"),
                     None => "there is no such setting; a parameter that dialtone does not know goes to extraParameters"
                         .to_owned(),
@@ -161,55 +167,22 @@ impl Values {
         diagnostics: &mut Vec<Diagnostic>,
     ) {
         self.secret = true;
-        let SecretKey { name, key: entry } = key;
-        let bytes = match secrets(key) {
-            Ok(bytes) => bytes,
-            Err(SecretError::Unread) => {
+        let value = match secret_value::read(path, key, secrets) {
+            Ok(Some(value)) => value,
+            Ok(None) => {
                 self.pending = true;
                 return;
             }
-            Err(SecretError::NoSecret) => {
-                diagnostics.push(Diagnostic::error(
-                    Reason::SecretNotFound,
-                    path,
-                    format!("Secret {name} does not exist: create it, or correct the name"),
-                ));
-                return;
-            }
-            Err(SecretError::Withheld(why)) => {
-                diagnostics.push(Diagnostic::error(Reason::SecretNotAllowed, path, why.describe("Secret", name)));
-                return;
-            }
-            Err(SecretError::NoKey) => {
-                diagnostics.push(Diagnostic::error(
-                    Reason::SecretKeyNotFound,
-                    path,
-                    format!("Secret {name} has no key {entry:?}: add it, or correct the key"),
-                ));
-                return;
-            }
+            Err(problem) => return diagnostics.push(problem),
         };
-        // Files of passwords often end in a line break that is not meant.
-        let Some(value) = String::from_utf8(bytes).ok().map(|v| v.trim_end_matches(['\r', '\n']).to_owned()) else {
-            diagnostics.push(Diagnostic::invalid(path, format!("key {entry:?} of Secret {name} is not text")));
-            return;
-        };
-        if value.is_empty() {
-            diagnostics.push(Diagnostic::invalid(path, format!("key {entry:?} of Secret {name} is empty")));
-            return;
-        }
-        if let Err(problem) = text::check_verbatim(&value, EXTRA_VALUE_MAX) {
-            diagnostics
-                .push(Diagnostic::invalid(path, format!("the value in key {entry:?} of Secret {name} {problem}")));
-            return;
-        }
         let have = value.chars().count();
         if have > max {
+            let SecretKey { name, key: entry } = key;
             let what = format!("the value in key {entry:?} of Secret {name} has {have} characters");
             diagnostics.push(Diagnostic::advice(advice::PASSWORD_LONG, path, what));
         }
         match find(parameter) {
-            Some(typed) => self.set_at(&typed.name, value, path),
+            Some(typed) => self.put(&typed.name, value, Some(path.to_owned()), true),
             None => {
                 self.extra.insert(parameter.to_owned(), value);
             }
@@ -227,6 +200,11 @@ impl Values {
             let path = format!("spec.secretParameters.{name}");
             if let Err(problem) = cnf::check_name(name) {
                 diagnostics.push(Diagnostic::invalid(path, problem));
+                continue;
+            }
+            if let Some(typed) = find(name).filter(|typed| NAMES_OF_FILES.contains(&typed.name.as_str())) {
+                let message = format!("{} names a file, which is no secret: set it where many can read it", typed.name);
+                diagnostics.push(Diagnostic::invalid(path, message));
                 continue;
             }
             if self.is_set_twice(name, &path, diagnostics) {
@@ -290,7 +268,11 @@ impl Values {
             let Unset::Write(default) = parameter.unset else { continue };
             let known = firmware.is_none_or(|firmware| parameter.since <= firmware);
             if known && concerns(parameter) {
-                self.set.entry(&parameter.name).or_insert_with(|| Set { wire: default.to_owned(), field: None });
+                self.set.entry(&parameter.name).or_insert_with(|| Set {
+                    wire: default.to_owned(),
+                    field: None,
+                    hidden: false,
+                });
             }
         }
     }
@@ -335,11 +317,17 @@ impl Values {
 
     /// Writes the file: the table's order, then what the table does not know.
     pub fn write(&self) -> Vec<u8> {
-        let typed = parameters().iter().filter_map(|p| Some((p.name.as_str(), self.get(&p.name)?)));
+        let typed = parameters().iter().filter_map(|p| Some((p.name.as_str(), self.wire(&p.name)?)));
         let extra = self.extra.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         cnf::write(typed.chain(extra))
     }
 }
+
+/// How many settings that there are not are compared with those that there are.
+const SUGGESTIONS: usize = 16;
+
+/// Parameters that say which files phones ask for. The names of files stand in statuses, reports and logs.
+const NAMES_OF_FILES: [&str; 2] = ["image_version", "dial_template"];
 
 /// What is to say of a parameter that dialtone knows and that stands in `extraParameters`.
 fn doubt(typed: &Parameter, value: &str, from: Place) -> Option<(advice::Advice, String)> {
