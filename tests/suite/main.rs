@@ -27,3 +27,4 @@ mod source;
 mod standalone;
 mod tftp;
 mod tidy;
+mod writes;
