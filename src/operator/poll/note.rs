@@ -139,10 +139,13 @@ mod tests {
         let parts = ["P003-08-12-00.sbn", "P0S3-08-12-00.sb2"];
         let held: Vec<_> = ["P0S3-08-12-00.loads", parts[0], parts[1]]
             .iter()
-            .map(|name| json!({"name": name, "size": u64::MAX, "digest": digest, "first": [1, 2, 3, 4], "parts": parts}))
+            .map(
+                |name| json!({"name": name, "size": u64::MAX, "digest": digest, "first": [1, 2, 3, 4], "parts": parts}),
+            )
             .collect();
         for (clock, time) in ends.iter().flat_map(|clock| ends.map(|time| (*clock, time))) {
-            let names = ["SIP000A8A123456.cnf", "SIPDefault.cnf", "P0S3-08-12-00.loads", parts[1], "SIP000A8A999999.cnf"];
+            let names =
+                ["SIP000A8A123456.cnf", "SIPDefault.cnf", "P0S3-08-12-00.loads", parts[1], "SIP000A8A999999.cnf"];
             let records: Vec<_> = names
                 .iter()
                 .flat_map(|name| ["Running", "Complete", "NotFound", "TimedOut"].map(|outcome| (name, outcome)))
