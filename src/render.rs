@@ -17,8 +17,8 @@ use crate::provision::{Fleet, Key};
 /// Write what phones would fetch to DIR/NAMESPACE/SITE/FILE
 ///
 /// Secrets and ConfigMaps are found among the inputs. Firmware counts as staged if it is there whole. Nothing is written if
-/// anything is wrong. Files in a site's folder that no phone would fetch any more are removed. Files appear whole, all of a
-/// site's together, and never where a link in DIR leads to.
+/// anything is wrong. Files in a site's folder that no phone would fetch any more are removed. Each file appears whole, a
+/// site's once all of them are written, and none where a link in DIR leads to.
 ///
 /// Exit status: 0 if all is well, with warnings on stderr; 1 if anything is wrong.
 #[derive(clap::Args, Clone, Debug)]

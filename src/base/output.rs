@@ -14,7 +14,7 @@ use cap_std::fs::{Dir, OpenOptions};
 
 /// The file that is being written. No server serves it, as no file whose name begins with two dots is.
 const PART: &str = "..dialtone.part";
-/// The folder with files that are to appear together.
+/// The folder with files that appear once all of them are written.
 const NEW: &str = "..dialtone.new";
 
 /// A folder to write to.

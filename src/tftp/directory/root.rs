@@ -161,9 +161,8 @@ impl Root {
                 }
                 // The volume was switched meanwhile: what was read may be half of it.
                 Ok(None) => {}
-                // An optional volume that was never there has no files.
-                Err(error) if error.kind() == ErrorKind::NotFound && !self.was_there => {
-                    self.is_failing = false;
+                // An optional volume that was never there has no files. One that failed was there.
+                Err(error) if error.kind() == ErrorKind::NotFound && !self.was_there && !self.is_failing => {
                     return (Vec::new(), false);
                 }
                 Err(error) => {

@@ -50,7 +50,8 @@ fn start_with(
         while loader.is_blocked() {
             say(&said.note(&reading.problems));
             std::thread::sleep(RETRY);
-            reading = loader.read();
+            // With what was written just now.
+            reading = loader.read_first();
         }
         let mut is_unfinished = reading.is_unfinished | watched.update(&loader);
         load(reading);
