@@ -1,22 +1,24 @@
 //! `dialtone fetch` and `dialtone copy`: what fills a TFTP pod's folders with firmware.
 
+mod copy;
 mod web;
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use ipnet::IpNet;
 use sha2::{Digest as _, Sha256};
 
-use crate::base::folder::{self, Folder, Kind, Scope};
+use crate::base::folder;
 use crate::base::network::network;
+use crate::base::output::Output;
 use crate::base::report::{FileProblem, PROBLEMS_FILE};
 use crate::base::{Backoff, SupervisedThread, shutdown_signal};
 use crate::phone::parameter::check_file_name;
+pub use copy::{CopyArgs, copy};
 use web::Web;
 
 /// Fetch files from the web into a folder, check them, and stay (what the pods run beside the server)
@@ -42,18 +44,11 @@ pub struct Args {
     once: bool,
 }
 
-/// Copy a file, or the files of a folder (what the pods run to take firmware out of an image)
-#[derive(clap::Args, Clone, Debug)]
-pub struct CopyArgs {
-    /// The file or folder
-    from: PathBuf,
-
-    /// Where to
-    to: PathBuf,
-}
-
 /// The pauses between rounds in which a file could not be fetched.
 const BACKOFF: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(300));
+
+/// The most bytes of the list of problems that are compared with the newest one.
+const MAX_PROBLEMS_BYTES: u64 = 1 << 20;
 
 /// One file that should be in the folder.
 struct WantedFile<'a> {
@@ -137,7 +132,7 @@ fn fetch(web: &Web, wanted: &WantedFile<'_>, folder: &Path) -> Result<bool, Stri
         return Err("it is no name of a file".to_owned());
     }
     let path = folder.join(wanted.name);
-    if fs::read(&path).is_ok_and(|bytes| has_sha256(&bytes, wanted.sha256)) {
+    if folder::read_named(&path, web::MAX_FILE_BYTES).is_ok_and(|bytes| has_sha256(&bytes, wanted.sha256)) {
         return Ok(false);
     }
     let bytes = web.get(wanted.url).map_err(|error| format!("{}: {error}", wanted.url))?;
@@ -146,7 +141,7 @@ fn fetch(web: &Web, wanted: &WantedFile<'_>, folder: &Path) -> Result<bool, Stri
         let wanted_sum = wanted.sha256;
         return Err(format!("{}: what came does not have the SHA-256 {wanted_sum}: correct one of them", wanted.url));
     }
-    write_atomically(&path, &bytes).map_err(|error| format!("{}: {error}", path.display()))?;
+    write_whole(folder, wanted.name, &bytes).map_err(|error| format!("{}: {error}", path.display()))?;
     Ok(true)
 }
 
@@ -154,83 +149,35 @@ fn has_sha256(bytes: &[u8], sha256: &str) -> bool {
     hex::encode(Sha256::digest(bytes)).eq_ignore_ascii_case(sha256)
 }
 
-/// Writes a file so that no reader sees half of it.
-fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("file");
-    let part = path.with_file_name(format!("..{name}.part"));
-    let mut file = fs::File::create(&part)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(part, path)
+fn write_whole(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    Output::open(folder)?.write(Path::new(name), |file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    })
 }
 
 /// Writes which files could not be fetched, and why, into the folder; the TFTP server reports it. Without problems there is no
 /// such file.
 fn write_problems(folder: &Path, problems: &BTreeMap<&str, String>) -> io::Result<()> {
-    let path = folder.join(PROBLEMS_FILE);
     if problems.is_empty() {
-        return match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        };
+        return Output::open(folder)?.remove(PROBLEMS_FILE);
     }
     let mut lines = String::new();
     for (file, message) in problems {
         lines += &serde_json::to_string(&FileProblem::new(*file, message.replace('\n', " ")))?;
         lines.push('\n');
     }
-    if fs::read_to_string(&path).is_ok_and(|before| before == lines) {
+    let before = folder::read_named(&folder.join(PROBLEMS_FILE), MAX_PROBLEMS_BYTES);
+    if before.is_ok_and(|before| before == lines.as_bytes()) {
         return Ok(());
     }
-    write_atomically(&path, lines.as_bytes())
-}
-
-/// The most bytes that are copied: what a pod's folder may hold.
-const MAX_COPY_BYTES: u64 = 512 << 20;
-
-/// Runs `dialtone copy`. What the path itself points to is copied; in a folder, links are followed beneath it only.
-pub fn copy(args: &CopyArgs) -> anyhow::Result<()> {
-    let cannot_read = |what: &Path| format!("cannot read {}", what.display());
-    let meta = fs::metadata(&args.from).with_context(|| cannot_read(&args.from))?;
-    if !meta.is_dir() {
-        let (file, len) = folder::open_named(&args.from).with_context(|| cannot_read(&args.from))?;
-        return copy_file(&file, len, &args.to).with_context(|| format!("cannot write {}", args.to.display()));
-    }
-    let scope = Scope { depth: 0, hidden: true };
-    let from = Folder::open(&args.from).with_context(|| cannot_read(&args.from))?;
-    let listing = from.list(scope).with_context(|| cannot_read(&args.from))?;
-    let mut left = MAX_COPY_BYTES;
-    for entry in &listing.entries {
-        let path = args.from.join(entry.path());
-        let why = match &entry.kind {
-            Kind::File(stamp) if stamp.len <= left => {
-                let (file, len) = from.open_listed(&listing, entry).with_context(|| cannot_read(&path))?;
-                let to = args.to.join(entry.path());
-                let len = len.min(left);
-                copy_file(&file, len, &to).with_context(|| format!("cannot write {}", to.display()))?;
-                left -= len;
-                continue;
-            }
-            Kind::File(_) => folder::too_large(left).to_string(),
-            Kind::Special => folder::NOT_REGULAR.to_owned(),
-            Kind::Unreadable(error) => error.to_string(),
-            Kind::Folder | Kind::TooDeep | Kind::LinkToFolder | Kind::UnreadableFolder(_) => continue,
-        };
-        tracing::warn!(file = %path.display(), "not copied: {why}");
-    }
-    Ok(())
-}
-
-/// Copies so many bytes of a file, and what it may be used for.
-fn copy_file(from: &fs::File, len: u64, to: &Path) -> io::Result<()> {
-    let mut copy = fs::File::create(to)?;
-    io::copy(&mut from.take(len), &mut copy)?;
-    copy.set_permissions(from.metadata()?.permissions())
+    write_whole(folder, PROBLEMS_FILE, lines.as_bytes())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[tokio::test]
     async fn a_thread_that_panics_ends_the_process_with_an_error_although_no_signal_came() {

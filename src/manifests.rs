@@ -13,6 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
 use crate::api::{API_VERSION, GROUP, PhoneSite, RESYNC_AT, SecretKey, SipPhone};
+use crate::base::folder::Stamp;
 use crate::base::text::printable;
 use crate::provision::catalog::{FirmwareFile, Inventory};
 use crate::provision::consent::{Withheld, of_map, of_secret};
@@ -43,6 +44,11 @@ impl Manifests {
             })?;
         }
         Ok(manifests)
+    }
+
+    /// The state of the files at these paths, as far as somebody may be writing to them.
+    pub fn stamps(paths: &[PathBuf]) -> Vec<(PathBuf, Stamp)> {
+        paths.iter().flat_map(|path| files::stamps(path)).collect()
     }
 
     /// Reads text.

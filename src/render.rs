@@ -3,12 +3,13 @@
 mod dial;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use bytes::Bytes;
 
+use crate::base::output::Output;
 use crate::base::terminal::{print, say};
 use crate::manifests::Manifests;
 use crate::provision::{Fleet, Key};
@@ -16,7 +17,8 @@ use crate::provision::{Fleet, Key};
 /// Write what phones would fetch to DIR/NAMESPACE/SITE/FILE
 ///
 /// Secrets and ConfigMaps are found among the inputs. Firmware counts as staged if it is there whole. Nothing is written if
-/// anything is wrong. Files in a site's folder that no phone would fetch any more are removed.
+/// anything is wrong. Files in a site's folder that no phone would fetch any more are removed. Each file appears whole, a
+/// site's once all of them are written, and none where a link in DIR leads to.
 ///
 /// Exit status: 0 if all is well, with warnings on stderr; 1 if anything is wrong.
 #[derive(clap::Args, Clone, Debug)]
@@ -63,7 +65,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         let Some(output) = &args.output else { continue };
         let folder = output.join(&*site.namespace).join(&*site.name);
-        write(&folder, &files).with_context(|| format!("cannot write to {}", folder.display()))?;
+        // What a person names may be a link, but nothing in it: files would be written, and removed, elsewhere.
+        Output::make(output)
+            .and_then(|output| output.folder(&site.namespace)?.folder(&site.name)?.replace(&files))
+            .with_context(|| format!("cannot write to {}", folder.display()))?;
         say(format_args!("{}: {} files", folder.display(), files.len()));
     }
     Ok(ExitCode::SUCCESS)
@@ -101,22 +106,4 @@ pub fn tree(manifests: &Manifests, fleet: &Fleet, site: &Key) -> BTreeMap<String
     let mut files: BTreeMap<String, Bytes> = firmware.map(|(name, bytes)| (name.clone(), bytes.clone())).collect();
     files.extend(fleet.tree(site));
     files
-}
-
-fn write(folder: &Path, files: &BTreeMap<String, Bytes>) -> std::io::Result<()> {
-    std::fs::create_dir_all(folder)?;
-    for entry in std::fs::read_dir(folder)?.flatten() {
-        let name = entry.file_name();
-        let stale = name.to_str().is_none_or(|name| !files.contains_key(name));
-        if stale && entry.file_type()?.is_file() {
-            std::fs::remove_file(entry.path())?;
-        }
-    }
-    for (name, bytes) in files {
-        // A server of this folder never sees half a file.
-        let part = folder.join(format!(".{name}.part"));
-        std::fs::write(&part, bytes)?;
-        std::fs::rename(&part, folder.join(name))?;
-    }
-    Ok(())
 }

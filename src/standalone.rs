@@ -6,12 +6,12 @@ mod shell;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, bail};
 use notify::RecommendedWatcher;
-use tokio::sync::mpsc::{self, UnboundedReceiver};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::base::terminal::say;
@@ -70,6 +70,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let config = Config { listen: vec![args.listen], port_mode: args.port_mode, ..Config::default() };
     let shutdown = shutdown_signal();
     tokio::pin!(shutdown);
+    tokio::spawn(end_anyhow());
     let watched: Vec<PathBuf> = args.paths.iter().chain(&args.firmware).cloned().collect();
     let mut reader = Reader::start(Sources::new(args.paths, args.firmware), watched)?;
     let first = tokio::select! {
@@ -94,22 +95,30 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Ends the process some time after the shutdown signal if nothing else did: it may wait for somebody to read what it says.
+async fn end_anyhow() {
+    shutdown_signal().await;
+    tokio::time::sleep(2 * DRAIN).await;
+    std::process::exit(1);
+}
+
 /// The thread that reads manifests and firmware, because disks may take their time: at once, after changes, and from time to time.
 struct Reader {
     thread: SupervisedThread,
     /// What it read.
-    inputs: UnboundedReceiver<anyhow::Result<Inputs>>,
+    inputs: mpsc::Receiver<anyhow::Result<Inputs>>,
 }
 
 impl Reader {
     fn start(mut sources: Sources, watched: Vec<PathBuf>) -> anyhow::Result<Reader> {
-        let (sender, inputs) = mpsc::unbounded_channel();
+        // Nothing more is read before it was taken in.
+        let (sender, inputs) = mpsc::channel(1);
         let thread = SupervisedThread::spawn("manifests", move || {
             let (_watcher, changes) = watch(&watched)?;
             let mut read = sources.read_first();
             loop {
                 let is_unfinished = read.as_ref().is_ok_and(Inputs::is_unfinished);
-                if sender.send(read).is_err() {
+                if sender.blocking_send(read).is_err() {
                     return Ok(());
                 }
                 wait(&changes, if is_unfinished { tftp::QUIET + QUIET } else { POLL })?;
@@ -133,17 +142,39 @@ fn wait(changes: &Receiver<()>, most: Duration) -> anyhow::Result<()> {
     }
 }
 
-/// Watches files and folders. The channel is closed if the watcher ends.
-fn watch(paths: &[PathBuf]) -> anyhow::Result<(RecommendedWatcher, Receiver<()>)> {
+/// What signals changes.
+struct Watching {
+    _watcher: Option<RecommendedWatcher>,
+    /// Keeps the channel open if there is no watcher.
+    _open: Option<SyncSender<()>>,
+}
+
+/// Watches files and folders, as far as that is possible: otherwise they are read from time to time. The channel is closed if the
+/// watcher ends.
+fn watch(paths: &[PathBuf]) -> anyhow::Result<(Watching, Receiver<()>)> {
     let (sender, changes) = sync_channel(1);
-    let mut watcher = watcher::watcher(move || {
+    let open = sender.clone();
+    let watcher = watcher::watcher(move || {
         // One that waits to be taken is enough.
         let _ = sender.try_send(());
-    })?;
+    });
+    let refused = |what: &str, error: &notify::Error| {
+        say(format_args!("warning: {what} cannot be watched, and is read every {} s instead: {error}", POLL.as_secs()));
+    };
+    let mut watcher = match watcher {
+        Ok(watcher) => watcher,
+        Err(error) => {
+            refused("what is served", &error);
+            return Ok((Watching { _watcher: None, _open: Some(open) }, changes));
+        }
+    };
     for path in paths {
-        watcher::watch_all(&mut watcher, path).with_context(|| format!("cannot watch {}", path.display()))?;
+        std::fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
+        if let Err(error) = watcher::watch_all(&mut watcher, path) {
+            refused(&path.display().to_string(), &error);
+        }
     }
-    Ok((watcher, changes))
+    Ok((Watching { _watcher: Some(watcher), _open: None }, changes))
 }
 
 /// Takes what is read and what is fetched in, and sends resyncs, until a part of that fails.

@@ -328,6 +328,12 @@ pub fn open_named(path: &Path) -> io::Result<(File, u64)> {
     if meta.is_file() { Ok((file, meta.len())) } else { Err(special()) }
 }
 
+/// The state of a regular file that a person named; nothing of anything else.
+pub fn stamp_named(path: &Path) -> Option<Stamp> {
+    let meta = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+    Some(Stamp::of(&Metadata::from_just_metadata(meta)))
+}
+
 /// The bytes of a file that a person named, perhaps by a link, or of a pipe, as shells make them.
 pub fn read_named(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut file = File::options().read(true).custom_flags(O_NONBLOCK | O_NOCTTY).open(path)?;

@@ -1,10 +1,11 @@
 //! Serves HTTP within bounds, also to strangers: so many connections, and for each so long and so much until its request is there.
 //!
 //! When there are too many, the connection that is open longest makes room, of the source that has most of them, but none whose
-//! request showed that it is trusted: strangers take the places of strangers.
+//! request showed that it is trusted: strangers take the places of strangers. A source is an IPv4 address, or a /64 of IPv6, which
+//! one machine may have to itself.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -62,7 +63,7 @@ pub async fn serve(listener: TcpListener, routes: Router) -> anyhow::Result<()> 
         let connection = Connection::default();
         let routes = routes.clone().layer(Extension(connection.clone()));
         let task = tokio::spawn(serve_one(stream, routes, permit)).abort_handle();
-        open.0.push(Open { peer: peer.ip().to_canonical(), connection, task });
+        open.0.push(Open { source: source(peer.ip()), connection, task });
     }
 }
 
@@ -88,8 +89,16 @@ impl Drop for Connections {
     }
 }
 
+/// Whom an address belongs to.
+fn source(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
 struct Open {
-    peer: IpAddr,
+    source: IpAddr,
     connection: Connection,
     task: AbortHandle,
 }
@@ -103,11 +112,11 @@ impl Connections {
         }
         let strangers = || self.0.iter().filter(|open| !open.connection.is_trusted());
         let mut of_source: BTreeMap<IpAddr, usize> = BTreeMap::new();
-        strangers().for_each(|open| *of_source.entry(open.peer).or_default() += 1);
-        let Some((most, _)) = of_source.into_iter().max_by_key(|(_, count)| *count) else { return false };
-        let Some(place) = self.0.iter().position(|open| open.peer == most && !open.connection.is_trusted()) else {
-            return false;
-        };
+        strangers().for_each(|open| *of_source.entry(open.source).or_default() += 1);
+        let most = of_source.values().max();
+        // Of sources that have as many, the one whose connection is open longest.
+        let is_next = |open: &Open| !open.connection.is_trusted() && of_source.get(&open.source) == most;
+        let Some(place) = self.0.iter().position(is_next) else { return false };
         self.0.remove(place).task.abort();
         true
     }
@@ -117,12 +126,16 @@ impl Connections {
 mod tests {
     use super::*;
 
-    async fn open(peer: [u8; 4], trusted: bool) -> Open {
+    async fn open(peer: impl Into<IpAddr>, trusted: bool) -> Open {
         let connection = Connection::default();
         if trusted {
             connection.trust();
         }
-        Open { peer: peer.into(), connection, task: tokio::spawn(std::future::pending::<()>()).abort_handle() }
+        Open {
+            source: source(peer.into()),
+            connection,
+            task: tokio::spawn(std::future::pending::<()>()).abort_handle(),
+        }
     }
 
     #[tokio::test]
@@ -138,11 +151,32 @@ mod tests {
             assert!(all.make_room() && all.0.len() == MAX_CONNECTIONS - 1);
             all.0.push(open([10, 0, 0, 3], false).await);
         }
-        let first: Vec<IpAddr> = all.0.iter().take(2).map(|open| open.peer).collect();
+        let first: Vec<IpAddr> = all.0.iter().take(2).map(|open| open.source).collect();
         assert_eq!(first, [IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2])]);
         for open in &all.0 {
             open.connection.trust();
         }
         assert!(!all.make_room(), "no trusted one makes room");
+    }
+
+    #[tokio::test]
+    async fn a_machine_with_many_addresses_is_one_source_and_nobody_loses_for_a_high_address() {
+        let v6 = |host: u16| Ipv6Addr::new(0xfd00, 0, 0, 1, 0, 0, 0, host);
+        let mut all = Connections::default();
+        all.0.push(open([250, 0, 0, 1], false).await);
+        while all.0.len() < MAX_CONNECTIONS {
+            all.0.push(open(v6(all.0.len() as u16), false).await);
+        }
+        for host in 1000..1100 {
+            assert!(all.make_room());
+            all.0.push(open(v6(host), false).await);
+        }
+        assert_eq!(all.0[0].source, IpAddr::from([250, 0, 0, 1]));
+        let mut all = Connections::default();
+        for n in 0..MAX_CONNECTIONS as u8 {
+            all.0.push(open([10, 0, 0, n], false).await);
+        }
+        assert!(all.make_room());
+        assert_eq!(all.0.last().unwrap().source, IpAddr::from([10, 0, 0, MAX_CONNECTIONS as u8 - 1]));
     }
 }

@@ -6,6 +6,7 @@ pub mod folder;
 pub mod http_server;
 pub mod lasting;
 pub mod network;
+pub mod output;
 pub mod report;
 mod shutdown;
 pub mod terminal;

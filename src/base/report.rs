@@ -6,6 +6,8 @@
 //! Fields are named as in JSON. Server and operator may be of different versions during an upgrade, so no name changes, and what
 //! is added has a default.
 
+mod bounded;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,8 +15,18 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use bounded::at_most;
+
 /// The path of reports.
 pub const REPORT_PATH: &str = "/v1/report";
+
+/// The most bytes of a file that a reader believes, so that it can add sizes up: more than any file that is served has.
+pub const MAX_SIZE: u64 = 1 << 40;
+/// What is taken of the lists of a report whose items take more memory than text: a server sends fewer.
+const MAX_PROBLEMS: usize = 32;
+const MAX_PARTS: usize = 64;
+const MAX_GONE: usize = 200_000;
+const MAX_RECORDS: usize = 16_384;
 
 /// The cursors of the reader.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +76,7 @@ pub struct Report {
     /// The requests that it got.
     pub journal: Journal,
     /// Files that could not be loaded, and why.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "at_most::<MAX_PROBLEMS, _, _>")]
     pub problems: Vec<FileProblem>,
 }
 
@@ -124,6 +136,7 @@ pub struct Inventory {
     /// Files.
     pub held: Vec<HeldFile>,
     /// Names of files that are no longer there.
+    #[serde(deserialize_with = "at_most::<MAX_GONE, _, _>")]
     pub gone: Vec<String>,
 }
 
@@ -140,7 +153,7 @@ pub struct HeldFile {
     #[serde(default)]
     pub first: [u8; 4],
     /// For a `.loads` file: the files that it names.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "at_most::<MAX_PARTS, _, _>")]
     pub parts: Vec<String>,
 }
 
@@ -152,6 +165,7 @@ pub struct Journal {
     /// How many records were dropped because no reader came for them in time.
     pub lost: u64,
     /// The records, oldest first.
+    #[serde(deserialize_with = "at_most::<MAX_RECORDS, _, _>")]
     pub records: Vec<Record>,
 }
 
@@ -231,6 +245,25 @@ mod tests {
         assert_eq!(json, r#"{"file":"odd: name.bin","message":"http://[::1]/: status: 404"}"#);
         assert_eq!(serde_json::from_str::<FileProblem>(&json).unwrap(), problem);
         assert_eq!(problem.to_string(), "odd: name.bin: http://[::1]/: status: 404");
+    }
+
+    #[test]
+    fn of_lists_that_take_more_memory_than_text_so_much_is_taken() {
+        let many = |item: &str| vec![item; 300_000].join(",");
+        let report = |held: &str, gone: &str, problems: &str| {
+            let json = format!(
+                r#"{{"instance": "i", "holdings": {{"version": 1, "complete": true, "held": [{held}], "gone": [{gone}]}},
+                "journal": {{"next": 1, "lost": 0, "records": []}}, "problems": [{problems}]}}"#
+            );
+            serde_json::from_str::<Report>(&json).unwrap()
+        };
+        let parts = many("\"\"");
+        let held = format!(r#"{{"name": "a", "size": 1, "digest": "", "parts": [{parts}]}}"#);
+        let report = report(&held, &parts, &parts);
+        assert_eq!(report.problems.len(), MAX_PROBLEMS);
+        assert_eq!(report.holdings.gone.len(), MAX_GONE);
+        assert_eq!(report.holdings.held[0].parts.len(), MAX_PARTS);
+        assert!(report.holdings.held[0].parts.capacity() < 2 * MAX_PARTS);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use crate::base::network::is_public;
 
 /// The largest file that is fetched.
-const MAX_FILE_BYTES: u64 = 64 << 20;
+pub(super) const MAX_FILE_BYTES: u64 = 64 << 20;
 /// How long one file may take.
 const FILE_TIMEOUT: Duration = Duration::from_secs(120);
 /// How often a server may lead elsewhere on itself.

@@ -14,6 +14,12 @@ use crate::phone::{FileName, Mac};
 
 /// The size in bytes up to which a file is read; of larger ones only the name is known.
 const MAX_FILE_SIZE: u64 = 4 << 20;
+/// The size in bytes up to which a file is read that is parsed: phones read a hundredth of it.
+const MAX_TEXT_SIZE: u64 = 256 << 10;
+/// The endings of such files.
+const TEXTS: [&str; 4] = [".cnf", ".xml", ".dat", ".txt"];
+/// The most notes on the lines of one file.
+const MAX_NOTES: usize = 100;
 /// The most bytes of all files together.
 const MAX_BYTES: u64 = 512 << 20;
 /// The number of nested folders that are read.
@@ -68,7 +74,8 @@ pub struct Config {
 }
 
 impl Config {
-    fn new(file: &str, bytes: &[u8], notes: &mut Vec<Note>) -> Config {
+    fn new(file: &str, bytes: &[u8], all_notes: &mut Vec<Note>) -> Config {
+        let mut notes = Vec::new();
         let Reading { entries, problems } = cnf::read(bytes);
         for problem in problems {
             let prefix = if problem.used { "" } else { "not used: " };
@@ -94,6 +101,12 @@ impl Config {
                 notes.push(Note::line(file, line, why));
             }
         }
+        if notes.len() > MAX_NOTES {
+            let more = notes.len() - MAX_NOTES;
+            notes.truncate(MAX_NOTES);
+            notes.push(Note::file(file, format!("and {more} more of its lines have mistakes")));
+        }
+        all_notes.extend(notes);
         Config { file: file.to_owned(), values, text: bytes.to_vec() }
     }
 
@@ -107,6 +120,12 @@ impl Config {
 fn looks_like_utf8(value: &str) -> bool {
     let bytes: Option<Vec<u8>> = value.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect();
     !value.is_ascii() && bytes.is_some_and(|bytes| std::str::from_utf8(&bytes).is_ok())
+}
+
+/// Whether a file is parsed, by its name.
+fn is_text(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    TEXTS.iter().any(|end| name.ends_with(end))
 }
 
 /// A TFTP root.
@@ -146,6 +165,11 @@ impl Tree {
         for entry in &listing.entries {
             let shown = entry.shown();
             let why = match &entry.kind {
+                Kind::File(stamp) if stamp.len > MAX_TEXT_SIZE && is_text(&shown) => {
+                    self.files.insert(shown.clone(), None);
+                    self.used.insert(shown.clone());
+                    format!("not used: it has more than {} KiB, and no phone reads so much", MAX_TEXT_SIZE >> 10)
+                }
                 Kind::File(stamp) if stamp.len > MAX_FILE_SIZE => {
                     self.files.insert(shown, None);
                     continue;
@@ -248,7 +272,8 @@ impl Tree {
                 self.notes
                     .push(Note::file(&name, format!("phones ask for {right}, and other servers know no other case")));
             }
-            let bytes = self.files.get(&name).cloned().flatten().unwrap_or_default();
+            // What is too large is noted already.
+            let Some(bytes) = self.files.get(&name).cloned().flatten() else { continue };
             let config = Config::new(&name, &bytes, &mut self.notes);
             self.phones.insert(mac, config);
         }

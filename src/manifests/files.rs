@@ -1,11 +1,11 @@
 //! The files with manifests at the paths that a person names.
 
 use std::io::{self, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::base::folder::{self, Folder, Kind, NOT_REGULAR, Scope};
+use crate::base::folder::{self, Entry, Folder, Kind, NOT_REGULAR, Scope, Stamp};
 
 /// The most bytes of one file.
 const MAX_FILE_BYTES: u64 = 64 << 20;
@@ -33,8 +33,7 @@ pub(super) fn read(path: &Path, take: &mut dyn FnMut(&str, Result<String, String
     let listing = folder.list(SCOPE).with_context(cannot_read)?;
     for entry in &listing.entries {
         let shown = path.join(entry.path()).display().to_string();
-        let is_manifest =
-            entry.path().extension().is_some_and(|end| ["yaml", "yml", "json"].iter().any(|known| end == *known));
+        let is_manifest = is_manifest(entry.path());
         let why = match &entry.kind {
             Kind::File(stamp) if is_manifest && stamp.len > MAX_FILE_BYTES => {
                 folder::too_large(MAX_FILE_BYTES).to_string()
@@ -54,6 +53,24 @@ pub(super) fn read(path: &Path, take: &mut dyn FnMut(&str, Result<String, String
         take(&shown, Err(why));
     }
     Ok(())
+}
+
+fn is_manifest(path: &Path) -> bool {
+    path.extension().is_some_and(|end| ["yaml", "yml", "json"].iter().any(|known| end == *known))
+}
+
+/// The state of the files with manifests at a path, as far as somebody may be writing to them.
+pub(super) fn stamps(path: &Path) -> Vec<(PathBuf, Stamp)> {
+    if let Some(stamp) = folder::stamp_named(path) {
+        return vec![(path.to_owned(), stamp)];
+    }
+    let listing = Folder::open(path).and_then(|folder| folder.list(SCOPE)).ok();
+    let listing = listing.filter(|listing| !listing.is_volume());
+    let stamp = |entry: &Entry| match entry.kind {
+        Kind::File(stamp) if is_manifest(entry.path()) => Some((path.join(entry.path()), stamp)),
+        _ => None,
+    };
+    listing.iter().flat_map(|listing| &listing.entries).filter_map(stamp).collect()
 }
 
 fn text(bytes: Vec<u8>) -> Result<String, String> {

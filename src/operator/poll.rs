@@ -1,4 +1,9 @@
 //! Polls each TFTP pod for its report, what it holds and what was fetched: one long-polling request after the other.
+//!
+//! A pod may answer with anything, at once and for ever: what that costs is bounded.
+
+mod note;
+mod said;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +14,6 @@ use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
@@ -18,12 +22,10 @@ use super::owned::REPORT_PORT;
 use super::ownership::{self, ReplicaSet};
 use super::supervisor::catch;
 use crate::base::Backoff;
-use crate::base::digest::Digest;
-use crate::base::lasting::Lasting;
-use crate::base::report::{FileProblem, Query, Report};
+use crate::base::report::{Query, Report};
 use crate::base::text::{QUOTED, printable};
-use crate::provision::catalog::FirmwareFile;
-use crate::provision::{Fetch, Key};
+use crate::provision::Key;
+use said::Said;
 
 /// How long a pod may wait for changes before it answers.
 const WAIT_SECONDS: u64 = 30;
@@ -33,12 +35,14 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(WAIT_SECONDS + 10);
 const MAX_REPORT_BYTES: usize = 8 << 20;
 /// How many bytes of a report name one file, at most.
 const FILE_BYTES: usize = 256;
-/// A pod's clock that is off by more seconds is corrected: by less, pods of one site differ anyway.
-const CLOCK_TOLERANCE: i64 = 5;
-/// The most files of one pod of which it is said why they cannot be loaded.
-const MAX_PROBLEMS: usize = 32;
-/// How soon a report is asked for again that came before the fleet knew its site.
-const NOT_YET: Duration = Duration::from_millis(20);
+/// How far apart the requests to one pod are at least: a server gathers for as long.
+const MIN_PERIOD: Duration = Duration::from_millis(50);
+/// A pod is left alone for so many times as long as it took to take its last report in, so that no pod takes the operator's time.
+const REST: u32 = 4;
+/// The most characters by which a server names its run.
+const MAX_INSTANCE: usize = 64;
+/// A body of more bytes is read by a thread that nobody else waits for.
+const LARGE: usize = 64 << 10;
 /// The pauses after failures in a row, and after panics.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(8));
 /// After so many failures in a row a pod counts as gone.
@@ -84,45 +88,54 @@ async fn poll(ctx: &Context, site: &Key, pod: &Key, host: &str) {
     let mut query = Query { wait: WAIT_SECONDS, ..Query::default() };
     let mut failures = 0_u32;
     let mut left = None;
-    let mut problems = Lasting::default();
+    let mut said = Said::default();
     loop {
         if !ctx.pods.contains(pod) && left.get_or_insert_with(Instant::now).elapsed() > FINAL_REPORT_LIMIT {
             return;
         }
         let span =
             tracing::info_span!("poll", kind = "Pod", object = %pod, %site, attempt = failures.saturating_add(1));
-        let report = fetch_report(ctx, &http, site, host, &query).instrument(span.clone()).await;
-        let pause = match report {
+        let asked = Instant::now();
+        let body = fetch_report(ctx, &http, site, host, &query).instrument(span.clone()).await;
+        let answered = Instant::now();
+        let report = match body {
+            Ok(body) => parse(body).await,
+            Err(error) => Err(error),
+        };
+        let until = match report {
             // Another pod may have the address by now.
             Ok(report) if left.is_some() && report.instance != query.instance => return,
             Ok(report) => {
                 failures = 0;
                 query = Query::after(&report, WAIT_SECONDS);
-                span.in_scope(|| say_problems(pod, problems.note(&report.problems)));
-                if span.in_scope(|| note_report(ctx, site, pod, report)) {
-                    continue;
+                span.in_scope(|| said.report(pod, &report));
+                let is_taken = span.in_scope(|| note::report(ctx, site, pod, report));
+                if !is_taken {
+                    // Everything is asked for anew.
+                    query = Query { wait: WAIT_SECONDS, ..Query::default() };
                 }
-                // Nothing was taken of it: everything is asked for anew.
-                query = Query { wait: WAIT_SECONDS, ..Query::default() };
-                NOT_YET
+                (asked + MIN_PERIOD).max(Instant::now() + answered.elapsed() * REST)
             }
             Err(_) if left.is_some() => return,
             Err(error) => {
                 failures = failures.saturating_add(1);
                 ctx.metrics.report_errors.inc();
-                span.in_scope(|| tracing::debug!("pod {pod} does not report: {error:#}"));
+                // It may quote what the pod sent.
+                let error = printable(&format!("{error:#}"), QUOTED);
+                span.in_scope(|| tracing::debug!("pod {pod} does not report: {error}"));
                 if failures == GONE_AFTER {
+                    span.in_scope(|| said.silence(pod, &error));
                     ctx.update(|fleet| fleet.pod_gone(site, &pod.name));
                     query = Query { wait: WAIT_SECONDS, ..Query::default() };
                 }
-                BACKOFF.after(failures)
+                Instant::now() + BACKOFF.after(failures)
             }
         };
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep_until(until).await;
     }
 }
 
-async fn fetch_report(ctx: &Context, http: &Http, site: &Key, host: &str, query: &Query) -> anyhow::Result<Report> {
+async fn fetch_report(ctx: &Context, http: &Http, site: &Key, host: &str, query: &Query) -> anyhow::Result<Bytes> {
     let token = ctx.sites.token(site).context("the site's token is not known yet")?;
     let uri = format!("http://{host}:{REPORT_PORT}{}", query.path());
     let request = hyper::Request::get(uri).header("authorization", format!("Bearer {token}")).body(Empty::new())?;
@@ -134,77 +147,24 @@ async fn fetch_report(ctx: &Context, http: &Http, site: &Key, host: &str, query:
         }
         let most = MAX_REPORT_BYTES + FILE_BYTES * ctx.read(|fleet| fleet.file_count(site));
         let body = Limited::new(response.into_body(), most).collect().await;
-        Ok(body.map_err(|error| anyhow::anyhow!(error))?.to_bytes())
+        Ok(body.map_err(|error| anyhow::anyhow!("{error}: no report has more than {most} bytes"))?.to_bytes())
     });
-    let mut report: Report = serde_json::from_slice(&answer.await.context("it takes too long")??)?;
-    report.problems.truncate(MAX_PROBLEMS);
+    answer.await.context("it takes too long")?
+}
+
+async fn parse(body: Bytes) -> anyhow::Result<Report> {
+    let parse = |body: &Bytes| serde_json::from_slice::<Report>(body);
+    let mut report =
+        if body.len() > LARGE { tokio::task::spawn_blocking(move || parse(&body)).await?? } else { parse(&body)? };
+    // It goes into the next request.
+    let is_name = |text: &str| text.len() <= MAX_INSTANCE && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if !is_name(&report.instance) {
+        bail!("its report names no instance: letters and digits, at most {MAX_INSTANCE}");
+    }
     for problem in &mut report.problems {
         (problem.file, problem.message) = (printable(&problem.file, QUOTED), printable(&problem.message, 2 * QUOTED));
     }
     Ok(report)
-}
-
-/// Says which files a pod cannot load, and of which that is over.
-fn say_problems(pod: &Key, (begun, over): (Vec<FileProblem>, Vec<String>)) {
-    for problem in begun {
-        tracing::warn!(%problem, "pod {pod} cannot load a file");
-    }
-    for file in over {
-        tracing::info!(file, "pod {pod} can load it again");
-    }
-}
-
-/// Notes a pod's report in the fleet; whether the fleet could make anything of it.
-fn note_report(ctx: &Context, site: &Key, pod: &Key, report: Report) -> bool {
-    if report.journal.lost > 0 {
-        tracing::warn!(lost = report.journal.lost, "pod {pod} had more to report than it could keep");
-    }
-    let (mut held, mut firmware) = (Vec::new(), Vec::new());
-    for file in report.holdings.held {
-        let Some(digest) = Digest::from_hex(&file.digest) else { continue };
-        let size = usize::try_from(file.size).unwrap_or(usize::MAX);
-        firmware.push((file.name.clone(), FirmwareFile { digest, size, first: file.first, parts: file.parts }));
-        held.push((file.name, digest));
-    }
-    let now = Timestamp::now();
-    let off = report.time.map_or(0, |time| clock_error(time, now));
-    let by_our_clock = |record| {
-        let fetch = Fetch::from(record);
-        Fetch { time: corrected(fetch.time, off, now), ..fetch }
-    };
-    let fetches: Vec<Fetch> = report.journal.records.iter().map(by_our_clock).collect();
-    let (complete, gone) = (report.holdings.complete, &report.holdings.gone);
-    let (runs, taken) = ctx.update(|fleet| {
-        // A report may arrive after the watch has shown that the pod is leaving: what it holds, noted then, would never be
-        // removed. And right after a start it may arrive before the watch has shown its site.
-        let runs = ctx.pods.contains(pod);
-        if runs {
-            fleet.pod_firmware(site, &pod.name, complete, firmware, gone, &report.problems);
-        }
-        let taken = !runs || fleet.pod_holds(site, &pod.name, complete, held, gone);
-        if taken {
-            fetches.iter().for_each(|fetch| fleet.fetched(site, fetch));
-        }
-        (runs, taken)
-    });
-    if runs && taken {
-        ctx.pods.note_report(pod);
-    }
-    taken
-}
-
-/// By how many seconds a pod's clock is ahead, in steps, so that the same request has the same time when it is reported again.
-fn clock_error(pod: Timestamp, now: Timestamp) -> i64 {
-    let ahead = pod.as_second().saturating_sub(now.as_second());
-    let step = 2 * CLOCK_TOLERANCE;
-    if ahead.abs() <= CLOCK_TOLERANCE { 0 } else { (ahead + ahead.signum() * CLOCK_TOLERANCE) / step * step }
-}
-
-/// A time by a pod's clock, by the operator's, and never later than now: what is said to happen later would make all that happens
-/// until then look old. So would a clock that is behind make the pod's own requests.
-fn corrected(time: Timestamp, off: i64, now: Timestamp) -> Timestamp {
-    let time = time.checked_sub(SignedDuration::from_secs(off)).unwrap_or(time);
-    time.min(now)
 }
 
 #[cfg(test)]
@@ -214,10 +174,12 @@ mod tests {
     use super::super::supervisor::supervised;
     use super::super::testing::{Logs, context};
     use super::*;
+    use crate::base::digest::Digest;
     use crate::base::report::{Outcome, Record};
     use crate::provision::Meta;
     use crate::tftp::http::{self, Http};
     use crate::tftp::{Change, FileStore, TransferLog};
+    use jiff::{SignedDuration, Timestamp};
     use serde_json::json;
 
     /// A pod with an address of its own, since all pods answer at one port.
@@ -302,56 +264,69 @@ mod tests {
         ended.expect("it is polled no longer once it is gone").unwrap();
     }
 
-    #[tokio::test]
-    async fn a_pod_whose_clock_is_ahead_stops_no_phone() {
-        let (site, pod) = (Key::new("ns", "hq"), Key::new("ns", "pod"));
-        let (tasks, _supervisor) = supervised();
-        let ctx = context(tasks);
-        ctx.update(|fleet| {
-            fleet.apply_site(meta("hq"), serde_json::from_value(json!({})).unwrap(), Default::default());
-            fleet.set_hash_key(&site, crate::base::digest::HashKey::new(b"k"));
-            let spec =
-                json!({"siteRef": {"name": "hq"}, "mac": "000A8A123456", "model": "7960", "lines": [{"name": "1"}]});
-            fleet.apply_phone(meta("p"), serde_json::from_value(spec).unwrap(), Default::default());
-            fleet.settle();
+    /// Answers every request at once with this text; how often it did.
+    async fn answering(host: &str, text: &'static str) -> Arc<std::sync::atomic::AtomicUsize> {
+        let listener = tokio::net::TcpListener::bind((host, REPORT_PORT)).await.unwrap();
+        let count = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let counted = count.clone();
+        let routes = axum::Router::new().fallback(move || {
+            counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            async move { text }
         });
-        ctx.pods.note(&pod, Pod::at(&site, HOST));
-        let report = |time: Timestamp, clock: Option<Timestamp>, taken: &[u8]| {
-            let mut record = Record::without_transfer(([10, 0, 0, 1], 1000).into(), "", Outcome::Complete);
-            record.time = time;
-            (record.file, record.digest) =
-                (Some("SIP000A8A123456.cnf".into()), Some(Digest::of(taken).to_string().into()));
-            let holdings = crate::base::report::Inventory { version: 1, complete: true, ..Default::default() };
-            let journal = crate::base::report::Journal { next: 2, lost: 0, records: vec![record] };
-            Report { instance: "i".into(), time: clock, holdings, journal, problems: Vec::new() }
-        };
-        let tomorrow = Timestamp::now() + SignedDuration::from_hours(24);
-        assert!(note_report(&ctx, &site, &pod, report(tomorrow, None, b"old")));
-        let status = |ctx: &Context| {
-            ctx.update(|fleet| {
-                fleet.settle();
-                fleet.report(&Key::new("ns", "p"), Timestamp::now()).unwrap().after
-            })
-        };
-        let seen: Timestamp = status(&ctx).last_seen.unwrap().parse().unwrap();
-        assert!(seen <= Timestamp::now(), "{seen}");
-        let before = status(&ctx).fetched_hash;
-        assert!(note_report(&ctx, &site, &pod, report(Timestamp::now(), None, b"new")));
-        assert_ne!(status(&ctx).fetched_hash, before, "what it takes after that counts");
-        // So does what a pod reports whose clock is behind.
-        let before = status(&ctx).fetched_hash;
-        let behind = Timestamp::now() - SignedDuration::from_mins(90);
-        assert!(note_report(&ctx, &site, &pod, report(behind, Some(behind), b"newer")));
-        assert_ne!(status(&ctx).fetched_hash, before);
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+        count
     }
 
-    #[test]
-    fn a_clock_that_is_off_is_corrected_in_steps() {
-        let at = |second| Timestamp::from_second(second).unwrap();
-        let errors = [0, 5, -5, 6, -6, 14, 15, -90].map(|ahead| clock_error(at(1_000 + ahead), at(1_000)));
-        assert_eq!(errors, [0, 0, 0, 10, -10, 10, 20, -90]);
-        assert_eq!(corrected(at(900), -90, at(1_000)), at(990));
-        assert_eq!(corrected(at(999), -90, at(1_000)), at(1_000), "never later than now");
+    #[tokio::test]
+    async fn a_pod_that_always_has_something_new_is_asked_so_often_and_said_so_much() {
+        const NEWS: &str = r#"{"instance": "i", "holdings": {"version": 1, "complete": true, "held": [], "gone": []},
+            "journal": {"next": 1, "lost": 7, "records": []}, "problems": []}"#;
+        const CHANGE: &str = r#"{"instance": "i", "holdings": {"version": 1, "complete": false, "held": [], "gone": []},
+            "journal": {"next": 1, "lost": 0, "records": []}}"#;
+        let logs = Logs::capture();
+        let (tasks, _supervisor) = supervised();
+        let ctx = context(tasks);
+        let site = Key::new("ns", "hq");
+        ctx.sites.note_secret(&site, "secret", "key");
+        ctx.update(|fleet| {
+            fleet.apply_site(meta("hq"), serde_json::from_value(json!({})).unwrap(), Default::default())
+        });
+        let mut counts = Vec::new();
+        for (name, host, text) in [("a", "127.0.69.72", NEWS), ("b", "127.0.69.73", CHANGE)] {
+            let pod = Key::new("ns", name);
+            ctx.pods.note(&pod, Pod::at(&site, host));
+            counts.push(answering(host, text).await);
+            let (ctx, site) = (ctx.clone(), site.clone());
+            tokio::spawn(async move { poll(&ctx, &site, &pod, host).await });
+        }
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        for count in counts {
+            let count = count.load(std::sync::atomic::Ordering::Relaxed);
+            assert!((2..=41).contains(&count), "{count} requests in 2 s");
+        }
+        let lost = logs.lines().iter().filter(|line| line.contains("more to report")).count();
+        assert_eq!(lost, 1, "{:?}", logs.lines());
+    }
+
+    #[tokio::test]
+    async fn a_pod_that_does_not_report_is_named_once_and_not_quoted_at_length() {
+        let logs = Logs::capture();
+        let (tasks, _supervisor) = supervised();
+        let (ctx, site, pod) = (context(tasks), Key::new("ns", "hq"), Key::new("ns", "pod"));
+        ctx.sites.note_secret(&site, "secret", "key");
+        let odd = format!(r#"{{"instance": "i", "holdings": "{}\u001b"}}"#, "x".repeat(100_000));
+        answering("127.0.69.74", odd.leak()).await;
+        ctx.pods.note(&pod, Pod::at(&site, "127.0.69.74"));
+        tokio::spawn({
+            let (ctx, site, pod) = (ctx.clone(), site.clone(), pod.clone());
+            async move { poll(&ctx, &site, &pod, "127.0.69.74").await }
+        });
+        let began = Instant::now();
+        while logs.lines().is_empty() && began.elapsed() < Duration::from_secs(20) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let lines = logs.lines();
+        assert!(lines.len() == 1 && lines[0].contains("does not report") && lines[0].len() < 1_000, "{lines:?}");
     }
 
     #[tokio::test]
@@ -373,7 +348,7 @@ mod tests {
         let http: super::Http = Client::builder(TokioExecutor::new()).build(HttpConnector::new());
         let query = Query::default();
         let fetch = || fetch_report(&ctx, &http, &site, host, &query);
-        assert!(fetch().await.is_ok());
+        assert!(parse(fetch().await.unwrap()).await.is_ok());
         size.store(MAX_REPORT_BYTES, std::sync::atomic::Ordering::Relaxed);
         let error = format!("{:#}", fetch().await.unwrap_err());
         assert!(error.contains("length limit exceeded"), "{error}");

@@ -131,19 +131,23 @@ pub fn did_you_mean(name: &str) -> Option<String> {
     Image::parse(&mended).is_some().then_some(mended)
 }
 
-/// The most files that a `.loads` file is taken to name: real ones name a few, and for each the file is looked for.
-const MAX_PARTS: usize = 16;
+/// How many bytes of a `.loads` file are looked at: those of Cisco have less than 1 KiB.
+const MAX_LOADS_BYTES: usize = 16 << 10;
+/// The most files that one names, and the longest of their names: of Cisco's own each names four.
+pub const MAX_PARTS: usize = 32;
+const MAX_PART_NAME: usize = 100;
 
 /// The files that a `.loads` file names; none for any other file. It is a signed header of binary fields and then one name a line.
+/// Anybody may have written it, so that only so many names are taken from it.
 pub fn parts(name: &str, bytes: &[u8]) -> Vec<String> {
     if !name.ends_with(LOADS) {
         return Vec::new();
     }
-    bytes
+    bytes[..bytes.len().min(MAX_LOADS_BYTES)]
         .split(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')))
         .filter_map(|name| std::str::from_utf8(name).ok())
+        .filter(|name| name.len() <= MAX_PART_NAME)
         .filter(|name| [SBN, SB2, BIN].iter().any(|suffix| name.len() > suffix.len() + 3 && name.ends_with(suffix)))
-        .filter(|name| name.len() <= NAME_MAX + SBN.len())
         .take(MAX_PARTS)
         .map(str::to_owned)
         .collect()
@@ -184,11 +188,14 @@ mod tests {
     }
 
     #[test]
-    fn a_loads_file_names_a_few_files_however_large_it_is() {
-        let all: String = (0..50_000).map(|i| format!("P0S3-{i}.sb2\n")).collect();
-        assert_eq!(parts("a.loads", all.as_bytes()).len(), MAX_PARTS);
-        let long = format!("{}.sb2\nP0S3-8-12-00.sb2\n", "P".repeat(100_000));
-        assert_eq!(parts("a.loads", long.as_bytes()), ["P0S3-8-12-00.sb2"]);
+    fn a_list_of_parts_is_as_long_as_one_can_be_and_no_longer() {
+        let list = "P003-07-4-00.sbn\nP0S3-07-4-00.sb2\n";
+        assert_eq!(parts("a.loads", list.as_bytes()), ["P003-07-4-00.sbn", "P0S3-07-4-00.sb2"]);
+        assert!(parts("a.bin", list.as_bytes()).is_empty());
+        let many = list.repeat(1 << 20);
+        assert_eq!(parts("a.loads", many.as_bytes()).len(), MAX_PARTS);
+        let long = format!("{}.sb2\n{list}", "x".repeat(101));
+        assert_eq!(parts("a.loads", long.as_bytes()).len(), 2);
     }
 
     #[test]

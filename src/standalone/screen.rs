@@ -1,5 +1,7 @@
 //! The table of phones that `dialtone standalone` prints.
 
+use std::sync::mpsc::{SyncSender, sync_channel};
+
 use jiff::Timestamp;
 
 use crate::api::{ConditionType, PhoneFirmwareStatus, SipPhoneStatus};
@@ -13,18 +15,32 @@ const CELL: usize = 80;
 const HEADER: [&str; COLUMNS] = ["PHONE", "FILE", "READY", "IN SYNC", "FIRMWARE", "ADDRESS", "LAST SEEN"];
 
 /// The screen, which is stdout.
-#[derive(Default)]
 pub struct Screen {
     printed: String,
+    /// What is to be printed, by a thread of its own: a terminal that is stopped, or a reader that does not read, stops nothing else.
+    printer: SyncSender<String>,
+}
+
+impl Default for Screen {
+    fn default() -> Screen {
+        let (printer, texts) = sync_channel::<String>(1);
+        // Nobody waits for it: the end of the process ends it. Without it nothing is shown, and phones are served.
+        let _ = std::thread::Builder::new().name("screen".to_owned()).spawn(move || {
+            for text in texts {
+                // A reader of stdout may have gone; phones are served nevertheless.
+                let _ = print(format_args!("{text}\n\n"));
+            }
+        });
+        Screen { printed: String::new(), printer }
+    }
 }
 
 impl Screen {
     /// Prints the phones, if anything about them changed.
     pub fn update(&mut self, fleet: &Fleet, now: Timestamp) {
         let text = table(fleet, now);
-        if text != self.printed {
-            // A reader of stdout may have gone; phones are served nevertheless.
-            let _ = print(format_args!("{text}\n\n"));
+        // If the one before is not printed yet, this one or a newer one comes in its turn.
+        if text != self.printed && self.printer.try_send(text.clone()).is_ok() {
             self.printed = text;
         }
     }

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::bail;
 use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::screen::Screen;
+use crate::base::folder::Stamp;
 use crate::base::lasting::Lasting;
 use crate::base::report::Query;
 use crate::base::terminal::say;
@@ -16,11 +18,18 @@ use crate::manifests::{Manifests, inventory};
 use crate::provision::resync::{ResyncError, ResyncOrder};
 use crate::provision::{Fetch, Fleet, Key, WorkItem};
 use crate::render;
-use crate::tftp::{DirectoryLoader, FileStore, MAX_BYTES, Reading, TransferLog};
+use crate::tftp::{DirectoryLoader, FileStore, MAX_BYTES, QUIET, Reading, TransferLog};
+
+/// How often manifests are read while somebody writes to them, before that is an error.
+const MAX_READINGS: usize = 30;
+/// At the first reading a file that nothing changed for so long need not be watched for a moment.
+const LONG_AGO: Duration = Duration::from_secs(60);
 
 /// Where manifests and firmware are.
 pub struct Sources {
-    manifests: Vec<PathBuf>,
+    paths: Vec<PathBuf>,
+    /// The state of the files when manifests were read last.
+    stamps: Vec<(PathBuf, Stamp)>,
     firmware: Option<DirectoryLoader>,
 }
 
@@ -42,19 +51,41 @@ impl Sources {
     /// The sources at these paths.
     pub fn new(manifests: Vec<PathBuf>, firmware: Option<PathBuf>) -> Sources {
         let firmware = firmware.map(|folder| DirectoryLoader::new(vec![folder], MAX_BYTES));
-        Sources { manifests, firmware }
+        Sources { paths: manifests, stamps: Vec::new(), firmware }
     }
 
     /// Reads everything for the first time.
     pub fn read_first(&mut self) -> anyhow::Result<Inputs> {
-        let manifests = Manifests::read(&self.manifests)?;
+        let manifests = self.manifests()?;
         Ok(Inputs { manifests, firmware: self.firmware.as_mut().map(DirectoryLoader::read_first) })
     }
 
     /// Reads everything anew.
     pub fn read(&mut self) -> anyhow::Result<Inputs> {
-        let manifests = Manifests::read(&self.manifests)?;
+        let manifests = self.manifests()?;
         Ok(Inputs { manifests, firmware: self.firmware.as_mut().map(DirectoryLoader::read) })
+    }
+}
+
+impl Sources {
+    /// Reads the manifests while nobody writes to them: half a file may well look whole.
+    fn manifests(&mut self) -> anyhow::Result<Manifests> {
+        for _ in 0..MAX_READINGS {
+            let stamps = Manifests::stamps(&self.paths);
+            let is_old = self.stamps.is_empty() && stamps.iter().all(|(_, stamp)| stamp.is_older_than(LONG_AGO));
+            if stamps != self.stamps && !is_old {
+                std::thread::sleep(QUIET);
+                if Manifests::stamps(&self.paths) != stamps {
+                    continue;
+                }
+            }
+            let read = Manifests::read(&self.paths);
+            if Manifests::stamps(&self.paths) == stamps {
+                self.stamps = stamps;
+                return read;
+            }
+        }
+        bail!("the manifests are written to all the time, and are read once they were left alone for a moment");
     }
 }
 

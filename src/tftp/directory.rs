@@ -53,6 +53,7 @@ impl DirectoryLoader {
             let (problems, is_unfinished) = root.read(&mut budget);
             reading.problems.extend(problems);
             reading.is_unfinished |= is_unfinished;
+            budget.bound_files();
             for (name, bytes) in root.files() {
                 reading.files.entry(name.clone()).or_insert_with(|| bytes.clone());
             }
@@ -71,6 +72,12 @@ impl DirectoryLoader {
             reading = self.read();
         }
         reading
+    }
+
+    /// Whether the first folder, in which the phones' own files are, could not be read yet: nothing is served until it could, because
+    /// a phone would be told that there is no such file. The others have firmware, which phones do without.
+    fn is_blocked(&self) -> bool {
+        self.roots.first().is_some_and(Root::is_unknown)
     }
 
     /// Whether the folders are as they were at the last reading.
@@ -143,6 +150,20 @@ mod tests {
         let reading = DirectoryLoader::new(vec![root.path().to_owned()], 1000).read_first();
         assert!(reading.files.is_empty());
         assert!(reading.problems[0].message.contains("--max-bytes"), "{:?}", reading.problems);
+    }
+
+    #[test]
+    fn a_folder_of_more_files_than_a_report_names_leaves_out_what_is_no_firmware() {
+        let (files, firmware) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::write(files.path().join("SIPDefault.cnf"), "").unwrap();
+        for n in 0..20_100 {
+            fs::write(firmware.path().join(format!("0{n}.txt")), "").unwrap();
+        }
+        fs::write(firmware.path().join("P0S3-07-4-00.bin"), "image").unwrap();
+        let roots = vec![files.path().to_owned(), firmware.path().to_owned()];
+        let reading = DirectoryLoader::new(roots, 1000).read_first();
+        assert_eq!((reading.files.len(), reading.problems.len()), (20_001, 1), "{:?}", reading.problems);
+        assert!(reading.files.contains_key("P0S3-07-4-00.bin") && reading.files.contains_key("SIPDefault.cnf"));
     }
 
     #[test]

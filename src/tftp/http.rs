@@ -173,3 +173,34 @@ async fn is_allowed(http: &Http, headers: &HeaderMap) -> bool {
     let token = token.trim_ascii();
     !token.is_empty() && bool::from(token.ct_eq(given.trim().as_bytes()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::report::{Outcome, Record};
+    use crate::tftp::file_store::Change;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_who_always_comes_back_costs_a_report_every_50_ms() {
+        const TRANSFERS: usize = 1_000;
+        let log = Arc::new(TransferLog::new(Arc::default()));
+        log.files_loaded(&Change::default(), Vec::new());
+        let mut query = Query::after(&log.report(&Query::default()), 10);
+        let transfers = log.clone();
+        tokio::spawn(async move {
+            for _ in 0..TRANSFERS {
+                sleep(Duration::from_millis(1)).await;
+                transfers.append(Record::without_transfer(([10, 0, 0, 1], 1000).into(), "a", Outcome::Complete));
+            }
+        });
+        let (mut reports, mut read) = (0, 0);
+        while read < TRANSFERS {
+            wait_for_report(&log, &query).await;
+            let report = log.report(&query);
+            query = Query::after(&report, 10);
+            reports += 1;
+            read += report.journal.records.len();
+        }
+        assert!((15..=21).contains(&reports), "{reports} reports in a second");
+    }
+}

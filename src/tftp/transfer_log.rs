@@ -1,7 +1,7 @@
 //! What the server keeps for the readers of its reports: the files that it holds, and the requests that it answered. Bounded, and
 //! never in the way of serving: when no reader comes for long, the oldest records are dropped and counted.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -17,8 +17,9 @@ const MAX_TRANSFERS: usize = 16_384;
 const MAX_UNSERVED: usize = 2_048;
 /// How many records of progress are kept: a later one of the same transfer says more.
 const MAX_PROGRESS: usize = 4_096;
-/// How many changes of the files are kept; a reader that missed more gets the whole inventory.
+/// How many changes of the files are kept, and of how many files in all; a reader that missed more gets the whole inventory.
 const MAX_CHANGES: usize = 64;
+const MAX_CHANGED_FILES: usize = 8_192;
 /// How many records go into one report.
 const MAX_RECORDS_IN_REPORT: usize = 4_096;
 /// How many problems go into a report.
@@ -69,6 +70,10 @@ struct NotedChange {
 impl NotedChange {
     fn of(change: &Change) -> NotedChange {
         NotedChange { held: change.held.iter().map(|file| held(file)).collect(), gone: change.gone.clone() }
+    }
+
+    fn len(&self) -> usize {
+        self.held.len() + self.gone.len()
     }
 }
 
@@ -134,9 +139,7 @@ impl TransferLog {
             state.version += 1;
             let version = state.version;
             state.changes.push_back((version, NotedChange::of(change)));
-            if state.changes.len() > MAX_CHANGES {
-                state.changes.pop_front();
-            }
+            state.drop_old_changes();
         }
         drop(state);
         self.changes.send_modify(|count| *count += 1);
@@ -212,22 +215,35 @@ impl State {
         [&self.transfers, &self.unserved, &self.progress]
     }
 
+    /// Of a large folder not even one change may be kept: the inventory says the same.
+    fn drop_old_changes(&mut self) {
+        let mut files: usize = self.changes.iter().map(|(_, change)| change.len()).sum();
+        while self.changes.len() > MAX_CHANGES || files > MAX_CHANGED_FILES {
+            let Some((_, dropped)) = self.changes.pop_front() else { break };
+            files -= dropped.len();
+        }
+    }
+
     fn inventory_since(&self, version: u64, files: &FileStore) -> Inventory {
-        let is_known = version > 0 && self.changes.front().is_some_and(|(oldest, _)| *oldest <= version + 1);
+        let next = version.saturating_add(1);
+        let is_kept = self.changes.front().is_some_and(|(oldest, _)| *oldest <= next);
+        let is_known = version > 0 && (version == self.version || is_kept);
         let mut inventory = Inventory { version: self.version, complete: !is_known, ..Inventory::default() };
         if !is_known {
             inventory.held = files.snapshot().files().map(|file| held(file)).collect();
             return inventory;
         }
+        // A later change of a file takes the place of an earlier one.
+        let mut newest: BTreeMap<&str, Option<&HeldFile>> = BTreeMap::new();
         for (_, change) in self.changes.iter().filter(|(at, _)| *at > version) {
-            // A later change of a file takes the place of an earlier one.
-            inventory.held.retain(|file| !change.gone.iter().any(|name| **name == *file.name));
-            for file in &change.held {
-                inventory.held.retain(|before| before.name != file.name);
-                inventory.gone.retain(|name| *name != file.name);
-                inventory.held.push(file.clone());
+            newest.extend(change.held.iter().map(|file| (file.name.as_str(), Some(file))));
+            newest.extend(change.gone.iter().map(|name| (&**name, None)));
+        }
+        for (name, file) in newest {
+            match file {
+                Some(file) => inventory.held.push(file.clone()),
+                None => inventory.gone.push(name.to_owned()),
             }
-            inventory.gone.extend(change.gone.iter().map(ToString::to_string));
         }
         inventory
     }
@@ -291,10 +307,37 @@ mod tests {
         let report = log.report(&query);
         assert!(!report.holdings.complete);
         let held: Vec<&str> = report.holdings.held.iter().map(|file| file.name.as_str()).collect();
-        assert_eq!(held, ["c", "a"]);
+        assert_eq!(held, ["a", "c"]);
         assert_eq!(report.holdings.gone, ["b"]);
         let other = Query { instance: "other".into(), ..query };
         assert!(log.report(&other).holdings.complete);
+    }
+
+    #[test]
+    fn changes_of_many_files_are_not_kept_and_the_inventory_says_the_same() {
+        let store = Arc::new(FileStore::default());
+        let log = TransferLog::new(store.clone());
+        let serve = |count: usize, text: &str| {
+            let files = (0..count).map(|n| (n.to_string(), Bytes::copy_from_slice(text.as_bytes())));
+            log.files_loaded(&store.replace(files), Vec::new());
+        };
+        serve(MAX_CHANGED_FILES, "1");
+        let first = Query::after(&log.report(&Query::default()), 0);
+        for n in 2..20 {
+            serve(MAX_CHANGED_FILES, &n.to_string());
+            let kept: usize = log.state().changes.iter().map(|(_, change)| change.len()).sum();
+            assert!(kept <= MAX_CHANGED_FILES, "{kept} changed files are kept");
+        }
+        let report = log.report(&first);
+        assert_eq!((report.holdings.complete, report.holdings.held.len()), (true, MAX_CHANGED_FILES));
+        serve(MAX_CHANGED_FILES + 1, "x");
+        let query = Query::after(&log.report(&Query::default()), 0);
+        assert_eq!(log.unread(&query), Unread::Nothing);
+        log.append(record(Outcome::Complete));
+        let report = log.report(&query);
+        assert!(!report.holdings.complete && report.holdings.held.is_empty(), "nothing changed since");
+        // A number that no report had.
+        log.report(&Query { holdings: u64::MAX, journal: u64::MAX, ..query });
     }
 
     #[test]

@@ -30,8 +30,8 @@ const ROOMS: &[(&str, &[&str])] = &[
 const OUTSIDE: &[(&[&str], &[&str])] = &[
     // The API server's client: api derives its kinds from it, and the operator works with it.
     (&["kube"], &["api", "operator"]),
-    // Folders of others are read in one way. What is rendered is written to a folder of our own.
-    (&["cap_std", "std::fs::read_dir", "std::fs::DirEntry"], &["base", "render"]),
+    // Folders of others are read in one way, and written to in one way.
+    (&["cap_std", "std::fs::read_dir", "std::fs::DirEntry"], &["base"]),
     // Sockets for UDP: whoever else wants to send something asks these.
     (
         &["std::net::UdpSocket", "tokio::net::UdpSocket", "socket2", "nix::sys::socket", "rustix::net"],

@@ -28,3 +28,4 @@ mod source;
 mod standalone;
 mod tftp;
 mod tidy;
+mod writes;

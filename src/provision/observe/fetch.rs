@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 
 use crate::base::digest::Digest;
-use crate::base::report::{Outcome, Record};
+use crate::base::report::{MAX_SIZE, Outcome, Record};
 use crate::base::text::{QUOTED, printable};
 
 /// A request that a TFTP pod answered, or could not answer.
@@ -41,8 +41,8 @@ impl From<&Record> for Fetch {
             address: record.peer.ip().to_canonical(),
             port: record.peer.port(),
             time: record.time,
-            sent: record.acknowledged,
-            total: record.size,
+            sent: record.acknowledged.min(MAX_SIZE),
+            total: record.size.min(MAX_SIZE),
             end: match record.outcome {
                 Outcome::Running => None,
                 Outcome::Complete => Some(Ok(())),

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::QUIET;
 use crate::base::folder::{Entry, Folder, Kind, Listing, NOT_REGULAR, Scope, Stamp};
 use crate::base::report::{FileProblem, PROBLEMS_FILE};
+use crate::phone::FileName;
 
 /// How deep folders are followed.
 const SCOPE: Scope = Scope { depth: 4, hidden: true };
@@ -20,14 +21,20 @@ const MAX_PROBLEM_BYTES: u64 = 64 << 10;
 const MAX_PROBLEMS: usize = 32;
 /// The most characters of a problem that are reported, its file's name included.
 const MAX_PROBLEM_CHARS: usize = 300;
-/// A file that nothing changed for so long, by its times, need not be watched for a moment before it is read.
+/// At the first reading a file that nothing changed for so long, by its times, need not be watched for a moment.
 const LONG_AGO: Duration = Duration::from_secs(60);
 /// After so long, it is said of a file that it does not come to rest.
 const RESTLESS: Duration = Duration::from_secs(10);
 
-/// How many bytes may still be held and read.
+/// The most files of all folders but the first one, which the operator writes: the report that names them must be read.
+const MAX_FILES: usize = 20_000;
+/// The longest name of a file: none that a phone asks for is longer.
+const MAX_NAME: usize = 255;
+
+/// How many bytes may still be held and read, and how many files.
 #[derive(Clone, Copy)]
 pub(super) struct Budget {
+    files: usize,
     /// The most bytes that are held.
     most: u64,
     /// How many more may be held after this reading.
@@ -39,7 +46,13 @@ pub(super) struct Budget {
 impl Budget {
     /// A quarter of what may be held may be in memory beside it.
     pub(super) fn new(most: u64, in_memory: u64) -> Budget {
-        Budget { most, held: most, fresh: (most + most / 4).saturating_sub(in_memory) }
+        let fresh = most.saturating_add(most / 4).saturating_sub(in_memory);
+        Budget { files: usize::MAX, most, held: most, fresh }
+    }
+
+    /// Bounds the number of files from now on.
+    pub(super) fn bound_files(&mut self) {
+        self.files = self.files.min(MAX_FILES);
     }
 
     /// The largest file that is read: it must fit beside all others while it is replaced.
@@ -74,6 +87,8 @@ pub(super) struct Root {
     listing: Option<Listing>,
     /// Whether it could be read at all.
     was_there: bool,
+    /// Whether it is there, and could not be read the last time.
+    is_failing: bool,
 }
 
 /// What one reading gave.
@@ -87,7 +102,14 @@ struct Part {
 
 impl Root {
     pub(super) fn new(path: PathBuf) -> Root {
-        Root { path, held: BTreeMap::new(), restless: BTreeMap::new(), listing: None, was_there: false }
+        Root {
+            path,
+            held: BTreeMap::new(),
+            restless: BTreeMap::new(),
+            listing: None,
+            was_there: false,
+            is_failing: false,
+        }
     }
 
     /// The folders in which something may change: itself, and those in it as far as they are listed.
@@ -99,6 +121,11 @@ impl Root {
             folders.extend(inner.map(|entry| self.path.join(entry.path())));
         }
         folders
+    }
+
+    /// Whether nobody knows yet what is in it, because it could not be read.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.is_failing && !self.was_there
     }
 
     /// How many bytes are held.
@@ -129,13 +156,15 @@ impl Root {
                 Ok(Some((part, listing))) => {
                     *budget = left;
                     (self.held, self.restless) = (part.held, part.restless);
-                    (self.listing, self.was_there) = (Some(listing), true);
+                    (self.listing, self.was_there, self.is_failing) = (Some(listing), true, false);
                     return (part.problems, part.is_unfinished);
                 }
                 // The volume was switched meanwhile: what was read may be half of it.
                 Ok(None) => {}
-                // An optional volume that was never there has no files.
-                Err(error) if error.kind() == ErrorKind::NotFound && !self.was_there => return (Vec::new(), false),
+                // An optional volume that was never there has no files. One that failed was there.
+                Err(error) if error.kind() == ErrorKind::NotFound && !self.was_there && !self.is_failing => {
+                    return (Vec::new(), false);
+                }
                 Err(error) => {
                     let problem = format!("{}: {error}; its files stay as they were", self.path.display());
                     return (self.stay(budget, problem), true);
@@ -149,7 +178,7 @@ impl Root {
 
     /// Leaves everything as it was.
     fn stay(&mut self, budget: &mut Budget, problem: String) -> Vec<FileProblem> {
-        self.listing = None;
+        (self.listing, self.is_failing) = (None, true);
         budget.held = budget.held.saturating_sub(self.size());
         vec![FileProblem::new("", problem)]
     }
@@ -166,6 +195,10 @@ impl Root {
                 continue;
             };
             match &entry.kind {
+                Kind::File(_) if name.len() > MAX_NAME => {
+                    let why = format!("its name has more than {MAX_NAME} bytes, folders included");
+                    part.problems.push(FileProblem::new(name, why));
+                }
                 Kind::File(stamp) => files.push((name, *stamp, entry)),
                 Kind::Folder | Kind::TooDeep | Kind::LinkToFolder => {}
                 Kind::Special => part.problems.push(FileProblem::new(name, NOT_REGULAR)),
@@ -179,6 +212,16 @@ impl Root {
                 }
             }
         }
+        if files.len() > budget.files {
+            let why = format!(
+                "{}: there are more than {MAX_FILES} files in the folders with firmware, and some are left out: keep there what phones fetch",
+                self.path.display()
+            );
+            part.problems.push(FileProblem::new("", why));
+            files.sort_by_key(|(name, _, _)| !FileName::parse(name).is_firmware());
+            files.truncate(budget.files);
+        }
+        budget.files -= files.len();
         // The smallest first: one that is too large is left out alone.
         files.sort_by_key(|(_, stamp, _)| stamp.len);
         for (name, stamp, entry) in files {
@@ -201,8 +244,9 @@ impl Root {
             return self.keep(name, part, budget);
         }
         let problem = if stamp.len > budget.largest() {
-            let (len, most) = (stamp.len, budget.largest());
-            format!("it has {len} bytes, and no file may have more than {most}, a quarter of --max-bytes")
+            // Without its length: a file that grows would be said again and again.
+            let most = budget.largest();
+            format!("it is too large: no file may have more than {most} bytes, a quarter of --max-bytes")
         } else if stamp.len > budget.held {
             format!("it does not fit: there are more than {} bytes of files; see --max-bytes", budget.most)
         } else if let Some(restless) = self.restless(listing, name, stamp) {
@@ -253,7 +297,8 @@ impl Root {
 
     /// Whether a file may be written to at this moment, and since when.
     fn restless(&self, listing: &Listing, name: &str, stamp: Stamp) -> Option<Restless> {
-        if listing.is_volume() || stamp.is_older_than(LONG_AGO) {
+        // Its times say when it changed only as long as nothing else does: their clock may be another machine's.
+        if listing.is_volume() || (!self.was_there && stamp.is_older_than(LONG_AGO)) {
             return None;
         }
         let (before, now) = (self.restless.get(name), Instant::now());

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::{DirectoryLoader, QUIET, Reading};
 use crate::base::lasting::Lasting;
+use crate::base::report::FileProblem;
 use crate::base::{SupervisedThread, watcher};
 use crate::tftp::file_store::FileStore;
 use crate::tftp::transfer_log::TransferLog;
@@ -44,7 +45,14 @@ fn start_with(
     let thread = SupervisedThread::spawn("directories", move || {
         let (mut watched, changes) = Watched::nothing();
         watched.update(&loader);
-        let reading = loader.read_first();
+        let mut reading = loader.read_first();
+        let mut said = Lasting::default();
+        while loader.is_blocked() {
+            say(&said.note(&reading.problems));
+            std::thread::sleep(RETRY);
+            // With what was written just now.
+            reading = loader.read_first();
+        }
         let mut is_unfinished = reading.is_unfinished | watched.update(&loader);
         load(reading);
         let _ = loaded.send(());
@@ -128,13 +136,8 @@ fn wait_for_change(changes: &Receiver<()>, patience: Duration, is_due: impl Fn()
 fn load(reading: Reading, files: &FileStore, log: &TransferLog, said: &mut Lasting) {
     let Reading { files: read, problems, is_unfinished: _ } = reading;
     let change = files.replace(read);
-    let (begun, over) = said.note(&problems);
-    for problem in &begun {
-        tracing::warn!(%problem, "a file cannot be loaded");
-    }
-    for file in &over {
-        tracing::info!(file, "it can be loaded again");
-    }
+    let news = said.note(&problems);
+    say(&news);
     let is_first = !log.is_loaded();
     if !change.is_empty() || is_first {
         let now = files.snapshot();
@@ -146,8 +149,17 @@ fn load(reading: Reading, files: &FileStore, log: &TransferLog, said: &mut Lasti
             "files loaded"
         );
     }
-    if !change.is_empty() || is_first || !begun.is_empty() || !over.is_empty() {
+    if !change.is_empty() || is_first || !news.0.is_empty() || !news.1.is_empty() {
         log.files_loaded(&change, problems);
+    }
+}
+
+fn say((begun, over): &(Vec<FileProblem>, Vec<String>)) {
+    for problem in begun {
+        tracing::warn!(%problem, "a file cannot be loaded");
+    }
+    for file in over {
+        tracing::info!(file, "it can be loaded again");
     }
 }
 
@@ -157,7 +169,6 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
-    use crate::base::report::FileProblem;
 
     #[test]
     fn a_file_that_cannot_be_read_stays_as_it_was_and_no_other_does() {

@@ -171,3 +171,19 @@ fn no_name_and_no_value_reaches_the_terminal_as_it_is() {
     assert!(!said.lines().any(|line| line.starts_with("error:")), "{said:?}");
     assert!(is_plain(&manifests), "{manifests:?}");
 }
+
+#[test]
+fn what_no_phone_would_read_is_left_out_and_mistakes_on_many_lines_are_counted() {
+    let huge = "a:b\n".repeat(1 << 20);
+    let odd = format!("{}line1_name: 1\n", "nonsense\n".repeat(20_000));
+    let root = tempfile::tempdir().unwrap();
+    write(root.path(), &[("SIP000A8A123456.cnf", &odd), ("SIP000A8A123457.cnf", &huge), ("RINGLIST.DAT", &huge)]);
+    let output = dialtone(&["import", root.path().to_str().unwrap(), "--site", "hq", "--check"], "");
+    let (said, manifests) = (text(&output.stderr), text(&output.stdout));
+    assert!(output.status.success(), "{said}");
+    assert_eq!(manifests.matches("kind: SipPhone").count(), 1);
+    for file in ["SIP000A8A123457.cnf", "RINGLIST.DAT"] {
+        assert!(said.contains(&format!("{file}: not used: it has more than 256 KiB")), "{file}");
+    }
+    assert!(said.contains("and 19900 more of its lines have mistakes") && said.len() < 50_000, "{} bytes", said.len());
+}

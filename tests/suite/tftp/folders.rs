@@ -181,3 +181,54 @@ fn replacing_all_files_takes_a_quarter_more_memory_and_not_twice_as_much() {
     println!("replacing 64 MiB of files takes {more} KiB more than the {before} KiB of before, {last} KiB in the end");
     assert!(more < 28 << 10, "{more} KiB more than the {before} KiB before");
 }
+
+#[test]
+fn a_list_of_parts_of_many_megabytes_takes_no_memory_and_no_report() {
+    let root = tempfile::tempdir().unwrap();
+    fs::write(root.path().join("P0S3-08-12-00.loads"), b"abcd.bin\n".repeat(4 << 20)).unwrap();
+    let process = Process::start(root.path(), None, &[]);
+    let report = process.report().unwrap();
+    assert!(report.holdings.held[0].parts.len() <= 32, "{} parts", report.holdings.held[0].parts.len());
+    let memory = process.memory("VmHWM");
+    assert!(memory < 100 << 10, "{memory} KiB for a file of 36 MiB");
+}
+
+#[test]
+fn a_file_that_grows_and_grows_is_said_once() {
+    let root = tempfile::tempdir().unwrap();
+    fs::write(root.path().join("a.cnf"), "served").unwrap();
+    let file = File::create(root.path().join("tftpd.log")).unwrap();
+    file.set_len(2_000).unwrap();
+    let process = Process::start(root.path(), None, &["--max-bytes", "4000"]);
+    for n in 0..20 {
+        file.set_len(2_100 + 100 * n).unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    process.until("that it is too large", |process| process.said("tftpd.log") > 0);
+    assert_eq!(process.said("tftpd.log"), 1);
+}
+
+#[test]
+fn a_server_whose_first_folder_cannot_be_read_does_not_serve_an_empty_one() {
+    let (outer, firmware) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let root = outer.path().join("volume");
+    // No folder for a moment: as with a volume that fails. The one with firmware fails to the end.
+    fs::write(&root, "").unwrap();
+    let broken = firmware.path().join("broken");
+    fs::write(&broken, "").unwrap();
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_secs(6));
+            let whole = outer.path().join("whole");
+            fs::create_dir(&whole).unwrap();
+            put(&whole, "SIPDefault.cnf", b"served");
+            fs::remove_file(&root).unwrap();
+            fs::rename(&whole, &root).unwrap();
+        });
+        let process = Process::start(&root, None, &["--root", broken.to_str().unwrap()]);
+        assert!(began.elapsed() > Duration::from_secs(6), "it serves before it has read the folder");
+        assert_eq!(process.get("SIPDefault.cnf").unwrap(), b"served");
+        assert_eq!(process.said("volume: Not a directory"), 1);
+    });
+}

@@ -49,13 +49,13 @@ fn bytes(len: usize) -> Vec<u8> {
     (0..len).map(|n| (n % 253) as u8).collect()
 }
 
-struct Client {
+pub struct Client {
     socket: UdpSocket,
     server: SocketAddr,
 }
 
 impl Client {
-    fn new(server: SocketAddr) -> Client {
+    pub fn new(server: SocketAddr) -> Client {
         let any: IpAddr = if server.is_ipv4() { [0, 0, 0, 0].into() } else { [0u16; 8].into() };
         let socket = UdpSocket::bind((any, 0)).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
@@ -83,7 +83,7 @@ impl Client {
     }
 
     /// The same; nothing if there is no such file.
-    fn try_fetch(&self, name: &str, options: &str, block: usize, window: u16) -> Option<(Vec<u8>, SocketAddr)> {
+    pub fn try_fetch(&self, name: &str, options: &str, block: usize, window: u16) -> Option<(Vec<u8>, SocketAddr)> {
         self.request(name, options);
         let (mut got, mut next, mut since) = (Vec::new(), 1u16, 0);
         loop {
