@@ -1,7 +1,7 @@
 //! What the server keeps for the readers of its reports: the files that it holds, and the requests that it answered. Bounded, and
 //! never in the way of serving: when no reader comes for long, the oldest records are dropped and counted.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -17,7 +17,8 @@ const MAX_TRANSFERS: usize = 16_384;
 const MAX_UNSERVED: usize = 2_048;
 /// How many records of progress are kept: a later one of the same transfer says more.
 const MAX_PROGRESS: usize = 4_096;
-/// How many changes of the files are kept; a reader that missed more gets the whole inventory.
+/// How many changes of the files are kept, which together name no more files than there are; a reader that missed more gets the
+/// whole inventory.
 const MAX_CHANGES: usize = 64;
 /// How many records go into one report.
 const MAX_RECORDS_IN_REPORT: usize = 4_096;
@@ -47,7 +48,7 @@ pub struct TransferLog {
 struct State {
     is_loaded: bool,
     version: u64,
-    changes: VecDeque<(u64, NotedChange)>,
+    changes: VecDeque<(u64, ChangedNames)>,
     problems: Vec<FileProblem>,
     /// The number of the newest record.
     seq: u64,
@@ -60,17 +61,9 @@ struct State {
     read_before: u64,
 }
 
-/// A change of the files as it is reported: without their bytes, which would stay in memory long after they are served.
-struct NotedChange {
-    held: Vec<HeldFile>,
-    gone: Vec<Arc<str>>,
-}
-
-impl NotedChange {
-    fn of(change: &Change) -> NotedChange {
-        NotedChange { held: change.held.iter().map(|file| held(file)).collect(), gone: change.gone.clone() }
-    }
-}
+/// The names of the files that were added, that changed or that went. What is reported of them is what they are by then; their
+/// bytes would stay in memory long after they are served.
+type ChangedNames = Box<[Arc<str>]>;
 
 /// The newest records of one kind, by their number.
 struct Records {
@@ -133,10 +126,8 @@ impl TransferLog {
         if !change.is_empty() || is_first {
             state.version += 1;
             let version = state.version;
-            state.changes.push_back((version, NotedChange::of(change)));
-            if state.changes.len() > MAX_CHANGES {
-                state.changes.pop_front();
-            }
+            state.changes.push_back((version, change.names().cloned().collect()));
+            state.forget_changes(self.files.snapshot().files().len());
         }
         drop(state);
         self.changes.send_modify(|count| *count += 1);
@@ -212,22 +203,30 @@ impl State {
         [&self.transfers, &self.unserved, &self.progress]
     }
 
+    /// Forgets the oldest changes, of which readers get the whole inventory of so many files as cheaply.
+    fn forget_changes(&mut self, files: usize) {
+        let names =
+            |changes: &VecDeque<(u64, ChangedNames)>| changes.iter().map(|(_, names)| names.len()).sum::<usize>();
+        while self.changes.len() > MAX_CHANGES || (self.changes.len() > 1 && names(&self.changes) > files) {
+            self.changes.pop_front();
+        }
+    }
+
     fn inventory_since(&self, version: u64, files: &FileStore) -> Inventory {
         let is_known = version > 0 && self.changes.front().is_some_and(|(oldest, _)| *oldest <= version + 1);
         let mut inventory = Inventory { version: self.version, complete: !is_known, ..Inventory::default() };
+        let files = files.snapshot();
         if !is_known {
-            inventory.held = files.snapshot().files().map(|file| held(file)).collect();
+            inventory.held = files.files().map(|file| held(file)).collect();
             return inventory;
         }
-        for (_, change) in self.changes.iter().filter(|(at, _)| *at > version) {
-            // A later change of a file takes the place of an earlier one.
-            inventory.held.retain(|file| !change.gone.iter().any(|name| **name == *file.name));
-            for file in &change.held {
-                inventory.held.retain(|before| before.name != file.name);
-                inventory.gone.retain(|name| *name != file.name);
-                inventory.held.push(file.clone());
+        let missed = self.changes.iter().filter(|(at, _)| *at > version);
+        let names: BTreeSet<&Arc<str>> = missed.flat_map(|(_, names)| names).collect();
+        for name in names {
+            match files.get(name) {
+                Some(file) => inventory.held.push(held(file)),
+                None => inventory.gone.push(name.to_string()),
             }
-            inventory.gone.extend(change.gone.iter().map(ToString::to_string));
         }
         inventory
     }
@@ -254,7 +253,7 @@ fn held(file: &File) -> HeldFile {
     HeldFile {
         name: file.name.to_string(),
         size: file.bytes.len() as u64,
-        digest: file.digest.to_string(),
+        digest: file.digest.clone(),
         first: image::first(&file.bytes),
         parts: image::parts(&file.name, &file.bytes),
     }
@@ -291,10 +290,35 @@ mod tests {
         let report = log.report(&query);
         assert!(!report.holdings.complete);
         let held: Vec<&str> = report.holdings.held.iter().map(|file| file.name.as_str()).collect();
-        assert_eq!(held, ["c", "a"]);
+        assert_eq!(held, ["a", "c"]);
         assert_eq!(report.holdings.gone, ["b"]);
         let other = Query { instance: "other".into(), ..query };
         assert!(log.report(&other).holdings.complete);
+    }
+
+    #[test]
+    fn changes_of_all_files_are_kept_and_reported_in_no_more_than_the_inventory_takes() {
+        const FILES: usize = 30_000;
+        let store = Arc::new(FileStore::default());
+        let log = TransferLog::new(store.clone());
+        let serve = |version: u8| {
+            let files = (0..FILES).map(|n| (n.to_string(), Bytes::copy_from_slice(&[version])));
+            log.files_loaded(&store.replace(files), Vec::new());
+        };
+        serve(0);
+        let query = Query::after(&log.report(&Query::default()), 0);
+        serve(1);
+        let began = std::time::Instant::now();
+        let report = log.report(&query);
+        assert_eq!((report.holdings.complete, report.holdings.held.len()), (false, FILES));
+        assert!(began.elapsed().as_secs() < 5, "phones wait for the log meanwhile: {:?}", began.elapsed());
+        serve(2);
+        let kept: usize = log.state().changes.iter().map(|(_, names)| names.len()).sum();
+        assert_eq!(kept, FILES);
+        assert!(log.report(&query).holdings.complete, "it missed more than is kept");
+        assert!(!log.report(&Query::after(&report, 0)).holdings.complete);
+        let report = log.report(&Query::default());
+        assert_eq!(log.report(&Query::after(&report, 0)).holdings.held, []);
     }
 
     #[test]
