@@ -15,6 +15,13 @@ impl Digest {
         Digest(Sha256::digest(bytes).into())
     }
 
+    /// The digest of bytes one after the other.
+    pub fn of_parts(parts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Digest {
+        let mut hash = Sha256::new();
+        parts.into_iter().for_each(|part| hash.update(part));
+        Digest(hash.finalize().into())
+    }
+
     /// The digest's own bytes.
     pub fn bytes(&self) -> &[u8] {
         &self.0

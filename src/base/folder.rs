@@ -17,6 +17,8 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirEntry, Metadata, MetadataExt as _, OpenOptionsExt as _};
 use nix::libc::{O_NOCTTY, O_NONBLOCK};
 
+use super::digest::Digest;
+
 /// The link to the folder that holds all files of a volume now.
 const DATA: &str = "..data";
 /// The most names of one listing, those of folders included.
@@ -49,7 +51,7 @@ pub struct Listing {
 /// One name in a folder.
 pub struct Entry {
     /// The name, relative to the folder.
-    path: PathBuf,
+    path: Box<Path>,
     /// What it is.
     pub kind: Kind,
 }
@@ -78,25 +80,41 @@ pub enum Kind {
 pub struct Stamp {
     /// Its length in bytes.
     pub len: u64,
-    inode: (u64, u64),
-    modified: (i64, i64),
-    changed: (i64, i64),
+    device: u64,
+    inode: u64,
+    /// In seconds.
+    modified: i64,
+    changed: i64,
+    /// What is less than a second.
+    modified_nanos: u32,
+    changed_nanos: u32,
 }
 
 impl Stamp {
     fn of(meta: &Metadata) -> Stamp {
         Stamp {
             len: meta.len(),
-            inode: (meta.dev(), meta.ino()),
-            modified: (meta.mtime(), meta.mtime_nsec()),
-            changed: (meta.ctime(), meta.ctime_nsec()),
+            device: meta.dev(),
+            inode: meta.ino(),
+            modified: meta.mtime(),
+            changed: meta.ctime(),
+            // They are less than a thousand million.
+            modified_nanos: meta.mtime_nsec() as u32,
+            changed_nanos: meta.ctime_nsec() as u32,
         }
+    }
+
+    /// All of it, as numbers.
+    fn numbers(&self) -> [u64; 6] {
+        let Stamp { len, device, inode, modified, changed, modified_nanos, changed_nanos } = *self;
+        let nanos = u64::from(modified_nanos) << 32 | u64::from(changed_nanos);
+        [len, device, inode, modified as u64, changed as u64, nanos]
     }
 
     /// Whether the file was left alone for so long, by the clocks of this machine and of whoever keeps the file.
     pub fn is_older_than(&self, age: Duration) -> bool {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let newest = self.modified.0.max(self.changed.0);
+        let newest = self.modified.max(self.changed);
         u64::try_from(newest).is_ok_and(|newest| newest.saturating_add(age.as_secs()) < now.as_secs())
     }
 }
@@ -124,17 +142,23 @@ impl Listing {
         self.data.is_some()
     }
 
-    /// Whether another listing shows the same files in the same state.
-    pub fn is_same_as(&self, other: &Listing) -> bool {
-        let file = |entry: &Entry| match &entry.kind {
-            Kind::File(stamp) => Some(*stamp),
-            Kind::Folder | Kind::TooDeep | Kind::LinkToFolder | Kind::Special => None,
-            Kind::Unreadable(_) | Kind::UnreadableFolder(_) => None,
+    /// A digest that is the same for listings that show the same files in the same state. A listing of many files is large; this
+    /// can be kept.
+    pub fn digest(&self) -> Digest {
+        let path = |path: &Path| {
+            let bytes = path.as_os_str().as_bytes();
+            [&bytes.len().to_le_bytes(), bytes].concat()
         };
-        let same = |(a, b): (&Entry, &Entry)| a.path == b.path && file(a) == file(b);
-        self.data == other.data
-            && self.entries.len() == other.entries.len()
-            && self.entries.iter().zip(&other.entries).all(same)
+        let data = self.data.as_deref().map(path);
+        let entries = self.entries.iter().flat_map(|entry| {
+            let stamp = match &entry.kind {
+                Kind::File(stamp) => Some(stamp.numbers().map(u64::to_le_bytes).concat()),
+                Kind::Folder | Kind::TooDeep | Kind::LinkToFolder | Kind::Special => None,
+                Kind::Unreadable(_) | Kind::UnreadableFolder(_) => None,
+            };
+            [vec![u8::from(stamp.is_some())], stamp.unwrap_or_default(), path(&entry.path)]
+        });
+        Digest::of_parts([vec![u8::from(data.is_some())], data.unwrap_or_default()].into_iter().chain(entries))
     }
 
     fn place(&self, path: &Path) -> PathBuf {
@@ -158,29 +182,28 @@ impl Folder {
     /// Lists the folder. A folder in it that cannot be listed is an entry that says so.
     pub fn list(&self, scope: Scope) -> io::Result<Listing> {
         let mut listing = Listing { entries: Vec::new(), data: self.data()? };
-        let mut folders = vec![(PathBuf::new(), scope.depth)];
-        while let Some((folder, depth)) = folders.pop() {
-            let is_root = folder.as_os_str().is_empty();
-            let found = match self.list_one(&listing, &folder, scope.hidden) {
-                Ok(found) => found,
-                Err(error) if is_root => return Err(error),
-                Err(error) => {
-                    listing.entries.push(Entry { path: folder, kind: Kind::UnreadableFolder(error) });
+        self.list_one(&mut listing, Path::new(""), scope.hidden)?;
+        // Level by level: the folders of one are listed into the next.
+        let mut level = 0;
+        for depth in 0..=scope.depth {
+            let names = level..listing.entries.len();
+            level = names.end;
+            for at in names {
+                if !matches!(listing.entries[at].kind, Kind::Folder) {
                     continue;
                 }
-            };
-            if !is_root {
-                listing.entries.push(Entry { path: folder, kind: Kind::Folder });
-            }
-            for entry in found {
-                match entry.kind {
-                    Kind::Folder if depth == 0 => listing.entries.push(Entry { kind: Kind::TooDeep, ..entry }),
-                    Kind::Folder => folders.push((entry.path, depth - 1)),
-                    _ => listing.entries.push(entry),
+                if depth == scope.depth {
+                    listing.entries[at].kind = Kind::TooDeep;
+                    continue;
                 }
-            }
-            if listing.entries.len() + folders.len() > MAX_ENTRIES {
-                return Err(io::Error::other(format!("there are more than {MAX_ENTRIES} files and folders in it")));
+                let (folder, before) = (listing.entries[at].path.clone(), listing.entries.len());
+                if let Err(error) = self.list_one(&mut listing, &folder, scope.hidden) {
+                    listing.entries.truncate(before);
+                    listing.entries[at].kind = Kind::UnreadableFolder(error);
+                }
+                if listing.entries.len() > MAX_ENTRIES {
+                    return Err(io::Error::other(format!("there are more than {MAX_ENTRIES} files and folders in it")));
+                }
             }
         }
         listing.entries.sort_unstable_by(|a, b| a.path.cmp(&b.path));
@@ -241,14 +264,14 @@ impl Folder {
         }
     }
 
-    /// What is in one folder, without what is in its folders; all of it or an error.
-    fn list_one(&self, listing: &Listing, folder: &Path, hidden: bool) -> io::Result<Vec<Entry>> {
+    /// Appends what is in one folder, without what is in its folders. It is not all of it if there is an error.
+    fn list_one(&self, listing: &mut Listing, folder: &Path, hidden: bool) -> io::Result<()> {
         let place = listing.place(folder);
         let names = match place.as_os_str().is_empty() {
             true => self.dir.entries(),
             false => self.dir.read_dir(&place),
         };
-        let mut entries = Vec::new();
+        let before = listing.entries.len();
         for entry in names.map_err(in_words)? {
             let entry = entry?;
             let name = entry.file_name();
@@ -259,13 +282,13 @@ impl Folder {
             match self.kind(&entry, &listing.place(&path)) {
                 // It is gone since.
                 Kind::Unreadable(error) if error.kind() == ErrorKind::NotFound && !is_link(&entry) => {}
-                kind => entries.push(Entry { path, kind }),
+                kind => listing.entries.push(Entry { path: path.into(), kind }),
             }
-            if entries.len() > MAX_ENTRIES {
+            if listing.entries.len() - before > MAX_ENTRIES {
                 return Err(io::Error::other(format!("there are more than {MAX_ENTRIES} files in it")));
             }
         }
-        Ok(entries)
+        Ok(())
     }
 
     fn kind(&self, entry: &DirEntry, place: &Path) -> Kind {

@@ -148,7 +148,7 @@ pub struct HeldFile {
     /// Its size in bytes.
     pub size: u64,
     /// The SHA-256 of its bytes in hexadecimal digits.
-    pub digest: String,
+    pub digest: Arc<str>,
     /// Its first bytes, which distinguish formats.
     #[serde(default)]
     pub first: [u8; 4],

@@ -167,7 +167,7 @@ impl Shell {
             let (begun, over) = self.problems.note(&problems);
             begun.iter().for_each(|problem| say(format_args!("firmware: {problem}")));
             over.iter().for_each(|file| say(format_args!("firmware: {file} can be read again")));
-            self.firmware = files;
+            self.firmware = files.into_iter().map(|(name, bytes)| (name.to_string(), bytes)).collect();
             self.fleet.set_folder(inventory(&self.firmware));
         }
         manifests.apply_to(&mut self.fleet);

@@ -8,6 +8,7 @@ pub mod watch;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,7 +33,7 @@ pub struct DirectoryLoader {
 #[derive(Debug, Default)]
 pub struct Reading {
     /// The files by name.
-    pub files: BTreeMap<String, Bytes>,
+    pub files: BTreeMap<Arc<str>, Bytes>,
     /// Which files could not be read, and why. They are among the files as they were.
     pub problems: Vec<FileProblem>,
     /// Whether it should be read again soon: something was changing, or did not fit beside what it replaces.
@@ -112,7 +113,7 @@ mod tests {
     }
 
     fn names(reading: &Reading) -> Vec<&str> {
-        reading.files.keys().map(String::as_str).collect()
+        reading.files.keys().map(AsRef::as_ref).collect()
     }
 
     #[test]

@@ -46,11 +46,16 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// A snapshot of files. A file that did not change since `before` keeps its digest.
-    fn new(files: impl IntoIterator<Item = (String, Bytes)>, before: &Snapshot) -> Snapshot {
+    fn new(files: impl IntoIterator<Item = (impl Into<Arc<str>>, Bytes)>, before: &Snapshot) -> Snapshot {
+        let files = files.into_iter();
         let mut snapshot = Snapshot::default();
+        // At once: maps that grow leave as much behind as they take.
+        snapshot.exact.reserve(files.size_hint().0);
+        snapshot.folded.reserve(files.size_hint().0);
         for (name, bytes) in files {
-            let known = before.exact.get(name.as_str()).filter(|known| is_same(&known.bytes, &bytes));
-            let file = known.cloned().unwrap_or_else(|| Arc::new(File::new(name.into(), bytes)));
+            let name = name.into();
+            let known = before.exact.get(&name).filter(|known| is_same(&known.bytes, &bytes));
+            let file = known.cloned().unwrap_or_else(|| Arc::new(File::new(name, bytes)));
             snapshot.exact.insert(file.name.clone(), file);
         }
         snapshot.files = snapshot.exact.values().cloned().collect();
@@ -62,7 +67,6 @@ impl Snapshot {
     }
 
     /// The file of exactly this name.
-    #[cfg(test)]
     pub fn get(&self, name: &str) -> Option<&Arc<File>> {
         self.exact.get(name)
     }
@@ -91,7 +95,7 @@ impl Snapshot {
     }
 
     /// All files, by name.
-    pub fn files(&self) -> impl Iterator<Item = &Arc<File>> {
+    pub fn files(&self) -> impl ExactSizeIterator<Item = &Arc<File>> {
         self.files.iter()
     }
 
@@ -123,6 +127,11 @@ impl Change {
         Change { held: after.files.iter().filter(differs).cloned().collect(), gone: gone.cloned().collect() }
     }
 
+    /// The names of all files that changed in any way.
+    pub(super) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.held.iter().map(|file| &file.name).chain(&self.gone)
+    }
+
     /// Whether nothing changed.
     pub fn is_empty(&self) -> bool {
         self.held.is_empty() && self.gone.is_empty()
@@ -140,7 +149,7 @@ impl FileStore {
     }
 
     /// Serves these files from now on, and no others; what changed. There must be one writer at a time.
-    pub fn replace(&self, files: impl IntoIterator<Item = (String, Bytes)>) -> Change {
+    pub fn replace(&self, files: impl IntoIterator<Item = (impl Into<Arc<str>>, Bytes)>) -> Change {
         let before = self.snapshot();
         let after = Snapshot::new(files, &before);
         let change = Change::between(&before, &after);

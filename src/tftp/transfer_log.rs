@@ -1,7 +1,7 @@
 //! What the server keeps for the readers of its reports: the files that it holds, and the requests that it answered. Bounded, and
 //! never in the way of serving: when no reader comes for long, the oldest records are dropped and counted.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -17,9 +17,9 @@ const MAX_TRANSFERS: usize = 16_384;
 const MAX_UNSERVED: usize = 2_048;
 /// How many records of progress are kept: a later one of the same transfer says more.
 const MAX_PROGRESS: usize = 4_096;
-/// How many changes of the files are kept, and of how many files in all; a reader that missed more gets the whole inventory.
+/// How many changes of the files are kept, which together name no more files than there are; a reader that missed more gets the
+/// whole inventory.
 const MAX_CHANGES: usize = 64;
-const MAX_CHANGED_FILES: usize = 8_192;
 /// How many records go into one report.
 const MAX_RECORDS_IN_REPORT: usize = 4_096;
 /// How many problems go into a report.
@@ -48,7 +48,7 @@ pub struct TransferLog {
 struct State {
     is_loaded: bool,
     version: u64,
-    changes: VecDeque<(u64, NotedChange)>,
+    changes: VecDeque<(u64, ChangedNames)>,
     problems: Vec<FileProblem>,
     /// The number of the newest record.
     seq: u64,
@@ -61,21 +61,9 @@ struct State {
     read_before: u64,
 }
 
-/// A change of the files as it is reported: without their bytes, which would stay in memory long after they are served.
-struct NotedChange {
-    held: Vec<HeldFile>,
-    gone: Vec<Arc<str>>,
-}
-
-impl NotedChange {
-    fn of(change: &Change) -> NotedChange {
-        NotedChange { held: change.held.iter().map(|file| held(file)).collect(), gone: change.gone.clone() }
-    }
-
-    fn len(&self) -> usize {
-        self.held.len() + self.gone.len()
-    }
-}
+/// The names of the files that were added, that changed or that went. What is reported of them is what they are by then; their
+/// bytes would stay in memory long after they are served.
+type ChangedNames = Box<[Arc<str>]>;
 
 /// The newest records of one kind, by their number.
 struct Records {
@@ -138,8 +126,8 @@ impl TransferLog {
         if !change.is_empty() || is_first {
             state.version += 1;
             let version = state.version;
-            state.changes.push_back((version, NotedChange::of(change)));
-            state.drop_old_changes();
+            state.changes.push_back((version, change.names().cloned().collect()));
+            state.forget_changes(self.files.snapshot().files().len());
         }
         drop(state);
         self.changes.send_modify(|count| *count += 1);
@@ -215,12 +203,12 @@ impl State {
         [&self.transfers, &self.unserved, &self.progress]
     }
 
-    /// Of a large folder not even one change may be kept: the inventory says the same.
-    fn drop_old_changes(&mut self) {
-        let mut files: usize = self.changes.iter().map(|(_, change)| change.len()).sum();
-        while self.changes.len() > MAX_CHANGES || files > MAX_CHANGED_FILES {
-            let Some((_, dropped)) = self.changes.pop_front() else { break };
-            files -= dropped.len();
+    /// Forgets the oldest changes, of which readers get the whole inventory of so many files as cheaply.
+    fn forget_changes(&mut self, files: usize) {
+        let names =
+            |changes: &VecDeque<(u64, ChangedNames)>| changes.iter().map(|(_, names)| names.len()).sum::<usize>();
+        while self.changes.len() > MAX_CHANGES || (self.changes.len() > 1 && names(&self.changes) > files) {
+            self.changes.pop_front();
         }
     }
 
@@ -229,20 +217,17 @@ impl State {
         let is_kept = self.changes.front().is_some_and(|(oldest, _)| *oldest <= next);
         let is_known = version > 0 && (version == self.version || is_kept);
         let mut inventory = Inventory { version: self.version, complete: !is_known, ..Inventory::default() };
+        let files = files.snapshot();
         if !is_known {
-            inventory.held = files.snapshot().files().map(|file| held(file)).collect();
+            inventory.held = files.files().map(|file| held(file)).collect();
             return inventory;
         }
-        // A later change of a file takes the place of an earlier one.
-        let mut newest: BTreeMap<&str, Option<&HeldFile>> = BTreeMap::new();
-        for (_, change) in self.changes.iter().filter(|(at, _)| *at > version) {
-            newest.extend(change.held.iter().map(|file| (file.name.as_str(), Some(file))));
-            newest.extend(change.gone.iter().map(|name| (&**name, None)));
-        }
-        for (name, file) in newest {
-            match file {
-                Some(file) => inventory.held.push(file.clone()),
-                None => inventory.gone.push(name.to_owned()),
+        let missed = self.changes.iter().filter(|(at, _)| *at > version);
+        let names: BTreeSet<&Arc<str>> = missed.flat_map(|(_, names)| names).collect();
+        for name in names {
+            match files.get(name) {
+                Some(file) => inventory.held.push(held(file)),
+                None => inventory.gone.push(name.to_string()),
             }
         }
         inventory
@@ -270,7 +255,7 @@ fn held(file: &File) -> HeldFile {
     HeldFile {
         name: file.name.to_string(),
         size: file.bytes.len() as u64,
-        digest: file.digest.to_string(),
+        digest: file.digest.clone(),
         first: image::first(&file.bytes),
         parts: image::parts(&file.name, &file.bytes),
     }
@@ -314,23 +299,26 @@ mod tests {
     }
 
     #[test]
-    fn changes_of_many_files_are_not_kept_and_the_inventory_says_the_same() {
+    fn changes_of_all_files_are_kept_and_reported_in_no_more_than_the_inventory_takes() {
+        const FILES: usize = 30_000;
         let store = Arc::new(FileStore::default());
         let log = TransferLog::new(store.clone());
-        let serve = |count: usize, text: &str| {
-            let files = (0..count).map(|n| (n.to_string(), Bytes::copy_from_slice(text.as_bytes())));
+        let serve = |version: u8| {
+            let files = (0..FILES).map(|n| (n.to_string(), Bytes::copy_from_slice(&[version])));
             log.files_loaded(&store.replace(files), Vec::new());
         };
-        serve(MAX_CHANGED_FILES, "1");
-        let first = Query::after(&log.report(&Query::default()), 0);
-        for n in 2..20 {
-            serve(MAX_CHANGED_FILES, &n.to_string());
-            let kept: usize = log.state().changes.iter().map(|(_, change)| change.len()).sum();
-            assert!(kept <= MAX_CHANGED_FILES, "{kept} changed files are kept");
-        }
-        let report = log.report(&first);
-        assert_eq!((report.holdings.complete, report.holdings.held.len()), (true, MAX_CHANGED_FILES));
-        serve(MAX_CHANGED_FILES + 1, "x");
+        serve(0);
+        let query = Query::after(&log.report(&Query::default()), 0);
+        serve(1);
+        let began = std::time::Instant::now();
+        let report = log.report(&query);
+        assert_eq!((report.holdings.complete, report.holdings.held.len()), (false, FILES));
+        assert!(began.elapsed().as_secs() < 5, "phones wait for the log meanwhile: {:?}", began.elapsed());
+        serve(2);
+        let kept: usize = log.state().changes.iter().map(|(_, names)| names.len()).sum();
+        assert_eq!(kept, FILES);
+        assert!(log.report(&query).holdings.complete, "it missed more than is kept");
+        assert!(!log.report(&Query::after(&report, 0)).holdings.complete);
         let query = Query::after(&log.report(&Query::default()), 0);
         assert_eq!(log.unread(&query), Unread::Nothing);
         log.append(record(Outcome::Complete));

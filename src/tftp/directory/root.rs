@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use super::QUIET;
+use crate::base::digest::Digest;
 use crate::base::folder::{Entry, Folder, Kind, Listing, NOT_REGULAR, Scope, Stamp};
 use crate::base::report::{FileProblem, PROBLEMS_FILE};
 use crate::phone::FileName;
@@ -81,46 +83,49 @@ struct Restless {
 /// The folder.
 pub(super) struct Root {
     path: PathBuf,
-    held: BTreeMap<String, HeldFile>,
-    restless: BTreeMap<String, Restless>,
+    held: BTreeMap<Arc<str>, HeldFile>,
+    restless: BTreeMap<Arc<str>, Restless>,
     /// What it looked like at the last reading; none if it could not be read.
-    listing: Option<Listing>,
+    seen: Option<Seen>,
     /// Whether it could be read at all.
     was_there: bool,
     /// Whether it is there, and could not be read the last time.
     is_failing: bool,
 }
 
+/// What is kept of a listing.
+struct Seen {
+    /// The folders in it in which something may change.
+    folders: Vec<PathBuf>,
+    digest: Digest,
+}
+
 /// What one reading gave.
 #[derive(Default)]
 struct Part {
-    held: BTreeMap<String, HeldFile>,
-    restless: BTreeMap<String, Restless>,
+    held: BTreeMap<Arc<str>, HeldFile>,
+    restless: BTreeMap<Arc<str>, Restless>,
     problems: Vec<FileProblem>,
     is_unfinished: bool,
 }
 
+impl Seen {
+    fn of(listing: &Listing) -> Seen {
+        // In a volume of Kubernetes only a link in the folder itself ever changes.
+        let inner = listing.entries.iter().filter(|entry| matches!(entry.kind, Kind::Folder) && !listing.is_volume());
+        Seen { folders: inner.map(|entry| entry.path().to_owned()).collect(), digest: listing.digest() }
+    }
+}
+
 impl Root {
     pub(super) fn new(path: PathBuf) -> Root {
-        Root {
-            path,
-            held: BTreeMap::new(),
-            restless: BTreeMap::new(),
-            listing: None,
-            was_there: false,
-            is_failing: false,
-        }
+        Root { path, held: BTreeMap::new(), restless: BTreeMap::new(), seen: None, was_there: false, is_failing: false }
     }
 
     /// The folders in which something may change: itself, and those in it as far as they are listed.
     pub(super) fn folders(&self) -> Vec<PathBuf> {
-        let mut folders = vec![self.path.clone()];
-        // In a volume of Kubernetes only a link in the folder itself ever changes.
-        if let Some(listing) = self.listing.as_ref().filter(|listing| !listing.is_volume()) {
-            let inner = listing.entries.iter().filter(|entry| matches!(entry.kind, Kind::Folder));
-            folders.extend(inner.map(|entry| self.path.join(entry.path())));
-        }
-        folders
+        let inner = self.seen.iter().flat_map(|seen| &seen.folders).map(|inner| self.path.join(inner));
+        std::iter::once(self.path.clone()).chain(inner).collect()
     }
 
     /// Whether nobody knows yet what is in it, because it could not be read.
@@ -134,15 +139,15 @@ impl Root {
     }
 
     /// The files that are held.
-    pub(super) fn files(&self) -> impl Iterator<Item = (&String, &Bytes)> {
+    pub(super) fn files(&self) -> impl Iterator<Item = (&Arc<str>, &Bytes)> {
         self.held.iter().map(|(name, file)| (name, &file.bytes))
     }
 
     /// Whether the folder is as it was at the last reading.
     pub(super) fn is_unchanged(&self) -> bool {
         let listing = Folder::open(&self.path).and_then(|folder| folder.list(SCOPE));
-        match (&self.listing, listing) {
-            (Some(before), Ok(now)) => before.is_same_as(&now),
+        match (&self.seen, listing) {
+            (Some(seen), Ok(now)) => seen.digest == now.digest(),
             (None, Err(error)) => error.kind() == ErrorKind::NotFound && !self.was_there,
             (Some(_), Err(_)) | (None, Ok(_)) => false,
         }
@@ -153,10 +158,10 @@ impl Root {
         for _ in 0..MAX_READINGS {
             let mut left = *budget;
             match self.try_read(&mut left) {
-                Ok(Some((part, listing))) => {
+                Ok(Some((part, seen))) => {
                     *budget = left;
                     (self.held, self.restless) = (part.held, part.restless);
-                    (self.listing, self.was_there, self.is_failing) = (Some(listing), true, false);
+                    (self.seen, self.was_there, self.is_failing) = (Some(seen), true, false);
                     return (part.problems, part.is_unfinished);
                 }
                 // The volume was switched meanwhile: what was read may be half of it.
@@ -178,13 +183,13 @@ impl Root {
 
     /// Leaves everything as it was.
     fn stay(&mut self, budget: &mut Budget, problem: String) -> Vec<FileProblem> {
-        (self.listing, self.is_failing) = (None, true);
+        (self.seen, self.is_failing) = (None, true);
         budget.held = budget.held.saturating_sub(self.size());
         vec![FileProblem::new("", problem)]
     }
 
     /// Reads what changed; nothing if the volume was switched meanwhile.
-    fn try_read(&self, budget: &mut Budget) -> io::Result<Option<(Part, Listing)>> {
+    fn try_read(&self, budget: &mut Budget) -> io::Result<Option<(Part, Seen)>> {
         let folder = Folder::open(&self.path)?;
         let listing = folder.list(SCOPE)?;
         let mut part = Part { problems: problems_of(&folder), ..Part::default() };
@@ -199,14 +204,14 @@ impl Root {
                     let why = format!("its name has more than {MAX_NAME} bytes, folders included");
                     part.problems.push(FileProblem::new(name, why));
                 }
-                Kind::File(stamp) => files.push((name, *stamp, entry)),
+                Kind::File(stamp) => files.push((name, stamp, entry)),
                 Kind::Folder | Kind::TooDeep | Kind::LinkToFolder => {}
                 Kind::Special => part.problems.push(FileProblem::new(name, NOT_REGULAR)),
                 // Nobody knows whether it is a folder.
                 Kind::Unreadable(error) | Kind::UnreadableFolder(error) => {
                     part.is_unfinished |= matches!(entry.kind, Kind::UnreadableFolder(_));
                     part.problems.push(FileProblem::new(name, error.to_string()));
-                    let is_in_it = |file: &&String| file.strip_prefix(name).is_some_and(is_nothing_or_inside);
+                    let is_in_it = |file: &&Arc<str>| file.strip_prefix(name).is_some_and(is_nothing_or_inside);
                     let held = self.held.keys().filter(is_in_it);
                     held.for_each(|file| self.keep(file, &mut part, budget));
                 }
@@ -223,11 +228,11 @@ impl Root {
         }
         budget.files -= files.len();
         // The smallest first: one that is too large is left out alone.
-        files.sort_by_key(|(_, stamp, _)| stamp.len);
+        files.sort_unstable_by_key(|(name, stamp, _)| (stamp.len, *name));
         for (name, stamp, entry) in files {
-            self.take(&folder, &listing, (name, stamp, entry), &mut part, budget);
+            self.take(&folder, &listing, (name, *stamp, entry), &mut part, budget);
         }
-        Ok((!folder.was_switched(&listing)?).then_some((part, listing)))
+        Ok((!folder.was_switched(&listing)?).then(|| (part, Seen::of(&listing))))
     }
 
     /// Takes one file: as it is held if it did not change or cannot be read now, otherwise as it is on disk.
@@ -239,8 +244,8 @@ impl Root {
         part: &mut Part,
         budget: &mut Budget,
     ) {
-        let held = self.held.get(name);
-        if held.is_some_and(|held| held.stamp == stamp) && stamp.len <= budget.held {
+        let held = self.held.get_key_value(name);
+        if held.is_some_and(|(_, held)| held.stamp == stamp) && stamp.len <= budget.held {
             return self.keep(name, part, budget);
         }
         let problem = if stamp.len > budget.largest() {
@@ -251,7 +256,7 @@ impl Root {
             format!("it does not fit: there are more than {} bytes of files; see --max-bytes", budget.most)
         } else if let Some(restless) = self.restless(listing, name, stamp) {
             part.is_unfinished = true;
-            part.restless.insert(name.to_owned(), restless);
+            part.restless.insert(name.into(), restless);
             if restless.began.elapsed() > RESTLESS {
                 let what = "it is written to all the time; it is read when it was left alone for a moment";
                 part.problems.push(FileProblem::new(name, what));
@@ -267,9 +272,10 @@ impl Root {
                     budget.held -= stamp.len;
                     budget.fresh -= stamp.len;
                     // Not a second copy of what is served: with each switch of a volume most files are the same.
-                    let same = held.filter(|held| *held.bytes == *bytes).map(|held| held.bytes.clone());
+                    let same = held.filter(|(_, held)| *held.bytes == *bytes).map(|(_, held)| held.bytes.clone());
                     let bytes = same.unwrap_or_else(|| bytes.into());
-                    part.held.insert(name.to_owned(), HeldFile { stamp, bytes });
+                    let name = held.map_or_else(|| name.into(), |(name, _)| name.clone());
+                    part.held.insert(name, HeldFile { stamp, bytes });
                     return;
                 }
                 Err(error) if error.kind() == ErrorKind::ResourceBusy || error.kind() == ErrorKind::NotFound => {
@@ -288,10 +294,10 @@ impl Root {
 
     /// Keeps a file as it is held, if it is.
     fn keep(&self, name: &str, part: &mut Part, budget: &mut Budget) {
-        let fits = |held: &&HeldFile| held.bytes.len() as u64 <= budget.held;
-        if let Some(held) = self.held.get(name).filter(fits) {
+        let fits = |(_, held): &(&Arc<str>, &HeldFile)| held.bytes.len() as u64 <= budget.held;
+        if let Some((name, held)) = self.held.get_key_value(name).filter(fits) {
             budget.held -= held.bytes.len() as u64;
-            part.held.insert(name.to_owned(), held.clone());
+            part.held.insert(name.clone(), held.clone());
         }
     }
 

@@ -166,7 +166,7 @@ fn replacing_all_files_takes_a_quarter_more_memory_and_not_twice_as_much() {
     write(2);
     let all_new = |process: &Process| {
         let digests: Vec<String> =
-            process.report().unwrap().holdings.held.into_iter().map(|file| file.digest).collect();
+            process.report().unwrap().holdings.held.into_iter().map(|file| file.digest.to_string()).collect();
         digests.len() == 64
             && digests.iter().all(|digest| *digest == digests[0])
             && process.get("5.bin").is_some_and(|bytes| bytes[0] == 2)
