@@ -53,11 +53,7 @@ pub(super) struct Flight<'a>(#[expect(dead_code, reason = "it is held")] RwLockR
 impl Leadership {
     /// Before the election.
     pub(super) fn new() -> Leadership {
-        Leadership {
-            standing: watch::Sender::new(Standing::Unknown),
-            flights: RwLock::new(()),
-            left: Leaf::default(),
-        }
+        Leadership { standing: watch::Sender::new(Standing::Unknown), flights: RwLock::new(()), left: Leaf::default() }
     }
 
     /// What this process is.

@@ -65,7 +65,9 @@ mod tests {
         let here = of("voice/dialtone", "dialtone-7c-a");
         assert_eq!(here.identity(), "voice/dialtone/dialtone-7c-a");
         assert!(!here.is_foreign(&of("voice/dialtone", "dialtone-7c-b").identity()));
-        for other in [of("voice/other", "dialtone-7c-a").identity(), of("x/dialtone", "a").identity(), "x".into(), String::new()] {
+        for other in
+            [of("voice/other", "dialtone-7c-a").identity(), of("x/dialtone", "a").identity(), "x".into(), String::new()]
+        {
             assert!(here.is_foreign(&other), "{other}");
         }
     }
