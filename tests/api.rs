@@ -261,6 +261,8 @@ fn the_operator_may_do_what_it_does_and_nothing_else() {
         ("pods/log", ""),
         ("events.events.k8s.io", "create patch"),
         ("nodes", "list"),
+        // By their names, in their namespaces, and no others.
+        ("leases.coordination.k8s.io", ""),
         ("persistentvolumeclaims", ""),
         ("namespaces", ""),
         ("daemonsets.apps", ""),

@@ -155,10 +155,11 @@ fn fault(random: &mut SmallRng, seen: &Seen) -> Fate {
         return Fate::Pass;
     }
     if seen.is_watch {
-        return match random.random_range(0..4) {
+        return match random.random_range(0..5) {
             0 => Fate::Answer([410, 429, 500, 503][random.random_range(0..4)]),
             1 => Fate::CutAfter(Duration::from_millis(random.random_range(10..1500))),
             2 => Fate::Lost,
+            3 => Fate::Lag(Duration::from_millis(random.random_range(100..3000))),
             _ => Fate::Pass,
         };
     }

@@ -4,6 +4,7 @@
 //! `make cluster ONLY=faults` runs all of it, `FAULTS=leaders,kills` some. What is random begins with DIALTONE_SEED, which a failure names.
 #![allow(clippy::unwrap_used)] // A test that cannot go on should stop.
 
+mod behind;
 mod disturbed;
 mod leaders;
 mod proxy;
@@ -25,6 +26,7 @@ const CASES: &[Case] = &[
     ("lost-lease", leaders::a_leader_that_loses_its_lease_writes_nothing_more),
     ("overlap", leaders::an_installation_for_all_leaves_a_namespace_to_the_one_for_it),
     ("away", disturbed::an_api_server_that_is_away_is_waited_for),
+    ("behind", behind::an_api_server_that_is_behind_is_not_believed),
     ("kills", disturbed::an_operator_that_is_killed_at_any_write_ends_as_one_that_is_not),
     ("storm", disturbed::whatever_the_api_server_does_it_ends_as_it_should),
 ];

@@ -13,6 +13,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
 
 /// What is done to a request.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +31,8 @@ pub enum Fate {
     Stalled(Duration),
     /// A watch is cut after so long.
     CutAfter(Duration),
+    /// A watch tells everything so much later.
+    Lag(Duration),
     /// The operator is killed before the API server has heard of it.
     KillBefore,
     /// The operator is killed when the API server has done it.
@@ -39,7 +42,9 @@ pub enum Fate {
 /// One request as it came.
 #[derive(Clone, Debug)]
 pub struct Seen {
+    pub method: Method,
     pub path: String,
+    pub query: String,
     pub is_watch: bool,
     /// The number of this write, from 0; `None` for what changes nothing, and for the operator's own Leases.
     pub write: Option<usize>,
@@ -54,6 +59,8 @@ pub struct Proxy(Arc<Inner>);
 struct Inner {
     address: SocketAddr,
     client: kube::Client,
+    /// The API server that has the Leases.
+    leases: kube::Client,
     /// Who the operator is to the API server.
     user: String,
     judge: Mutex<Judge>,
@@ -66,11 +73,12 @@ struct Inner {
 
 impl Proxy {
     /// Starts one, for an operator that is this user.
-    pub async fn start(client: kube::Client, user: &str) -> Proxy {
+    pub async fn start(client: kube::Client, leases: kube::Client, user: &str) -> Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let inner = Inner {
             address: listener.local_addr().unwrap(),
             client,
+            leases,
             user: user.to_owned(),
             judge: Mutex::new(Box::new(|_| Fate::Pass)),
             kill: Mutex::new(None),
@@ -149,12 +157,25 @@ impl Proxy {
             self.0.faults.fetch_add(1, Ordering::SeqCst);
         }
         match fate {
-            Fate::Pass => self.forward(request, None).await,
+            Fate::Pass => self.forward(request).await,
             Fate::Delay(time) => {
                 tokio::time::sleep(time).await;
-                self.forward(request, None).await
+                self.forward(request).await
             }
-            Fate::CutAfter(time) => self.forward(request, Some(time)).await,
+            Fate::CutAfter(time) => Ok(self.forward(request).await?.map(|body| {
+                let end = stream::once(tokio::time::sleep(time)).map(|()| Err(Broken));
+                Body::from_stream(stream::select(body.into_data_stream().map_err(|_| Broken), end))
+            })),
+            Fate::Lag(time) => Ok(self.forward(request).await?.map(|body| {
+                let late = body.into_data_stream().map(move |frame| (frame, Instant::now() + time));
+                // What came meanwhile is kept, with the time at which it is told.
+                let (sender, receiver) = futures::channel::mpsc::unbounded();
+                tokio::spawn(late.map(Ok).forward(sender));
+                Body::from_stream(receiver.then(|(frame, time)| async move {
+                    tokio::time::sleep_until(time).await;
+                    frame
+                }))
+            })),
             Fate::Answer(status) => Ok(refusal(status)),
             Fate::Lost => Err(Broken),
             Fate::Stalled(time) => {
@@ -162,7 +183,7 @@ impl Proxy {
                 Err(Broken)
             }
             Fate::Unanswered => {
-                self.forward(request, None).await?;
+                self.forward(request).await?;
                 Err(Broken)
             }
             Fate::KillBefore => {
@@ -170,7 +191,7 @@ impl Proxy {
                 Err(Broken)
             }
             Fate::KillAfter => {
-                self.forward(request, None).await?;
+                self.forward(request).await?;
                 self.kill();
                 Err(Broken)
             }
@@ -179,9 +200,12 @@ impl Proxy {
 
     fn see(&self, request: &Request<Body>) -> Seen {
         let path = request.uri().path().to_owned();
+        let query = request.uri().query().unwrap_or_default().to_owned();
         let is_write = *request.method() != Method::GET && !path.contains("/leases") && !path.contains("/events");
         Seen {
-            is_watch: request.uri().query().is_some_and(|query| query.contains("watch=true")),
+            method: request.method().clone(),
+            is_watch: query.contains("watch=true"),
+            query,
             write: is_write.then(|| self.0.writes.fetch_add(1, Ordering::SeqCst)),
             path,
         }
@@ -194,7 +218,7 @@ impl Proxy {
     }
 
     /// Passes a request on, and the answer back as it comes.
-    async fn forward(&self, request: Request<Body>, cut: Option<Duration>) -> Result<Response<Body>, Broken> {
+    async fn forward(&self, request: Request<Body>) -> Result<Response<Body>, Broken> {
         let (mut head, body) = request.into_parts();
         let body = to_bytes(body, usize::MAX).await.map_err(|_| Broken)?;
         for name in ["host", "authorization", "connection", "accept-encoding"] {
@@ -203,20 +227,13 @@ impl Proxy {
         let impersonate = HeaderName::from_static("impersonate-user");
         head.headers.insert(impersonate, self.0.user.parse().unwrap());
         let request = Request::from_parts(head, kube::client::Body::from(body.to_vec()));
-        let answer = self.0.client.send(request).await.map_err(|_| Broken)?;
+        let client = if request.uri().path().contains("/leases") { &self.0.leases } else { &self.0.client };
+        let answer = client.send(request).await.map_err(|_| Broken)?;
         let (mut head, body) = answer.into_parts();
         for name in ["transfer-encoding", "connection", "content-length"] {
             head.headers.remove(name);
         }
-        let frames = Body::new(body).into_data_stream();
-        let body = match cut {
-            None => Body::from_stream(frames),
-            Some(time) => {
-                let end = stream::once(tokio::time::sleep(time)).map(|()| Err(Broken));
-                Body::from_stream(stream::select(frames.map_err(|_| Broken), end))
-            }
-        };
-        Ok(Response::from_parts(head, body))
+        Ok(Response::from_parts(head, Body::new(body)))
     }
 }
 

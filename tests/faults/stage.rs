@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Handle;
@@ -55,14 +56,20 @@ fn create_namespace(name: &str) {
     assert!(output.status.success() || said.contains("AlreadyExists"), "{said}");
 }
 
-/// The API server's client, as its administrator.
-pub fn admin(runtime: &Handle) -> kube::Client {
+/// An API server's client, as its administrator.
+fn admin(runtime: &Handle, kubeconfig: &Path) -> kube::Client {
     runtime.block_on(async {
-        let mut config = kube::Config::infer().await.unwrap();
+        let file = Kubeconfig::read_from(kubeconfig).unwrap();
+        let mut config = kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.unwrap();
         config.default_retry = false;
         config.read_timeout = None;
         kube::Client::try_from(config).unwrap()
     })
+}
+
+/// The cluster's own kubeconfig.
+pub fn kubeconfig() -> PathBuf {
+    std::env::var_os("KUBECONFIG").expect("make cluster sets it").into()
 }
 
 /// What an operator is started with.
@@ -100,9 +107,14 @@ pub struct Operator {
 impl Operator {
     /// Starts one.
     pub fn start(runtime: &Handle, setup: Setup) -> Operator {
-        let client = admin(runtime);
+        Operator::start_at(runtime, setup, &kubeconfig())
+    }
+
+    /// Starts one that talks to another API server, but for its Lease.
+    pub fn start_at(runtime: &Handle, setup: Setup, server: &Path) -> Operator {
         let user = if setup.namespaces.is_empty() { ALL } else { SOME };
-        let proxy = runtime.block_on(Proxy::start(client, user));
+        let (client, leases) = (admin(runtime, server), admin(runtime, &kubeconfig()));
+        let proxy = runtime.block_on(Proxy::start(client, leases, user));
         let folder = tempfile::tempdir().unwrap();
         let operator = Operator { proxy, setup, http: free(), folder, child: Arc::default() };
         let child = operator.child.clone();
@@ -282,15 +294,14 @@ const MASKED: &[&str] = &[
     "kubectl.kubernetes.io/last-applied-configuration",
     "healthCheckNodePort",
     "dialtone.dev/applied",
+    "observed",
 ];
 
 fn mask(value: &mut Value, namespace: &str, hashes: &mut BTreeMap<String, String>) {
     match value {
         Value::Object(fields) => {
             for name in MASKED {
-                if fields.contains_key(*name) {
-                    fields.insert((*name).to_owned(), "masked".into());
-                }
+                fields.remove(*name);
             }
             fields.values_mut().for_each(|value| mask(value, namespace, hashes));
         }
@@ -343,7 +354,7 @@ pub struct Audit {
 
 impl Audit {
     pub fn begin() -> Audit {
-        let file = Path::new(&std::env::var("KUBECONFIG").unwrap()).with_file_name("audit.log");
+        let file = kubeconfig().with_file_name("audit.log");
         let from = std::fs::metadata(&file).unwrap().len();
         Audit { file, from }
     }

@@ -3,7 +3,7 @@
 use super::support::{apply, kube};
 
 /// A phone of a site; `more` is put into its first line.
-fn phone(name: &str, site: &str, mac: &str, label: &str, line: &str, more: &str) -> String {
+pub fn phone(name: &str, site: &str, mac: &str, label: &str, line: &str, more: &str) -> String {
     format!(
         "---\napiVersion: dialtone.dev/v1alpha1\nkind: SipPhone\nmetadata: {{name: {name}}}\nspec:\n  siteRef: {{name: {site}}}\n  \
          mac: \"{mac}\"\n  model: \"7960\"\n  label: {label}\n  lines: [{{name: \"{line}\"{more}}}]\n"
