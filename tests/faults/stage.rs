@@ -267,6 +267,10 @@ pub fn state(namespace: &str) -> BTreeMap<String, Value> {
         if name.ends_with("-token") {
             object["data"] = "masked".into();
         }
+        // That of a Deployment or a Service others write.
+        if object["apiVersion"] != "dialtone.dev/v1alpha1" {
+            object.as_object_mut().unwrap().remove("status");
+        }
         mask(object, namespace, &mut hashes);
     }
     sorted
