@@ -361,7 +361,7 @@ const BOOTED: &[&str] =
     &["000A8A123456", "000A8A123457", "000A8A123458", "000A8A1234EE", "000A8A1234DD", "000A8A123460", "000A8A140001"];
 
 /// The address of a phone, beside this machine's own.
-fn address_of(mac: &str) -> Ipv4Addr {
+pub fn address_of(mac: &str) -> Ipv4Addr {
     let at = BOOTED.iter().position(|one| *one == mac).unwrap_or_else(|| panic!("{mac} has no place in BOOTED"));
     let [a, b, c, _] = own_address().octets();
     let address = Ipv4Addr::new(a, b, c, 10 + u8::try_from(at).unwrap());
