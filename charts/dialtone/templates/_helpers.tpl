@@ -88,3 +88,17 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   resourceNames: [{{ . }}]
   verbs: [get, update]
 {{- end -}}
+
+{{/* The ports of the API server, as a JSON array: what is set, what the cluster says, or those that API servers usually have. */}}
+{{- define "dialtone.apiServerPorts" -}}
+{{- $ports := list 443 -}}
+{{- with .Values.networkPolicy.egress.apiServerPorts -}}
+{{- $ports = . -}}
+{{- else -}}
+{{- $slice := lookup "discovery.k8s.io/v1" "EndpointSlice" "default" "kubernetes" -}}
+{{- range ($slice.ports | default (list (dict "port" 6443) (dict "port" 8443) (dict "port" 16443))) -}}
+{{- $ports = append $ports (int .port) -}}
+{{- end -}}
+{{- end -}}
+{{- $ports | uniq | toJson -}}
+{{- end -}}
