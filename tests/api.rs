@@ -8,7 +8,7 @@ mod support;
 use std::process::Command;
 
 use serde_json::{Value, json};
-use support::{get, kube, kubectl};
+use support::{get, kube, kubectl, wait_for};
 
 const SPACE: &str = "default";
 
@@ -191,6 +191,15 @@ fn the_chart_is_sound() {
     assert!(strict.contains("metallb.io/,metallb.universe.tf/"), "{strict}");
     assert!(!narrow.contains("verbs: ['*']") && !narrow.contains("resources: ['*']"));
 
+    // Several operators; the ports of the API server where helm cannot ask the cluster for them.
+    assert!(!narrow.contains("PodDisruptionBudget") && !narrow.contains("podAntiAffinity"));
+    let two = text(&helm(&["template", "x", "charts/dialtone", "--set", "replicas=2"]).stdout);
+    assert!(two.contains("kind: PodDisruptionBudget") && two.contains("podAntiAffinity") && two.contains("replicas: 2"));
+    assert!(two.contains("policyTypes: [Ingress, Egress]") && two.contains("{port: 6443, protocol: TCP}"));
+    let port = ["template", "x", "charts/dialtone", "--set", "networkPolicy.egress.apiServerPorts={7443}"];
+    let port = text(&helm(&port).stdout);
+    assert!(port.contains("{port: 7443, protocol: TCP}") && !port.contains("6443"), "{port}");
+
     // Under the restricted Pod Security level, by the API server's own judgement.
     kube(&["create", "namespace", "restricted"]);
     for mode in ["enforce", "warn"] {
@@ -203,7 +212,7 @@ fn the_chart_is_sound() {
         "-n",
         "restricted",
         "--set",
-        "metrics.service=true",
+        "metrics.service=true,admissionPolicy.enabled=true,replicas=2",
         "--include-crds",
     ]);
     let output = kubectl(
@@ -213,8 +222,6 @@ fn the_chart_is_sound() {
             "--force-conflicts",
             "--warnings-as-errors",
             "--dry-run=server",
-            "-n",
-            "restricted",
             "-f",
             "-",
         ],
@@ -261,6 +268,8 @@ fn the_operator_may_do_what_it_does_and_nothing_else() {
         ("pods/log", ""),
         ("events.events.k8s.io", "create patch"),
         ("nodes", "list"),
+        // By their names, in their namespaces, and no others.
+        ("leases.coordination.k8s.io", ""),
         ("persistentvolumeclaims", ""),
         ("namespaces", ""),
         ("daemonsets.apps", ""),
@@ -273,6 +282,56 @@ fn the_operator_may_do_what_it_does_and_nothing_else() {
     }
     kube(&["delete", "clusterrole,clusterrolebinding", "rights"]);
     kube(&["delete", "namespace", "rights", "--wait=false"]);
+}
+
+/// The second lock: whatever the role allows, the operator writes only what has its label.
+#[test]
+fn the_admission_policy_holds_the_operator_to_its_own_objects() {
+    install();
+    kube(&["create", "namespace", "locked"]);
+    let chart = ["template", "locked", "charts/dialtone", "-n", "locked", "--set", "admissionPolicy.enabled=true"];
+    let only = ["--show-only", "templates/rbac.yaml", "--show-only", "templates/admission.yaml"];
+    let chart = Command::new("helm").args(chart).args(only).output().unwrap();
+    let output = kubectl(&["apply", "-f", "-"], Some(&String::from_utf8_lossy(&chart.stdout)));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let manifest = |kind: &str, name: &str, managed_by: &str| {
+        let labels = json!({"app.kubernetes.io/managed-by": managed_by});
+        let mut object = json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "labels": labels}});
+        if kind == "Service" {
+            object["spec"] = json!({"ports": [{"port": 69}]});
+        }
+        object.to_string()
+    };
+    let as_operator = |args: &[&str], stdin: &str| {
+        let who = "--as=system:serviceaccount:locked:locked";
+        let output = kubectl(&[args, &[who, "-n", "locked"]].concat(), Some(stdin));
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let apply = ["apply", "--server-side", "--force-conflicts", "--field-manager=dialtone", "-f", "-"];
+    // A policy takes a moment until it holds.
+    wait_for("the policy to hold", 30, || {
+        let (made, said) = as_operator(&[&apply[..], &["--dry-run=server"]].concat(), &manifest("ConfigMap", "probe", "x"));
+        (!made && said.contains("app.kubernetes.io/managed-by: dialtone")).then_some(())
+    });
+    for kind in ["ConfigMap", "Secret", "Service", "ServiceAccount"] {
+        let (made, said) = as_operator(&apply, &manifest(kind, "own", "dialtone"));
+        assert!(made, "{kind}: {said}");
+        let (made, said) = as_operator(&apply, &manifest(kind, "own", "somebody"));
+        assert!(!made && said.contains("managed-by: dialtone"), "{kind} loses its label: {said}");
+        kubectl(&["create", "-n", "locked", "-f", "-"], Some(&manifest(kind, "foreign", "somebody")));
+        let (made, said) = as_operator(&apply, &manifest(kind, "foreign", "dialtone"));
+        assert!(!made && said.contains("managed-by: dialtone"), "{kind} of somebody else is taken: {said}");
+        let (deleted, said) = as_operator(&["delete", kind, "foreign"], "");
+        assert!(!deleted && said.contains("managed-by: dialtone"), "{kind} of somebody else: {said}");
+        let (deleted, said) = as_operator(&["delete", kind, "own"], "");
+        assert!(deleted, "{kind}: {said}");
+    }
+    let token = manifest("Secret", "sa", "dialtone").replace("\"kind\"", "\"type\":\"kubernetes.io/dockercfg\",\"kind\"");
+    assert!(as_operator(&apply, &token).1.contains("only Secrets of type Opaque"));
+    // Nobody else is held to anything.
+    kube(&["label", "configmap", "foreign", "-n", "locked", "a=b"]);
+    kube(&["delete", "clusterrole,clusterrolebinding,validatingadmissionpolicy,validatingadmissionpolicybinding", "locked"]);
+    kube(&["delete", "namespace", "locked", "--wait=false"]);
 }
 
 #[test]

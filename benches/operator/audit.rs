@@ -45,7 +45,8 @@ impl Audit {
         let tail = self.rest.split_off(end + 1);
         for line in std::mem::replace(&mut self.rest, tail).lines() {
             let event: Value = serde_json::from_str(line)?;
-            if event["impersonatedUser"]["username"] != OPERATOR {
+            // The Lease is renewed all the time.
+            if event["impersonatedUser"]["username"] != OPERATOR || event["objectRef"]["resource"] == "leases" {
                 continue;
             }
             let part = |field: &str| event["objectRef"][field].as_str().unwrap_or_default().to_owned();

@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -16,6 +17,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::kind::Kind;
+use super::leadership::{Flight, Leadership};
 use super::metrics::{WriteLabels, Writes};
 use super::names::{FILES, MANAGER};
 use super::trimmed::{TrimmedMeta, Written};
@@ -40,6 +42,9 @@ pub(super) enum Error {
     /// The name is none that an object can have: it would lead elsewhere in the API.
     #[error("{0:?} is no name of an object: lower-case letters, digits, '-' and '.' only")]
     NoName(String),
+    /// Another installation looks after the namespace.
+    #[error("another installation of dialtone looks after namespace {0}")]
+    Left(String),
     /// The name belongs to another owner.
     #[error("{} {name} exists already and does not belong to this site: rename the site, or remove that object", kind.as_str())]
     Taken {
@@ -67,7 +72,7 @@ impl Error {
             Error::NoName(_) => Reason::Invalid,
             Error::Api(kube::Error::Api(status)) if status.is_forbidden() => Reason::Forbidden,
             Error::Api(kube::Error::Api(status)) if status.is_invalid() => Reason::Refused,
-            Error::Api(_) | Error::Slow => Reason::ApplyFailed,
+            Error::Api(_) | Error::Slow | Error::Left(_) => Reason::ApplyFailed,
         }
     }
 
@@ -142,14 +147,15 @@ struct NameAndNamespace<'a> {
 pub(super) struct Cluster {
     client: Client,
     recorder: Recorder,
+    leadership: Arc<Leadership>,
     writes: Writes,
 }
 
 impl Cluster {
-    /// The API server that a client talks to.
-    pub(super) fn new(client: Client, writes: Writes) -> Cluster {
+    /// The API server that a client talks to, written to by who leads.
+    pub(super) fn new(client: Client, leadership: Arc<Leadership>, writes: Writes) -> Cluster {
         let reporter = Reporter { controller: MANAGER.to_owned(), instance: std::env::var("POD_NAME").ok() };
-        Cluster { recorder: Recorder::new(client.clone(), reporter), client, writes }
+        Cluster { recorder: Recorder::new(client.clone(), reporter), client, leadership, writes }
     }
 
     /// The client, for watches and lists.
@@ -157,14 +163,20 @@ impl Cluster {
         &self.client
     }
 
-    fn count_write(&self, kind: &'static str) {
+    /// Waits until a write may be sent, and counts it. The write is under way as long as the answer is held.
+    async fn begin<'a>(&self, kind: &'static str, key: &'a Key) -> Result<(Flight<'_>, Place<'a>), Error> {
+        let place = Place::of(key)?;
+        if self.leadership.leaves(place.namespace) {
+            return Err(Error::Left(place.namespace.to_owned()));
+        }
+        let flight = self.leadership.flight().await;
         self.writes.get_or_create(&WriteLabels { kind }).inc();
+        Ok((flight, place))
     }
 
     /// Applies an object.
     pub(super) async fn apply(&self, kind: Kind, key: &Key, object: &Value) -> Result<DynamicObject, Error> {
-        self.count_write(kind.as_str());
-        let place = Place::of(key)?;
+        let (_flight, place) = self.begin(kind.as_str(), key).await?;
         let params = PatchParams::apply(MANAGER).force();
         let applied = limited(place.api(kind, &self.client).patch(place.name, &params, &Patch::Apply(object))).await?;
         tracing::debug!("{} {key} applied", kind.as_str());
@@ -179,8 +191,7 @@ impl Cluster {
         key: &Key,
         object: &(impl Serialize + Debug),
     ) -> Result<ObjectMeta, Error> {
-        self.count_write(kind.as_str());
-        let place = Place::of(key)?;
+        let (_flight, place) = self.begin(kind.as_str(), key).await?;
         let params = PatchParams::apply(MANAGER).force();
         let all = Request::new(DynamicObject::url_path(&kind.resource(), Some(place.namespace)));
         let request =
@@ -202,8 +213,7 @@ impl Cluster {
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + HasStatus<Status = S>,
         S: Serialize + DeserializeOwned + Debug,
     {
-        self.count_write(kind);
-        let place = Place::of(key)?;
+        let (_flight, place) = self.begin(kind, key).await?;
         let object = StatusPatch {
             api_version: API_VERSION,
             kind,
@@ -227,8 +237,7 @@ impl Cluster {
 
     /// Sets the annotation of a pod that makes the kubelet sync the pod's volumes at once.
     pub(super) async fn annotate_pod(&self, key: &Key, value: &str) -> Result<(), Error> {
-        self.count_write(Kind::Pod.as_str());
-        let place = Place::of(key)?;
+        let (_flight, place) = self.begin(Kind::Pod.as_str(), key).await?;
         let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
         let patch = json!({"metadata": {"annotations": {FILES: value}}});
         let api = place.api(Kind::Pod, &self.client);
@@ -255,12 +264,11 @@ impl Cluster {
 
     /// Deletes an object; with a UID, only if it still is the object with that UID.
     pub(super) async fn delete(&self, kind: Kind, key: &Key, uid: Option<String>) -> Result<(), Error> {
-        self.count_write(kind.as_str());
+        let (_flight, place) = self.begin(kind.as_str(), key).await?;
         let params = DeleteParams {
             preconditions: uid.map(|uid| Preconditions { uid: Some(uid), resource_version: None }),
             ..DeleteParams::default()
         };
-        let place = Place::of(key)?;
         match limited(place.api(kind, &self.client).delete(place.name, &params)).await {
             Err(error) if !error.is_missing() => Err(error),
             _ => {
@@ -280,6 +288,7 @@ impl Cluster {
 
     /// Publishes an Event about an object.
     pub(super) async fn publish(&self, event: &Event, about: &ObjectReference) -> Result<(), Error> {
+        let _flight = self.leadership.flight().await;
         limited(self.recorder.publish(event, about)).await
     }
 }

@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use clap::ArgAction;
 use ipnet::IpNet;
 use kube::Client;
 use kube::config::{Config, KubeConfigOptions};
 
-use super::options::Options;
+use super::options::{Election, Options};
 use super::policy::{POD_PREFIXES, Policy, SERVICE_PREFIXES};
 use super::start;
 use crate::base::network::network;
@@ -43,6 +44,9 @@ pub struct Args {
 
     #[command(flatten)]
     policy: PolicyArgs,
+
+    #[command(flatten)]
+    election: ElectionArgs,
 
     /// Serve /livez, /readyz and /metrics here
     #[arg(long, default_value = "[::]:8080", value_name = "ADDR:PORT")]
@@ -85,6 +89,40 @@ impl From<PolicyArgs> for Policy {
     }
 }
 
+// No doc comment: it would become that of the command.
+#[derive(clap::Args, Clone, Debug)]
+struct ElectionArgs {
+    /// Whether processes that look after the same objects agree on one that writes, by a Lease; without it there must be one only
+    #[arg(long, env = "DIALTONE_LEADER_ELECTION", value_name = "BOOL", action = ArgAction::Set, default_value_t = true)]
+    leader_election: bool,
+
+    /// Where the Lease of those is who look after all namespaces: the same for all installations. With --namespaces there is one in
+    /// each of these
+    #[arg(long, env = "DIALTONE_LEASE_NAMESPACE", value_name = "NAMESPACE", default_value = "kube-system")]
+    lease_namespace: String,
+
+    /// The name of this installation, of which several processes stand by for each other [default: the operator's own namespace]
+    #[arg(long, env = "DIALTONE_INSTALLATION", value_name = "NAME")]
+    installation: Option<String>,
+
+    /// The name of this process, which no other has at the same time: one that is started again with it leads at once if it led
+    /// [default: a new one]
+    #[arg(long, env = "POD_NAME", value_name = "NAME")]
+    process: Option<String>,
+}
+
+impl ElectionArgs {
+    fn election(self, own_namespace: Option<&str>) -> Option<Election> {
+        let ElectionArgs { leader_election, lease_namespace, installation, process } = self;
+        let installation = installation.or_else(|| own_namespace.map(str::to_owned));
+        leader_election.then(|| Election {
+            installation: installation.unwrap_or_else(|| "outside".to_owned()),
+            process: process.unwrap_or_else(|| format!("{}-{:08x}", std::process::id(), rand::random::<u32>())),
+            lease_namespace,
+        })
+    }
+}
+
 /// How long a connection to the API server may take to come about. A Service's first packets are lost while a node has not yet
 /// learnt where they go, and only a new connection finds the way.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -112,6 +150,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         image: args.image,
         image_pull_policy: args.image_pull_policy,
         image_pull_secrets: args.image_pull_secrets.into_iter().filter(|name| !name.is_empty()).collect(),
+        election: args.election.election(args.own_namespace.as_deref()),
         namespaces: args.namespaces.into_iter().filter(|name| !name.is_empty()).collect(),
         own_namespace: args.own_namespace,
         image_volumes: args.image_volumes.map(Into::into).unwrap_or_default(),

@@ -1,5 +1,6 @@
 //! What all parts of the operator share. Each part of the state has an owner of its own; the fleet is behind its lock.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
@@ -10,6 +11,7 @@ use super::cluster::Cluster;
 use super::debounce::Debouncers;
 use super::fleet_lock::FleetLock;
 use super::initial_sync::InitialSync;
+use super::leadership::Leadership;
 use super::metrics::Metrics;
 use super::nudges::Nudges;
 use super::options::Options;
@@ -23,6 +25,8 @@ use crate::provision::{Fleet, Key, Urgency, WorkItem};
 pub(super) struct Context {
     /// The API server.
     pub(super) cluster: Cluster,
+    /// Whether this process may write.
+    pub(super) leadership: Arc<Leadership>,
     /// What the command line says.
     pub(super) options: Options,
     /// What is to be reconciled.
@@ -55,9 +59,10 @@ pub(super) const SETTLING: Duration = Duration::from_millis(1500);
 impl Context {
     /// A context with an empty fleet.
     pub(super) fn new(client: Client, options: Options, tasks: Tasks) -> Context {
-        let metrics = Metrics::new();
+        let (metrics, leadership) = (Metrics::new(), Arc::new(Leadership::new()));
         Context {
-            cluster: Cluster::new(client, metrics.writes.clone()),
+            cluster: Cluster::new(client, leadership.clone(), metrics.writes.clone()),
+            leadership,
             options,
             queue: WorkQueue::new(),
             metrics,

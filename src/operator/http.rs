@@ -11,6 +11,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 
 use super::context::Context;
+use super::leadership::{Leader, Standing};
 use crate::base::http_server;
 use crate::tftp::http::listen;
 
@@ -28,10 +29,23 @@ pub(super) async fn serve(ctx: Arc<Context>, address: SocketAddr) -> anyhow::Res
 }
 
 async fn readyz(State(ctx): State<Arc<Context>>) -> impl IntoResponse {
-    match ctx.initial_sync.is_done() {
-        true => (StatusCode::OK, "ok\n"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "waiting for the API server to tell what there is\n"),
-    }
+    let (status, text) = match ctx.leadership.standing() {
+        Standing::Leads(_) if ctx.initial_sync.is_done() => (StatusCode::OK, "ok".to_owned()),
+        Standing::Leads(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "waiting for the API server to tell what there is".to_owned())
+        }
+        // A process that stands by for another one of its installation is ready: to take over.
+        Standing::Standby(Leader { holder, lease, is_foreign: false }) => {
+            (StatusCode::OK, format!("standby: {holder} leads, by Lease {lease}"))
+        }
+        Standing::Standby(Leader { holder, lease, is_foreign: true }) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("standby: another installation looks after the same namespaces: {holder}, by Lease {lease}"),
+        ),
+        Standing::Unknown => (StatusCode::SERVICE_UNAVAILABLE, "waiting for the election of a leader".to_owned()),
+        Standing::Ended => (StatusCode::SERVICE_UNAVAILABLE, "ending".to_owned()),
+    };
+    (status, text + "\n")
 }
 
 async fn metrics(State(ctx): State<Arc<Context>>) -> impl IntoResponse {
@@ -39,6 +53,7 @@ async fn metrics(State(ctx): State<Arc<Context>>) -> impl IntoResponse {
     ctx.metrics.waiting.set(waiting as i64);
     ctx.metrics.failing.set(failing as i64);
     let (sites, phones, stages) = ctx.read(|fleet| (fleet.sites().count(), fleet.phones().count(), fleet.stages()));
+    ctx.metrics.leader.set(i64::from(ctx.leadership.leads()));
     ctx.metrics.count_stages(stages);
     ctx.metrics.sites.set(sites as i64);
     ctx.metrics.phones.set(phones as i64);

@@ -105,6 +105,8 @@ pub(super) struct Metrics {
     pub(super) waiting: Registered<Gauge>,
     /// Work items that failed last time.
     pub(super) failing: Registered<Gauge>,
+    /// 1 if this process leads.
+    pub(super) leader: Registered<Gauge>,
     /// Panics that were caught.
     pub(super) panics: Registered<Family<PanicLabels, Counter>>,
     registry: Registry,
@@ -161,6 +163,7 @@ impl Metrics {
             sites: Registered::new(to, "sites", "PhoneSites", Gauge::default()),
             waiting: Registered::new(to, "queue_waiting", "Things that wait to be looked at", Gauge::default()),
             failing: Registered::new(to, "queue_failing", "Things whose last attempt failed", Gauge::default()),
+            leader: Registered::new(to, "leader", "Whether this process leads: 1 or 0", Gauge::default()),
             panics: Registered::new(
                 to,
                 "panics",
@@ -227,6 +230,7 @@ mod tests {
                 "sites PhoneSites.",
                 "queue_waiting Things that wait to be looked at.",
                 "queue_failing Things whose last attempt failed.",
+                "leader Whether this process leads: 1 or 0.",
                 "panics Panics that were caught and whose work was retried, by task.",
             ]
         );

@@ -38,6 +38,10 @@ where
         let item = ctx.queue.next().await;
         let work = name(&item);
         let (kind, object) = subject(&item);
+        if ctx.leadership.leaves(&object.namespace) {
+            ctx.queue.finish(item, Outcome::Done);
+            continue;
+        }
         let span = tracing::info_span!("reconcile", work, kind, %object, attempt = ctx.queue.attempt(&item));
         let attempt = catch(async { reconcile(ctx.clone(), item.clone()).await });
         let (result, outcome) = match attempt.instrument(span.clone()).await {

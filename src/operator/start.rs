@@ -1,6 +1,7 @@
 //! Start and end: nothing is written before the initial sync is over, so that a restart changes nothing; and the process ends when
 //! one of its tasks does.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use super::context::Context;
 use super::options::Options;
 use super::supervisor::{Tasks, supervised};
-use super::{http, image_volumes, read, reconcile, watch};
+use super::{election, http, image_volumes, overlap, read, reconcile, watch};
 use crate::base::shutdown_signal;
 
 /// How long the pods have at the start to report what they hold, before statuses are written without them.
@@ -31,19 +32,27 @@ async fn run_until(shutdown: impl Future<Output = ()>, client: Client, options: 
     let address = options.http;
     let ctx = Arc::new(Context::new(client, options, tasks.clone()));
     tasks.spawn("the HTTP server", http::serve(ctx.clone(), address));
-    tasks.spawn("the start", start(ctx, tasks.clone()));
-    tokio::select! {
+    tasks.spawn("the start", start(ctx.clone(), tasks.clone()));
+    let mut campaign = pin!(election::campaign(ctx.clone()));
+    let end = tokio::select! {
         error = supervisor.first_end() => Err(error),
+        end = &mut campaign => return end,
         () = shutdown => {
             tracing::info!("shutdown signal received");
             Ok(())
         }
-    }
+    };
+    // Whoever stands by begins at once: nothing of this process is written any more.
+    ctx.leadership.end().await;
+    let _ = campaign.await;
+    end
 }
 
-/// Does the initial sync, and then starts the tasks that write.
+/// Waits until this process leads, does the initial sync, and then starts the tasks that write.
 async fn start(ctx: Arc<Context>, tasks: Tasks) -> anyhow::Result<()> {
+    ctx.leadership.lead().await;
     let began = Instant::now();
+    overlap::start(&ctx, &tasks).await;
     sync(&ctx, &tasks).await;
     reconcile::start(&ctx, &tasks);
     let clock = ctx.clone();

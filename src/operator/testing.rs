@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Json, Response};
 use serde_json::{Value, json};
 
 use super::context::Context;
+use super::leadership::Standing;
 use super::options::Options;
 use super::policy::{POD_PREFIXES, Policy, SERVICE_PREFIXES};
 use super::supervisor::{Supervisor, Tasks};
@@ -38,6 +39,7 @@ pub(super) fn options() -> Options {
             pod_metadata: POD_PREFIXES.split(',').map(str::to_owned).collect(),
             ..Policy::default()
         },
+        election: None,
         http: ([127, 0, 0, 1], 0).into(),
     }
 }
@@ -47,9 +49,15 @@ pub(super) fn context(tasks: Tasks) -> Arc<Context> {
     context_at("http://127.0.0.1:1", tasks)
 }
 
+/// A context whose process leads.
+fn leading(context: Context) -> Arc<Context> {
+    context.leadership.set(Standing::Leads(None));
+    Arc::new(context)
+}
+
 fn context_at(url: &str, tasks: Tasks) -> Arc<Context> {
     let config = kube::Config::new(url.parse().unwrap());
-    Arc::new(Context::new(kube::Client::try_from(config).unwrap(), options(), tasks))
+    leading(Context::new(kube::Client::try_from(config).unwrap(), options(), tasks))
 }
 
 /// An API server that holds what it is told to, takes everything, and remembers the requests that would change something.
@@ -85,7 +93,7 @@ impl FakeApi {
     pub(super) async fn with_policy(tasks: Tasks, policy: Policy) -> (FakeApi, Arc<Context>) {
         let (api, ctx) = FakeApi::start(tasks.clone()).await;
         let client = ctx.cluster.client().clone();
-        (api, Arc::new(Context::new(client, Options { policy, ..options() }, tasks)))
+        (api, leading(Context::new(client, Options { policy, ..options() }, tasks)))
     }
 
     /// It holds an object from now on, by the kind's plural and name.

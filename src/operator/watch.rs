@@ -155,7 +155,7 @@ const JITTER: f64 = 0.25;
 
 /// [`BACKOFF`] with [`JITTER`], for a stream.
 #[derive(Default)]
-struct WatchBackoff {
+pub(super) struct WatchBackoff {
     failures: u32,
 }
 

@@ -8,6 +8,8 @@
 mod booting;
 mod conflicts;
 mod failures;
+mod prober;
+mod recovery;
 mod scale;
 mod sources;
 mod stage;
@@ -80,6 +82,12 @@ const STEPS: &[Step] = &[
         scale::nothing_is_written_when_nothing_changes,
     ),
     step("outage", "phones boot whatever is down", Site, failures::phones_boot_whatever_is_down),
+    step(
+        "recovery",
+        "how long until all is well after each thing that dies",
+        Site,
+        recovery::everything_that_dies_comes_back,
+    ),
     step("suspend", "a suspended site stays as it is", Site, failures::a_suspended_site_stays_as_it_is),
     step(
         "mend",

@@ -301,7 +301,11 @@ pub fn writes() -> Vec<(String, String)> {
     let mut text = String::new();
     file.read_to_string(&mut text).unwrap();
     let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let ours = events.filter(|event| event["user"]["username"] == "system:serviceaccount:dialtone:dialtone");
+    // The Lease is renewed all the time.
+    let ours = events.filter(|event| {
+        event["user"]["username"] == "system:serviceaccount:dialtone:dialtone"
+            && event["objectRef"]["resource"] != "leases"
+    });
     ours.map(|event| {
         let part = |field: &str| event["objectRef"][field].as_str().unwrap_or_default().to_owned();
         let resource = match part("subresource").as_str() {
@@ -357,7 +361,7 @@ const BOOTED: &[&str] =
     &["000A8A123456", "000A8A123457", "000A8A123458", "000A8A1234EE", "000A8A1234DD", "000A8A123460", "000A8A140001"];
 
 /// The address of a phone, beside this machine's own.
-fn address_of(mac: &str) -> Ipv4Addr {
+pub fn address_of(mac: &str) -> Ipv4Addr {
     let at = BOOTED.iter().position(|one| *one == mac).unwrap_or_else(|| panic!("{mac} has no place in BOOTED"));
     let [a, b, c, _] = own_address().octets();
     let address = Ipv4Addr::new(a, b, c, 10 + u8::try_from(at).unwrap());

@@ -9,8 +9,12 @@ use crate::child::Running;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// Starts it against an API server at some address, with its own HTTP at another.
+/// Starts it against an API server at some address, with its own HTTP at another, as the only one there is.
 fn start(api: SocketAddr, http: SocketAddr) -> Running {
+    start_with(api, http, &["--leader-election=false"])
+}
+
+fn start_with(api: SocketAddr, http: SocketAddr, more: &[&str]) -> Running {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("config");
     let text = format!(
@@ -20,6 +24,7 @@ fn start(api: SocketAddr, http: SocketAddr) -> Running {
     std::fs::write(&config, text).unwrap();
     let child = Command::new(env!("CARGO_BIN_EXE_dialtone"))
         .args(["operator", "--image=x", "--http", &http.to_string()])
+        .args(more)
         .env("KUBECONFIG", &config)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -64,6 +69,31 @@ fn probes_and_the_end_do_not_wait_for_an_api_server_that_says_nothing() {
     kill(Pid::from_raw(running.0.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
     wait("it to end", || running.0.try_wait().unwrap().is_some());
     assert!(running.0.wait().unwrap().success(), "the signal was heard, not suffered");
+}
+
+#[test]
+fn one_that_does_not_lead_asks_for_its_lease_and_nothing_else_and_ends_at_once() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    server.set_nonblocking(true).unwrap();
+    let http = free();
+    let mut running = start_with(server.local_addr().unwrap(), http, &[]);
+    let mut asked = Vec::new();
+    wait("the Lease to be asked for again and again", || {
+        if let Ok((mut stream, _)) = server.accept() {
+            stream.set_nonblocking(false).unwrap();
+            let mut request = [0; 4096];
+            let len = stream.read(&mut request).unwrap();
+            asked.push(String::from_utf8_lossy(&request[..len]).lines().next().unwrap_or_default().to_owned());
+            stream.write_all(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
+        }
+        asked.len() >= 3
+    });
+    let lease = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/dialtone-cluster";
+    assert!(asked.iter().all(|line| line.starts_with(&format!("GET {lease}"))), "{asked:?}");
+    assert!(ask(http, "/readyz").contains("503") && ask(http, "/livez").contains("200"));
+    kill(Pid::from_raw(running.0.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+    wait("it to end", || running.0.try_wait().unwrap().is_some());
+    assert!(running.0.wait().unwrap().success());
 }
 
 #[test]

@@ -77,3 +77,28 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   resources: [events]
   verbs: [create, patch]
 {{- end -}}
+
+{{/* The Lease by which processes agree on the one that writes. No rule can bind the name of what is created. */}}
+{{- define "dialtone.leaseRules" -}}
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [create]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [{{ . }}]
+  verbs: [get, update]
+{{- end -}}
+
+{{/* The ports of the API server, as a JSON array: what is set, what the cluster says, or those that API servers usually have. */}}
+{{- define "dialtone.apiServerPorts" -}}
+{{- $ports := list 443 -}}
+{{- with .Values.networkPolicy.egress.apiServerPorts -}}
+{{- $ports = . -}}
+{{- else -}}
+{{- $slice := lookup "discovery.k8s.io/v1" "EndpointSlice" "default" "kubernetes" -}}
+{{- range ($slice.ports | default (list (dict "port" 6443) (dict "port" 8443) (dict "port" 16443))) -}}
+{{- $ports = append $ports (int .port) -}}
+{{- end -}}
+{{- end -}}
+{{- $ports | uniq | toJson -}}
+{{- end -}}
