@@ -287,6 +287,7 @@ mod tests {
         let (tasks, _supervisor) = supervised();
         let ctx = context(tasks);
         let site = Key::new("ns", "hq");
+        ctx.sites.note_uid(&site, "1".to_owned());
         ctx.sites.note_secret(&site, SiteSecret::new("1", "secret", "key"));
         ctx.update(|fleet| {
             fleet.apply_site(meta("hq"), serde_json::from_value(json!({})).unwrap(), Default::default())
@@ -313,6 +314,7 @@ mod tests {
         let logs = Logs::capture();
         let (tasks, _supervisor) = supervised();
         let (ctx, site, pod) = (context(tasks), Key::new("ns", "hq"), Key::new("ns", "pod"));
+        ctx.sites.note_uid(&site, "1".to_owned());
         ctx.sites.note_secret(&site, SiteSecret::new("1", "secret", "key"));
         let odd = format!(r#"{{"instance": "i", "holdings": "{}\u001b"}}"#, "x".repeat(100_000));
         answering("127.0.69.74", odd.leak()).await;

@@ -17,9 +17,10 @@ const MAX_TRANSFERS: usize = 16_384;
 const MAX_UNSERVED: usize = 2_048;
 /// How many records of progress are kept: a later one of the same transfer says more.
 const MAX_PROGRESS: usize = 4_096;
-/// How many changes of the files are kept, which together name no more files than there are; a reader that missed more gets the
-/// whole inventory.
+/// How many changes of the files are kept; a reader that missed more gets the whole inventory.
 const MAX_CHANGES: usize = 64;
+/// So many names of changed files may be kept even if there are fewer files; otherwise no more than there are.
+const FREE_NAMES: usize = 4_096;
 /// How many records go into one report.
 const MAX_RECORDS_IN_REPORT: usize = 4_096;
 /// How many problems go into a report.
@@ -207,7 +208,9 @@ impl State {
     fn forget_changes(&mut self, files: usize) {
         let names =
             |changes: &VecDeque<(u64, ChangedNames)>| changes.iter().map(|(_, names)| names.len()).sum::<usize>();
-        while self.changes.len() > MAX_CHANGES || (self.changes.len() > 1 && names(&self.changes) > files) {
+        while self.changes.len() > MAX_CHANGES
+            || (self.changes.len() > 1 && names(&self.changes) > files.max(FREE_NAMES))
+        {
             self.changes.pop_front();
         }
     }
