@@ -171,7 +171,7 @@ pub(super) async fn publish(cluster: &Cluster, kind: &str, key: &Key, uid: &str,
         kind: Some(kind.to_owned()),
         name: Some(key.name.to_string()),
         namespace: Some(key.namespace.to_string()),
-        uid: Some(uid.to_owned()),
+        uid: (!uid.is_empty()).then(|| uid.to_owned()),
         ..ObjectReference::default()
     };
     for Notice { warning, reason, note } in notices {

@@ -13,8 +13,19 @@ pub(super) struct SiteIdentities(Leaf<HashMap<Key, Identity>>);
 #[derive(Debug, Default)]
 struct Identity {
     uid: Option<String>,
-    token: Option<String>,
-    hash_key: Option<HashKey>,
+    secret: Option<Secret>,
+}
+
+struct Secret {
+    token: String,
+    hash_key: String,
+    key: HashKey,
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Secret").finish_non_exhaustive()
+    }
 }
 
 impl SiteIdentities {
@@ -32,18 +43,25 @@ impl SiteIdentities {
     pub(super) fn note_secret(&self, site: &Key, token: &str, hash_key: &str) {
         let mut all = self.0.lock();
         let identity = all.entry(site.clone()).or_default();
-        identity.token = Some(token.to_owned());
-        identity.hash_key = Some(HashKey::new(hash_key.as_bytes()));
+        let key = HashKey::new(hash_key.as_bytes());
+        identity.secret = Some(Secret { token: token.to_owned(), hash_key: hash_key.to_owned(), key });
+    }
+
+    /// What a site's token Secret should hold: the token, and the key for hashes as text.
+    pub(super) fn secret(&self, site: &Key) -> Option<(String, String)> {
+        let all = self.0.lock();
+        let secret = all.get(site)?.secret.as_ref()?;
+        Some((secret.token.clone(), secret.hash_key.clone()))
     }
 
     /// The token for reports of a site's pods.
     pub(super) fn token(&self, site: &Key) -> Option<String> {
-        self.0.lock().get(site)?.token.clone()
+        Some(self.0.lock().get(site)?.secret.as_ref()?.token.clone())
     }
 
     /// A site's key for hashes.
     pub(super) fn hash_key(&self, site: &Key) -> Option<HashKey> {
-        self.0.lock().get(site)?.hash_key.clone()
+        Some(self.0.lock().get(site)?.secret.as_ref()?.key.clone())
     }
 
     /// A site was deleted.

@@ -1,0 +1,120 @@
+//! The Secret of each site with the token for its pods' reports and the key for hashes. It is made once; if it is deleted or
+//! damaged, what it held is put back, so that neither pods nor hashes have to change.
+
+use std::time::Duration;
+
+use rand::RngExt as _;
+use sha2::{Digest as _, Sha256};
+
+use super::claim::{Claim, leaving};
+use super::cluster::Error;
+use super::context::Context;
+use super::kind::Kind;
+use super::names::{labels, token};
+use super::token_secret::TokenSecret;
+use super::trimmed::TrimmedSecret;
+use super::{owned, problems};
+use crate::provision::{Fleet, Key};
+
+/// What the Secret is to its site, in its labels.
+const ROLE: &str = "token";
+
+fn random() -> String {
+    let bytes: [u8; 32] = rand::rng().random();
+    hex::encode(bytes)
+}
+
+/// Takes up what a site's Secret holds, if it is the site's and nothing is known of it yet. Secret and site come in any order.
+pub(super) fn take(ctx: &Context, site: &Key) {
+    if ctx.sites.secret(site).is_none()
+        && let (Some(uid), Some(found)) = (ctx.sites.uid(site), ctx.children.token(site))
+        && is_own(ctx, site, &uid, &found)
+        && let (Some(token), Some(hash_key)) = (&found.token, &found.hash_key)
+    {
+        ctx.sites.note_secret(site, token, hash_key);
+    }
+    if let Some(key) = ctx.sites.hash_key(site) {
+        ctx.update(|fleet: &mut Fleet| fleet.set_hash_key(site, key));
+    }
+}
+
+fn claim(ctx: &Context, site: &Key, uid: &str, found: &TokenSecret) -> Claim {
+    ctx.children.claim(Kind::Secret, &site.sibling(token(&site.name)), &found.meta, site, uid)
+}
+
+fn is_own(ctx: &Context, site: &Key, uid: &str, found: &TokenSecret) -> bool {
+    matches!(claim(ctx, site, uid, found), Claim::Ours | Claim::Lost)
+}
+
+/// Puts the Secret right, if it is not; after how long to try again, if others change it without end.
+pub(super) async fn ensure(ctx: &Context, site: &Key, uid: &str) -> Result<Option<Duration>, Error> {
+    let key = site.sibling(token(&site.name));
+    let found = match ctx.children.token(site) {
+        Some(found) => Some(found),
+        None => read(ctx, &key).await?,
+    };
+    if let Some(found) = &found {
+        claim(ctx, site, uid, found).check(Kind::Secret, &key.name)?;
+        if let Some(error) = leaving(&found.meta, Kind::Secret) {
+            return Err(error);
+        }
+    }
+    let known = ctx.sites.secret(site);
+    let (token, hash_key) = known.clone().unzip();
+    let held = found.as_ref();
+    let is_new = token.is_none() && held.is_none_or(|found| found.token.is_none());
+    let token = token.or_else(|| held?.token.clone()).unwrap_or_else(random);
+    let hash_key = hash_key.or_else(|| held?.hash_key.clone()).unwrap_or_else(random);
+    if let Some(found) = &found {
+        let is_labelled = labels(site, ROLE)
+            .iter()
+            .all(|(name, value)| found.meta.labels.as_ref().and_then(|labels| labels.get(name)) == Some(value));
+        let holds = found.token.as_ref() == Some(&token) && found.hash_key.as_ref() == Some(&hash_key);
+        if holds && !found.more && !found.fixed && is_labelled && claim(ctx, site, uid, found) == Claim::Ours {
+            note(ctx, site, &token, &hash_key);
+            return Ok(None);
+        }
+    }
+    if known.is_some() {
+        let what = format!("Secret {}", key.name);
+        if let Some(pause) = problems::begin(ctx, &what, ("PhoneSite", site, uid)).await {
+            return Ok(Some(pause));
+        }
+    }
+    let object = owned::token_secret(site, uid, &token, &hash_key);
+    match &found {
+        Some(found) if found.fixed => ctx.cluster.delete(Kind::Secret, &key, found.meta.uid.clone()).await?,
+        Some(_) => ctx.cluster.strip(Kind::Secret, &key, &object).await?,
+        None => {}
+    }
+    let applied = ctx.cluster.apply(Kind::Secret, &key, &object).await?;
+    tracing::info!("Secret {key} is made, or put right");
+    if let Ok(applied) = serde_json::to_value(&applied).and_then(serde_json::from_value::<TrimmedSecret>) {
+        ctx.children.remember_owner(Kind::Secret, &key, &applied.metadata, true);
+        ctx.children.note_token(site, applied.into());
+    }
+    note(ctx, site, &token, &hash_key);
+    if is_new {
+        nudge(ctx, site, &token).await;
+    }
+    Ok(None)
+}
+
+fn note(ctx: &Context, site: &Key, token: &str, hash_key: &str) {
+    ctx.sites.note_secret(site, token, hash_key);
+    take(ctx, site);
+}
+
+/// Pods that run have another token, and the kubelet would sync it within a minute.
+async fn nudge(ctx: &Context, site: &Key, token: &str) {
+    let value = hex::encode(&Sha256::digest(token.as_bytes())[..8]);
+    for (pod, _) in ctx.pods.nudges_of(site) {
+        if let Err(error) = ctx.cluster.annotate_pod(&pod, &value).await {
+            tracing::debug!(%error, "pod {pod} is not nudged, and takes the new token within a minute");
+        }
+    }
+}
+
+async fn read(ctx: &Context, key: &Key) -> Result<Option<TokenSecret>, Error> {
+    Ok(ctx.cluster.read::<TrimmedSecret>(key).await?.map(TokenSecret::from))
+}
