@@ -206,6 +206,13 @@ impl ObservedChildren {
         true
     }
 
+    /// Which objects there are that have the names of a site's objects with files, whosever they are.
+    pub(super) fn slots_of(&self, site: &Key) -> Vec<Slot> {
+        let state = self.0.lock();
+        let there = state.files.iter().filter(|((of, _), files)| of == site && files.observed.is_some());
+        there.map(|((_, slot), _)| *slot).collect()
+    }
+
     /// An object with files as it was observed last.
     pub(super) fn files(&self, site: &Key, slot: Slot) -> Option<Observed> {
         self.0.lock().files.get(&(site.clone(), slot))?.observed.clone()

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::cluster::Error;
-use super::contests::FREE;
+use super::contests::SAID;
 use super::context::Context;
 use super::events::{self, Notice};
 use crate::api::Reason;
@@ -50,12 +50,13 @@ pub(super) async fn begin(ctx: &Context, object: &str, about: (&'static str, &Ke
         Ok(times) => times,
         Err(pause) => return Some(pause),
     };
-    if times == FREE + 1 {
+    if times == SAID {
         let note = format!(
             "somebody else changes {object} again and again, and dialtone puts it right again and again, ever more rarely: find out who (kubectl get --show-managed-fields), and stop it"
         );
         tracing::warn!(kind, object = %key, "{note}");
-        let notice = Notice { warning: true, reason: Reason::Contested, note };
+        let related = object.rsplit_once(' ').map(|(kind, name)| (kind.to_owned(), name.to_owned()));
+        let notice = Notice { related, ..Notice::warning(Reason::Contested, note) };
         events::publish(&ctx.cluster, kind, key, uid, vec![notice]).await;
     }
     None

@@ -117,6 +117,6 @@ where
 
 /// Somebody else changed a status: how long to wait before it is put right, if at all.
 async fn contest(ctx: &Context, kind: &'static str, key: &Key) -> Option<Duration> {
-    let object = format!("the status of {kind} {}", key.name);
+    let object = format!("status of {kind} {}", key.name);
     problems::begin(ctx, &object, (kind, key, "")).await
 }

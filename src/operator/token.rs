@@ -118,3 +118,71 @@ async fn nudge(ctx: &Context, site: &Key, token: &str) {
 async fn read(ctx: &Context, key: &Key) -> Result<Option<TokenSecret>, Error> {
     Ok(ctx.cluster.read::<TrimmedSecret>(key).await?.map(TokenSecret::from))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::supervisor::supervised;
+    use super::super::testing::FakeApi;
+    use super::*;
+
+    const WHOLE: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    const OTHER: &str = "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210";
+
+    fn observe(ctx: &Context, site: &Key, version: u64, values: (&str, &str), owner: Option<&str>) {
+        let mut object = owned::token_secret(site, owner.unwrap_or_default(), values.0, values.1);
+        if owner.is_none() {
+            object["metadata"]["ownerReferences"] = Value::Null;
+        }
+        object["metadata"]["uid"] = "o1".into();
+        object["metadata"]["resourceVersion"] = version.to_string().into();
+        ctx.children.note_token(site, serde_json::from_value::<TrimmedSecret>(object).unwrap().into());
+        take(ctx, site);
+    }
+
+    #[tokio::test]
+    async fn a_secret_that_is_damaged_gets_its_values_back_and_one_of_others_is_not_believed() {
+        let (tasks, _supervisor) = supervised();
+        let (api, ctx) = FakeApi::start(tasks).await;
+        let site = Key::new("ns", "hq");
+        ctx.sites.note_uid(&site, "u1".to_owned());
+        observe(&ctx, &site, 1, (OTHER, OTHER), None);
+        assert_eq!(ctx.sites.token(&site), None, "it is somebody else's");
+        assert!(matches!(ensure(&ctx, &site, "u1").await, Err(Error::Taken { .. })));
+        observe(&ctx, &site, 2, (OTHER, OTHER), Some("u0"));
+        assert!(matches!(ensure(&ctx, &site, "u1").await, Err(Error::Waits(_))), "it is a former site's");
+        assert!(ctx.sites.token(&site).is_none() && api.writes().is_empty());
+
+        ctx.children.forget_token(&site);
+        observe(&ctx, &site, 3, (WHOLE, WHOLE), Some("u1"));
+        assert_eq!(ctx.sites.token(&site).as_deref(), Some(WHOLE));
+        ensure(&ctx, &site, "u1").await.unwrap();
+        assert!(api.writes().is_empty(), "it is as it should be");
+        for damaged in [("", WHOLE), (OTHER, WHOLE), ("short", "")] {
+            let version = 2000 + api.requests().len() as u64;
+            observe(&ctx, &site, version, damaged, Some("u1"));
+            ensure(&ctx, &site, "u1").await.unwrap();
+            assert_eq!(api.writes(), ["PATCH secrets/dialtone-hq-token"], "{damaged:?}");
+            let held = ctx.children.token(&site).unwrap();
+            assert_eq!((held.token.as_deref(), ctx.sites.token(&site).as_deref()), (Some(WHOLE), Some(WHOLE)));
+            ctx.children.forget_token(&site);
+        }
+        ensure(&ctx, &site, "u1").await.unwrap();
+        assert_eq!(api.writes(), ["PATCH secrets/dialtone-hq-token"], "it was deleted");
+    }
+
+    #[tokio::test]
+    async fn of_a_secret_that_was_damaged_while_nobody_looked_what_is_whole_stays() {
+        let (tasks, _supervisor) = supervised();
+        let (_api, ctx) = FakeApi::start(tasks).await;
+        let site = Key::new("ns", "hq");
+        ctx.sites.note_uid(&site, "u1".to_owned());
+        observe(&ctx, &site, 3, ("short", WHOLE), Some("u1"));
+        assert!(ctx.sites.secret(&site).is_none());
+        ensure(&ctx, &site, "u1").await.unwrap();
+        let (token, hash_key) = ctx.sites.secret(&site).unwrap();
+        assert!(token.len() == 64 && token != "short" && hash_key == WHOLE, "hashes stay as they are");
+        assert_eq!(json!(ctx.children.token(&site).unwrap().hash_key), json!(WHOLE));
+    }
+}

@@ -36,13 +36,19 @@ impl Handler<TrimmedSite> for Sites {
         let meta = meta_of(&site.metadata);
         let key = meta.key.clone();
         let uid = site.metadata.uid.unwrap_or_default();
-        if ctx.sites.uid(&key).is_some_and(|known| known != uid) {
+        let known = ctx.sites.uid(&key);
+        if known.as_ref().is_some_and(|known| *known != uid) {
             // Deleted and created anew while the watch was broken: nothing of the old one belongs to it, not even its token.
             ctx.forget_site(&key);
         }
+        let is_new = known.is_none_or(|known| known != uid);
         ctx.sites.note_uid(&key, uid);
         ctx.update(|fleet| fleet.apply_site(meta, spec, status));
         token::take(ctx, &key);
+        for slot in if is_new { ctx.children.slots_of(&key) } else { Vec::new() } {
+            // They may be those of somebody else.
+            ctx.queue.add(WorkItem::Shard(key.clone(), slot), Duration::ZERO);
+        }
         Ok(())
     }
 

@@ -82,10 +82,13 @@ pub(super) fn note_other(ctx: &Context, secret: bool, key: &Key, observed: Optio
     }
 }
 
-/// Has an object of a site looked at, if there is such a site and everything else is known.
+/// Has an object of a site looked at, if there is such a site. Until everything else is known that waits.
 fn look(ctx: &Context, item: WorkItem) {
     let (WorkItem::Objects(site) | WorkItem::Shard(site, _)) = &item else { return };
-    if ctx.initial_sync.is_done() && ctx.read(|fleet| fleet.has_site(site)) {
+    if ctx.read(|fleet| fleet.has_site(site)) {
+        if let WorkItem::Shard(site, slot) = &item {
+            ctx.debouncers.note_disturbance(site, *slot);
+        }
         ctx.queue.add(item, Duration::ZERO);
     }
 }
@@ -99,8 +102,9 @@ fn apply_shard(ctx: &Context, observed: Observed, secret: bool, content: Content
     let Some((site, slot)) = place_of(&key_of(&observed.meta), secret) else { return };
     let digest = content.digest();
     let is_news = ctx.children.note_files(&site, slot, Observed { digest: Some(digest), ..observed });
-    let Err(Some(_)) = ctx.initial_sync.keep(&site, slot, Some(content)) else { return };
-    if is_news {
+    if ctx.initial_sync.keep(&site, slot, Some(content)).is_ok() {
+        look(ctx, WorkItem::Shard(site, slot));
+    } else if is_news {
         ctx.update(|fleet| fleet.note_stored(&site, slot, Some(digest)));
         if !ctx.children.files(&site, slot).is_some_and(|observed| observed.untouched) {
             // The files may be right, and its labels or its owner not.
