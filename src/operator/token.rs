@@ -159,8 +159,7 @@ mod tests {
         assert_eq!(ctx.sites.token(&site).as_deref(), Some(WHOLE));
         ensure(&ctx, &site, "u1").await.unwrap();
         assert!(api.writes().is_empty(), "it is as it should be");
-        for damaged in [("", WHOLE), (OTHER, WHOLE), ("short", "")] {
-            let version = 2000 + api.requests().len() as u64;
+        for (version, damaged) in [(10, ("", WHOLE)), (11, (OTHER, WHOLE)), (12, ("short", ""))] {
             observe(&ctx, &site, version, damaged, Some("u1"));
             ensure(&ctx, &site, "u1").await.unwrap();
             assert_eq!(api.writes(), ["PATCH secrets/dialtone-hq-token"], "{damaged:?}");
