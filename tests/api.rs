@@ -1,8 +1,12 @@
 //! What the real API server makes of the kinds: no warning, every refusal with its message, and what people see.
 #![allow(clippy::unwrap_used)] // A test that cannot go on should stop.
 
+#[path = "support/child.rs"]
+mod child;
 #[path = "support/generated.rs"]
 mod generated;
+#[path = "api/heal.rs"]
+mod heal;
 mod support;
 
 use std::process::Command;

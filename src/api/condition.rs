@@ -142,6 +142,8 @@ pub enum Reason {
     Ready,
     /// Changes are applied again.
     Resumed,
+    /// Somebody else changes an object again and again.
+    Contested,
     /// The phone runs the image that it should.
     Upgraded,
     /// The phone began to take the image.

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use super::kind::Kind;
 use super::leadership::{Flight, Leadership};
+use super::mend;
 use super::metrics::{WriteLabels, Writes};
 use super::names::{FILES, MANAGER};
 use super::trimmed::{TrimmedMeta, Written};
@@ -26,6 +27,9 @@ use crate::provision::Key;
 
 /// The longest that one call to the API may take.
 const CALL_LIMIT: Duration = Duration::from_secs(10);
+
+/// How often it is looked whether what was in the way is gone.
+const IN_THE_WAY: Duration = Duration::from_secs(5);
 
 /// Why a call did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +49,9 @@ pub(super) enum Error {
     /// Another installation looks after the namespace.
     #[error("another installation of dialtone looks after namespace {0}")]
     Left(String),
+    /// Something is in the way for some time.
+    #[error("{0}")]
+    Waits(String),
     /// The name belongs to another owner.
     #[error("{} {name} exists already and does not belong to this site: rename the site, or remove that object", kind.as_str())]
     Taken {
@@ -70,10 +77,16 @@ impl Error {
             Error::Taken { .. } => Reason::NameTaken,
             Error::NotAllowed(_) => Reason::NotAllowed,
             Error::NoName(_) => Reason::Invalid,
+            Error::Waits(_) => Reason::Pending,
             Error::Api(kube::Error::Api(status)) if status.is_forbidden() => Reason::Forbidden,
             Error::Api(kube::Error::Api(status)) if status.is_invalid() => Reason::Refused,
             Error::Api(_) | Error::Slow | Error::Left(_) => Reason::ApplyFailed,
         }
+    }
+
+    /// After how long it is tried again, if that takes the API server little: nothing is written before the way is free.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        matches!(self, Error::Taken { .. } | Error::Waits(_)).then_some(IN_THE_WAY)
     }
 
     /// Whether the object is not there.
@@ -245,21 +258,56 @@ impl Cluster {
         Ok(())
     }
 
+    /// Changes what server-side apply cannot: that takes away only what it gave. The patch names the version that it is for.
+    pub(super) async fn merge(&self, kind: Kind, key: &Key, patch: &Value) -> Result<DynamicObject, Error> {
+        let (_flight, place) = self.begin(kind.as_str(), key).await?;
+        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        limited(place.api(kind, &self.client).patch(place.name, &params, &Patch::Merge(patch))).await
+    }
+
+    /// Takes from an object with files, or with a token, what others added to it, and gives it back its owner.
+    pub(super) async fn strip(&self, kind: Kind, key: &Key, wanted: &impl Serialize) -> Result<(), Error> {
+        let Some(found) = self.object(kind, key).await? else { return Ok(()) };
+        // What was read from JSON can be written as JSON.
+        let (found, wanted) = (json!(found), json!(wanted));
+        if let Some(patch) = mend::files(&found, &wanted) {
+            self.merge(kind, key, &patch).await?;
+            tracing::info!("{} {key} holds nothing of others any more", kind.as_str());
+        }
+        Ok(())
+    }
+
+    /// Changes of a status what server-side apply cannot.
+    pub(super) async fn merge_status<K, S>(
+        &self,
+        kind: &'static str,
+        key: &Key,
+        patch: &Value,
+    ) -> Result<Written<S>, Error>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+        S: DeserializeOwned,
+    {
+        let (_flight, place) = self.begin(kind, key).await?;
+        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        let all = Request::new(K::url_path(&(), Some(place.namespace)));
+        let request = all
+            .patch_subresource("status", place.name, &params, &Patch::Merge(patch))
+            .map_err(kube::Error::BuildRequest)?;
+        limited(self.client.request::<Written<S>>(request)).await
+    }
+
+    /// Reads an object; nothing if there is none.
+    pub(super) async fn object(&self, kind: Kind, key: &Key) -> Result<Option<DynamicObject>, Error> {
+        let place = Place::of(key)?;
+        limited(place.api(kind, &self.client).get_opt(place.name)).await
+    }
+
     /// Reads an object's metadata; nothing if there is no such object.
     pub(super) async fn metadata(&self, kind: Kind, key: &Key) -> Result<Option<ObjectMeta>, Error> {
         let place = Place::of(key)?;
         let found = limited(place.api(kind, &self.client).get_metadata_opt(place.name)).await?;
         Ok(found.map(|found| found.metadata))
-    }
-
-    /// Whether an object that was not observed exists; it must not belong to another owner.
-    pub(super) async fn exists(&self, kind: Kind, key: &Key, owner_uid: &str) -> Result<bool, Error> {
-        let is_ours =
-            |meta: &ObjectMeta| meta.owner_references.iter().flatten().any(|reference| reference.uid == owner_uid);
-        match self.metadata(kind, key).await? {
-            Some(found) if !is_ours(&found) => Err(Error::Taken { kind, name: key.name.to_string() }),
-            found => Ok(found.is_some()),
-        }
     }
 
     /// Deletes an object; with a UID, only if it still is the object with that UID.
@@ -278,7 +326,7 @@ impl Cluster {
         }
     }
 
-    /// Reads an object; nothing if there is none.
+    /// Reads an object of a kind that the compiler knows; nothing if there is none.
     pub(super) async fn read<K>(&self, key: &Key) -> Result<Option<K>, Error>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
@@ -309,7 +357,9 @@ mod tests {
             for key in [Key::new("ns", name), Key::new(name, "pw")] {
                 let said = |error: Error| assert!(matches!(error, Error::NoName(_)), "{name:?}: {error}");
                 said(ctx.cluster.read::<Secret>(&key).await.unwrap_err());
-                said(ctx.cluster.exists(Kind::Secret, &key, "u").await.unwrap_err());
+                said(ctx.cluster.metadata(Kind::Secret, &key).await.unwrap_err());
+                said(ctx.cluster.object(Kind::Secret, &key).await.unwrap_err());
+                said(ctx.cluster.merge(Kind::Secret, &key, &json!({})).await.unwrap_err());
                 said(ctx.cluster.apply(Kind::Secret, &key, &json!({})).await.unwrap_err());
                 said(ctx.cluster.apply_large(Kind::Secret, &key, &json!({})).await.unwrap_err());
                 said(ctx.cluster.delete(Kind::Secret, &key, None).await.unwrap_err());

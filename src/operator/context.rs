@@ -8,20 +8,22 @@ use tokio::time::Instant;
 
 use super::children::ObservedChildren;
 use super::cluster::Cluster;
+use super::contests::Contests;
 use super::debounce::Debouncers;
 use super::fleet_lock::FleetLock;
 use super::initial_sync::InitialSync;
 use super::leadership::Leadership;
 use super::metrics::Metrics;
+use super::names::place;
 use super::nudges::Nudges;
 use super::options::Options;
 use super::pods::Pods;
 use super::queue::WorkQueue;
 use super::sites::SiteIdentities;
 use super::supervisor::Tasks;
-use crate::provision::{Fleet, Key, Urgency, WorkItem};
+use crate::provision::{Fleet, Key, Slot, Urgency, WorkItem};
 
-/// What all parts share.
+/// What all parts share. Many fields because each is a part of the state with an owner of its own.
 pub(super) struct Context {
     /// The API server.
     pub(super) cluster: Cluster,
@@ -43,6 +45,8 @@ pub(super) struct Context {
     pub(super) pods: Pods,
     /// When pods were nudged.
     pub(super) nudges: Nudges,
+    /// Which objects others change again and again.
+    pub(super) contests: Contests,
     /// When objects with files are written.
     pub(super) debouncers: Debouncers,
     fleet: FleetLock,
@@ -71,6 +75,7 @@ impl Context {
             children: ObservedChildren::default(),
             pods: Pods::default(),
             nudges: Nudges::default(),
+            contests: Contests::default(),
             debouncers: Debouncers::default(),
             fleet: FleetLock::new(tasks),
         }
@@ -112,6 +117,13 @@ impl Context {
             };
             self.queue.add(item, delay);
         }
+    }
+
+    /// Whether an object with files is a site's own; of one that is not nothing is taken up.
+    pub(super) fn is_own(&self, site: &Key, slot: Slot) -> bool {
+        let (Some(uid), Some(observed)) = (self.sites.uid(site), self.children.files(site, slot)) else { return false };
+        let (kind, key) = place(site, slot);
+        self.children.claim(kind, &key, &observed.meta, site, &uid).check(kind, &key.name).is_ok()
     }
 
     /// A site was deleted: forgets what was known of it.

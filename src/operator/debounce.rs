@@ -30,6 +30,15 @@ impl Debouncers {
         self.0.lock().entry((site.clone(), slot)).or_default().note_change(now)
     }
 
+    /// Somebody else changed an object: what is gathered is no building that is being applied, and does not wait long.
+    pub(super) fn note_disturbance(&self, site: &Key, slot: Slot) {
+        let mut all = self.0.lock();
+        // During a write it may be what is being written: the watch is sometimes faster than the answer.
+        if let Some(debouncer) = all.get_mut(&(site.clone(), slot)).filter(|debouncer| !debouncer.writing) {
+            debouncer.streak = 0;
+        }
+    }
+
     /// Begins a write, unless it should wait for more changes: for how long.
     pub(super) fn begin(&self, site: &Key, slot: Slot, now: Instant) -> Result<Writing<'_>, Duration> {
         let place = (site.clone(), slot);
@@ -221,6 +230,17 @@ mod tests {
         debouncer.end(now, true);
         assert!(debouncer.is_under_way(now + Duration::from_secs(1), settling));
         assert!(!debouncer.is_under_way(now + Duration::from_secs(2), settling));
+    }
+
+    #[test]
+    fn what_others_did_is_put_right_soon_however_often_they_do_it() {
+        let (site, slot, now) = (Key::new("ns", "hq"), Slot::Common { secret: false }, Instant::now());
+        let debouncers = Debouncers::default();
+        for _ in 0..8 {
+            debouncers.note_disturbance(&site, slot);
+            assert!(debouncers.note_change(&site, slot, now) <= MOMENT);
+            debouncers.begin(&site, slot, now + MOMENT).unwrap().end(true);
+        }
     }
 
     #[tokio::test]

@@ -23,15 +23,18 @@ pub(super) struct Notice {
     pub(super) reason: Reason,
     /// The text.
     pub(super) note: String,
+    /// Another object that it is about: its kind and its name. Repeats are told apart by it.
+    pub(super) related: Option<(String, String)>,
 }
 
 impl Notice {
     fn normal(reason: Reason, note: impl Into<String>) -> Notice {
-        Notice { warning: false, reason, note: note.into() }
+        Notice { warning: false, reason, note: note.into(), related: None }
     }
 
-    fn warning(reason: Reason, note: impl Into<String>) -> Notice {
-        Notice { warning: true, reason, note: note.into() }
+    /// A person should act.
+    pub(super) fn warning(reason: Reason, note: impl Into<String>) -> Notice {
+        Notice { warning: true, reason, note: note.into(), related: None }
     }
 }
 
@@ -171,16 +174,21 @@ pub(super) async fn publish(cluster: &Cluster, kind: &str, key: &Key, uid: &str,
         kind: Some(kind.to_owned()),
         name: Some(key.name.to_string()),
         namespace: Some(key.namespace.to_string()),
-        uid: Some(uid.to_owned()),
+        uid: (!uid.is_empty()).then(|| uid.to_owned()),
         ..ObjectReference::default()
     };
-    for Notice { warning, reason, note } in notices {
+    for Notice { warning, reason, note, related } in notices {
         let event = Event {
             type_: if warning { EventType::Warning } else { EventType::Normal },
             reason: reason.as_str().to_owned(),
             note: Some(printable(&note, MAX_NOTE)),
             action: "Provision".to_owned(),
-            secondary: None,
+            secondary: related.map(|(kind, name)| ObjectReference {
+                kind: Some(kind),
+                name: Some(name),
+                namespace: Some(key.namespace.to_string()),
+                ..ObjectReference::default()
+            }),
         };
         if let Err(error) = cluster.publish(&event, &reference).await {
             tracing::warn!(%error, "Event {} about {kind} {key} could not be written", reason.as_str());

@@ -5,8 +5,10 @@
 //! status. Workers always build from the newest truth, so that nothing old is written however long an item waited.
 
 mod children;
+mod claim;
 mod cluster;
 mod command;
+mod contests;
 mod context;
 mod debounce;
 mod election;
@@ -19,6 +21,7 @@ mod initial_sync;
 mod kind;
 mod leadership;
 mod leaf;
+mod mend;
 mod metrics;
 mod names;
 mod nudge;
@@ -31,6 +34,7 @@ mod ownership;
 mod pods;
 mod policy;
 mod poll;
+mod problems;
 mod queue;
 mod read;
 mod reconcile;
@@ -44,6 +48,8 @@ mod statuses;
 mod supervisor;
 #[cfg(test)]
 mod testing;
+mod token;
+mod token_secret;
 mod trimmed;
 mod watch;
 

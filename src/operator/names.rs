@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::kind::Kind;
 use crate::api::{API_VERSION, MANAGED_BY};
 use crate::provision::{Key, Slot};
 
@@ -18,24 +19,45 @@ pub(super) const FILES: &str = "dialtone.dev/files";
 /// The annotation with the digest of what was applied, so that a field that is no longer wanted is noticed.
 pub(super) const APPLIED: &str = "dialtone.dev/applied";
 
+/// What the names of all objects begin with.
+const PREFIX: &str = "dialtone-";
+
 /// The name of a site's workload, Service and so on.
 pub(super) fn workload(site: &str) -> String {
-    format!("dialtone-{site}")
+    format!("{PREFIX}{site}")
 }
 
 /// The name of a site's token Secret.
 pub(super) fn token(site: &str) -> String {
-    format!("dialtone-{site}-token")
+    format!("{PREFIX}{site}-token")
 }
 
 /// The name of a site's object with files.
 pub(super) fn shard(site: &str, slot: Slot) -> String {
-    format!("dialtone-{site}-{}", slot.suffix())
+    format!("{PREFIX}{site}-{}", slot.suffix())
 }
 
-/// Reads the slot from an object's name.
-pub(super) fn parse_shard(site: &str, name: &str, secret: bool) -> Option<Slot> {
-    Slot::parse(name.strip_prefix("dialtone-")?.strip_prefix(site)?.strip_prefix('-')?, secret)
+/// The kind and the name of a site's object with files.
+pub(super) fn place(site: &Key, slot: Slot) -> (Kind, Key) {
+    (if slot.secret() { Kind::Secret } else { Kind::ConfigMap }, site.sibling(shard(&site.name, slot)))
+}
+
+/// The site whose object with files has this name, and which of them it is. Names do not lie, and labels may.
+pub(super) fn parse_shard(name: &str, secret: bool) -> Option<(&str, Slot)> {
+    let rest = name.strip_prefix(PREFIX)?;
+    let begins =
+        rest.rmatch_indices('-').find_map(|(at, _)| Some((&rest[..at], Slot::parse(&rest[at + 1..], secret)?)));
+    begins.filter(|(site, slot)| shard(site, *slot) == name)
+}
+
+/// The site whose token Secret has this name.
+pub(super) fn parse_token(name: &str) -> Option<&str> {
+    name.strip_prefix(PREFIX)?.strip_suffix("-token")
+}
+
+/// The site whose workload has this name.
+pub(super) fn parse_workload(name: &str) -> Option<&str> {
+    name.strip_prefix(PREFIX)
 }
 
 /// The labels of an object of a site.
@@ -86,9 +108,15 @@ mod tests {
     #[test]
     fn shards_are_found_by_their_names() {
         for slot in Slot::all() {
-            assert_eq!(parse_shard("hq", &shard("hq", slot), slot.secret()), Some(slot));
+            for site in ["hq", "hq-2", "hq-common", "hq-phones-01"] {
+                assert_eq!(parse_shard(&shard(site, slot), slot.secret()), Some((site, slot)));
+            }
         }
-        assert_eq!(parse_shard("hq", "dialtone-hq-2-common", false), None);
-        assert_eq!(parse_shard("hq", "dialtone-hq-token", true), None);
+        assert_eq!(parse_shard("dialtone-hq-token", true), None);
+        assert_eq!(parse_shard("hq-common", false), None);
+        assert_eq!(parse_shard("dialtone-hq-phones-1", false), None, "it is phones-01");
+        assert_eq!(parse_token(&token("hq-token")), Some("hq-token"));
+        assert_eq!(parse_token("dialtone-hq-common"), None);
+        assert_eq!(parse_workload(&workload("hq-2")), Some("hq-2"));
     }
 }

@@ -19,6 +19,10 @@ pub(super) async fn reconcile(ctx: &Context, site: &Key) -> Result<Outcome, Erro
     }
     let (value, pause) = match ctx.nudges.next(site, content(ctx, site), Instant::now()) {
         Next::Wait(pause) => return Ok(Outcome::RequeueAfter(pause)),
+        Next::Rest => {
+            tracing::warn!(%site, "the pods of site {site} do not hold what its objects hold although they were nudged often: does another object have a name of theirs, or does a node's kubelet not answer?");
+            return Ok(Outcome::Done);
+        }
         Next::Nudge { value, pause } => (value, pause),
     };
     let mut failed = None;

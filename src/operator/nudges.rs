@@ -9,9 +9,11 @@ use super::leaf::Leaf;
 use crate::base::Backoff;
 use crate::provision::Key;
 
-/// How long pods have to hold the new files before they are nudged again. It doubles, but not for ever: the kubelet syncs by
-/// itself once a minute.
+/// How long pods have to hold the new files before they are nudged again. It doubles.
 const PATIENCE: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(64));
+/// So often pods are nudged for the same content. The kubelet has synced by itself by then, as it does once a minute, and what
+/// they still hold otherwise no nudge changes.
+const MOST: u32 = 6;
 
 /// When the pods of each site were nudged.
 #[derive(Debug, Default)]
@@ -32,6 +34,8 @@ struct Nudge {
 pub(super) enum Next {
     /// They were nudged lately: wait.
     Wait(Duration),
+    /// They were nudged often enough.
+    Rest,
     /// Nudge them, with this value of the annotation, and wait so long for them to hold the files.
     Nudge { value: String, pause: Duration },
 }
@@ -45,6 +49,9 @@ impl Nudges {
                 let (pause, since) = (PATIENCE.after(nudge.attempt), now.saturating_duration_since(nudge.at));
                 if since < pause {
                     return Next::Wait(pause - since);
+                }
+                if nudge.attempt >= MOST {
+                    return Next::Rest;
                 }
                 nudge.attempt.saturating_add(1)
             }
@@ -69,7 +76,7 @@ mod tests {
     fn pods_are_nudged_again_after_longer_and_longer_pauses_until_the_content_changes() {
         let (nudges, site, mut now) = (Nudges::default(), Key::new("ns", "hq"), Instant::now());
         let mut pauses = Vec::new();
-        for attempt in 0..8 {
+        for attempt in 0..MOST {
             let Next::Nudge { value, pause } = nudges.next(&site, "a".to_owned(), now) else { panic!("{attempt}") };
             assert_eq!(value, if attempt == 0 { "a".to_owned() } else { format!("a-{attempt}") });
             let almost = pause - Duration::from_millis(1);
@@ -81,7 +88,8 @@ mod tests {
             pauses.push(pause.as_secs());
             now += pause;
         }
-        assert_eq!(pauses, [2, 4, 8, 16, 32, 64, 64, 64]);
+        assert_eq!(pauses, [2, 4, 8, 16, 32, 64]);
+        assert_eq!(nudges.next(&site, "a".to_owned(), now), Next::Rest, "no nudge helps");
         let nudge = |value: &str| Next::Nudge { value: value.to_owned(), pause: Duration::from_secs(2) };
         assert_eq!(nudges.next(&site, "b".to_owned(), now), nudge("b"), "other content is nudged for at once");
         nudges.forget(&site);

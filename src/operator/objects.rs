@@ -3,20 +3,21 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use rand::RngExt as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::claim::{Claim, leaving};
 use super::cluster::Error;
 use super::context::Context;
-use super::files::note_problem;
 use super::kind::Kind;
-use super::names::{token, workload};
+use super::names::{self, workload};
 use super::owned::{self, OwnedObjects, Prepared, ServiceChoice, WELL_KNOWN_PORT};
 use super::queue::Outcome;
-use super::sites::SiteSecret;
-use super::{sources, watch};
+use super::{problems, sources, token};
 use crate::api::PhoneSiteSpec;
-use crate::provision::Key;
+use crate::provision::{Key, WorkItem};
+
+/// Under what name problems of the site's own spec are noted.
+const SPEC: &str = "PhoneSite spec";
 
 /// How often it is looked whether a volume still has its owner's consent.
 const CONSENT_PERIOD: Duration = Duration::from_secs(300);
@@ -25,96 +26,163 @@ const CONSENT_PERIOD: Duration = Duration::from_secs(300);
 pub(super) async fn reconcile(ctx: &Context, site: &Key) -> Result<Outcome, Error> {
     let Some(spec) = ctx.read(|fleet| fleet.site_spec(site)) else { return Ok(Outcome::Done) };
     let Some(uid) = ctx.sites.uid(site) else { return Ok(Outcome::Done) };
-    if spec.suspend {
-        note_infra(ctx, site, owned::replicas(&spec), false);
-        return Ok(Outcome::Done);
+    let attempt = ctx.queue.attempt(&WorkItem::Objects(site.clone()));
+    let mut applied = Applied { ctx, site, uid: &uid, attempt, kinds: BTreeSet::new(), ends: Ends::default() };
+    if !spec.suspend {
+        applied.write(&spec).await;
     }
-    if let Err(error) = write(ctx, site, &uid, &spec).await {
-        if matches!(error, Error::NotAllowed(_)) {
-            // All the rest of the site was written.
-            note_infra(ctx, site, owned::replicas(&spec), false);
-        }
-        note_problem(ctx, site, &error);
-        return Err(error);
-    }
-    note_infra(ctx, site, owned::replicas(&spec), true);
+    let Ends { error, pause } = applied.ends;
+    note_infra(ctx, site, owned::replicas(&spec), spec.suspend);
+    // Nobody watches volumes, and their owner may take the consent back.
     let source = spec.firmware.as_ref().and_then(|firmware| firmware.source.as_ref());
     let has_volume = source.is_some_and(|source| source.persistent_volume_claim.is_some());
-    // Nobody watches volumes, and their owner may take the consent back.
-    let looks_again = has_volume && ctx.options.policy.demand_consent;
-    Ok(if looks_again { Outcome::RequeueAfter(CONSENT_PERIOD) } else { Outcome::Done })
+    let looks_again = (has_volume && ctx.options.policy.demand_consent && !spec.suspend).then_some(CONSENT_PERIOD);
+    match (error, pause.into_iter().chain(looks_again).min()) {
+        (Some(error), _) => Err(error),
+        (None, Some(pause)) => Ok(Outcome::RequeueAfter(pause)),
+        (None, None) => Ok(Outcome::Done),
+    }
 }
 
-async fn write(ctx: &Context, site: &Key, uid: &str, spec: &PhoneSiteSpec) -> Result<(), Error> {
-    if ctx.options.policy.forbid_host_network && spec.tftp.as_ref().is_some_and(|tftp| tftp.host_network) {
-        let what = "spec.tftp.hostNetwork: is not allowed in this cluster (sites.hostNetwork of the chart): use a Service; the site is left as it is";
-        return Err(Error::NotAllowed(what.to_owned()));
-    }
-    if ctx.sites.token(site).is_none() {
-        make_token(ctx, site, uid).await?;
-    }
-    let mut spec = spec.clone();
-    let denied = sources::retain_allowed(ctx, site, &mut spec).await?;
-    // Taken apart without `..`: no object can be forgotten. What a pod needs comes before the pod.
-    let OwnedObjects { service_account, network_policy, service, deployment, not_allowed } =
-        OwnedObjects::prepare(site, uid, &spec, &ctx.options);
-    let mut applied = Applied::new(ctx, site, uid);
-    applied.put(&service_account).await?;
-    applied.put(&network_policy).await?;
-    match &service {
-        ServiceChoice::Write(service) => applied.put(service).await?,
-        ServiceChoice::Leave => applied.leave(Kind::Service),
-        ServiceChoice::Without => {}
-    }
-    applied.put(&deployment).await?;
-    applied.delete_all_others().await?;
-    let wrong: Vec<String> = not_allowed.into_iter().chain(denied).collect();
-    if wrong.is_empty() { Ok(()) } else { Err(Error::NotAllowed(wrong.join("; "))) }
-}
-
-/// The owned objects of a site that are as they should be. Only who has put all of them can delete the others.
+/// The owned objects of a site that were seen to. Only who has put all of them right can delete the others.
 struct Applied<'a> {
     ctx: &'a Context,
     site: &'a Key,
     uid: &'a str,
-    key: Key,
+    attempt: u32,
     kinds: BTreeSet<Kind>,
+    ends: Ends,
 }
 
-impl<'a> Applied<'a> {
-    fn new(ctx: &'a Context, site: &'a Key, uid: &'a str) -> Applied<'a> {
-        Applied { ctx, site, uid, key: site.sibling(workload(&site.name)), kinds: BTreeSet::new() }
+/// How the attempts at a site's objects ended.
+#[derive(Default)]
+struct Ends {
+    /// The first that failed.
+    error: Option<Error>,
+    /// The shortest pause until an object that others change without end is put right again.
+    pause: Option<Duration>,
+}
+
+impl Applied<'_> {
+    async fn write(&mut self, spec: &PhoneSiteSpec) {
+        let (ctx, site, uid) = (self.ctx, self.site, self.uid);
+        if ctx.options.policy.forbid_host_network && spec.tftp.as_ref().is_some_and(|tftp| tftp.host_network) {
+            let what = "spec.tftp.hostNetwork: is not allowed in this cluster (sites.hostNetwork of the chart): use a Service; the site is left as it is";
+            return self.end(SPEC, Err(Error::NotAllowed(what.to_owned())));
+        }
+        let secret = token::ensure(ctx, site, uid).await;
+        self.end(&format!("{} {}", Kind::Secret.as_str(), names::token(&site.name)), secret);
+        let mut spec = spec.clone();
+        let denied = match sources::retain_allowed(ctx, site, &mut spec).await {
+            Ok(denied) => denied,
+            // What may be mounted is not known.
+            Err(error) => return self.end(SPEC, Err(error)),
+        };
+        // Taken apart without `..`: no object can be forgotten. What a pod needs comes before the pod.
+        let OwnedObjects { service_account, network_policy, service, deployment, not_allowed } =
+            OwnedObjects::prepare(site, uid, &spec, &ctx.options);
+        self.put(&service_account).await;
+        self.put(&network_policy).await;
+        let is_sheltered = self.ends.error.is_none();
+        match &service {
+            ServiceChoice::Write(service) => self.put(service).await,
+            ServiceChoice::Leave | ServiceChoice::Without => {
+                if matches!(service, ServiceChoice::Leave) {
+                    self.kinds.insert(Kind::Service);
+                }
+                self.end(&self.name_of(Kind::Service), Ok(None));
+            }
+        }
+        if is_sheltered {
+            self.put(&deployment).await;
+        } else {
+            // Pods that would be open to everybody, or cannot start, are not begun; those that run stay.
+            self.kinds.insert(Kind::Deployment);
+        }
+        if self.ends.error.is_none()
+            && let Err(error) = self.delete_all_others().await
+        {
+            self.ends.error = Some(error);
+        }
+        let wrong: Vec<String> = not_allowed.into_iter().chain(denied).collect();
+        self.end(SPEC, if wrong.is_empty() { Ok(None) } else { Err(Error::NotAllowed(wrong.join("; "))) });
     }
 
-    /// Leaves the object of a kind as it is, if there is one.
-    fn leave(&mut self, kind: Kind) {
-        self.kinds.insert(kind);
+    fn key(&self) -> Key {
+        self.site.sibling(workload(&self.site.name))
     }
 
-    /// Applies an object, unless it was observed to be as it should.
-    async fn put(&mut self, prepared: &Prepared) -> Result<(), Error> {
-        let (kind, cluster, children) = (prepared.kind(), &self.ctx.cluster, &self.ctx.children);
-        self.kinds.insert(kind);
-        match children.get(kind, &self.key) {
-            Some(observed) if prepared.is_covered_by(&observed) => return Ok(()),
-            Some(_) => {}
-            None => drop(cluster.exists(kind, &self.key, self.uid).await?),
+    fn name_of(&self, kind: Kind) -> String {
+        format!("{} {}", kind.as_str(), workload(&self.site.name))
+    }
+
+    /// Notes how an attempt at an object ended.
+    fn end(&mut self, object: &str, result: Result<Option<Duration>, Error>) {
+        problems::note(self.ctx, self.site, object, result.as_ref().err(), self.attempt);
+        match result {
+            Ok(pause) => self.ends.pause = self.ends.pause.into_iter().chain(pause).min(),
+            Err(error) => drop(self.ends.error.get_or_insert(error)),
         }
-        let applied = cluster.apply(kind, &self.key, prepared.object()).await?;
-        // The watch will report the same a moment later; until then no other reconcile should write it again.
-        if let Ok(object) = serde_json::to_value(&applied) {
-            children.note(self.site, kind, &self.key, object);
+    }
+
+    /// Puts an object right, unless it was observed to be as it should.
+    async fn put(&mut self, prepared: &Prepared) {
+        self.kinds.insert(prepared.kind());
+        let result = self.apply(prepared).await;
+        self.end(&self.name_of(prepared.kind()), result);
+    }
+
+    async fn apply(&self, prepared: &Prepared) -> Result<Option<Duration>, Error> {
+        let (kind, key, Applied { ctx, site, uid, .. }) = (prepared.kind(), self.key(), self);
+        let (cluster, children) = (&ctx.cluster, &ctx.children);
+        let observed = children.get(kind, &key);
+        let meta = match &observed {
+            Some(observed) => Some(serde_json::from_value(observed["metadata"].clone()).unwrap_or_default()),
+            None => cluster.metadata(kind, &key).await?,
+        };
+        let mut is_lost = false;
+        if let Some(meta) = &meta {
+            let claim = children.claim(kind, &key, meta, site, uid);
+            claim.check(kind, &key.name)?;
+            if let Some(error) = leaving(meta, kind) {
+                return Err(error);
+            }
+            is_lost = claim == Claim::Lost;
         }
-        Ok(())
+        if let Some(observed) = observed.filter(|_| !is_lost) {
+            let (was_applied, is_as_answered) = children.answered(kind, &key, prepared.digest());
+            // If the API server makes something else of it, it would do so again.
+            if is_as_answered || prepared.is_covered_by(&observed) {
+                return Ok(None);
+            }
+            if was_applied
+                && let Some(pause) = problems::begin(ctx, &self.name_of(kind), ("PhoneSite", site, uid)).await
+            {
+                return Ok(Some(pause));
+            }
+        }
+        if let Some(patch) = meta.filter(|_| is_lost).and_then(|meta| prepared.owner_patch(&json!({"metadata": meta})))
+        {
+            cluster.merge(kind, &key, &patch).await?;
+        }
+        let mut object = json!(cluster.apply(kind, &key, prepared.object()).await?);
+        if let Some(patch) = prepared.correction(&object) {
+            object = json!(cluster.merge(kind, &key, &patch).await?);
+            if !prepared.is_covered_by(&object) {
+                tracing::warn!(%site, "the API server keeps {} otherwise than it was applied: does an admission webhook change it?", self.name_of(kind));
+            }
+        }
+        children.note_answer(site, kind, &key, prepared.digest(), object);
+        Ok(None)
     }
 
     /// Deletes all other children of the site, of whatever kind and name, that the site owns: what it wanted once, or what an
     /// earlier version of this program made.
-    async fn delete_all_others(self) -> Result<(), Error> {
-        let Applied { ctx, site, uid, key, kinds } = self;
+    async fn delete_all_others(&self) -> Result<(), Error> {
+        let (Applied { ctx, site, uid, kinds, .. }, key) = (self, self.key());
         for (kind, child, metadata) in ctx.children.of_site(site) {
             let owners = metadata["ownerReferences"].as_array();
-            let is_owned = owners.into_iter().flatten().any(|owner| owner["uid"] == uid);
+            let is_owned = owners.into_iter().flatten().any(|owner| owner["uid"] == *uid);
             let is_wanted = child == key && kinds.contains(&kind);
             // One that is being deleted stays until its finalizers are done.
             let is_leaving = !metadata["deletionTimestamp"].is_null();
@@ -129,34 +197,15 @@ impl<'a> Applied<'a> {
     }
 }
 
-/// Makes the Secret with the token that site's pods ask for.
-async fn make_token(ctx: &Context, site: &Key, uid: &str) -> Result<(), Error> {
-    let random = || {
-        let bytes: [u8; 32] = rand::rng().random();
-        hex::encode(bytes)
-    };
-    let (value, hash_key) = (random(), random());
-    let key = site.sibling(token(&site.name));
-    // Made once and never again: a later write would part the pods from the operator.
-    if ctx.cluster.exists(Kind::Secret, &key, uid).await? {
-        // The watch will report it.
-        return Ok(());
-    }
-    let object = owned::token_secret(site, uid, &value, &hash_key);
-    ctx.cluster.apply(Kind::Secret, &key, &object).await?;
-    watch::note_token(ctx, site, SiteSecret::new(uid, &value, &hash_key));
-    Ok(())
-}
-
-/// Notes the address of the site's server, how many pods should run, and that there is no problem any more if it is `solved`.
-fn note_infra(ctx: &Context, site: &Key, wanted: i64, solved: bool) {
+/// Notes the address of the site's server and how many pods should run. Of a suspended site nothing is tried, and nothing fails.
+fn note_infra(ctx: &Context, site: &Key, wanted: i64, suspended: bool) {
     let address = address(ctx, site);
     ctx.update(|fleet| {
         let mut infra = fleet.infra(site);
         infra.address = address;
         infra.wanted = wanted;
-        if solved {
-            infra.problem = None;
+        if suspended {
+            infra.problems.clear();
         }
         fleet.set_infra(site, infra);
     });
@@ -188,12 +237,12 @@ fn node_port(service: &Value) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::super::policy::Policy;
     use super::super::supervisor::supervised;
     use super::super::testing::FakeApi;
+    use super::super::trimmed::TrimmedSecret;
     use super::*;
+    use crate::api::API_VERSION;
     use crate::provision::Meta;
 
     fn apply_site(ctx: &Context, spec: Value) -> Key {
@@ -201,12 +250,16 @@ mod tests {
         let meta = Meta { key: site.clone(), generation: Some(1), created: 0, version: 1, resync_at: None };
         ctx.update(|fleet| fleet.apply_site(meta, serde_json::from_value(spec).unwrap(), Default::default()));
         ctx.sites.note_uid(&site, "uid-1".to_owned());
-        ctx.sites.note_secret(&site, SiteSecret::new("uid-1", "token", "key"));
+        let value = "0123456789abcdef".repeat(4);
+        let mut secret = owned::token_secret(&site, "uid-1", &value, &value);
+        secret["metadata"]["resourceVersion"] = "1".into();
+        ctx.children.note_token(&site, serde_json::from_value::<TrimmedSecret>(secret).unwrap().into());
         site
     }
 
     fn child(uid: &str, owner: &str) -> Value {
-        json!({"metadata": {"uid": uid, "resourceVersion": "1", "ownerReferences": [{"uid": owner}]}})
+        let owner = json!({"apiVersion": API_VERSION, "kind": "PhoneSite", "name": "hq", "uid": owner, "controller": true, "blockOwnerDeletion": true});
+        json!({"metadata": {"uid": uid, "resourceVersion": "1", "ownerReferences": [owner]}})
     }
 
     #[tokio::test]
@@ -260,7 +313,7 @@ mod tests {
         assert!(writes.contains(&"PATCH deployments/dialtone-hq".to_owned()), "{writes:?}");
         assert!(!writes.iter().any(|write| write.contains("services/")), "{writes:?}");
         let infra = ctx.read(|fleet| fleet.infra(&site));
-        assert_eq!((infra.problem.unwrap().reason, infra.wanted), (crate::api::Reason::NotAllowed, 2));
+        assert_eq!((infra.problems[SPEC].reason, infra.wanted), (crate::api::Reason::NotAllowed, 2));
     }
 
     #[tokio::test]

@@ -5,10 +5,12 @@ mod firmware;
 mod merge;
 mod template;
 
+use k8s_openapi::ByteString;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::kind::Kind;
+use super::mend;
 use super::names::{self, APPLIED, ROLE, SITE, workload};
 use super::options::Options;
 use crate::api::{PhoneSiteSpec, ServiceType};
@@ -101,10 +103,32 @@ impl Prepared {
         &self.object
     }
 
-    /// Whether an observed object is as this one should be.
+    /// Its digest, as its annotation has it.
+    pub(super) fn digest(&self) -> &str {
+        self.object["metadata"]["annotations"][APPLIED].as_str().unwrap_or_default()
+    }
+
+    /// Whether an observed object is as this one should be; who else owns it is another question.
     pub(super) fn is_covered_by(&self, observed: &Value) -> bool {
-        let applied = |object: &Value| object["metadata"]["annotations"][APPLIED].clone();
-        applied(observed) == applied(&self.object) && merge::covers(observed, &self.object)
+        self.object.as_object().into_iter().flatten().all(|(field, value)| match field.as_str() {
+            "metadata" => {
+                let fields = value.as_object().into_iter().flatten();
+                let mut fields = fields.filter(|(field, _)| *field != "ownerReferences");
+                fields.all(|(field, value)| merge::covers(&observed["metadata"][field], value))
+            }
+            _ => merge::covers(&observed[field], value),
+        })
+    }
+
+    /// What gives an observed object its owner.
+    pub(super) fn owner_patch(&self, observed: &Value) -> Option<Value> {
+        mend::owner(observed, &self.object)
+    }
+
+    /// What puts right an object that server-side apply has left otherwise: it takes from lists only what it gave.
+    pub(super) fn correction(&self, observed: &Value) -> Option<Value> {
+        let is_covered = self.is_covered_by(observed);
+        (!is_covered).then(|| mend::correction(observed, &self.object, merge::covers)).flatten()
     }
 }
 
@@ -114,12 +138,17 @@ pub(super) fn replicas(spec: &PhoneSiteSpec) -> i64 {
     tftp.replicas.unwrap_or(if tftp.host_network { 1 } else { 2 })
 }
 
+/// A value as a Secret holds it.
+fn encoded(value: &str) -> Value {
+    json!(ByteString(value.as_bytes().to_vec()))
+}
+
 /// A site's token Secret.
 pub(super) fn token_secret(site: &Key, uid: &str, token: &str, hash_key: &str) -> Value {
     let mut object = json!({
         "metadata": names::metadata(site, uid, &names::token(&site.name), "token"),
         "type": "Opaque",
-        "stringData": {"token": token, "hashKey": hash_key},
+        "data": {"token": encoded(token), "hashKey": encoded(hash_key)},
     });
     set_type(Kind::Secret, &mut object);
     object

@@ -170,7 +170,6 @@ async fn parse(body: Bytes) -> anyhow::Result<Report> {
 #[cfg(test)]
 mod tests {
     use super::super::pods::Pod;
-    use super::super::sites::SiteSecret;
     use super::super::supervisor::supervised;
     use super::super::testing::{Logs, context};
     use super::*;
@@ -240,7 +239,7 @@ mod tests {
         };
 
         ctx.sites.note_uid(&site, "1".to_owned());
-        ctx.sites.note_secret(&site, SiteSecret::new("1", "secret", "key"));
+        ctx.sites.note_secret(&site, "secret", "key");
         ctx.pods.note(&pod, Pod::at(&site, HOST));
         let task = tokio::spawn({
             let (ctx, site, pod) = (ctx.clone(), site.clone(), pod.clone());
@@ -288,7 +287,7 @@ mod tests {
         let ctx = context(tasks);
         let site = Key::new("ns", "hq");
         ctx.sites.note_uid(&site, "1".to_owned());
-        ctx.sites.note_secret(&site, SiteSecret::new("1", "secret", "key"));
+        ctx.sites.note_secret(&site, "secret", "key");
         ctx.update(|fleet| {
             fleet.apply_site(meta("hq"), serde_json::from_value(json!({})).unwrap(), Default::default())
         });
@@ -315,7 +314,7 @@ mod tests {
         let (tasks, _supervisor) = supervised();
         let (ctx, site, pod) = (context(tasks), Key::new("ns", "hq"), Key::new("ns", "pod"));
         ctx.sites.note_uid(&site, "1".to_owned());
-        ctx.sites.note_secret(&site, SiteSecret::new("1", "secret", "key"));
+        ctx.sites.note_secret(&site, "secret", "key");
         let odd = format!(r#"{{"instance": "i", "holdings": "{}\u001b"}}"#, "x".repeat(100_000));
         answering("127.0.69.74", odd.leak()).await;
         ctx.pods.note(&pod, Pod::at(&site, "127.0.69.74"));
@@ -336,7 +335,7 @@ mod tests {
         let (tasks, _supervisor) = supervised();
         let (ctx, site) = (context(tasks), Key::new("ns", "hq"));
         ctx.sites.note_uid(&site, "1".to_owned());
-        ctx.sites.note_secret(&site, SiteSecret::new("1", "secret", "key"));
+        ctx.sites.note_secret(&site, "secret", "key");
         let host = "127.0.69.71";
         let listener = tokio::net::TcpListener::bind((host, REPORT_PORT)).await.unwrap();
         let size = Arc::new(std::sync::atomic::AtomicUsize::new(MAX_REPORT_BYTES - 1_000));

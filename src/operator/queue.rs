@@ -11,8 +11,8 @@ use tokio::time::{Instant, sleep_until};
 use super::leaf::Leaf;
 use crate::base::Backoff;
 
-/// The pauses after failures in a row, for each item by itself.
-const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(300));
+/// The pauses after failures in a row, for each item by itself. What is over should not be said much longer than a minute.
+const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
 
 /// How a reconcile ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub(super) enum Outcome {
     RequeueAfter(Duration),
     /// It failed: requeue with backoff.
     Failed,
+    /// It failed, and looking again takes little: requeue after a while.
+    InTheWay(Duration),
 }
 
 /// The work queue.
@@ -133,10 +135,10 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
                 state.failures.remove(&item);
                 Some(pause)
             }
-            Outcome::Failed => {
+            Outcome::Failed | Outcome::InTheWay(_) => {
                 let failures = state.failures.entry(item.clone()).or_insert(0);
                 *failures = failures.saturating_add(1);
-                Some(BACKOFF.after(*failures))
+                Some(if let Outcome::InTheWay(pause) = outcome { pause } else { BACKOFF.after(*failures) })
             }
         };
         let next = match (again, pause.map(|pause| Instant::now() + pause)) {
@@ -146,6 +148,16 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
         if let Some(at) = next {
             self.schedule(item, at, state);
         }
+    }
+
+    /// What made items fail may be over: all of them are due now. The number of workers bounds how many are tried at a time.
+    pub(super) fn retry_all(&self) {
+        let mut state = self.state.lock();
+        let now = Instant::now();
+        let failed: Vec<K> = state.failures.keys().filter(|item| state.at.contains_key(*item)).cloned().collect();
+        failed.into_iter().for_each(|item| state.schedule(item, now));
+        drop(state);
+        self.changed.notify_one();
     }
 
     /// How many items wait, and how many failed last time.
@@ -209,7 +221,7 @@ mod tests {
             assert_eq!(queue.attempt(&"a") as usize, pauses.len());
             queue.finish("a", Outcome::Failed);
         }
-        assert_eq!(pauses, [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300]);
+        assert_eq!(pauses, [0, 1, 2, 4, 8, 16, 32, 60, 60, 60, 60]);
         queue.add("a", Duration::ZERO);
         let began = Instant::now();
         assert_eq!(queue.next().await, "a");
@@ -246,6 +258,34 @@ mod tests {
         // An item with another reason to be reconciled does not wait for its turn.
         queue.add(7, Duration::ZERO);
         assert_eq!(queue.next().await, 7);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_that_failed_is_tried_at_once_when_its_cause_may_be_over() {
+        let queue = WorkQueue::new();
+        for item in ["failed", "done", "later"] {
+            queue.add(item, Duration::ZERO);
+        }
+        for _ in 0..3 {
+            let item = queue.next().await;
+            let outcome = match item {
+                "failed" => Outcome::InTheWay(Duration::from_secs(50)),
+                "later" => Outcome::RequeueAfter(Duration::from_secs(20)),
+                _ => Outcome::Done,
+            };
+            queue.finish(item, outcome);
+        }
+        let began = Instant::now();
+        queue.retry_all();
+        assert_eq!((queue.next().await, began.elapsed().as_secs()), ("failed", 0));
+        assert_eq!(queue.attempt(&"failed"), 2);
+        queue.finish("failed", Outcome::InTheWay(Duration::from_secs(50)));
+        assert_eq!((queue.next().await, began.elapsed().as_secs()), ("later", 20));
+        queue.finish("later", Outcome::Done);
+        assert_eq!((queue.next().await, began.elapsed().as_secs()), ("failed", 50));
+        queue.finish("failed", Outcome::Done);
+        queue.retry_all();
+        assert!(timeout(Duration::from_secs(900), queue.next()).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]

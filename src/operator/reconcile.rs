@@ -47,8 +47,12 @@ where
         let (result, outcome) = match attempt.instrument(span.clone()).await {
             Ok(Ok(outcome)) => ("ok", outcome),
             Ok(Err(error)) => {
-                span.in_scope(|| tracing::warn!(%error, "{kind} {object} could not be reconciled and is requeued"));
-                ("error", Outcome::Failed)
+                let retry = error.retry_after();
+                // What is looked at every few seconds is not logged each time.
+                if retry.is_none() || ctx.queue.attempt(&item).is_power_of_two() {
+                    span.in_scope(|| tracing::warn!(%error, "{kind} {object} could not be reconciled and is requeued"));
+                }
+                ("error", retry.map_or(Outcome::Failed, Outcome::InTheWay))
             }
             Err(panic) => {
                 ctx.metrics.count_panic(work);
@@ -94,8 +98,8 @@ fn subject(item: &WorkItem) -> (&'static str, Key) {
         WorkItem::Read(Reference::Secret, key) => (Kind::Secret.as_str(), key.clone()),
         WorkItem::Read(Reference::ConfigMap, key) => (Kind::ConfigMap.as_str(), key.clone()),
         WorkItem::Shard(site, slot) => {
-            let kind = if slot.secret() { Kind::Secret } else { Kind::ConfigMap };
-            (kind.as_str(), site.sibling(names::shard(&site.name, *slot)))
+            let (kind, key) = names::place(site, *slot);
+            (kind.as_str(), key)
         }
         WorkItem::Objects(site) | WorkItem::Pods(site) | WorkItem::Resync(site) | WorkItem::SiteStatus(site) => {
             ("PhoneSite", site.clone())

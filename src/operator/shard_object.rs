@@ -12,7 +12,7 @@ use super::names::{metadata, shard};
 use crate::provision::{Content, Key, Slot};
 
 /// The role of objects with files.
-const ROLE: &str = "files";
+pub(super) const ROLE: &str = "files";
 
 /// An object with files.
 #[derive(Serialize)]

@@ -13,31 +13,18 @@ pub(super) struct SiteIdentities(Leaf<HashMap<Key, Identity>>);
 #[derive(Debug, Default)]
 struct Identity {
     uid: Option<String>,
-    secret: Option<SiteSecret>,
+    secret: Option<Secret>,
 }
 
-impl Identity {
-    /// The site's Secret, if it is the site's: anybody who may create Secrets can make one of that name and know what is in it.
-    fn own_secret(&self) -> Option<&SiteSecret> {
-        self.secret.as_ref().filter(|secret| self.uid.as_ref() == Some(&secret.owner))
-    }
-}
-
-/// What a site's token Secret holds.
-#[derive(Debug)]
-pub(super) struct SiteSecret {
-    /// The UID of the object that owns it.
-    owner: String,
-    /// The token for its pods' reports.
+struct Secret {
     token: String,
-    /// The key for hashes.
-    hash_key: HashKey,
+    hash_key: String,
+    key: HashKey,
 }
 
-impl SiteSecret {
-    /// What a Secret of this owner holds.
-    pub(super) fn new(owner: &str, token: &str, hash_key: &str) -> SiteSecret {
-        SiteSecret { owner: owner.to_owned(), token: token.to_owned(), hash_key: HashKey::new(hash_key.as_bytes()) }
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Secret").finish_non_exhaustive()
     }
 }
 
@@ -53,18 +40,28 @@ impl SiteIdentities {
     }
 
     /// Notes what a site's token Secret holds.
-    pub(super) fn note_secret(&self, site: &Key, secret: SiteSecret) {
-        self.0.lock().entry(site.clone()).or_default().secret = Some(secret);
+    pub(super) fn note_secret(&self, site: &Key, token: &str, hash_key: &str) {
+        let mut all = self.0.lock();
+        let identity = all.entry(site.clone()).or_default();
+        let key = HashKey::new(hash_key.as_bytes());
+        identity.secret = Some(Secret { token: token.to_owned(), hash_key: hash_key.to_owned(), key });
+    }
+
+    /// What a site's token Secret should hold: the token, and the key for hashes as text.
+    pub(super) fn secret(&self, site: &Key) -> Option<(String, String)> {
+        let all = self.0.lock();
+        let secret = all.get(site)?.secret.as_ref()?;
+        Some((secret.token.clone(), secret.hash_key.clone()))
     }
 
     /// The token for reports of a site's pods.
     pub(super) fn token(&self, site: &Key) -> Option<String> {
-        Some(self.0.lock().get(site)?.own_secret()?.token.clone())
+        Some(self.0.lock().get(site)?.secret.as_ref()?.token.clone())
     }
 
     /// A site's key for hashes.
     pub(super) fn hash_key(&self, site: &Key) -> Option<HashKey> {
-        Some(self.0.lock().get(site)?.own_secret()?.hash_key.clone())
+        Some(self.0.lock().get(site)?.secret.as_ref()?.key.clone())
     }
 
     /// A site was deleted.
@@ -80,14 +77,11 @@ mod tests {
     #[test]
     fn the_parts_of_an_identity_come_in_any_order_and_go_together() {
         let (sites, site) = (SiteIdentities::default(), Key::new("ns", "hq"));
-        sites.note_secret(&site, SiteSecret::new("1", "token", "key"));
-        assert_eq!((sites.uid(&site), sites.token(&site)), (None, None), "it may be anybody's");
+        sites.note_secret(&site, "token", "key");
+        assert_eq!((sites.uid(&site), sites.token(&site).as_deref()), (None, Some("token")));
         sites.note_uid(&site, "1".to_owned());
         assert_eq!((sites.uid(&site).as_deref(), sites.token(&site).as_deref()), (Some("1"), Some("token")));
         assert!(sites.hash_key(&site).is_some());
-        sites.note_secret(&site, SiteSecret::new("", "known to others", "key"));
-        assert!(sites.token(&site).is_none() && sites.hash_key(&site).is_none());
-        sites.note_secret(&site, SiteSecret::new("1", "token", "key"));
         sites.forget(&site);
         assert!(sites.uid(&site).is_none() && sites.token(&site).is_none() && sites.hash_key(&site).is_none());
     }

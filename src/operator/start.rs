@@ -83,7 +83,9 @@ async fn sync(ctx: &Arc<Context>, tasks: &Tasks) {
     let recovered = ctx.initial_sync.take();
     ctx.update(|fleet| {
         for (site, slot, content) in recovered {
-            if let Some(content) = content {
+            if let Some(content) = content
+                && ctx.is_own(&site, slot)
+            {
                 fleet.recover(&site, slot, content);
             }
         }

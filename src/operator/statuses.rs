@@ -1,14 +1,22 @@
 //! Writes statuses that differ, and publishes Events about what a person should notice.
 
+use std::fmt::Debug;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use kube::Resource;
+use kube::core::NamespaceResourceScope;
+use kube::core::object::HasStatus;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
 use tokio::time::Instant;
 
 use super::cluster::Error;
 use super::context::{Context, SETTLING};
 use super::queue::Outcome;
-use super::{events, watch};
+use super::trimmed::Written;
+use super::{events, mend, problems, watch};
 use crate::api::{PhoneSite, Reason, SipPhone};
 use crate::provision::{Key, PhoneReport};
 
@@ -40,15 +48,20 @@ pub(super) async fn reconcile_phone(ctx: &Context, key: &Key) -> Result<Outcome,
     };
     let due = report.due_in.and_then(|seconds| u64::try_from(seconds).ok());
     let outcome = due.map_or(Outcome::Done, |seconds| Outcome::RequeueAfter(Duration::from_secs(seconds)));
-    if !report.is_news() {
+    if !report.is_news {
         return Ok(outcome);
     }
-    let PhoneReport { before, after, urgency: _, due_in: _, upgrade_seconds } = report;
-    let Some(written) = ctx.cluster.apply_status::<SipPhone, _>("SipPhone", key, &after).await? else {
+    if report.is_altered
+        && let Some(pause) = contest(ctx, "SipPhone", key).await
+    {
+        return Ok(Outcome::RequeueAfter(pause));
+    }
+    let PhoneReport { before, after, upgrade_seconds, .. } = report;
+    let Some(written) = apply::<SipPhone, _>(ctx, "SipPhone", key, &after).await? else {
         return Ok(Outcome::Done);
     };
     let version = watch::version(&written.metadata);
-    ctx.update(|fleet| fleet.note_phone_status(key, written.status.unwrap_or_default(), version));
+    ctx.update(|fleet| fleet.note_phone_status(key, after.clone(), written.status.unwrap_or_default(), version));
     if let Some(uid) = written.metadata.uid {
         let mut notices = events::condition_notices(&before.conditions, &after.conditions);
         notices.extend(events::resync_notice(&before, &after));
@@ -70,14 +83,40 @@ pub(super) async fn reconcile_site(ctx: &Context, key: &Key) -> Result<Outcome, 
     let Some((before, after)) = ctx.read(|fleet| fleet.site_status(key, Timestamp::now())) else {
         return Ok(Outcome::Done);
     };
-    let Some(written) = ctx.cluster.apply_status::<PhoneSite, _>("PhoneSite", key, &after).await? else {
+    if ctx.read(|fleet| fleet.is_altered_site(key))
+        && let Some(pause) = contest(ctx, "PhoneSite", key).await
+    {
+        return Ok(Outcome::RequeueAfter(pause));
+    }
+    let Some(written) = apply::<PhoneSite, _>(ctx, "PhoneSite", key, &after).await? else {
         return Ok(Outcome::Done);
     };
     let version = watch::version(&written.metadata);
-    ctx.update(|fleet| fleet.note_site_status(key, written.status.unwrap_or_default(), version));
+    ctx.update(|fleet| fleet.note_site_status(key, after.clone(), written.status.unwrap_or_default(), version));
     if let Some(uid) = written.metadata.uid {
         let notices = events::condition_notices(&before.conditions, &after.conditions);
         events::publish(&ctx.cluster, "PhoneSite", key, &uid, notices).await;
     }
     Ok(Outcome::Done)
+}
+
+/// Applies a status, and takes from it what others added.
+async fn apply<K, S>(ctx: &Context, kind: &'static str, key: &Key, status: &S) -> Result<Option<Written<S>>, Error>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + HasStatus<Status = S>,
+    S: Serialize + DeserializeOwned + Debug + PartialEq,
+{
+    let Some(written) = ctx.cluster.apply_status::<K, S>(kind, key, status).await? else { return Ok(None) };
+    if written.status.as_ref() == Some(status) {
+        return Ok(Some(written));
+    }
+    let Some(surplus) = mend::surplus(&json!(written.status), &json!(status)) else { return Ok(Some(written)) };
+    let patch = json!({"metadata": {"resourceVersion": written.metadata.resource_version}, "status": surplus});
+    Ok(Some(ctx.cluster.merge_status::<K, S>(kind, key, &patch).await?))
+}
+
+/// Somebody else changed a status: how long to wait before it is put right, if at all.
+async fn contest(ctx: &Context, kind: &'static str, key: &Key) -> Option<Duration> {
+    let object = format!("status of {kind} {}", key.name);
+    problems::begin(ctx, &object, (kind, key, "")).await
 }

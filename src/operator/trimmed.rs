@@ -1,13 +1,13 @@
 //! Objects as the watches read them: trimmed, without their managed fields. Those name every field and every file again, each in
-//! a map of its own, and the operator does not use them.
+//! a map of its own; of objects with files the operator reads who manages them, and no more.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta, OwnerReference, Time};
 use kube::Resource;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
@@ -67,8 +67,10 @@ pub(super) struct Written<S> {
 #[serde(rename_all = "camelCase")]
 pub(super) struct TrimmedConfigMap {
     /// Trimmed.
-    #[serde(deserialize_with = "trimmed")]
+    #[serde(deserialize_with = "trimmed_with_managers")]
     pub(super) metadata: ObjectMeta,
+    /// Whether it can no longer be changed.
+    pub(super) immutable: Option<bool>,
     /// Files of text.
     pub(super) data: Option<BTreeMap<String, String>>,
     /// Other files.
@@ -80,8 +82,13 @@ pub(super) struct TrimmedConfigMap {
 #[resource(inherit = "Secret")]
 pub(super) struct TrimmedSecret {
     /// Trimmed.
-    #[serde(deserialize_with = "trimmed")]
+    #[serde(deserialize_with = "trimmed_with_managers")]
     pub(super) metadata: ObjectMeta,
+    /// Whether it can no longer be changed.
+    pub(super) immutable: Option<bool>,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub(super) kind: Option<String>,
     /// What it holds.
     pub(super) data: Option<BTreeMap<String, ByteString>>,
 }
@@ -126,36 +133,64 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Guarded<T> {
     }
 }
 
-fn trimmed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
-    /// What watches use of an object's metadata.
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Trimmed {
-        name: Option<String>,
-        namespace: Option<String>,
-        uid: Option<String>,
-        resource_version: Option<String>,
-        generation: Option<i64>,
-        creation_timestamp: Option<Time>,
-        deletion_timestamp: Option<Time>,
-        labels: Option<BTreeMap<String, String>>,
-        annotations: Option<BTreeMap<String, String>>,
-        owner_references: Option<Vec<OwnerReference>>,
+/// What watches use of an object's metadata; `M` is what is read of managed fields.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Trimmed<M> {
+    name: Option<String>,
+    namespace: Option<String>,
+    uid: Option<String>,
+    resource_version: Option<String>,
+    generation: Option<i64>,
+    creation_timestamp: Option<Time>,
+    deletion_timestamp: Option<Time>,
+    labels: Option<BTreeMap<String, String>>,
+    annotations: Option<BTreeMap<String, String>>,
+    owner_references: Option<Vec<OwnerReference>>,
+    finalizers: Option<Vec<String>>,
+    managed_fields: Option<M>,
+}
+
+impl<M> Trimmed<M> {
+    fn whole(self, managers: impl FnOnce(M) -> Option<Vec<ManagedFieldsEntry>>) -> ObjectMeta {
+        ObjectMeta {
+            name: self.name,
+            namespace: self.namespace,
+            uid: self.uid,
+            resource_version: self.resource_version,
+            generation: self.generation,
+            creation_timestamp: self.creation_timestamp,
+            deletion_timestamp: self.deletion_timestamp,
+            labels: self.labels,
+            annotations: self.annotations,
+            owner_references: self.owner_references,
+            finalizers: self.finalizers,
+            managed_fields: self.managed_fields.and_then(managers),
+            ..ObjectMeta::default()
+        }
     }
-    let object = Trimmed::deserialize(deserializer)?;
-    Ok(ObjectMeta {
-        name: object.name,
-        namespace: object.namespace,
-        uid: object.uid,
-        resource_version: object.resource_version,
-        generation: object.generation,
-        creation_timestamp: object.creation_timestamp,
-        deletion_timestamp: object.deletion_timestamp,
-        labels: object.labels,
-        annotations: object.annotations,
-        owner_references: object.owner_references,
-        ..ObjectMeta::default()
-    })
+}
+
+fn trimmed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+    Ok(Trimmed::<IgnoredAny>::deserialize(deserializer)?.whole(|_| None))
+}
+
+/// The same, and who manages the object; not which fields.
+fn trimmed_with_managers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+    #[derive(Deserialize)]
+    struct Manager {
+        manager: Option<String>,
+        operation: Option<String>,
+        subresource: Option<String>,
+    }
+    let entry = |Manager { manager, operation, subresource }| ManagedFieldsEntry {
+        manager,
+        operation,
+        subresource,
+        ..ManagedFieldsEntry::default()
+    };
+    let object = Trimmed::<Vec<Manager>>::deserialize(deserializer)?;
+    Ok(object.whole(|managers| Some(managers.into_iter().map(entry).collect())))
 }
 
 #[cfg(test)]
@@ -173,21 +208,29 @@ mod tests {
 
     #[test]
     fn metadata_is_whole_but_for_managed_fields() {
-        let map: TrimmedConfigMap = serde_json::from_value(json!({"metadata": metadata()})).unwrap();
+        let site: TrimmedSite = serde_json::from_value(json!({"metadata": metadata()})).unwrap();
         let mut known = metadata();
         known.as_object_mut().unwrap().remove("managedFields");
-        assert_eq!(serde_json::to_value(map.metadata).unwrap(), known);
+        assert_eq!(serde_json::to_value(site.metadata).unwrap(), known);
+        let fields = json!([{"manager": "m", "operation": "Apply", "time": 7, "fieldsV1": {"f:data": {}}}]);
+        let mut object = metadata();
+        object["managedFields"] = fields;
+        known["managedFields"] = json!([{"manager": "m", "operation": "Apply"}]);
+        let map: TrimmedConfigMap = serde_json::from_value(json!({"metadata": object})).unwrap();
+        assert_eq!(serde_json::to_value(map.metadata).unwrap(), known, "of those with files, who manages them");
     }
 
     #[test]
     fn files_are_read() {
-        let data = json!({"metadata": metadata(), "data": {"a.cnf": "x"}, "binaryData": {"b.bin": "AAE="}});
+        let meta = json!({"name": "a"});
+        let data =
+            json!({"metadata": meta, "data": {"a.cnf": "x"}, "binaryData": {"b.bin": "AAE="}, "immutable": true});
         let map: TrimmedConfigMap = serde_json::from_value(data).unwrap();
         assert_eq!(map.data.unwrap()["a.cnf"], "x");
-        assert_eq!(map.binary_data.unwrap()["b.bin"].0, [0, 1]);
-        let data = json!({"metadata": metadata(), "data": {"token": "eA=="}});
+        assert_eq!((map.binary_data.unwrap()["b.bin"].0.as_slice(), map.immutable), (&[0, 1][..], Some(true)));
+        let data = json!({"metadata": meta, "data": {"token": "eA=="}, "type": "Opaque"});
         let secret: TrimmedSecret = serde_json::from_value(data).unwrap();
-        assert_eq!(secret.data.unwrap()["token"].0, b"x");
+        assert_eq!((secret.data.unwrap()["token"].0.as_slice(), secret.kind.as_deref()), (&b"x"[..], Some("Opaque")));
     }
 
     #[test]

@@ -30,8 +30,6 @@ use crate::provision::{Key, Reference};
 use handlers::{Children, Phones, References, Sites, TftpPods};
 use shards::{ShardConfigMaps, ShardSecrets};
 
-pub(super) use shards::note_token;
-
 /// How many objects are listed at a time: a page is read whole, and what it took stays with the process.
 const PAGE: u32 = 100;
 
@@ -186,7 +184,7 @@ async fn follow<K: Resource>(
     let mut unsynced = Some(unsynced);
     let mut known: BTreeMap<Key, Option<Box<str>>> = BTreeMap::new();
     let mut listed: HashSet<Key> = HashSet::new();
-    let mut attempt = 1_u32;
+    let (mut attempt, mut failed_before) = (1_u32, false);
     // Handlers log nothing themselves: a span for each event would cost more than what they do.
     let apply = |key: &Key, object: K, attempt: u32| {
         if let Err(error) = handler.on_apply(ctx, object) {
@@ -214,6 +212,10 @@ async fn follow<K: Resource>(
                 }
                 listed = HashSet::new();
                 unsynced.take();
+                if std::mem::take(&mut failed_before) {
+                    // The API server is back: what it refused meanwhile it may take now.
+                    ctx.queue.retry_all();
+                }
             }
             Ok(Event::Apply(object)) => {
                 let key = key_of(object.meta());
@@ -234,6 +236,7 @@ async fn follow<K: Resource>(
                 tracing::warn!(kind, attempt, error = %chain(&error), "the watch of kind {kind} failed and is restarted{hint}");
             }
         }
+        failed_before |= failed;
         attempt = if failed { attempt.saturating_add(1) } else { 1 };
     }
 }

@@ -15,6 +15,7 @@ mod report;
 mod resync;
 mod rollout;
 mod site;
+mod surroundings;
 mod whereabouts;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -34,7 +35,6 @@ use crate::provision::networks::OwnAddresses;
 use crate::provision::observe::fetch::Fetch;
 use crate::provision::placement::slot::{Content, Slot};
 use crate::provision::status::counts::PhoneTally;
-use crate::provision::status::site::Infra;
 
 use agenda::{Agenda, Step};
 use phone::Phone;
@@ -147,6 +147,9 @@ impl Fleet {
         let before = site.references();
         let resync_changed = site.spec().resync != spec.resync;
         let change = site.apply(meta, spec, status);
+        if change.altered {
+            self.agenda.work(WorkItem::SiteStatus(key.clone()));
+        }
         if change.any {
             self.refer_site(&key, before);
             self.agenda.queue_site(&key);
@@ -189,6 +192,9 @@ impl Fleet {
             Some(phone) => {
                 let (secrets, site, resync) = (phone.secrets(), phone.site(), phone.spec().resync.clone());
                 let change = phone.apply(meta, spec, status);
+                if change.altered {
+                    self.agenda.work(WorkItem::PhoneStatus(key.clone()));
+                }
                 if !change.any {
                     return;
                 }
@@ -242,18 +248,18 @@ impl Fleet {
         }
     }
 
-    /// What was written as a site's status, and the version of the object that has it.
-    pub fn note_site_status(&mut self, key: &Key, status: PhoneSiteStatus, version: u64) {
+    /// What was written as a site's status, what the API server made of it, and the version of the object that has that.
+    pub fn note_site_status(&mut self, key: &Key, written: PhoneSiteStatus, stored: PhoneSiteStatus, version: u64) {
         if let Some(site) = self.sites.get_mut(key) {
-            site.note_status(status, version);
+            site.note_status(written, stored, version);
         }
     }
 
-    /// What was written as a phone's status, and the version of the object that has it.
-    pub fn note_phone_status(&mut self, key: &Key, status: SipPhoneStatus, version: u64) {
+    /// The same of a phone.
+    pub fn note_phone_status(&mut self, key: &Key, written: SipPhoneStatus, stored: SipPhoneStatus, version: u64) {
         let Some(phone) = self.phones.get_mut(key) else { return };
-        let stage = status.firmware.as_ref().map(|firmware| firmware.stage);
-        phone.note_status(status, version);
+        let stage = written.firmware.as_ref().map(|firmware| firmware.stage);
+        phone.note_status(written, stored, version);
         // Some stages follow from the time alone, and show only when a status is written.
         let before = phone.derived().tally;
         if let Some(site) = phone.home().and_then(|home| self.sites.get_mut(home))
@@ -333,21 +339,6 @@ impl Fleet {
             }
         }
         self.mark_all(key);
-    }
-
-    /// What is known of a site's surroundings.
-    pub fn set_infra(&mut self, key: &Key, infra: Infra) {
-        let Some(site) = self.sites.get_mut(key) else { return };
-        if site.infra != infra {
-            site.infra = infra;
-            self.agenda.work(WorkItem::SiteStatus(key.clone()));
-            self.agenda.queue_images(key);
-        }
-    }
-
-    /// A site's surroundings as they were last set.
-    pub fn infra(&self, site: &Key) -> Infra {
-        self.sites.get(site).map(|site| site.infra.clone()).unwrap_or_default()
     }
 
     /// What one of a site's objects held when the operator started.

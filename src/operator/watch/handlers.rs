@@ -9,15 +9,16 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::DynamicObject;
 use kube::core::PartialObjectMeta;
 
-use super::shards::give_hash_key;
+use super::shards::note_other;
 use super::{Deleted, Handler, key_of, site_of, version};
 use crate::api::RESYNC_AT;
+use crate::operator::children::Observed;
 use crate::operator::context::Context;
 use crate::operator::kind::Kind;
-use crate::operator::names::FILES;
+use crate::operator::names::{FILES, parse_workload};
 use crate::operator::pods::Pod;
 use crate::operator::trimmed::{TrimmedPhone, TrimmedSite, Undecodable};
-use crate::operator::{owned, ownership, poll};
+use crate::operator::{owned, ownership, poll, token};
 use crate::provision::{Key, Meta, Reference, WorkItem};
 
 /// PhoneSites.
@@ -30,17 +31,24 @@ impl Handler<TrimmedSite> for Sites {
             self.on_delete(ctx, Deleted::of(&site.metadata));
             return Ok(());
         }
-        let (spec, status) = (site.spec.decoded()?, site.status.decoded()?);
+        // A status is this program's own: one that it cannot read is written anew.
+        let (spec, status) = (site.spec.decoded()?, site.status.decoded().unwrap_or_default());
         let meta = meta_of(&site.metadata);
         let key = meta.key.clone();
         let uid = site.metadata.uid.unwrap_or_default();
-        if ctx.sites.uid(&key).is_some_and(|known| known != uid) {
+        let known = ctx.sites.uid(&key);
+        if known.as_ref().is_some_and(|known| *known != uid) {
             // Deleted and created anew while the watch was broken: nothing of the old one belongs to it, not even its token.
             ctx.forget_site(&key);
         }
+        let is_new = known.is_none_or(|known| known != uid);
         ctx.sites.note_uid(&key, uid);
         ctx.update(|fleet| fleet.apply_site(meta, spec, status));
-        give_hash_key(ctx, &key);
+        token::take(ctx, &key);
+        for slot in if is_new { ctx.children.slots_of(&key) } else { Vec::new() } {
+            // They may be those of somebody else.
+            ctx.queue.add(WorkItem::Shard(key.clone(), slot), Duration::ZERO);
+        }
         Ok(())
     }
 
@@ -58,7 +66,7 @@ impl Handler<TrimmedPhone> for Phones {
             self.on_delete(ctx, Deleted::of(&phone.metadata));
             return Ok(());
         }
-        let (spec, status) = (phone.spec.decoded()?, phone.status.decoded()?);
+        let (spec, status) = (phone.spec.decoded()?, phone.status.decoded().unwrap_or_default());
         let meta = meta_of(&phone.metadata);
         ctx.update(|fleet| fleet.apply_phone(meta, spec, status));
         Ok(())
@@ -127,11 +135,15 @@ pub(super) struct References(pub(super) Reference);
 
 impl<K: Send + 'static> Handler<PartialObjectMeta<K>> for References {
     fn on_apply(&self, ctx: &Arc<Context>, object: PartialObjectMeta<K>) -> Result<(), Undecodable> {
-        self.read(ctx, key_of(&object.metadata));
+        let key = key_of(&object.metadata);
+        let version = version(&object.metadata);
+        note_other(ctx, self.0 == Reference::Secret, &key, Some(Observed::unread(object.metadata)), version);
+        self.read(ctx, key);
         Ok(())
     }
 
     fn on_delete(&self, ctx: &Arc<Context>, deleted: Deleted) {
+        note_other(ctx, self.0 == Reference::Secret, &deleted.key, None, deleted.version);
         self.read(ctx, deleted.key);
     }
 }
@@ -149,22 +161,31 @@ pub(super) struct Children(pub(super) Kind);
 
 impl Handler<DynamicObject> for Children {
     fn on_apply(&self, ctx: &Arc<Context>, object: DynamicObject) -> Result<(), Undecodable> {
-        let Some(site) = site_of(&object.metadata) else { return Ok(()) };
         let key = key_of(&object.metadata);
+        let labelled = site_of(&object.metadata);
+        let named = parse_workload(&key.name).map(|site| key.sibling(site));
+        // Where the label was taken away the name still says it.
+        let Some(site) = labelled.clone().or_else(|| named.clone()) else { return Ok(()) };
         let mut object = serde_json::to_value(&object).unwrap_or_default();
         // Objects in a list do not have their type.
         owned::set_type(self.0, &mut object);
         if ctx.children.note(&site, self.0, &key, object) && ctx.initial_sync.is_done() {
-            ctx.queue.add(WorkItem::Objects(site), Duration::ZERO);
+            look_at(ctx, labelled, named);
         }
         Ok(())
     }
 
     fn on_delete(&self, ctx: &Arc<Context>, deleted: Deleted) {
         ctx.children.forget(self.0, &deleted.key);
-        if let Some(site) = deleted.site() {
-            ctx.queue.add(WorkItem::Objects(site), Duration::ZERO);
-        }
+        let named = parse_workload(&deleted.key.name).map(|site| deleted.key.sibling(site));
+        look_at(ctx, deleted.site(), named);
+    }
+}
+
+/// Has the objects looked at of the site that a label names, and of the one that the object's name does.
+fn look_at(ctx: &Context, labelled: Option<Key>, named: Option<Key>) {
+    for site in labelled.into_iter().chain(named) {
+        ctx.queue.add(WorkItem::Objects(site), Duration::ZERO);
     }
 }
 
@@ -174,7 +195,6 @@ mod tests {
 
     use super::super::shards::ShardSecrets;
     use super::*;
-    use crate::operator::sites::SiteSecret;
     use crate::operator::supervisor::supervised;
     use crate::operator::testing::context;
 
@@ -190,7 +210,7 @@ mod tests {
         let (tasks, _supervisor) = supervised();
         let (ctx, key) = (context(tasks), Key::new("ns", "hq"));
         Sites.on_apply(&ctx, site("1", json!({}))).unwrap();
-        ctx.sites.note_secret(&key, SiteSecret::new("1", "token", "key"));
+        ctx.sites.note_secret(&key, "token", "key");
         let labels = json!({"app.kubernetes.io/managed-by": "dialtone", "dialtone.dev/site": "hq"});
         let stranger = json!({"metadata": {"name": "stranger", "namespace": "ns", "labels": labels},
             "status": {"phase": "Running", "podIP": "10.0.0.66", "hostIP": "10.0.0.1"}});
@@ -227,7 +247,7 @@ mod tests {
         let (tasks, _supervisor) = supervised();
         let (ctx, key) = (context(tasks), Key::new("ns", "hq"));
         Sites.on_apply(&ctx, site("1", json!({}))).unwrap();
-        ctx.sites.note_secret(&key, SiteSecret::new("1", "token", "key"));
+        ctx.sites.note_secret(&key, "token", "key");
         Sites.on_apply(&ctx, site("1", json!({}))).unwrap();
         assert_eq!(ctx.sites.token(&key).as_deref(), Some("token"));
         Sites.on_apply(&ctx, site("2", json!({}))).unwrap();

@@ -36,29 +36,64 @@ pub struct ObjectChange {
     pub any: bool,
     /// The request for a restart.
     pub resync_request: bool,
+    /// The status, and not by this program.
+    pub altered: bool,
 }
 
-/// An object: its metadata, its spec, and the newest status that the API server is known to hold.
+/// An object: its metadata, its spec, and its status as it was written and as the API server holds it.
 #[derive(Debug)]
 pub struct Object<S, T> {
     meta: Meta,
     spec: Arc<S>,
     /// What the schema refuses of the spec: it may be older than the schema, or come from a file.
     violations: Vec<Violation>,
-    status: T,
-    /// The version of the object that has the status.
-    status_version: u64,
+    status: Status<T>,
 }
 
-impl<S: Checked + PartialEq, T> Object<S, T> {
+/// A status. Mostly all three are one value, which is held once.
+#[derive(Debug)]
+struct Status<T> {
+    /// What was written last, or found at the start.
+    written: Arc<T>,
+    /// What the API server made of that: another version of the definition drops what it does not know.
+    answer: Arc<T>,
+    /// The newest that the API server is known to hold, and the version of the object that has it.
+    stored: Arc<T>,
+    version: u64,
+}
+
+impl<T: PartialEq> Status<T> {
+    /// Whether somebody else changed it since it was written.
+    fn is_altered(&self) -> bool {
+        !Arc::ptr_eq(&self.stored, &self.answer) && *self.stored != *self.answer
+    }
+
+    fn store(&mut self, status: T, version: u64) {
+        if version < self.version {
+            return;
+        }
+        self.version = version;
+        if status == *self.answer {
+            self.stored = self.answer.clone();
+        } else if status != *self.stored {
+            self.stored = Arc::new(status);
+        }
+    }
+}
+
+impl<S: Checked + PartialEq, T: PartialEq> Object<S, T> {
     /// An object as it was seen first.
     pub fn new(meta: Meta, spec: S, status: T) -> Object<S, T> {
-        Object { violations: spec.violations(), spec: Arc::new(spec), status, status_version: meta.version, meta }
+        let status = Arc::new(status);
+        let status = Status { written: status.clone(), answer: status.clone(), stored: status, version: meta.version };
+        Object { violations: spec.violations(), spec: Arc::new(spec), status, meta }
     }
 
     /// The object was seen again.
     pub fn apply(&mut self, meta: Meta, spec: S, status: T) -> ObjectChange {
-        self.note_status(status, meta.version);
+        let before = self.status.stored.clone();
+        self.status.store(status, meta.version);
+        let altered = self.status.stored != before && self.status.is_altered();
         let resync_request = self.meta.resync_at != meta.resync_at;
         let any = resync_request || self.meta.generation != meta.generation || *self.spec != spec;
         // Whoever claims something does so by the age that it had first.
@@ -67,14 +102,27 @@ impl<S: Checked + PartialEq, T> Object<S, T> {
             self.violations = spec.violations();
             self.spec = Arc::new(spec);
         }
-        ObjectChange { any, resync_request }
+        ObjectChange { any, resync_request, altered }
     }
 
-    /// The status was written, or seen: a version of the object has it.
-    pub fn note_status(&mut self, status: T, version: u64) {
-        if version >= self.status_version {
-            (self.status, self.status_version) = (status, version);
+    /// A status was written: what the API server made of it, and the version of the object that has that.
+    pub fn note_status(&mut self, written: T, stored: T, version: u64) {
+        let written = Arc::new(written);
+        self.status.answer = if stored == *written { written.clone() } else { Arc::new(stored) };
+        self.status.written = written;
+        if version >= self.status.version {
+            (self.status.stored, self.status.version) = (self.status.answer.clone(), version);
         }
+    }
+
+    /// Whether a status has to be written. One that was is not written again only because the API server holds it otherwise.
+    pub fn needs_writing(&self, status: &T) -> bool {
+        *status != *self.status.stored && (*status != *self.status.written || self.status.is_altered())
+    }
+
+    /// Whether somebody else changed the status since it was written.
+    pub fn is_altered(&self) -> bool {
+        self.status.is_altered()
     }
 
     /// The metadata.
@@ -92,9 +140,9 @@ impl<S: Checked + PartialEq, T> Object<S, T> {
         &self.violations
     }
 
-    /// The newest status that the API server is known to hold.
+    /// The status that was written last, or found at the start. What others make of it does not count.
     pub fn status(&self) -> &T {
-        &self.status
+        &self.status.written
     }
 }
 
@@ -115,10 +163,36 @@ mod tests {
     #[test]
     fn an_older_status_does_not_take_the_place_of_a_newer_one() {
         let mut object = Object::new(meta(1, 1), "spec", "");
-        object.note_status("written", 5);
-        assert!(!object.apply(meta(1, 4), "spec", "seen late").any);
-        assert_eq!(*object.status(), "written");
-        assert!(object.apply(meta(2, 6), "spec", "seen").any, "the generation is another");
-        assert_eq!(*object.status(), "seen");
+        object.note_status("written", "written", 5);
+        let late = object.apply(meta(1, 4), "spec", "seen late");
+        assert!(!late.any && !late.altered && !object.needs_writing(&"written"));
+        assert!(object.apply(meta(2, 6), "spec", "written").any, "the generation is another");
+    }
+
+    #[test]
+    fn a_status_that_somebody_else_changed_is_written_again() {
+        let mut object = Object::new(meta(1, 1), "spec", "found");
+        assert!(!object.is_altered() && !object.needs_writing(&"found") && object.needs_writing(&"new"));
+        object.note_status("new", "new", 5);
+        assert!(!object.apply(meta(1, 5), "spec", "new").altered, "the watch brings what was written");
+        assert!(object.apply(meta(1, 6), "spec", "").altered && object.is_altered());
+        assert_eq!(*object.status(), "new", "what others make of it does not count");
+        assert!(object.needs_writing(&"new"));
+        assert!(!object.apply(meta(1, 7), "spec", "").altered, "that is known");
+        object.note_status("new", "new", 8);
+        assert!(!object.is_altered() && !object.needs_writing(&"new"));
+        // Somebody else puts it right before the operator does.
+        assert!(object.apply(meta(1, 9), "spec", "x").altered && !object.apply(meta(1, 10), "spec", "new").altered);
+        assert!(!object.needs_writing(&"new"));
+    }
+
+    #[test]
+    fn what_the_api_server_drops_is_written_once_and_not_again() {
+        let mut object = Object::new(meta(1, 1), "spec", "");
+        object.note_status("a and b", "a", 5);
+        assert!(!object.apply(meta(1, 5), "spec", "a").altered);
+        assert!(!object.needs_writing(&"a and b"), "it would be dropped again");
+        assert!(object.needs_writing(&"c and b"));
+        assert!(object.apply(meta(1, 6), "spec", "").altered && object.needs_writing(&"a and b"));
     }
 }

@@ -104,9 +104,19 @@ impl Phone {
         change
     }
 
-    /// Its status was written.
-    pub fn note_status(&mut self, status: SipPhoneStatus, version: u64) {
-        self.object.note_status(status, version);
+    /// Its status was written; what the API server made of it.
+    pub fn note_status(&mut self, written: SipPhoneStatus, stored: SipPhoneStatus, version: u64) {
+        self.object.note_status(written, stored, version);
+    }
+
+    /// Whether a status has to be written.
+    pub fn needs_writing(&self, status: &SipPhoneStatus) -> bool {
+        self.object.needs_writing(status)
+    }
+
+    /// Whether somebody else changed its status since it was written.
+    pub fn is_altered(&self) -> bool {
+        self.object.is_altered()
     }
 
     /// Its metadata.
@@ -124,7 +134,7 @@ impl Phone {
         self.object.violations()
     }
 
-    /// The newest status that the API server is known to hold.
+    /// The status that was written last, or found at the start.
     pub fn status(&self) -> &SipPhoneStatus {
         self.object.status()
     }

@@ -21,6 +21,11 @@ impl Fleet {
         self.sites.keys()
     }
 
+    /// Whether there is a site.
+    pub fn has_site(&self, site: &Key) -> bool {
+        self.sites.contains_key(site)
+    }
+
     /// All phones.
     pub fn phones(&self) -> impl Iterator<Item = &Key> {
         self.phones.keys()

@@ -29,23 +29,20 @@ pub enum Urgency {
 /// What there is to say of one phone.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PhoneReport {
-    /// The status that the API server is known to hold.
+    /// The status as it was written last.
     pub before: SipPhoneStatus,
     /// The status as it should be.
     pub after: SipPhoneStatus,
+    /// Whether it has to be written.
+    pub is_news: bool,
+    /// Whether somebody else changed it since it was written.
+    pub is_altered: bool,
     /// How soon it should be written.
     pub urgency: Urgency,
     /// After how many seconds the status says something else although nothing is heard.
     pub due_in: Option<i64>,
     /// How many seconds the phone's last upgrade took.
     pub upgrade_seconds: Option<i64>,
-}
-
-impl PhoneReport {
-    /// Whether there is something to write.
-    pub fn is_news(&self) -> bool {
-        self.before != self.after
-    }
 }
 
 impl Fleet {
@@ -57,7 +54,8 @@ impl Fleet {
         let before = phone.status().clone();
         let after = phone_status(&facts, self.resync_facts(phone, now), &before, now);
         let (due_in, upgrade_seconds) = (phone.upgrade().due_in(now), phone.upgrade().lasted);
-        Some(PhoneReport { before, after, urgency: self.urgency(key), due_in, upgrade_seconds })
+        let (is_news, is_altered) = (phone.needs_writing(&after), phone.is_altered());
+        Some(PhoneReport { before, after, is_news, is_altered, urgency: self.urgency(key), due_in, upgrade_seconds })
     }
 
     /// How soon a phone's status should be written.
@@ -78,14 +76,19 @@ impl Fleet {
         self.phones.get(key).is_some_and(|phone| phone.standing().is_up_to_date() && is_pending(phone))
     }
 
-    /// A site's status, if it differs from the one that the API server holds.
+    /// A site's status as it was written last and as it should be, if it has to be written.
     pub fn site_status(&self, key: &Key, now: Timestamp) -> Option<(PhoneSiteStatus, PhoneSiteStatus)> {
         let site = self.sites.get(key)?;
         let target = site.spec().firmware.as_ref().and_then(|firmware| firmware.image.as_deref());
         let staging = site.images.staging(target);
         let facts = self.site_facts(site, target, &staging)?;
         let after = site_status(facts, site.status(), now);
-        (after != *site.status()).then(|| (site.status().clone(), after))
+        site.needs_writing(&after).then(|| (site.status().clone(), after))
+    }
+
+    /// Whether somebody else changed a site's status since it was written.
+    pub fn is_altered_site(&self, key: &Key) -> bool {
+        self.sites.get(key).is_some_and(|site| site.is_altered())
     }
 
     /// How many phones of each site are at each stage of their firmware.

@@ -117,9 +117,19 @@ impl Site {
         self.object.apply(meta, spec, status)
     }
 
-    /// Its status was written.
-    pub fn note_status(&mut self, status: PhoneSiteStatus, version: u64) {
-        self.object.note_status(status, version);
+    /// Its status was written; what the API server made of it.
+    pub fn note_status(&mut self, written: PhoneSiteStatus, stored: PhoneSiteStatus, version: u64) {
+        self.object.note_status(written, stored, version);
+    }
+
+    /// Whether a status has to be written.
+    pub fn needs_writing(&self, status: &PhoneSiteStatus) -> bool {
+        self.object.needs_writing(status)
+    }
+
+    /// Whether somebody else changed its status since it was written.
+    pub fn is_altered(&self) -> bool {
+        self.object.is_altered()
     }
 
     /// Its metadata.
@@ -137,7 +147,7 @@ impl Site {
         self.object.violations()
     }
 
-    /// The newest status that the API server is known to hold.
+    /// The status that was written last, or found at the start.
     pub fn status(&self) -> &PhoneSiteStatus {
         self.object.status()
     }

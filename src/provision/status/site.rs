@@ -1,5 +1,7 @@
 //! A site's status, from what is known of it.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use crate::api::{ConditionType, FileCounts, PhoneSiteStatus, Reason, SiteFirmwareStatus, Stage, Unclaimed};
@@ -21,17 +23,43 @@ pub struct Infra {
     pub address: Option<String>,
     /// How many pods should run.
     pub wanted: i64,
-    /// Why the site's objects cannot be made.
-    pub problem: Option<InfraProblem>,
+    /// Why objects of the site are not as they should be, each by its kind and name: whoever puts one right takes away its own
+    /// problem and no other.
+    pub problems: BTreeMap<String, InfraProblem>,
 }
 
-/// Why an object of a site cannot be made.
+/// Why an object of a site is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InfraProblem {
     /// The reason, for conditions.
     pub reason: Reason,
     /// What happened, and what to do.
     pub message: String,
+    /// Whether somebody has to do something; otherwise it takes time.
+    pub stalls: bool,
+}
+
+/// How many problems a message lists.
+const MAX_PROBLEMS: usize = 3;
+
+impl Infra {
+    /// What there is to say of those problems that stall the site, or of the others.
+    fn verdict(&self, stalls: bool) -> Option<Verdict> {
+        let some = || self.problems.values().filter(|problem| problem.stalls == stalls);
+        let reason = some().next()?.reason;
+        let mut messages: Vec<&str> = Vec::new();
+        for problem in some() {
+            if !messages.contains(&&*problem.message) {
+                messages.push(&problem.message);
+            }
+        }
+        let more = messages.len().saturating_sub(MAX_PROBLEMS);
+        let mut message = messages[..messages.len() - more].join("; ");
+        if more > 0 {
+            message += &format!("; and {more} more");
+        }
+        Some(Verdict::no(reason, message))
+    }
 }
 
 /// What a site's status follows from.
@@ -79,8 +107,8 @@ pub struct SiteFirmware<'a> {
 impl SiteFacts<'_> {
     fn accepted_verdict(&self) -> Verdict {
         let accepted = acceptance(self.diagnostics);
-        match &self.infra.problem {
-            Some(problem) if accepted.holds => Verdict::no(problem.reason, problem.message.clone()),
+        match self.infra.verdict(true) {
+            Some(problem) if accepted.holds => problem,
             _ => accepted,
         }
     }
@@ -114,7 +142,9 @@ pub fn site_status(facts: SiteFacts<'_>, before: &PhoneSiteStatus, now: Timestam
         message: format!("{answering} of {wanted} TFTP pods answer").into(),
     };
     let stalled = !accepted.holds || staging.is_stalled();
-    let ready = match [&accepted, &served, &missing, &staged].into_iter().find(|verdict| !verdict.holds) {
+    let waits = facts.infra.verdict(false);
+    let verdicts = [Some(&accepted), waits.as_ref(), Some(&served), Some(&missing), Some(&staged)];
+    let ready = match verdicts.into_iter().flatten().find(|verdict| !verdict.holds) {
         Some(obstacle) => obstacle.clone(),
         None => Verdict::yes(Reason::Ready, "everything is done on the server's side"),
     };
@@ -155,5 +185,34 @@ pub fn site_status(facts: SiteFacts<'_>, before: &PhoneSiteStatus, now: Timestam
         unclaimed_count: i64::try_from(facts.unclaimed.1).ok().filter(|count| *count > 0),
         unclaimed: facts.unclaimed.0,
         conditions,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn infra(problems: &[(&str, Reason, &str, bool)]) -> Infra {
+        let problem = |reason, message: &str, stalls| InfraProblem { reason, message: message.to_owned(), stalls };
+        let all = problems
+            .iter()
+            .map(|(object, reason, message, stalls)| ((*object).to_owned(), problem(*reason, message, *stalls)));
+        Infra { problems: all.collect(), ..Infra::default() }
+    }
+
+    #[test]
+    fn problems_of_several_objects_are_said_together_and_in_one_order() {
+        assert_eq!(infra(&[]).verdict(true), None);
+        let some = infra(&[
+            ("Service dialtone-hq", Reason::Forbidden, "no quota", true),
+            ("ConfigMap dialtone-hq-common", Reason::NameTaken, "taken", true),
+            ("Deployment dialtone-hq", Reason::Pending, "it is being deleted", false),
+        ]);
+        assert_eq!(some.verdict(true), Some(Verdict::no(Reason::NameTaken, "taken; no quota")));
+        assert_eq!(some.verdict(false), Some(Verdict::no(Reason::Pending, "it is being deleted")));
+        let many: Vec<_> = ["a", "b", "c", "d", "e"].map(|name| (name, Reason::Forbidden, name, true)).into();
+        assert_eq!(infra(&many).verdict(true).unwrap().message, "a; b; c; and 2 more");
+        let same = infra(&[("a", Reason::Forbidden, "x", true), ("b", Reason::Forbidden, "x", true)]);
+        assert_eq!(same.verdict(true).unwrap().message, "x");
     }
 }

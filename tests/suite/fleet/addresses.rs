@@ -233,7 +233,7 @@ fn writes(fails: bool) -> u32 {
         if let Some((_, status)) = fleet.phone_status(&key("p0"), Timestamp::from_second(now).unwrap()) {
             version += 1;
             written += 1;
-            fleet.note_phone_status(&key("p0"), status, version);
+            fleet.note_phone_status(&key("p0"), status.clone(), status, version);
         }
     };
     write(&mut fleet, 999);
@@ -277,7 +277,7 @@ fn statuses_of_phones_on_their_way_are_written_in_turn_until_the_end_is_written(
         version += 1;
         fleet.take_work();
         if let Some((_, status)) = fleet.phone_status(&p, Timestamp::from_second(1_000).unwrap()) {
-            fleet.note_phone_status(&p, status, version);
+            fleet.note_phone_status(&p, status.clone(), status, version);
         }
     };
     write(&mut fleet);

@@ -44,7 +44,7 @@ impl Reads for Fleet {
 
     fn phone_status(&mut self, phone: &Key, now: Timestamp) -> Option<(SipPhoneStatus, SipPhoneStatus)> {
         self.settle();
-        self.report(phone, now).filter(|report| report.is_news()).map(|report| (report.before, report.after))
+        self.report(phone, now).filter(|report| report.is_news).map(|report| (report.before, report.after))
     }
 
     fn new_site_status(&mut self, site: &Key, now: Timestamp) -> Option<(PhoneSiteStatus, PhoneSiteStatus)> {

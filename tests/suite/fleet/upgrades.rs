@@ -243,7 +243,7 @@ fn an_upgrade_costs_few_writes() {
         if let Some((_, status)) = fleet.phone_status(&key("p"), Timestamp::from_second(1_100).unwrap()) {
             version += 1;
             written += 1;
-            fleet.note_phone_status(&key("p"), status, version);
+            fleet.note_phone_status(&key("p"), status.clone(), status, version);
         }
     };
     write(&mut fleet);
@@ -444,7 +444,7 @@ fn a_stage_that_follows_from_the_time_is_counted_as_it_was_written() {
     fleet.advance(now);
     let report = fleet.report(&key("p0"), now).unwrap();
     assert_eq!(report.after.firmware.as_ref().unwrap().stage, Stage::Failed);
-    fleet.note_phone_status(&key("p0"), report.after, 9);
+    fleet.note_phone_status(&key("p0"), report.after.clone(), report.after, 9);
     assert_eq!(fleet.stages(), [(key("hq"), Stage::Failed, 1)]);
     assert!(fleet.take_work().contains(&WorkItem::SiteStatus(key("hq"))));
     // Something else changes: it is still counted so.

@@ -1,0 +1,42 @@
+//! What shells know of a site's surroundings: its address, and what is the matter with its objects.
+
+use crate::provision::Key;
+use crate::provision::status::site::{Infra, InfraProblem};
+
+use super::Fleet;
+use super::agenda::WorkItem;
+
+impl Fleet {
+    /// What is known of a site's surroundings.
+    pub fn set_infra(&mut self, key: &Key, infra: Infra) {
+        let Some(site) = self.sites.get_mut(key) else { return };
+        if site.infra != infra {
+            site.infra = infra;
+            self.agenda.work(WorkItem::SiteStatus(key.clone()));
+            self.agenda.queue_images(key);
+        }
+    }
+
+    /// Why an object of a site is not as it should be; `None` if it is, or should not be there any more.
+    pub fn note_problem(&mut self, key: &Key, object: &str, problem: Option<InfraProblem>) {
+        let Some(site) = self.sites.get_mut(key) else { return };
+        let before = site.infra.problems.get(object).cloned();
+        if before != problem {
+            match problem {
+                Some(problem) => drop(site.infra.problems.insert(object.to_owned(), problem)),
+                None => drop(site.infra.problems.remove(object)),
+            }
+            self.agenda.work(WorkItem::SiteStatus(key.clone()));
+        }
+    }
+
+    /// Why an object of a site is not as it should be, as it was noted last.
+    pub fn problem(&self, site: &Key, object: &str) -> Option<&InfraProblem> {
+        self.sites.get(site)?.infra.problems.get(object)
+    }
+
+    /// A site's surroundings as they were last set.
+    pub fn infra(&self, site: &Key) -> Infra {
+        self.sites.get(site).map(|site| site.infra.clone()).unwrap_or_default()
+    }
+}
