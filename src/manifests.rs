@@ -2,6 +2,7 @@
 
 mod document;
 mod files;
+pub(crate) mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -52,24 +53,22 @@ impl Manifests {
     }
 
     fn take(&mut self, file: &str, text: &str) {
-        match serde_saphyr::from_multiple_with_options::<Value>(text, options(text.len())) {
+        match yaml::documents(text) {
             Ok(documents) => documents.into_iter().for_each(|document| self.document(file, document)),
-            Err(error) => {
-                let message = error.to_string();
-                self.errors.push(format!("{file}: not YAML: {}", message.trim_start_matches("error: ")));
-            }
+            Err(why) => self.errors.push(format!("{file}: {why}")),
         }
     }
 
-    fn document(&mut self, file: &str, document: Value) {
+    fn document(&mut self, file: &str, mut document: Value) {
         if document.is_null() {
             return;
         }
         let text = |field: &str| document[field].as_str().unwrap_or_default().to_owned();
         let (version, kind) = (text("apiVersion"), text("kind"));
         if kind == "List" {
-            if let Some(items) = document["items"].as_array() {
-                items.iter().for_each(|item| self.document(file, item.clone()));
+            // Taken and not copied: a list may hold lists.
+            if let Some(Value::Array(items)) = document.get_mut("items").map(Value::take) {
+                items.into_iter().for_each(|item| self.document(file, item));
             }
             return;
         }
@@ -295,21 +294,6 @@ impl Manifests {
             }
         }
     }
-}
-
-/// The parser's limits. A site of some thousand phones in one file exceeds the defaults, so the limits grow with the file's
-/// length; what aliases can expand a small file to stays limited.
-fn options(length: usize) -> serde_saphyr::Options {
-    let mut budget = serde_saphyr::Budget::default();
-    let most = length.saturating_add(1024);
-    for limit in
-        [&mut budget.max_documents, &mut budget.max_nodes, &mut budget.max_events, &mut budget.max_total_scalar_bytes]
-    {
-        *limit = (*limit).max(most);
-    }
-    let mut options = serde_saphyr::Options::default();
-    options.budget = Some(budget);
-    options
 }
 
 /// The inventory of firmware files.

@@ -13,6 +13,8 @@ use crate::provision::Key;
 
 /// The namespace of objects that name none.
 const DEFAULT_NAMESPACE: &str = "default";
+/// The most unknown fields of one document that are named: for each the nearest known one is searched.
+const MAX_UNKNOWN: usize = 8;
 
 /// A site's or phone's spec may be read as something that it is not, such as an empty list as an object without fields: what the
 /// schema refuses of the document and no longer of what was read is an error here. All else is found when it is rendered.
@@ -85,9 +87,16 @@ pub(super) fn check_keys(kind: &str, key: &Key, data: &BTreeMap<String, bytes::B
 pub(super) fn typed<T: DeserializeOwned>(document: Value) -> anyhow::Result<T> {
     let kind = document["kind"].as_str().unwrap_or("object").to_owned();
     let who = format!("{kind} {}", document["metadata"]["name"].as_str().unwrap_or("without a name"));
-    let mut unknown = Vec::new();
+    let (mut unknown, mut more) = (Vec::new(), 0);
     let object: T = {
-        let mut note = |path: serde_ignored::Path<'_>| unknown.push(path.to_string());
+        let mut note = |path: serde_ignored::Path<'_>| {
+            let path = path.to_string();
+            match path.starts_with("spec") {
+                true if unknown.len() < MAX_UNKNOWN => unknown.push(path),
+                true => more += 1,
+                false => {}
+            }
+        };
         let ignored = serde_ignored::Deserializer::new(document, &mut note);
         serde_path_to_error::deserialize(ignored).map_err(|error| {
             let path = error.path().to_string();
@@ -98,7 +107,6 @@ pub(super) fn typed<T: DeserializeOwned>(document: Value) -> anyhow::Result<T> {
             anyhow::anyhow!("{who}: {place}{said}{}", if number { ": put it in quotes" } else { "" })
         })?
     };
-    unknown.retain(|path| path.starts_with("spec"));
     if unknown.is_empty() {
         return Ok(object);
     }
@@ -112,7 +120,8 @@ pub(super) fn typed<T: DeserializeOwned>(document: Value) -> anyhow::Result<T> {
             None => format!("there is no field {shown}: correct its name or remove it"),
         }
     });
-    bail!("{who}: {}", slips.collect::<Vec<_>>().join("; "));
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    bail!("{who}: {}{more}", slips.collect::<Vec<_>>().join("; "));
 }
 
 /// The field of the kind's schema at the same place whose name is nearest.
@@ -127,4 +136,26 @@ fn nearest_field(kind: &str, path: &str) -> Option<String> {
         schema = if part.parse::<usize>().is_ok() { &schema["items"] } else { &schema["properties"][part] };
     }
     near(slip, schema["properties"].as_object()?.keys().map(String::as_str)).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::api::SipPhone;
+
+    #[test]
+    fn of_a_hundred_thousand_unknown_fields_only_some_are_named() {
+        let fields = (0..100_000).map(|n| (format!("unheardOf{n}"), Value::from(n)));
+        let mut document = serde_json::json!({
+            "apiVersion": "dialtone.dev/v1alpha1", "kind": "SipPhone", "metadata": {"name": "a"},
+            "spec": {"siteRef": {"name": "hq"}, "mac": "000A8A123456", "model": "7940"},
+        });
+        document["spec"].as_object_mut().unwrap().extend(fields);
+        let began = Instant::now();
+        let said = typed::<SipPhone>(document).unwrap_err().to_string();
+        assert!(said.ends_with("; and 99992 more") && said.matches("there is no field").count() == 8, "{said}");
+        assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    }
 }

@@ -27,7 +27,7 @@ mod owned;
 mod ownership;
 mod pods;
 mod policy;
-mod poll;
+pub(crate) mod poll;
 mod queue;
 mod read;
 mod reconcile;
@@ -41,7 +41,7 @@ mod statuses;
 mod supervisor;
 #[cfg(test)]
 mod testing;
-mod trimmed;
+pub(crate) mod trimmed;
 mod watch;
 
 pub use command::{Args, run};

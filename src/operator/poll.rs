@@ -136,7 +136,12 @@ async fn fetch_report(ctx: &Context, http: &Http, site: &Key, host: &str, query:
         let body = Limited::new(response.into_body(), most).collect().await;
         Ok(body.map_err(|error| anyhow::anyhow!(error))?.to_bytes())
     });
-    let mut report: Report = serde_json::from_slice(&answer.await.context("it takes too long")??)?;
+    Ok(read(&answer.await.context("it takes too long")??)?)
+}
+
+/// A report as it came, with texts that can be shown.
+pub(crate) fn read(body: &[u8]) -> serde_json::Result<Report> {
+    let mut report: Report = serde_json::from_slice(body)?;
     report.problems.truncate(MAX_PROBLEMS);
     for problem in &mut report.problems {
         (problem.file, problem.message) = (printable(&problem.file, QUOTED), printable(&problem.message, 2 * QUOTED));
