@@ -52,7 +52,7 @@ pub const TARGETS: &[Target] = &[
     target("report", objects::report),
     Target { most_mib: 64, ..target("objects", objects::objects) },
     Target { most_mib: 64, ..target("yaml", manifests::yaml) },
-    Target { most_mib: 64, ..target("render", manifests::render) },
+    Target { most_mib: 32, ..target("render", manifests::render) },
     Target { most_mib: 64, ..target("import", trees::import) },
 ];
 

@@ -24,8 +24,7 @@ pub fn run(target: &Target, input: &[u8]) {
 #[macro_export]
 macro_rules! program {
     ($name:literal) => {
-        static TARGET: std::sync::LazyLock<&dialtone::fuzz::Target> =
-            std::sync::LazyLock::new(|| $crate::named($name));
+        static TARGET: std::sync::LazyLock<&dialtone::fuzz::Target> = std::sync::LazyLock::new(|| $crate::named($name));
 
         libfuzzer_sys::fuzz_target!(|input: &[u8]| $crate::run(*TARGET, input));
     };

@@ -2,14 +2,13 @@
 
 use clap::{Args as _, FromArgMatches as _};
 
-use super::{SEPARATOR, parts};
+use super::parts;
 use crate::import::tree::Tree;
 use crate::import::{Args, assemble, check};
 use crate::manifests::Manifests;
 
 /// The files of a root: each its name, a line end, and its bytes. What they are converted to renders to the same parameters.
 pub fn import(input: &[u8]) {
-    debug_assert_eq!(SEPARATOR, 0x1d);
     let file = |part: &[u8]| {
         let end = part.iter().position(|byte| *byte == b'\n')?;
         let name = std::str::from_utf8(&part[..end]).ok()?;
