@@ -18,6 +18,7 @@ mod replay;
 
 /// A reader of the phones' files that shares nothing with the library's.
 #[path = "../tests/support/reader.rs"]
+#[allow(clippy::unwrap_used)] // It is a part of the tests.
 mod reader;
 
 /// One function that fuzzing calls.

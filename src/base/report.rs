@@ -13,6 +13,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::text::{QUOTED, printable};
+
 /// The path of reports.
 pub const REPORT_PATH: &str = "/v1/report";
 
@@ -66,6 +68,22 @@ pub struct Report {
     /// Files that could not be loaded, and why.
     #[serde(default)]
     pub problems: Vec<FileProblem>,
+}
+
+/// The most files of one server of which it is said why they cannot be loaded.
+const MAX_PROBLEMS: usize = 32;
+
+impl Report {
+    /// Reads a report as it came; its texts can be shown.
+    pub fn read(body: &[u8]) -> serde_json::Result<Report> {
+        let mut report: Report = serde_json::from_slice(body)?;
+        report.problems.truncate(MAX_PROBLEMS);
+        for problem in &mut report.problems {
+            (problem.file, problem.message) =
+                (printable(&problem.file, QUOTED), printable(&problem.message, 2 * QUOTED));
+        }
+        Ok(report)
+    }
 }
 
 /// The file in a folder with the problems of other files, a [`FileProblem`] in JSON on each line. `dialtone fetch` writes it, the

@@ -12,7 +12,6 @@ use super::assert_shown;
 use crate::api::{Checked, violations};
 use crate::base::digest::Digest;
 use crate::base::report::Report;
-use crate::operator::poll;
 use crate::operator::trimmed::{TrimmedConfigMap, TrimmedPhone, TrimmedSecret, TrimmedSite};
 use crate::provision::catalog::FirmwareFile;
 use crate::provision::{Fetch, Fleet, Key, Meta};
@@ -75,7 +74,7 @@ fn assert_statuses(fleet: &mut Fleet) {
 
 /// A pod's report.
 pub fn report(input: &[u8]) {
-    let Ok(report) = poll::read(input) else { return };
+    let Ok(report) = Report::read(input) else { return };
     let again = serde_json::to_vec(&report).expect("a report is JSON");
     assert_eq!(serde_json::from_slice::<Report>(&again).expect("what was written is read"), report);
     for problem in &report.problems {

@@ -92,9 +92,8 @@ pub fn dialplan(input: &[u8]) {
             assert!(missed.is_none_or(|_| dialled.is_empty()), "{missed:?} for {dialled:?}");
         }
     }
-    for rule in 0..rules.len().min(4) {
-        for sample in matcher.samples(rule).take(2) {
-            let pattern = &rules[rule].pattern;
+    for (i, Rule { pattern, .. }) in rules.iter().enumerate().take(4) {
+        for sample in matcher.samples(i).take(2) {
             let is_hash_free = !sample.contains('#');
             assert!(!is_hash_free || fits(pattern, &sample.chars().collect::<Vec<_>>()), "{pattern:?}: {sample:?}");
         }

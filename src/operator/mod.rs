@@ -27,7 +27,7 @@ mod owned;
 mod ownership;
 mod pods;
 mod policy;
-pub(crate) mod poll;
+mod poll;
 mod queue;
 mod read;
 mod reconcile;

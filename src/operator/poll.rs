@@ -21,7 +21,6 @@ use crate::base::Backoff;
 use crate::base::digest::Digest;
 use crate::base::lasting::Lasting;
 use crate::base::report::{FileProblem, Query, Report};
-use crate::base::text::{QUOTED, printable};
 use crate::provision::catalog::FirmwareFile;
 use crate::provision::{Fetch, Key};
 
@@ -35,8 +34,6 @@ const MAX_REPORT_BYTES: usize = 8 << 20;
 const FILE_BYTES: usize = 256;
 /// A pod's clock that is off by more seconds is corrected: by less, pods of one site differ anyway.
 const CLOCK_TOLERANCE: i64 = 5;
-/// The most files of one pod of which it is said why they cannot be loaded.
-const MAX_PROBLEMS: usize = 32;
 /// How soon a report is asked for again that came before the fleet knew its site.
 const NOT_YET: Duration = Duration::from_millis(20);
 /// The pauses after failures in a row, and after panics.
@@ -136,17 +133,7 @@ async fn fetch_report(ctx: &Context, http: &Http, site: &Key, host: &str, query:
         let body = Limited::new(response.into_body(), most).collect().await;
         Ok(body.map_err(|error| anyhow::anyhow!(error))?.to_bytes())
     });
-    Ok(read(&answer.await.context("it takes too long")??)?)
-}
-
-/// A report as it came, with texts that can be shown.
-pub(crate) fn read(body: &[u8]) -> serde_json::Result<Report> {
-    let mut report: Report = serde_json::from_slice(body)?;
-    report.problems.truncate(MAX_PROBLEMS);
-    for problem in &mut report.problems {
-        (problem.file, problem.message) = (printable(&problem.file, QUOTED), printable(&problem.message, 2 * QUOTED));
-    }
-    Ok(report)
+    Ok(Report::read(&answer.await.context("it takes too long")??)?)
 }
 
 /// Says which files a pod cannot load, and of which that is over.
