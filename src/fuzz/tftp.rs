@@ -61,7 +61,7 @@ pub fn packet(input: &[u8]) {
     let snapshot = FILES.snapshot();
     if let Some(file) = snapshot.find(request.name) {
         let asked = String::from_utf8_lossy(request.name).to_ascii_lowercase().replace('\\', "/");
-        let base = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
+        let base = |name: &str| name.rsplit('/').find(|part| !matches!(*part, "" | ".")).map(str::to_owned);
         assert_eq!(base(&asked), base(&file.name.to_ascii_lowercase()));
         assert!(!asked.split('/').any(|part| part == ".."), "nothing above the root exists");
     }
