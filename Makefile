@@ -17,16 +17,29 @@ demo: ## a throwaway cluster with a site and phones that boot; CONTEXT=… IMAGE
 test: lint unit cluster ## everything that CI checks
 
 .PHONY: lint
-lint: ## formatting, clippy, docs, shellcheck; layers, dependencies and what is public
+lint: supply ## formatting, clippy, docs, shellcheck; layers, dependencies and what is public; make supply
 	cargo fmt --check
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	hack/lint-shell.sh
-	cargo clippy --all-targets --all-features -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
-	cargo test --quiet --test suite -- layers:: tidy::
+	cargo clippy --locked --all-targets --all-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
+	cargo test --locked --quiet --test suite -- layers:: tidy::
+
+.PHONY: supply
+supply: ## licences, bans, sources and known faults of all dependencies
+	hack/supply.sh deny
+
+.PHONY: reproducible
+reproducible: ## builds the image twice, in two folders: they have one digest; some ten minutes
+	hack/supply.sh reproducible
+
+.PHONY: fuzz
+fuzz: ## searches inputs that break a parser; TIME=seconds or RUNS=n for each, ONLY=cnf,yaml for some, KEEP=1 to keep what is new
+	hack/fuzz.sh $(if $(TIME),--time $(TIME)) $(if $(RUNS),--runs $(RUNS)) $(if $(ONLY),--only '$(ONLY)') $(if $(KEEP),--keep)
 
 .PHONY: unit
 unit: ## tests that need no cluster
-	cargo test
+	cargo test --locked
 
 .PHONY: cluster
 cluster: ## tests against a real API server and, as root on Linux, a real node; ONLY=edit,api for steps on a node that stays
@@ -38,12 +51,12 @@ bench: ## how fast and small it is, beside the alternatives; ONLY=core,storm,ope
 
 .PHONY: crds
 crds: ## write the CustomResourceDefinitions anew
-	cargo run --quiet -- crds >crds/dialtone.dev.yaml
+	cargo run --locked --quiet -- crds >crds/dialtone.dev.yaml
 	cp crds/dialtone.dev.yaml charts/dialtone/files/
 
 .PHONY: docs
 docs: ## write the reference anew
-	DIALTONE_WRITE_DOCS=1 cargo test --quiet --test suite reference::
+	DIALTONE_WRITE_DOCS=1 cargo test --locked --quiet --test suite reference::
 
 .PHONY: image
 image: ## a static image in target/dialtone.tar, dialtone:dev

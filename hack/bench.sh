@@ -45,7 +45,7 @@ say "building dialtone and what measures it"
 image=$(hack/image.sh)
 target=$(rustc -vV | sed -n 's/^host: //p')
 # With the image's own flags, so that nothing is compiled twice.
-bench=$(RUSTFLAGS="-C target-feature=+crt-static" cargo build --profile image --target "$target" --bench bench \
+bench=$(RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --profile image --target "$target" --bench bench \
   --message-format=json-render-diagnostics | sed -n 's/.*"executable":"\([^"]*\/deps\/bench-[^"]*\)".*/\1/p' | tail -n 1)
 [[ -x $bench ]] || die "the measurement was not built"
 dialtone=$(dirname "$(dirname "$bench")")/dialtone

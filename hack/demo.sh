@@ -16,7 +16,7 @@ if [[ -n $context ]]; then
   command -v helm >/dev/null || die "helm is needed"
   kubectl=(kubectl "--context=$context")
   helm=(helm "--kube-context=$context")
-  cargo build --quiet
+  cargo build --locked --quiet
 else
   ((EUID == 0)) || die "a node of its own needs root, for a kubelet; or name a cluster of yours: make demo CONTEXT=… IMAGE=…"
   say "1/6 Building Kubernetes' own programs (once; about 5 minutes on two cores)"
@@ -24,7 +24,7 @@ else
   bin=$(hack/node/build.sh)
   export PATH=$bin:$PATH
   say "2/6 Building dialtone and its image (about 10 minutes on two cores the first time)"
-  cargo build --quiet
+  cargo build --locked --quiet
   tarball=$(hack/image.sh)
   image=docker.io/library/dialtone:dev
   say "3/6 Starting a throwaway node"

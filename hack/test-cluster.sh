@@ -18,7 +18,7 @@ while (($#)); do
 done
 
 steps() { # the path of the program that knows the steps
-  cargo test --features cluster-tests --test node --no-run --message-format=json-render-diagnostics |
+  cargo test --locked --features cluster-tests --test node --no-run --message-format=json-render-diagnostics |
     sed -n 's/.*"executable":"\([^"]*\/deps\/node-[^"]*\)".*/\1/p' | tail -n 1
 }
 
@@ -39,7 +39,7 @@ part_api() {
   export PATH=$bin:$PATH
   mine+=("$api")
   config=$(hack/node/up.sh --name "$api" --control-plane)
-  KUBECONFIG=$config cargo test --quiet --features cluster-tests --test api -- --test-threads=1
+  KUBECONFIG=$config cargo test --locked --quiet --features cluster-tests --test api -- --test-threads=1
   take_down
 }
 

@@ -1,12 +1,12 @@
 //! `dialtone import`: turns a TFTP root that was kept by hand into manifests.
 
 mod args;
-mod assemble;
-mod check;
+pub(crate) mod assemble;
+pub(crate) mod check;
 mod convert;
 mod files;
 mod hoist;
-mod tree;
+pub(crate) mod tree;
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -1,9 +1,15 @@
 //! Provisions Cisco 7940 and 7960 SIP phones from Kubernetes manifests.
 
+// The reader of the tests names the library as its users do.
+#[cfg(any(test, feature = "fuzzing"))]
+extern crate self as dialtone;
+
 pub mod api;
 pub mod base;
 pub mod diff;
 pub mod fetch;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 pub mod import;
 mod manifests;
 mod near;

@@ -2,6 +2,7 @@
 
 mod document;
 mod files;
+pub(crate) mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -59,13 +60,9 @@ impl Manifests {
     }
 
     fn take(&mut self, file: &str, text: &str) {
-        match serde_saphyr::from_multiple_with_options::<Value>(text, options(text.len())) {
+        match yaml::documents(text) {
             Ok(documents) => documents.into_iter().for_each(|document| self.document(file, document)),
-            Err(error) => {
-                let message = error.to_string();
-                let message: String = message.trim_start_matches("error: ").chars().take(MAX_ERROR).collect();
-                self.errors.push(format!("{file}: not YAML: {message}"));
-            }
+            Err(why) => self.errors.push(format!("{file}: {}", printable(&why, MAX_ERROR))),
         }
     }
 
@@ -321,39 +318,8 @@ impl Manifests {
 const MAX_ERRORS: usize = 1000;
 /// The longest of them, in bytes.
 const MAX_ERROR: usize = 4000;
-/// The most values in one file, names of fields counted: some 60,000 phones.
-const MAX_NODES: usize = 3_000_000;
-
-/// The parser's limits. A site of some thousand phones in one file exceeds the defaults, so the limits grow with the file's
-/// length, but not for ever; what aliases can expand a file to stays limited.
-fn options(length: usize) -> serde_saphyr::Options {
-    let mut budget = serde_saphyr::Budget::default();
-    let most = length.saturating_add(1024).min(MAX_NODES);
-    for limit in [&mut budget.max_documents, &mut budget.max_nodes] {
-        *limit = (*limit).max(most);
-    }
-    // Each has a beginning, and an end if it holds others.
-    budget.max_events = budget.max_events.max(2 * most);
-    let mut options = serde_saphyr::Options::default();
-    options.budget = Some(budget);
-    options
-}
 
 /// The inventory of firmware files.
 pub fn inventory(data: &BTreeMap<String, bytes::Bytes>) -> Inventory {
     data.iter().map(|(name, bytes)| (name.clone(), FirmwareFile::new(name, bytes))).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_file_may_hold_does_not_grow_for_ever_with_its_length() {
-        for (length, nodes) in [(100, 250_000), (1 << 20, (1 << 20) + 1024), (64 << 20, MAX_NODES)] {
-            let budget = options(length).budget.unwrap();
-            assert_eq!((budget.max_nodes, budget.max_events), (nodes, (2 * nodes).max(1_000_000)), "{length}");
-            assert_eq!((budget.max_total_scalar_bytes, budget.max_depth), (64 << 20, 64));
-        }
-    }
 }

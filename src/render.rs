@@ -1,6 +1,6 @@
 //! `dialtone render`: writes the files that phones would fetch to a folder.
 
-mod dial;
+pub(crate) mod dial;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

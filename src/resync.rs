@@ -1,8 +1,8 @@
 //! Makes a running phone check its files for a change: by SIP NOTIFY, or by telnet.
 
 mod notify;
-mod sip;
-mod telnet;
+pub(crate) mod sip;
+pub(crate) mod telnet;
 
 pub use notify::notify;
 pub use telnet::reset;

@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use bounded::at_most;
+use super::text::{QUOTED, printable};
 
 /// The path of reports.
 pub const REPORT_PATH: &str = "/v1/report";
@@ -78,6 +79,19 @@ pub struct Report {
     /// Files that could not be loaded, and why.
     #[serde(default, deserialize_with = "at_most::<MAX_PROBLEMS, _, _>")]
     pub problems: Vec<FileProblem>,
+}
+
+impl Report {
+    /// Reads a report as it came; its texts can be shown.
+    pub fn read(body: &[u8]) -> serde_json::Result<Report> {
+        let mut report: Report = serde_json::from_slice(body)?;
+        report.problems.truncate(MAX_PROBLEMS);
+        for problem in &mut report.problems {
+            (problem.file, problem.message) =
+                (printable(&problem.file, QUOTED), printable(&problem.message, 2 * QUOTED));
+        }
+        Ok(report)
+    }
 }
 
 /// The file in a folder with the problems of other files, a [`FileProblem`] in JSON on each line. `dialtone fetch` writes it, the

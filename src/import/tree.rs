@@ -150,12 +150,25 @@ impl Tree {
     pub fn read(root: &Path) -> anyhow::Result<Tree> {
         let mut tree = Tree::default();
         tree.folder(root).with_context(|| format!("cannot read {}", root.display()))?;
+        Ok(tree.sorted())
+    }
+
+    /// These files.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub fn of(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Tree {
+        let files = files.into_iter().map(|(name, bytes)| (name, Some(bytes))).collect();
+        Tree { files, ..Tree::default() }.sorted()
+    }
+
+    /// Finds out what is what.
+    fn sorted(mut self) -> Tree {
+        let tree = &mut self;
         for name in tree.files.keys() {
             tree.folded.entry(name.to_ascii_lowercase()).or_insert_with(|| name.clone());
         }
         tree.find_common();
         tree.find_phones();
-        Ok(tree)
+        self
     }
 
     fn folder(&mut self, root: &Path) -> std::io::Result<()> {

@@ -14,6 +14,8 @@ use crate::provision::Key;
 
 /// The namespace of objects that name none.
 const DEFAULT_NAMESPACE: &str = "default";
+/// The most unknown fields of one document that are named: for each the nearest known one is searched.
+const MAX_UNKNOWN: usize = 8;
 
 /// A site's or phone's spec may be read as something that it is not, such as an empty list as an object without fields: what the
 /// schema refuses of the document and no longer of what was read is an error here. All else is found when it is rendered.
@@ -168,4 +170,26 @@ fn nearest_field(kind: &str, path: &str) -> Option<String> {
         schema = if part.parse::<usize>().is_ok() { &schema["items"] } else { &schema["properties"][part] };
     }
     near(slip, schema["properties"].as_object()?.keys().map(String::as_str)).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::api::SipPhone;
+
+    #[test]
+    fn of_a_hundred_thousand_unknown_fields_only_some_are_named() {
+        let fields = (0..100_000).map(|n| (format!("unheardOf{n}"), Value::from(n)));
+        let mut document = serde_json::json!({
+            "apiVersion": "dialtone.dev/v1alpha1", "kind": "SipPhone", "metadata": {"name": "a"},
+            "spec": {"siteRef": {"name": "hq"}, "mac": "000A8A123456", "model": "7940"},
+        });
+        document["spec"].as_object_mut().unwrap().extend(fields);
+        let began = Instant::now();
+        let said = typed::<SipPhone>(document).unwrap_err().to_string();
+        assert!(said.ends_with("; and 99992 more") && said.matches("there is no field").count() == 8, "{said}");
+        assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    }
 }

@@ -50,7 +50,7 @@ mod supervisor;
 mod testing;
 mod token;
 mod token_secret;
-mod trimmed;
+pub(crate) mod trimmed;
 mod watch;
 
 pub use command::{Args, run};

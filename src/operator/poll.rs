@@ -153,16 +153,13 @@ async fn fetch_report(ctx: &Context, http: &Http, site: &Key, host: &str, query:
 }
 
 async fn parse(body: Bytes) -> anyhow::Result<Report> {
-    let parse = |body: &Bytes| serde_json::from_slice::<Report>(body);
-    let mut report =
+    let parse = |body: &Bytes| Report::read(body);
+    let report =
         if body.len() > LARGE { tokio::task::spawn_blocking(move || parse(&body)).await?? } else { parse(&body)? };
     // It goes into the next request.
     let is_name = |text: &str| text.len() <= MAX_INSTANCE && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
     if !is_name(&report.instance) {
         bail!("its report names no instance: letters and digits, at most {MAX_INSTANCE}");
-    }
-    for problem in &mut report.problems {
-        (problem.file, problem.message) = (printable(&problem.file, QUOTED), printable(&problem.message, 2 * QUOTED));
     }
     Ok(report)
 }

@@ -16,81 +16,81 @@ use crate::api::{PhoneSite, PhoneSiteSpec, PhoneSiteStatus, SipPhone, SipPhoneSp
 /// A PhoneSite.
 #[derive(Clone, Debug, Deserialize, Resource)]
 #[resource(inherit = "PhoneSite")]
-pub(super) struct TrimmedSite {
+pub(crate) struct TrimmedSite {
     /// Trimmed.
     #[serde(deserialize_with = "trimmed")]
-    pub(super) metadata: ObjectMeta,
+    pub(crate) metadata: ObjectMeta,
     /// What is wanted.
     #[serde(default)]
-    pub(super) spec: Guarded<PhoneSiteSpec>,
+    pub(crate) spec: Guarded<PhoneSiteSpec>,
     /// What was written about it.
     #[serde(default)]
-    pub(super) status: Guarded<PhoneSiteStatus>,
+    pub(crate) status: Guarded<PhoneSiteStatus>,
 }
 
 /// A SipPhone.
 #[derive(Clone, Debug, Deserialize, Resource)]
 #[resource(inherit = "SipPhone")]
-pub(super) struct TrimmedPhone {
+pub(crate) struct TrimmedPhone {
     /// Trimmed.
     #[serde(deserialize_with = "trimmed")]
-    pub(super) metadata: ObjectMeta,
+    pub(crate) metadata: ObjectMeta,
     /// What is wanted.
     #[serde(default)]
-    pub(super) spec: Guarded<SipPhoneSpec>,
+    pub(crate) spec: Guarded<SipPhoneSpec>,
     /// What was written about it.
     #[serde(default)]
-    pub(super) status: Guarded<SipPhoneStatus>,
+    pub(crate) status: Guarded<SipPhoneStatus>,
 }
 
 /// An object's metadata.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct TrimmedMeta {
+pub(crate) struct TrimmedMeta {
     /// Trimmed.
     #[serde(deserialize_with = "trimmed")]
-    pub(super) metadata: ObjectMeta,
+    pub(crate) metadata: ObjectMeta,
 }
 
 /// One of dialtone's own objects, as it is after its status was written.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct Written<S> {
+pub(crate) struct Written<S> {
     /// Trimmed.
     #[serde(deserialize_with = "trimmed")]
-    pub(super) metadata: ObjectMeta,
+    pub(crate) metadata: ObjectMeta,
     /// What was written.
-    pub(super) status: Option<S>,
+    pub(crate) status: Option<S>,
 }
 
 /// A ConfigMap with files.
 #[derive(Clone, Debug, Deserialize, Resource)]
 #[resource(inherit = "ConfigMap")]
 #[serde(rename_all = "camelCase")]
-pub(super) struct TrimmedConfigMap {
+pub(crate) struct TrimmedConfigMap {
     /// Trimmed.
     #[serde(deserialize_with = "trimmed_with_managers")]
-    pub(super) metadata: ObjectMeta,
+    pub(crate) metadata: ObjectMeta,
     /// Whether it can no longer be changed.
-    pub(super) immutable: Option<bool>,
+    pub(crate) immutable: Option<bool>,
     /// Files of text.
-    pub(super) data: Option<BTreeMap<String, String>>,
+    pub(crate) data: Option<BTreeMap<String, String>>,
     /// Other files.
-    pub(super) binary_data: Option<BTreeMap<String, ByteString>>,
+    pub(crate) binary_data: Option<BTreeMap<String, ByteString>>,
 }
 
 /// A Secret with files, or with a token.
 #[derive(Clone, Debug, Deserialize, Resource)]
 #[resource(inherit = "Secret")]
-pub(super) struct TrimmedSecret {
+pub(crate) struct TrimmedSecret {
     /// Trimmed.
     #[serde(deserialize_with = "trimmed_with_managers")]
-    pub(super) metadata: ObjectMeta,
+    pub(crate) metadata: ObjectMeta,
     /// Whether it can no longer be changed.
-    pub(super) immutable: Option<bool>,
+    pub(crate) immutable: Option<bool>,
     /// Its type.
     #[serde(rename = "type")]
-    pub(super) kind: Option<String>,
+    pub(crate) kind: Option<String>,
     /// What it holds.
-    pub(super) data: Option<BTreeMap<String, ByteString>>,
+    pub(crate) data: Option<BTreeMap<String, ByteString>>,
 }
 
 /// An object cannot be decoded.
@@ -98,16 +98,16 @@ pub(super) struct TrimmedSecret {
 #[error(
     "cannot be decoded and is left as it was: {0}; is the CustomResourceDefinition of the same version as this program?"
 )]
-pub(super) struct Undecodable(pub(super) String);
+pub(crate) struct Undecodable(pub(crate) String);
 
 /// A part of an object that may be of another version than this program: what cannot be decoded is an error of its own, and
 /// the list or watch that delivers it goes on.
 #[derive(Clone, Debug)]
-pub(super) struct Guarded<T>(pub(super) Result<T, String>);
+pub(crate) struct Guarded<T>(pub(crate) Result<T, String>);
 
 impl<T> Guarded<T> {
     /// The part, if it could be decoded.
-    pub(super) fn decoded(self) -> Result<T, Undecodable> {
+    pub(crate) fn decoded(self) -> Result<T, Undecodable> {
         self.0.map_err(Undecodable)
     }
 }

@@ -48,12 +48,12 @@ async fn log_in_and_reset(to: SocketAddr, password: &str) -> Result<(), ResyncEr
         Ok(Err(error)) => return Err(unreachable(error.to_string())),
         Err(_) => return Err(unreachable(format!("no answer in {} s", PROMPT_TIMEOUT.as_secs()))),
     };
-    let mut session = Session { stream, text: String::new(), received: 0, pending: Vec::new() };
+    let mut session = Session { stream, received: Received::default(), bytes: 0 };
     let failed = |error: io::Error| unreachable(error.to_string());
     session.read_until(|text| text.contains("assword")).await.map_err(failed)?;
     session.send_line(password).await.map_err(failed)?;
     session.read_until(|text| text.contains(['>', '#']) || is_login_failure(text)).await.map_err(failed)?;
-    if is_login_failure(&session.text) {
+    if is_login_failure(&session.received.text) {
         let what = format!(
             "the phone at {to} does not take the password of settings.phonePasswordSecretRef: it takes a new one only when it restarts"
         );
@@ -62,7 +62,7 @@ async fn log_in_and_reset(to: SocketAddr, password: &str) -> Result<(), ResyncEr
     session.send_line("reset").await.map_err(failed)?;
     // A phone that restarts sends nothing more, or closes the connection.
     if let Ok(Ok(())) = timeout(REFUSAL_TIMEOUT, session.read_until(is_refusal)).await {
-        let line = session.text.lines().map(str::trim).rfind(|line| is_refusal(line)).unwrap_or_default();
+        let line = session.received.text.lines().map(str::trim).rfind(|line| is_refusal(line)).unwrap_or_default();
         let line = printable(line, ANSWER);
         let what = format!("the phone at {to} does not restart: \"{line}\"; it needs settings.telnetLevel Privileged");
         return Err(ResyncError::new(Reason::Refused, what));
@@ -85,18 +85,15 @@ fn is_refusal(text: &str) -> bool {
 /// A connection to a phone.
 struct Session {
     stream: TcpStream,
-    /// What the phone sent since the last line to it.
-    text: String,
-    /// How many bytes it sent since then.
-    received: usize,
-    /// The beginning of a telnet command that is not complete.
-    pending: Vec<u8>,
+    received: Received,
+    /// How many bytes it sent since the last line to it.
+    bytes: usize,
 }
 
 impl Session {
     async fn send_line(&mut self, line: &str) -> io::Result<()> {
-        self.text.clear();
-        self.received = 0;
+        self.received.text.clear();
+        self.bytes = 0;
         self.stream.write_all(format!("{line}\r\n").as_bytes()).await
     }
 
@@ -104,26 +101,37 @@ impl Session {
     async fn read_until(&mut self, is_complete: impl Fn(&str) -> bool) -> io::Result<()> {
         let deadline = Instant::now() + PROMPT_TIMEOUT;
         let mut bytes = [0; 512];
-        while !is_complete(&self.text) {
+        while !is_complete(&self.received.text) {
             let timed_out = || io::Error::other(format!("no prompt in {} s", PROMPT_TIMEOUT.as_secs()));
             let len = timeout_at(deadline, self.stream.read(&mut bytes)).await.map_err(|_| timed_out())??;
             if len == 0 {
                 return Err(io::Error::other("the phone ended the connection"));
             }
-            self.received += len;
-            if self.received > MAX_BYTES {
+            self.bytes += len;
+            if self.bytes > MAX_BYTES {
                 return Err(io::Error::other("this is no phone: it says too much"));
             }
-            let replies = self.receive(&bytes[..len]);
+            let replies = self.received.take(&bytes[..len]);
             if !replies.is_empty() {
                 self.stream.write_all(&replies).await?;
             }
         }
         Ok(())
     }
+}
 
+/// What a phone sent.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Received {
+    /// Its text since the last line to it.
+    pub(crate) text: String,
+    /// The beginning of a telnet command that is not complete.
+    pending: Vec<u8>,
+}
+
+impl Received {
     /// Separates text from telnet's own commands; the replies to those, which decline every option.
-    fn receive(&mut self, bytes: &[u8]) -> Vec<u8> {
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut replies = Vec::new();
         for byte in bytes {
             match (self.pending.as_slice(), *byte) {

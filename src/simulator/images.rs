@@ -107,7 +107,7 @@ impl Phone {
     }
 
     /// The image that an XML file names for this model.
-    pub(super) fn load_information(&mut self, xml: &[u8]) -> Option<String> {
+    pub(crate) fn load_information(&mut self, xml: &[u8]) -> Option<String> {
         let text: String = xml.iter().map(|byte| char::from(*byte)).collect();
         let number = if self.options.model == Model::Cp7940 { '8' } else { '7' };
         let tags = [format!("<loadInformation{number} "), "<loadInformation ".to_owned()];

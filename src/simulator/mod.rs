@@ -15,7 +15,7 @@ mod phone;
 mod progress;
 mod report;
 mod run;
-mod sip;
+pub(crate) mod sip;
 mod telnet;
 
 pub use boot::boot;

@@ -144,7 +144,7 @@ pub struct FileStore(ArcSwap<Snapshot>);
 
 impl FileStore {
     /// The files at this moment.
-    pub(super) fn snapshot(&self) -> Arc<Snapshot> {
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         self.0.load_full()
     }
 

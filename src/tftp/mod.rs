@@ -4,19 +4,19 @@
 //! over UDP, and `shares` says which one makes room when there are too many; the `file_store` holds the
 //! files, which `directory` loads; the `transfer_log` keeps what happened, and [`http`] reports it.
 
-mod budget;
+pub(crate) mod budget;
 mod command;
-mod content;
+pub(crate) mod content;
 mod descriptors;
 mod directory;
-mod file_store;
+pub(crate) mod file_store;
 pub mod http;
 mod metrics;
 mod outbox;
-mod packet;
+pub(crate) mod packet;
 mod port_mode;
 mod server;
-mod session;
+pub(crate) mod session;
 mod shared;
 mod shares;
 mod socket;

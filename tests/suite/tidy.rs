@@ -277,3 +277,37 @@ fn every_test_is_in_a_program_that_runs_it() {
         }
     }
 }
+
+#[test]
+fn every_build_has_the_versions_of_the_lock_file_and_of_the_pinned_compiler() {
+    let mut scripts: Vec<PathBuf> = ["Makefile", ".ci/run"].map(PathBuf::from).into();
+    for folder in ["hack", "hack/node", "hack/supply"] {
+        let all = std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
+        scripts.extend(all.filter(|path| path.extension().is_some_and(|end| end == "sh")));
+    }
+    let mut wrong = Vec::new();
+    let mut found = 0;
+    for script in scripts {
+        // A command may go on in the next line.
+        let text = read(&script).replace("\\\n", " ");
+        for line in text.lines().filter(|line| !line.trim_start().starts_with('#')) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let builds = words.windows(2).any(|two| {
+                let is_cargo = two[0].trim_start_matches("$(") == "cargo";
+                is_cargo && ["build", "test", "run", "clippy", "doc", "install", "fetch", "auditable"].contains(&two[1])
+            });
+            found += usize::from(builds);
+            if builds && !words.contains(&"--locked") && !words.contains(&"--list") {
+                wrong.push(format!("{}: without --locked: {}", script.display(), line.trim()));
+            }
+        }
+    }
+    nothing(&wrong);
+    assert!(found >= 10, "{found}");
+    let after = |text: &str, name: &str| -> Vec<u32> {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(" = ")).unwrap();
+        line.trim_matches('"').split('.').map(|part| part.parse().unwrap()).collect()
+    };
+    let pinned = after(&read(Path::new("rust-toolchain.toml")), "channel");
+    assert!(pinned.len() == 3 && pinned >= after(&read(Path::new("Cargo.toml")), "rust-version"), "{pinned:?}");
+}

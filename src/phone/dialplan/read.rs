@@ -63,7 +63,7 @@ pub fn read(file: &[u8]) -> (Vec<Rule>, Vec<(usize, String)>) {
                 Err(problem) => problems.push((line, problem)),
             },
             name if name.eq_ignore_ascii_case("TEMPLATE") => {
-                problems.push((line, format!("phones know TEMPLATE in capitals only, not {name}")));
+                problems.push((line, format!("phones know TEMPLATE in capitals only, not {name:?}")));
             }
             name => problems.push((line, format!("phones do not know the element {name:?}"))),
         }
@@ -91,9 +91,10 @@ fn rule(mut attributes: &str) -> Result<Rule, String> {
     while !attributes.trim().is_empty() {
         let (name, rest) = attributes.split_once('=').ok_or_else(|| format!("{:?} has no value", attributes.trim()))?;
         let name = name.trim();
-        let quoted = rest.trim_start().strip_prefix('"').ok_or_else(|| format!("the value of {name} has no quotes"))?;
+        let quoted =
+            rest.trim_start().strip_prefix('"').ok_or_else(|| format!("the value of {name:?} has no quotes"))?;
         let (value, rest) =
-            quoted.split_once('"').ok_or_else(|| format!("the value of {name} has no closing quote"))?;
+            quoted.split_once('"').ok_or_else(|| format!("the value of {name:?} has no closing quote"))?;
         attributes = rest;
         match name.to_ascii_lowercase().as_str() {
             "match" => {

@@ -1,0 +1,2 @@
+#![no_main]
+dialtone_fuzz::program!("render");
