@@ -15,8 +15,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use bounded::at_most;
 use super::text::{QUOTED, printable};
+use bounded::at_most;
 
 /// The path of reports.
 pub const REPORT_PATH: &str = "/v1/report";

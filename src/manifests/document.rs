@@ -14,8 +14,6 @@ use crate::provision::Key;
 
 /// The namespace of objects that name none.
 const DEFAULT_NAMESPACE: &str = "default";
-/// The most unknown fields of one document that are named: for each the nearest known one is searched.
-const MAX_UNKNOWN: usize = 8;
 
 /// A site's or phone's spec may be read as something that it is not, such as an empty list as an object without fields: what the
 /// schema refuses of the document and no longer of what was read is an error here. All else is found when it is rendered.

@@ -9,7 +9,7 @@ const SITE: &str = "apiVersion: dialtone.dev/v1alpha1\nkind: PhoneSite\nmetadata
 /// Far more than any of them takes, on a busy machine too, and far less than they took.
 const LIMIT: Duration = Duration::from_secs(60);
 /// The longest answer.
-const MOST_SAID: usize = 100_000;
+const MOST_SAID: usize = 2_000_000;
 
 /// What `render` says of a manifest that it must not take.
 fn refused(name: &str, manifest: &str) -> String {
@@ -110,7 +110,7 @@ fn aliases_padding_and_nesting_do_not_make_much_of_little() {
 fn every_document_may_be_wrong_and_not_every_one_is_named() {
     let wrong = "---\napiVersion: dialtone.dev/v1alpha1\nkind: PhoneSite\nmetadata: {name: A}\n".repeat(20_000);
     let said = refused("documents", &wrong);
-    assert!(said.lines().count() <= 1_010 && said.contains("there are more errors"), "{}", said.lines().count());
+    assert!(said.lines().count() <= 5_010 && said.contains("there are more errors"), "{}", said.lines().count());
 }
 
 #[test]
