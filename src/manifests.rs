@@ -318,23 +318,6 @@ impl Manifests {
 const MAX_ERRORS: usize = 5000;
 /// The longest of them, in bytes.
 const MAX_ERROR: usize = 1000;
-/// The most values in one file, names of fields counted: some 60,000 phones.
-const MAX_NODES: usize = 3_000_000;
-
-/// The parser's limits. A site of some thousand phones in one file exceeds the defaults, so the limits grow with the file's
-/// length, but not for ever; what aliases can expand a file to stays limited.
-fn options(length: usize) -> serde_saphyr::Options {
-    let mut budget = serde_saphyr::Budget::default();
-    let most = length.saturating_add(1024).min(MAX_NODES);
-    for limit in [&mut budget.max_documents, &mut budget.max_nodes] {
-        *limit = (*limit).max(most);
-    }
-    // Each has a beginning, and an end if it holds others.
-    budget.max_events = budget.max_events.max(2 * most);
-    let mut options = serde_saphyr::Options::default();
-    options.budget = Some(budget);
-    options
-}
 
 /// The inventory of firmware files.
 pub fn inventory(data: &BTreeMap<String, bytes::Bytes>) -> Inventory {
