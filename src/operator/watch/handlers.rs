@@ -193,7 +193,6 @@ fn look_at(ctx: &Context, labelled: Option<Key>, named: Option<Key>) {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::shards::ShardSecrets;
     use super::*;
     use crate::operator::supervisor::supervised;
     use crate::operator::testing::context;
@@ -220,26 +219,6 @@ mod tests {
         assert!(!ctx.pods.contains(&Key::new("ns", "stranger")) && ctx.pods.silent().is_empty());
         let lines = logs.lines();
         assert_eq!(lines.iter().filter(|line| line.contains("none of its Deployment")).count(), 1, "{lines:?}");
-    }
-
-    #[tokio::test]
-    async fn a_token_that_somebody_else_made_is_not_the_sites() {
-        let (tasks, _supervisor) = supervised();
-        let (ctx, key) = (context(tasks), Key::new("ns", "hq"));
-        let labels = json!({"app.kubernetes.io/managed-by": "dialtone", "dialtone.dev/site": "hq"});
-        let secret = |owners: Value| {
-            let metadata =
-                json!({"name": "dialtone-hq-token", "namespace": "ns", "labels": labels, "ownerReferences": owners});
-            let data = json!({"token": "dG9rZW4=", "hashKey": "a2V5"});
-            serde_json::from_value(json!({"metadata": metadata, "data": data})).unwrap()
-        };
-        let owner = json!([{"apiVersion": "dialtone.dev/v1alpha1", "kind": "PhoneSite", "name": "hq", "uid": "1", "controller": true}]);
-        // It may be there before the site.
-        ShardSecrets.on_apply(&ctx, secret(json!([]))).unwrap();
-        Sites.on_apply(&ctx, site("1", json!({}))).unwrap();
-        assert!(ctx.sites.token(&key).is_none() && ctx.sites.hash_key(&key).is_none());
-        ShardSecrets.on_apply(&ctx, secret(owner)).unwrap();
-        assert_eq!(ctx.sites.token(&key).as_deref(), Some("token"));
     }
 
     #[tokio::test]
