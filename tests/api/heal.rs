@@ -135,20 +135,24 @@ fn patch(space: &str, object: &str, kind: &str, patch: &Value) {
     kube(&["patch", "-n", space, object, "--type", kind, "-p", &patch.to_string()]);
 }
 
+/// After some damage everything soon is as it was, and stays so.
+fn mended(space: &str, was: &BTreeMap<String, Value>, what: &str, damage: &dyn Fn()) {
+    damage();
+    let is_as_it_was = || difference(&all(space), was).map_or(Ok(()), Err);
+    let (_, took) = wait_until(what, SOON, is_as_it_was);
+    eprintln!("{what}: mended after {:.1} s", took.as_secs_f32());
+    // What was done may be seen only now.
+    std::thread::sleep(Duration::from_millis(300));
+    wait_until(what, SOON, is_as_it_was);
+}
+
 #[test]
 fn what_somebody_does_to_a_site_s_objects_is_mended_soon_and_once() {
     super::install();
     let space = "heal";
     let _operator = operator(space);
     let was = whole(space);
-    let mended = |what: &str, damage: &dyn Fn()| {
-        damage();
-        let (_, took) = wait_until(what, SOON, || difference(&all(space), &was).map_or(Ok(()), Err));
-        eprintln!("{what}: mended after {:.1} s", took.as_secs_f32());
-        // It stays so, although what was done may be seen only now.
-        std::thread::sleep(Duration::from_millis(300));
-        wait_until(what, SOON, || difference(&all(space), &was).map_or(Ok(()), Err));
-    };
+    let mended = |what: &str, damage: &dyn Fn()| mended(space, &was, what, damage);
     let merge = |object: &str, with: Value| patch(space, object, "merge", &with);
     let delete = |object: &str| drop(kube(&["delete", "-n", space, object, "--wait=false"]));
 
@@ -224,6 +228,18 @@ fn what_somebody_does_to_a_site_s_objects_is_mended_soon_and_once() {
             merge(object, json!({"metadata": {"annotations": {"dialtone.dev/applied": null}}}))
         });
     }
+    quiet("everything is mended", 20);
+    kube(&["delete", "namespace", space, "--wait=false"]);
+}
+
+#[test]
+fn what_somebody_does_to_fields_and_statuses_is_mended_soon_and_once() {
+    super::install();
+    let space = "heal-fields";
+    let _operator = operator(space);
+    let was = whole(space);
+    let mended = |what: &str, damage: &dyn Fn()| mended(space, &was, what, damage);
+    let merge = |object: &str, with: Value| patch(space, object, "merge", &with);
     let deploy = "deploy/dialtone-hq";
     mended("scaled", &|| drop(kube(&["scale", deploy, "--replicas=5", "-n", space])));
     mended("another image", &|| drop(kube(&["set", "image", deploy, "tftp=evil", "-n", space])));

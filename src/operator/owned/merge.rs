@@ -29,6 +29,8 @@ pub(super) fn covers(observed: &Value, wanted: &Value) -> bool {
             wanted.iter().all(|(field, value)| match observed.get(field) {
                 // The API server leaves out what is empty, or says null.
                 None | Some(Value::Null) => is_empty(value),
+                // One more label selects something else, or nothing.
+                Some(observed) if field.ends_with("elector") => observed == value,
                 Some(observed) => covers(observed, value),
             })
         }
@@ -65,6 +67,8 @@ mod tests {
         let added = json!({"spec": {"ports": [{"port": 69, "protocol": "UDP"}, {"port": 80}]}});
         assert!(!covers(&added, &wanted));
         assert!(!covers(&json!({}), &wanted));
+        let (wanted, more) = (json!({"selector": {"a": "1"}}), json!({"selector": {"a": "1", "b": "2"}}));
+        assert!(covers(&wanted, &wanted) && !covers(&more, &wanted), "one more label selects something else");
         assert!(covers(&json!({"projected": {"sources": null}}), &json!({"projected": {"sources": []}})));
     }
 }
