@@ -31,7 +31,7 @@ const RENEW_PERIOD: Duration = Duration::from_secs(2);
 /// How often one that stands by looks whether it is free, and by how much that is lengthened at random.
 const LOOK_PERIOD: Duration = Duration::from_millis(1000);
 const JITTER: f64 = 0.25;
-/// The longest that one call may take. There is time for another before [`candidate::RENEW_DEADLINE`].
+/// The longest that one call may take. There is time for another before the leader must have renewed it.
 const CALL_LIMIT: Duration = Duration::from_millis(2500);
 
 /// One Lease, and this process's part in the election for it.

@@ -3,18 +3,18 @@
 mod deployment;
 mod firmware;
 mod merge;
+mod prepared;
 mod template;
 
 use k8s_openapi::ByteString;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 use super::kind::Kind;
-use super::mend;
-use super::names::{self, APPLIED, ROLE, SITE, workload};
+use super::names::{self, ROLE, SITE, workload};
 use super::options::Options;
 use crate::api::{PhoneSiteSpec, ServiceType};
 use crate::provision::Key;
+pub(super) use prepared::Prepared;
 
 /// Where phones ask.
 pub(super) const WELL_KNOWN_PORT: u16 = 69;
@@ -74,61 +74,6 @@ impl OwnedObjects {
             deployment: Prepared::new(Kind::Deployment, deployment),
             not_allowed,
         }
-    }
-}
-
-/// An owned object as it should be, complete.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Prepared {
-    kind: Kind,
-    object: Value,
-}
-
-impl Prepared {
-    /// Adds the type and a digest of the whole: it shows that a field is no longer wanted.
-    fn new(kind: Kind, mut object: Value) -> Prepared {
-        set_type(kind, &mut object);
-        let digest = Sha256::digest(object.to_string().as_bytes());
-        object["metadata"]["annotations"][APPLIED] = hex::encode(&digest[..8]).into();
-        Prepared { kind, object }
-    }
-
-    /// Its kind.
-    pub(super) fn kind(&self) -> Kind {
-        self.kind
-    }
-
-    /// The whole object.
-    pub(super) fn object(&self) -> &Value {
-        &self.object
-    }
-
-    /// Its digest, as its annotation has it.
-    pub(super) fn digest(&self) -> &str {
-        self.object["metadata"]["annotations"][APPLIED].as_str().unwrap_or_default()
-    }
-
-    /// Whether an observed object is as this one should be; who else owns it is another question.
-    pub(super) fn is_covered_by(&self, observed: &Value) -> bool {
-        self.object.as_object().into_iter().flatten().all(|(field, value)| match field.as_str() {
-            "metadata" => {
-                let fields = value.as_object().into_iter().flatten();
-                let mut fields = fields.filter(|(field, _)| *field != "ownerReferences");
-                fields.all(|(field, value)| merge::covers(&observed["metadata"][field], value))
-            }
-            _ => merge::covers(&observed[field], value),
-        })
-    }
-
-    /// What gives an observed object its owner.
-    pub(super) fn owner_patch(&self, observed: &Value) -> Option<Value> {
-        mend::owner(observed, &self.object)
-    }
-
-    /// What puts right an object that server-side apply has left otherwise: it takes from lists only what it gave.
-    pub(super) fn correction(&self, observed: &Value) -> Option<Value> {
-        let is_covered = self.is_covered_by(observed);
-        (!is_covered).then(|| mend::correction(observed, &self.object, merge::covers)).flatten()
     }
 }
 
@@ -265,7 +210,9 @@ mod tests {
         let OwnedObjects { service_account, network_policy, service, deployment, not_allowed } =
             prepare(&PhoneSiteSpec::default());
         assert_eq!(not_allowed, [""; 0]);
-        for Prepared { kind, object } in [service_account, network_policy, written(service), deployment] {
+        for (kind, object) in
+            [service_account, network_policy, written(service), deployment].map(|one| (one.kind(), one.object))
+        {
             assert_eq!(object["metadata"]["ownerReferences"][0]["uid"], "uid-1", "{kind:?}");
             assert_eq!(object["kind"], kind.as_str());
             assert_eq!(object["metadata"]["namespace"], "phones");

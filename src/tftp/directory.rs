@@ -66,7 +66,8 @@ impl DirectoryLoader {
     pub fn read_first(&mut self) -> Reading {
         let mut reading = self.read();
         for _ in 1..MAX_FIRST_READINGS {
-            if !reading.is_unfinished {
+            // Readings of a folder that fails would be missing for what is written just now once it can be read.
+            if !reading.is_unfinished || self.is_blocked() {
                 break;
             }
             std::thread::sleep(QUIET + QUIET / 10);

@@ -12,10 +12,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use tokio::time::Instant;
 
 /// How long a Lease holds that is not renewed.
-pub(super) const LEASE: Duration = Duration::from_secs(9);
+const LEASE: Duration = Duration::from_secs(9);
 /// How long the leader goes on without having renewed its Lease. It is shorter than [`LEASE`] by more than a call may take, so that
 /// the leader has ended before another can begin.
-pub(super) const RENEW_DEADLINE: Duration = Duration::from_secs(6);
+const RENEW_DEADLINE: Duration = Duration::from_secs(6);
 
 /// A Lease, and when it was first seen as it is.
 #[derive(Clone, Debug)]

@@ -1,0 +1,64 @@
+//! An owned object, ready to be compared with what is observed and to be applied.
+
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::{merge, set_type};
+use crate::operator::kind::Kind;
+use crate::operator::mend;
+use crate::operator::names::APPLIED;
+
+/// An owned object as it should be, complete.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::operator) struct Prepared {
+    kind: Kind,
+    pub(super) object: Value,
+}
+
+impl Prepared {
+    /// Adds the type and a digest of the whole: it shows that a field is no longer wanted.
+    pub(super) fn new(kind: Kind, mut object: Value) -> Prepared {
+        set_type(kind, &mut object);
+        let digest = Sha256::digest(object.to_string().as_bytes());
+        object["metadata"]["annotations"][APPLIED] = hex::encode(&digest[..8]).into();
+        Prepared { kind, object }
+    }
+
+    /// Its kind.
+    pub(in crate::operator) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The whole object.
+    pub(in crate::operator) fn object(&self) -> &Value {
+        &self.object
+    }
+
+    /// Its digest, as its annotation has it.
+    pub(in crate::operator) fn digest(&self) -> &str {
+        self.object["metadata"]["annotations"][APPLIED].as_str().unwrap_or_default()
+    }
+
+    /// Whether an observed object is as this one should be; who else owns it is another question.
+    pub(in crate::operator) fn is_covered_by(&self, observed: &Value) -> bool {
+        self.object.as_object().into_iter().flatten().all(|(field, value)| match field.as_str() {
+            "metadata" => {
+                let fields = value.as_object().into_iter().flatten();
+                let mut fields = fields.filter(|(field, _)| *field != "ownerReferences");
+                fields.all(|(field, value)| merge::covers(&observed["metadata"][field], value))
+            }
+            _ => merge::covers(&observed[field], value),
+        })
+    }
+
+    /// What gives an observed object its owner.
+    pub(in crate::operator) fn owner_patch(&self, observed: &Value) -> Option<Value> {
+        mend::owner(observed, &self.object)
+    }
+
+    /// What puts right an object that server-side apply has left otherwise: it takes from lists only what it gave.
+    pub(in crate::operator) fn correction(&self, observed: &Value) -> Option<Value> {
+        let is_covered = self.is_covered_by(observed);
+        (!is_covered).then(|| mend::correction(observed, &self.object, merge::covers)).flatten()
+    }
+}
