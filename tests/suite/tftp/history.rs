@@ -82,7 +82,7 @@ fn lead_a_life(own: u8, process: &Process, mut random: SmallRng) -> Vec<Finished
     for _ in 0..ACTS {
         let number = random.random_range(0..FILES);
         // At the same port comes only what can be told from what is left there of the last transfer.
-        if number == before || file(before % FILES).1 % BLOCK == 0 || random.random_range(0..3) == 0 {
+        if number == before || file(before % FILES).1.is_multiple_of(BLOCK) || random.random_range(0..3) == 0 {
             client = new();
         }
         before = number;
