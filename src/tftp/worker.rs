@@ -189,6 +189,8 @@ impl Worker {
             // Another server, or this one's successor, answers when the phone sends its request again.
             return;
         }
+        // Its last acknowledgement may wait at the transfer's own port: it was sent before this request.
+        let place = place.filter(|place| self.hear(*place).is_some());
         let now = self.clock.now;
         let snapshot = self.shared.files.snapshot();
         let Some(file) = snapshot.find(request.name).cloned() else {
@@ -236,6 +238,14 @@ impl Worker {
         transfer.sent_in = self.batch;
         let place = self.begin(transfer);
         self.follow(place, step);
+    }
+
+    /// Handles what waits at the own port of the transfer in a place; the transfer, if it goes on.
+    fn hear(&mut self, place: usize) -> Option<&Transfer> {
+        if self.shared.port_mode == PortMode::Ephemeral {
+            self.receive(self.listeners.len() + place, &mut Inbox::new(), Udp::receive);
+        }
+        self.transfers.get(place)
     }
 
     /// A socket for a transfer. The process may run out of descriptors long before there are too many transfers.

@@ -192,7 +192,7 @@ pub fn whatever_the_api_server_does_it_ends_as_it_should(runtime: &Handle) {
 }
 
 /// Where the random numbers of this run begin.
-fn seed() -> u64 {
+pub fn seed() -> u64 {
     let seed = std::env::var("DIALTONE_SEED").ok().and_then(|seed| seed.parse().ok());
     seed.unwrap_or_else(|| rand::random::<u32>().into())
 }

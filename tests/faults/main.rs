@@ -6,12 +6,16 @@
 
 mod behind;
 mod disturbed;
+mod fields;
+#[path = "../support/generated.rs"]
+mod generated;
 mod leaders;
 mod proxy;
 mod stage;
 mod stories;
 #[path = "../support/mod.rs"]
 mod support;
+mod watched;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -27,6 +31,7 @@ const CASES: &[Case] = &[
     ("overlap", leaders::an_installation_for_all_leaves_a_namespace_to_the_one_for_it),
     ("away", disturbed::an_api_server_that_is_away_is_waited_for),
     ("behind", behind::an_api_server_that_is_behind_is_not_believed),
+    ("fields", fields::a_field_that_is_changed_shows_and_changed_back_leaves_nothing),
     ("kills", disturbed::an_operator_that_is_killed_at_any_write_ends_as_one_that_is_not),
     ("storm", disturbed::whatever_the_api_server_does_it_ends_as_it_should),
 ];

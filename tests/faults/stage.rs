@@ -50,14 +50,14 @@ pub fn make_namespace(name: &str) {
     give_rights("tenant", &["--set", &format!("watchNamespaces={{{name}}}")]);
 }
 
-fn create_namespace(name: &str) {
+pub fn create_namespace(name: &str) {
     let output = kubectl(&["create", "namespace", name], None);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() || said.contains("AlreadyExists"), "{said}");
 }
 
 /// An API server's client, as its administrator.
-fn admin(runtime: &Handle, kubeconfig: &Path) -> kube::Client {
+pub fn admin(runtime: &Handle, kubeconfig: &Path) -> kube::Client {
     runtime.block_on(async {
         let file = Kubeconfig::read_from(kubeconfig).unwrap();
         let mut config = kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.unwrap();
@@ -251,10 +251,13 @@ const KINDS: &str = "configmaps,secrets,services,serviceaccounts,deployments,net
 /// Everything in a namespace as it is, without what differs from run to run: times, versions, addresses, random tokens. Hashes that
 /// are keyed have a name each instead.
 pub fn state(namespace: &str) -> BTreeMap<String, Value> {
-    let list = get(namespace, &[KINDS]);
+    state_of(get(namespace, &[KINDS])["items"].as_array().cloned().unwrap_or_default(), namespace)
+}
+
+/// The same, of objects that were read already.
+pub fn state_of(objects: Vec<Value>, namespace: &str) -> BTreeMap<String, Value> {
     let mut hashes = BTreeMap::new();
-    let all = list["items"].as_array().cloned().unwrap_or_default();
-    let objects = all.into_iter().filter(|object| {
+    let objects = objects.into_iter().filter(|object| {
         let name = object["metadata"]["name"].as_str().unwrap();
         !matches!(name, "kube-root-ca.crt" | "default") && object["metadata"]["deletionTimestamp"].is_null()
     });
@@ -345,6 +348,14 @@ fn differ(place: &str, a: &Value, b: &Value, all: &mut Vec<String>) {
                     differ(&format!("{place}.{key}"), left, right, all);
                 }
             }
+        }
+        (Value::String(x), Value::String(y)) if x.contains('\n') && y.contains('\n') => {
+            let only = |x: &str, y: &str| -> String { x.lines().filter(|line| !y.contains(line)).collect() };
+            all.push(format!("{place}: expected {:?}, found {:?}", only(x, y), only(y, x)));
+        }
+        (Value::Array(x), Value::Array(y)) if x.len() == y.len() => {
+            let pairs = x.iter().zip(y).enumerate().filter(|(_, (left, right))| left != right);
+            pairs.for_each(|(i, (left, right))| differ(&format!("{place}[{i}]"), left, right, all));
         }
         _ => all.push(format!("{place}: expected {a}, found {b}")),
     }

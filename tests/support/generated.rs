@@ -223,6 +223,91 @@ pub fn all() -> Vec<Generated> {
     all
 }
 
+/// One field of a kind, with nothing below it that has a name.
+#[derive(Clone, Debug)]
+pub struct Field {
+    pub kind: String,
+    /// Where it is, such as `spec.lines[0].name`.
+    pub path: String,
+    spec: Value,
+    schema: Value,
+}
+
+impl Field {
+    /// Values that differ: those first that the schema allows, then odd ones that it may refuse.
+    pub fn values(&self) -> Vec<Value> {
+        let has_pattern = |text: &Value| {
+            let pattern = self.schema["pattern"].as_str().map(|pattern| Regex::new(pattern).unwrap());
+            text.as_str().is_none_or(|text| pattern.is_none_or(|pattern| pattern.is_match(text)))
+        };
+        let mut all: Vec<Value> = match self.schema["type"].as_str() {
+            Some("boolean") => vec![true.into(), false.into()],
+            Some("integer") => {
+                let least = self.schema["minimum"].as_f64().map_or(1, |least| least as i64);
+                let most = self.schema["maximum"].as_f64().map_or(i64::from(i32::MAX), |most| most as i64);
+                vec![(least + 1).min(most).into(), most.into(), least.into()]
+            }
+            Some("array" | "object") => values(&self.schema).into_iter().map(|(value, _)| value).collect(),
+            _ if self.schema["enum"].is_array() => self.schema["enum"].as_array().unwrap().clone(),
+            _ => SAMPLES.iter().chain(ODD).map(|text| Value::from(*text)).collect(),
+        };
+        all.retain(|value| !value.is_null() && *value != json!({}) && *value != json!([]));
+        let (fitting, others): (Vec<Value>, Vec<Value>) = all.into_iter().partition(has_pattern);
+        fitting.into_iter().chain(others).collect()
+    }
+
+    /// A spec with another value in this field. What is above it and not there is made as small as the schema allows.
+    pub fn put(&self, spec: &Value, value: &Value) -> Value {
+        put(&self.spec, spec, self.path.strip_prefix("spec").unwrap(), value)
+    }
+}
+
+fn put(schema: &Value, now: &Value, path: &str, value: &Value) -> Value {
+    if path.is_empty() {
+        return value.clone();
+    }
+    if let Some(rest) = path.strip_prefix("[0]") {
+        let mut items = now.as_array().cloned().unwrap_or_default();
+        let first = put(&schema["items"], items.first().unwrap_or(&Value::Null), rest, value);
+        items.splice(..items.len().min(1), [first]);
+        return items.into();
+    }
+    let path = path.strip_prefix('.').unwrap();
+    let end = path.find(['.', '[']).unwrap_or(path.len());
+    let (name, rest) = path.split_at(end);
+    let mut fields = if now.is_null() { sample(schema) } else { now.clone() };
+    fields[name] = put(&schema["properties"][name], &fields[name], rest, value);
+    fields
+}
+
+/// All fields of both kinds.
+pub fn fields() -> Vec<Field> {
+    fn leaves(schema: &Value, path: String, out: &mut Vec<(String, Value)>) {
+        if let Some(fields) = schema["properties"].as_object() {
+            fields.iter().for_each(|(name, inner)| leaves(inner, format!("{path}.{name}"), out));
+        } else if schema["items"]["properties"].is_object() {
+            leaves(&schema["items"], format!("{path}[0]"), out);
+        } else {
+            out.push((path, schema.clone()));
+        }
+    }
+    let mut all = Vec::new();
+    for crd in dialtone::api::crd::all() {
+        let kind = crd.spec.names.kind.clone();
+        let crd = serde_json::to_value(crd).unwrap();
+        let spec = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+        let mut found = Vec::new();
+        leaves(spec, "spec".to_owned(), &mut found);
+        all.extend(found.into_iter().map(|(path, schema)| Field {
+            kind: kind.clone(),
+            path,
+            spec: spec.clone(),
+            schema,
+        }));
+    }
+    all
+}
+
 /// Which of them `dialtone render` refuses for what they are, and its words. That a phone's site or Secret does not exist is
 /// another matter.
 pub fn refused_by_render(all: &[Generated]) -> BTreeMap<String, String> {

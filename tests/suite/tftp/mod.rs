@@ -1,6 +1,7 @@
 //! The TFTP server over real UDP on the loopback interface.
 
 mod folders;
+mod history;
 mod process;
 mod report_port;
 mod reports;
@@ -56,8 +57,12 @@ pub struct Client {
 
 impl Client {
     pub fn new(server: SocketAddr) -> Client {
-        let any: IpAddr = if server.is_ipv4() { [0, 0, 0, 0].into() } else { [0u16; 8].into() };
-        let socket = UdpSocket::bind((any, 0)).unwrap();
+        Client::at(if server.is_ipv4() { [0, 0, 0, 0].into() } else { [0u16; 8].into() }, server)
+    }
+
+    /// A client with this address.
+    fn at(own: IpAddr, server: SocketAddr) -> Client {
+        let socket = UdpSocket::bind((own, 0)).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
         Client { socket, server }
     }

@@ -32,10 +32,11 @@ impl Process {
         std::fs::write(token.path().join("token"), "secret").unwrap();
         let limit = descriptors.map(|most| format!("ulimit -n {most}; ")).unwrap_or_default();
         let mut child = Command::new("sh")
-            .args(["-c", &format!("{limit}exec \"$0\" tftp --listen 127.0.0.1:0 --workers 1 \"$@\"")])
+            .args(["-c", &format!("{limit}exec \"$0\" tftp --listen 127.0.0.1:0 \"$@\"")])
             .args([env!("CARGO_BIN_EXE_dialtone"), "--root", root.to_str().unwrap()])
             .args(["--report", &reports.to_string(), "--token-file"])
             .arg(token.path().join("token"))
+            .args(if more.contains(&"--workers") { &[] as &[&str] } else { &["--workers", "1"] })
             .args(more)
             .stderr(Stdio::piped())
             .spawn()
@@ -76,11 +77,21 @@ impl Process {
 
     /// A report, as the operator asks for it.
     pub fn report(&self) -> Option<Report> {
+        self.report_after(&Query::default())
+    }
+
+    /// Asks for a report; where the answer comes.
+    pub fn ask(&self, query: &Query) -> Option<TcpStream> {
         let mut stream = TcpStream::connect(self.reports).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let head = "HTTP/1.0\r\nHost: x\r\nAuthorization: Bearer secret\r\n\r\n";
-        write!(stream, "GET {} {head}", Query::default().path()).ok()?;
-        let mut answer = String::new();
+        write!(stream, "GET {} {head}", query.path()).ok()?;
+        Some(stream)
+    }
+
+    /// What is new since another report.
+    pub fn report_after(&self, query: &Query) -> Option<Report> {
+        let (mut stream, mut answer) = (self.ask(query)?, String::new());
         stream.read_to_string(&mut answer).ok()?;
         serde_json::from_str(answer.split_once("\r\n\r\n")?.1).ok()
     }
