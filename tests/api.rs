@@ -194,7 +194,9 @@ fn the_chart_is_sound() {
     // Several operators; the ports of the API server where helm cannot ask the cluster for them.
     assert!(!narrow.contains("PodDisruptionBudget") && !narrow.contains("podAntiAffinity"));
     let two = text(&helm(&["template", "x", "charts/dialtone", "--set", "replicas=2"]).stdout);
-    assert!(two.contains("kind: PodDisruptionBudget") && two.contains("podAntiAffinity") && two.contains("replicas: 2"));
+    assert!(
+        two.contains("kind: PodDisruptionBudget") && two.contains("podAntiAffinity") && two.contains("replicas: 2")
+    );
     assert!(two.contains("policyTypes: [Ingress, Egress]") && two.contains("{port: 6443, protocol: TCP}"));
     let port = ["template", "x", "charts/dialtone", "--set", "networkPolicy.egress.apiServerPorts={7443}"];
     let port = text(&helm(&port).stdout);
@@ -216,15 +218,7 @@ fn the_chart_is_sound() {
         "--include-crds",
     ]);
     let output = kubectl(
-        &[
-            "apply",
-            "--server-side",
-            "--force-conflicts",
-            "--warnings-as-errors",
-            "--dry-run=server",
-            "-f",
-            "-",
-        ],
+        &["apply", "--server-side", "--force-conflicts", "--warnings-as-errors", "--dry-run=server", "-f", "-"],
         Some(&text(&all.stdout)),
     );
     assert!(output.status.success(), "{}", text(&output.stderr));
@@ -310,7 +304,8 @@ fn the_admission_policy_holds_the_operator_to_its_own_objects() {
     let apply = ["apply", "--server-side", "--force-conflicts", "--field-manager=dialtone", "-f", "-"];
     // A policy takes a moment until it holds.
     wait_for("the policy to hold", 30, || {
-        let (made, said) = as_operator(&[&apply[..], &["--dry-run=server"]].concat(), &manifest("ConfigMap", "probe", "x"));
+        let (made, said) =
+            as_operator(&[&apply[..], &["--dry-run=server"]].concat(), &manifest("ConfigMap", "probe", "x"));
         (!made && said.contains("app.kubernetes.io/managed-by: dialtone")).then_some(())
     });
     for kind in ["ConfigMap", "Secret", "Service", "ServiceAccount"] {
@@ -326,11 +321,16 @@ fn the_admission_policy_holds_the_operator_to_its_own_objects() {
         let (deleted, said) = as_operator(&["delete", kind, "own"], "");
         assert!(deleted, "{kind}: {said}");
     }
-    let token = manifest("Secret", "sa", "dialtone").replace("\"kind\"", "\"type\":\"kubernetes.io/dockercfg\",\"kind\"");
+    let token =
+        manifest("Secret", "sa", "dialtone").replace("\"kind\"", "\"type\":\"kubernetes.io/dockercfg\",\"kind\"");
     assert!(as_operator(&apply, &token).1.contains("only Secrets of type Opaque"));
     // Nobody else is held to anything.
     kube(&["label", "configmap", "foreign", "-n", "locked", "a=b"]);
-    kube(&["delete", "clusterrole,clusterrolebinding,validatingadmissionpolicy,validatingadmissionpolicybinding", "locked"]);
+    kube(&[
+        "delete",
+        "clusterrole,clusterrolebinding,validatingadmissionpolicy,validatingadmissionpolicybinding",
+        "locked",
+    ]);
     kube(&["delete", "namespace", "locked", "--wait=false"]);
 }
 
