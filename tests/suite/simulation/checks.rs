@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use dialtone::phone::cnf;
 use dialtone::provision::Key;
 
 use super::api::{Api, Body, Id, Request};
@@ -53,6 +52,11 @@ fn tag(bytes: &[u8], parameter: &str) -> Option<String> {
 
 fn edit_of(bytes: &[u8]) -> Option<u64> {
     tag(bytes, "phone_label")?.split_once('x')?.1.parse().ok()
+}
+
+/// The image that a file names.
+pub fn image_named(bytes: &[u8]) -> Option<String> {
+    tag(bytes, "image_version")
 }
 
 fn without_image(bytes: &[u8]) -> String {
@@ -181,7 +185,7 @@ impl Checks {
                     if let Some(held) = held {
                         self.is_alone(now, site, name, held, bytes)?;
                     }
-                    let named = cnf::image_named(bytes);
+                    let named = image_named(bytes);
                     if let Some(image) = named.filter(|image| stored_image(api, site, name).as_ref() != Some(image)) {
                         let file = format!("{image}.bin");
                         let mut of_site = pods.iter().filter(|(_, pod)| pod.site == *site && pod.leaves_at.is_none());
@@ -214,7 +218,7 @@ impl Checks {
         for phone in phones.iter().filter(|phone| phone.failures == 0 && !self.odd.contains_key(&phone.n)) {
             let Some(name) = own(phone.n).map(|mac| format!("SIP{mac}.cnf")) else { continue };
             let named = match data.get(&name) {
-                Some(bytes) => cnf::image_named(bytes),
+                Some(bytes) => image_named(bytes),
                 None => stored_image(api, site, &name),
             };
             if named.is_some_and(|named| named != phone.running) {
@@ -237,5 +241,5 @@ impl Checks {
 fn stored_image(api: &Api, site: &Key, name: &str) -> Option<String> {
     let of_site = api.objects.iter().filter(|(id, _)| matches!(id, Id::Files(of, _) if of == site));
     let found = of_site.filter_map(|(_, object)| object.data()?.get(name)).next_back();
-    found.and_then(|bytes| cnf::image_named(bytes))
+    found.and_then(|bytes| image_named(bytes))
 }

@@ -84,7 +84,9 @@ fn mask(status: &mut Value) {
             firmware.remove(field);
         }
         if firmware.get("target").is_none_or(Value::is_null) {
+            // What a phone was seen to do before nothing was wanted of it any more.
             firmware.remove("running");
+            firmware.remove("failures");
         }
     }
 }

@@ -21,6 +21,7 @@ mod world;
 
 use std::any::Any;
 use std::panic::catch_unwind;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use dice::Dice;
 use end::End;
@@ -29,6 +30,8 @@ use world::World;
 
 /// How many histories every run of the tests has.
 const HISTORIES: u64 = 1_000;
+/// Every so many histories are compared with an undisturbed one.
+const TWINS: u64 = 3;
 /// How long after the last fault everything must have come to rest.
 const REST_WITHIN: Time = 1_500_000;
 /// How long nothing must be written then.
@@ -40,7 +43,8 @@ fn number(name: &str) -> Option<u64> {
 
 /// When people have done the last that they do.
 fn end_of(seed: u64) -> Time {
-    Dice::new(seed, 3).between(10_000, 70_000)
+    let (least, most) = if seed % 10 == 9 { (30_000, 90_000) } else { (8_000, 30_000) };
+    Dice::new(seed, 3).between(least, most)
 }
 
 /// One history: what there is in the end, or what went wrong.
@@ -74,9 +78,12 @@ fn run(world: &mut World, end: Time) -> Result<End, String> {
     End::of(world)
 }
 
-/// A history and its undisturbed twin.
+/// A history, and for some of them its undisturbed twin, which is as it is in the end.
 fn twins(seed: u64) -> Result<(), String> {
     let end = history(seed, true, false).0?;
+    if !seed.is_multiple_of(TWINS) {
+        return Ok(());
+    }
     let undisturbed = history(seed, false, false).0.map_err(|why| format!("although nothing goes wrong: {why}"))?;
     end.compare(&undisturbed)
 }
@@ -87,24 +94,34 @@ fn whatever_goes_wrong_no_file_is_missing_and_in_the_end_all_is_as_if_nothing_ha
         (Some(seed), count) => (seed, count.unwrap_or(1)),
         (None, count) => (0, count.unwrap_or(HISTORIES)),
     };
-    for seed in first..first + count {
-        let panicked = |panic: Box<dyn Any + Send>| Err(format!("panicked: {:?}", panic.downcast_ref::<String>()));
-        if let Err(why) = catch_unwind(|| twins(seed)).unwrap_or_else(panicked) {
-            if std::env::var_os("SURVEY").is_some() {
-                eprintln!("SEED {seed}: {why}");
-                continue;
+    let next = AtomicU64::new(first);
+    let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get().min(4));
+    let run = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= first + count {
+                return;
             }
-            let trace = catch_unwind(|| history(seed, true, true).1).unwrap_or_default();
-            trace[trace.len().saturating_sub(1500)..].iter().for_each(|line| eprintln!("{line}"));
-            panic!("history {seed}: {why}\nreplay: DIALTONE_SEED={seed} cargo test --test suite simulation::");
+            let panicked = |panic: Box<dyn Any + Send>| Err(format!("panicked: {:?}", panic.downcast_ref::<String>()));
+            if let Err(why) = catch_unwind(|| twins(seed)).unwrap_or_else(panicked) {
+                if std::env::var_os("SURVEY").is_some() {
+                    eprintln!("SEED {seed}: {why}");
+                    continue;
+                }
+                let trace = catch_unwind(|| history(seed, true, true).1).unwrap_or_default();
+                trace[trace.len().saturating_sub(400)..].iter().for_each(|line| eprintln!("{line}"));
+                panic!("history {seed}: {why}\nreplay: DIALTONE_SEED={seed} cargo test --test suite simulation::");
+            }
         }
-    }
+    };
+    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(run))));
 }
 
 #[test]
 fn a_seed_leads_to_the_same_history_again() {
     for seed in [3, 17] {
         let (one, other) = (history(seed, true, true), history(seed, true, true));
-        assert!(one.1.len() > 500 && one.1 == other.1, "history {seed}");
+        let differ = one.1.iter().zip(&other.1).find(|(one, other)| one != other);
+        assert!(one.1.len() > 100 && one.1.len() == other.1.len() && differ.is_none(), "history {seed}: {differ:?}");
     }
 }

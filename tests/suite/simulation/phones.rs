@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 use dialtone::base::report::Outcome;
-use dialtone::phone::cnf;
 use dialtone::provision::Key;
 
+use super::checks::image_named;
 use super::people::{IMAGES, mac};
 use super::pods::Pod;
 use super::queue::Time;
@@ -26,6 +26,9 @@ pub struct Phone {
     pub failures: u32,
     /// What it took last of its own file.
     pub took: Option<Bytes>,
+    /// So often it gives up in the middle of an image; then somebody pulls its plug, and looks at what its status says.
+    pub gives_up: u32,
+    pub is_unplugged: bool,
 }
 
 /// What became of one request.
@@ -37,9 +40,21 @@ pub enum Heard {
 }
 
 impl Phone {
-    pub fn new(n: usize, site: Key, running: usize) -> Phone {
+    pub fn new(n: usize, site: Key, running: usize, gives_up: u32) -> Phone {
         let running = IMAGES[running].to_owned();
-        Phone { n, mac: n, site, running, step: 0, named: None, under_way: false, failures: 0, took: None }
+        Phone {
+            n,
+            mac: n,
+            site,
+            running,
+            step: 0,
+            named: None,
+            under_way: false,
+            failures: 0,
+            took: None,
+            gives_up,
+            is_unplugged: false,
+        }
     }
 
     pub fn own_file(&self) -> String {
@@ -75,7 +90,7 @@ impl Phone {
             return Heard::Rests { is_up: false };
         };
         let peer = [10, 0, 0, 10 + self.n as u8];
-        let fails = fails && self.takes_image();
+        let fails = (fails || self.gives_up > 0) && self.takes_image();
         let record = pod.record(now, peer, &name, if fails { Outcome::Aborted } else { Outcome::Complete });
         let outcome = record.outcome;
         pod.note(record);
@@ -87,8 +102,8 @@ impl Phone {
                 let Some(own) = bytes else {
                     return Heard::Rests { is_up: false };
                 };
-                let common = || pod.files.get("SIPDefault.cnf").and_then(|(bytes, _)| cnf::image_named(bytes));
-                self.named = cnf::image_named(&own).or_else(common);
+                let common = || pod.files.get("SIPDefault.cnf").and_then(|(bytes, _)| image_named(bytes));
+                self.named = image_named(&own).or_else(common);
                 self.under_way = self.named.as_ref().is_some_and(|named| *named != self.running);
                 self.took = Some(own);
                 self.step = 3;
@@ -105,6 +120,8 @@ impl Phone {
             _ => {
                 self.failures += 1;
                 self.step = 0;
+                self.is_unplugged = self.gives_up == 1;
+                self.gives_up = self.gives_up.saturating_sub(1);
                 return Heard::Next(8_000);
             }
         }

@@ -14,6 +14,12 @@ use super::shell::at;
 
 pub type Files = BTreeMap<String, (Bytes, Digest)>;
 
+/// The objects with files that the few phones of a history can be in.
+pub fn slots() -> impl Iterator<Item = Slot> {
+    let of = |secret| [Slot::Common { secret }, Slot::Phones { secret, index: 0 }, Slot::Phones { secret, index: 1 }];
+    [false, true].into_iter().flat_map(of)
+}
+
 /// A server in a pod.
 pub struct Pod {
     pub site: Key,
@@ -53,8 +59,7 @@ impl Pod {
     }
 
     fn mounted(&self) -> impl Iterator<Item = Id> + '_ {
-        let files = Slot::all().filter(|slot| !matches!(slot, Slot::Phones { index: 4.., .. }));
-        files.map(|slot| Id::Files(self.site.clone(), slot)).chain(self.maps.iter().cloned().map(Id::Map))
+        slots().map(|slot| Id::Files(self.site.clone(), slot)).chain(self.maps.iter().cloned().map(Id::Map))
     }
 
     pub fn mounts(&self, id: &Id) -> bool {

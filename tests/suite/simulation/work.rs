@@ -11,6 +11,7 @@ use dialtone::provision::catalog::FirmwareFile;
 use dialtone::provision::{Content, Key, Reference, Slot, WorkItem};
 
 use super::api::{Body, Data, Id, Object, Reply, Request};
+use super::pods::slots;
 use super::queue::{Outcome, Time};
 use super::shell::{SETTLING, Shell, at};
 
@@ -205,7 +206,7 @@ impl Shell {
             self.nudges.forget(site);
             return Ends(Outcome::Done);
         }
-        let stored: Vec<_> = Slot::all().map(|slot| self.fleet.stored(site, slot)).collect();
+        let stored: Vec<_> = slots().map(|slot| self.fleet.stored(site, slot)).collect();
         let sources = self.fleet.firmware_sources(site);
         let sources: Vec<_> = sources.iter().map(|source| self.fleet.firmware_digest(source)).collect();
         let content = Digest::of(format!("{stored:?}{sources:?}").as_bytes()).to_string();

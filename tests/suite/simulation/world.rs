@@ -34,7 +34,7 @@ pub enum Event {
     Start,
     Crash,
     Tick(u64),
-    Work(u64),
+    Work,
     Watch(u64, usize),
     Cut(usize),
     Arrives(u64, WorkItem, Box<Request>, Then, Fate),
@@ -49,6 +49,8 @@ pub enum Event {
     Collects(Id, u64),
     Phone(usize, u64),
     Boot(usize),
+    /// Somebody compares how often an unplugged phone failed with what its status says, and plugs it in again.
+    Counts,
     /// It boots again, if it has not done so since.
     Again(usize, u64),
     Reshapes,
@@ -93,6 +95,7 @@ pub struct Operator {
     pods: u64,
 }
 
+/// Many fields because there is one of each kind in the world.
 pub struct World {
     pub agenda: Agenda,
     faults: Faults,
@@ -106,6 +109,8 @@ pub struct World {
     pub last_write: Time,
     /// Phones boot no more by themselves.
     pub rest: bool,
+    /// Phones of which it cannot be known any more how often they failed.
+    uncountable: BTreeSet<usize>,
     /// What happened, if somebody wants to read it.
     pub trace: Option<Vec<String>>,
 }
@@ -117,8 +122,12 @@ impl World {
     pub fn new(seed: u64, disturbed: bool, end: Time) -> World {
         let mut people = Dice::new(seed, 1);
         let plan = plan(&mut people, end);
-        let phones: Vec<Phone> =
-            (0..plan.phones).map(|n| Phone::new(n, key(SITES[0]), people.below(2) as usize)).collect();
+        let phones: Vec<Phone> = (0..plan.phones)
+            .map(|n| {
+                let gives_up = if n == 0 && people.chance(400) { people.between(1, 4) as u32 } else { 0 };
+                Phone::new(n, key(SITES[0]), people.below(2) as usize, gives_up)
+            })
+            .collect();
         let faults = Faults { dice: Dice::new(seed, 2), until: if disturbed { end } else { 0 } };
         let mut world = World {
             agenda: Agenda::default(),
@@ -132,6 +141,7 @@ impl World {
             checks: Checks::default(),
             last_write: 0,
             rest: false,
+            uncountable: BTreeSet::new(),
             trace: None,
         };
         for (n, (time, _)) in world.plan.acts.iter().enumerate() {
@@ -141,6 +151,7 @@ impl World {
             world.agenda.add(people.between(3_000, 20_000), Event::Boot(n));
         }
         world.agenda.add(500, Event::Start);
+        world.agenda.add(end + 100_000, Event::Counts);
         if disturbed {
             world.plan_faults(end);
         }
@@ -206,6 +217,11 @@ impl World {
                 let act = self.plan.acts[n].1.clone();
                 self.checks.note(now, &act);
                 let moved = matches!(act, Act::Phone(..));
+                match &act {
+                    Act::DeletePhone(n) => drop(self.uncountable.insert(*n)),
+                    Act::DeleteSite(_) => self.uncountable.extend(0..self.phones.len()),
+                    _ => {}
+                }
                 for id in act.act(&mut self.api, now) {
                     self.changed(&id);
                 }
@@ -213,6 +229,7 @@ impl World {
                     && (self.phones[n].mac != wish.mac || self.phones[n].site != key(SITES[wish.site]))
                 {
                     // Somebody carries it there, or replaces it.
+                    self.uncountable.insert(n);
                     (self.phones[n].mac, self.phones[n].site) = (wish.mac, key(SITES[wish.site]));
                     self.agenda.add(2_000, Event::Boot(n));
                 }
@@ -226,7 +243,7 @@ impl World {
                 }
             }
             // What is due is begun after every event.
-            Event::Work(_) => {}
+            Event::Work => {}
             Event::Watch(run, watch) => self.watch(run, watch),
             Event::Cut(watch) => {
                 if let Some(shell) = &mut self.operator.shell {
@@ -263,6 +280,7 @@ impl World {
             }
             Event::Phone(n, boot) if self.boots[n] == boot => self.phone(n),
             Event::Phone(..) => {}
+            Event::Counts => self.count()?,
             Event::Boot(n) => self.boot(n),
             Event::Again(n, boot) if self.boots[n] == boot && !self.rest => self.boot(n),
             Event::Again(..) => {}

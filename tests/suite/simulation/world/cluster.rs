@@ -128,6 +128,8 @@ impl World {
         }
         let name = self.faults.dice.pick(&all).clone();
         let Some(site) = self.pods.get(&name).map(|pod| pod.site.clone()) else { return };
+        // What the pod has not reported is lost with it.
+        self.uncountable.extend(0..self.phones.len());
         match self.faults.dice.below(3) {
             0 => self.leave(&name),
             1 => {
@@ -162,7 +164,30 @@ impl World {
         Ok(())
     }
 
+    /// Each failure counts once, however often pods reported it and whoever listened.
+    pub(super) fn count(&mut self) -> Result<(), String> {
+        for n in 0..self.phones.len() {
+            if !std::mem::take(&mut self.phones[n].is_unplugged) {
+                continue;
+            }
+            let Some(Body::Phone(_, status)) =
+                self.api.get(&Id::Phone(key(&format!("p{n}")))).map(|object| &object.body)
+            else {
+                continue;
+            };
+            let said = status.firmware.as_ref().and_then(|firmware| firmware.failures).unwrap_or(0);
+            if said != i64::from(self.phones[n].failures) && !self.uncountable.contains(&n) {
+                return Err(format!("p{n} failed {} times, and its status says {said}", self.phones[n].failures));
+            }
+            self.boot(n);
+        }
+        Ok(())
+    }
+
     pub(super) fn boot(&mut self, n: usize) {
+        if self.phones[n].is_unplugged {
+            return;
+        }
         self.phones[n].begin();
         self.boots[n] += 1;
         self.agenda.add(10, Event::Phone(n, self.boots[n]));
@@ -185,6 +210,7 @@ impl World {
             self.pod_has_news(&pod);
         }
         match heard {
+            _ if self.phones[n].is_unplugged => {}
             Heard::Next(after) => {
                 let after = if after > 1_000 { after } else { self.lag(after, 1_000) };
                 self.agenda.add(after, Event::Phone(n, self.boots[n]));

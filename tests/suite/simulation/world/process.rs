@@ -77,7 +77,7 @@ impl World {
         let next = self.operator.shell.as_ref().and_then(|shell| shell.queue.next_at()).filter(|at| *at > now);
         if let Some(at) = next.filter(|at| self.operator.wakes_at.is_none_or(|wakes| wakes > *at || wakes <= now)) {
             self.operator.wakes_at = Some(at);
-            self.agenda.add(at - now, Event::Work(run));
+            self.agenda.add(at - now, Event::Work);
         }
     }
 
@@ -99,7 +99,7 @@ impl World {
                 if reads.is_empty() {
                     shell.fleet.finish_recovery();
                     shell.phase = Phase::Reports(now + 5_000);
-                    self.agenda.add(5_000, Event::Work(run));
+                    self.agenda.add(5_000, Event::Work);
                 }
                 for item in reads {
                     let WorkItem::Read(kind, key) = &item else { continue };
