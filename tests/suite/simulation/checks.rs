@@ -1,6 +1,6 @@
 //! What must hold at every step of every history.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use dialtone::provision::Key;
@@ -34,7 +34,7 @@ pub struct Checks {
     /// The most phones of a site that may be on their way; nothing if there is no limit.
     limits: [Option<i64>; SITES.len()],
     /// Who moved or has another image than the site: they count, and nobody waits for them.
-    odd: BTreeMap<usize, Time>,
+    odd: BTreeSet<usize>,
 }
 
 type Verdict = Result<(), String>;
@@ -79,8 +79,8 @@ impl Checks {
             Act::Phone(n, wish) => {
                 self.edits.insert(wish.edit, (*n, wish.clone()));
                 let same = self.claims.get(n).filter(|claim| claim.site == wish.site && claim.mac == wish.mac);
-                if same.is_none() || wish.image.is_some() {
-                    self.odd.insert(*n, now);
+                if (same.is_none() && self.claims.contains_key(n)) || wish.image.is_some() {
+                    self.odd.insert(*n);
                 }
                 let since = same.map_or(wish.edit, |claim| claim.since);
                 self.claims.insert(*n, Claim { since, site: wish.site, mac: wish.mac });
@@ -215,7 +215,7 @@ impl Checks {
         let Some(wish) = &self.sites[s] else { return Ok(()) };
         let own = |n: usize| self.claims.get(&n).filter(|claim| claim.site == s).map(|claim| mac(claim.mac));
         let mut on_their_way = Vec::new();
-        for phone in phones.iter().filter(|phone| phone.failures == 0 && !self.odd.contains_key(&phone.n)) {
+        for phone in phones.iter().filter(|phone| phone.failures == 0 && !self.odd.contains(&phone.n)) {
             let Some(name) = own(phone.n).map(|mac| format!("SIP{mac}.cnf")) else { continue };
             let named = match data.get(&name) {
                 Some(bytes) => image_named(bytes),

@@ -104,10 +104,6 @@ fn whatever_goes_wrong_no_file_is_missing_and_in_the_end_all_is_as_if_nothing_ha
             }
             let panicked = |panic: Box<dyn Any + Send>| Err(format!("panicked: {:?}", panic.downcast_ref::<String>()));
             if let Err(why) = catch_unwind(|| twins(seed)).unwrap_or_else(panicked) {
-                if std::env::var_os("SURVEY").is_some() {
-                    eprintln!("SEED {seed}: {why}");
-                    continue;
-                }
                 let trace = catch_unwind(|| history(seed, true, true).1).unwrap_or_default();
                 trace[trace.len().saturating_sub(400)..].iter().for_each(|line| eprintln!("{line}"));
                 panic!("history {seed}: {why}\nreplay: DIALTONE_SEED={seed} cargo test --test suite simulation::");

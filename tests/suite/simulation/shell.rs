@@ -1,5 +1,7 @@
 //! The operator round the real fleet: what it knows beside it, and how changes become work. It does in virtual time, step by
 //! step, what `src/operator` does with tasks.
+//!
+//! Long because it is one process, whose parts all change the same fleet.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
