@@ -45,6 +45,10 @@ unit: ## tests that need no cluster
 cluster: ## tests against a real API server and, as root on Linux, a real node; ONLY=edit,api for steps on a node that stays
 	@hack/test-cluster.sh $(if $(ONLY),--only '$(ONLY)' --name $(NODE))
 
+.PHONY: soak
+soak: ## every fault test whole, and histories without end, for MINUTES=20 at least; prints its seeds
+	hack/soak.sh $(or $(MINUTES),20)
+
 .PHONY: bench
 bench: ## how fast and small it is, beside the alternatives; ONLY=core,storm,operator,wire for parts
 	hack/bench.sh $(if $(ONLY),--only $(ONLY))

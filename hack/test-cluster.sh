@@ -32,14 +32,20 @@ trap take_down EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-part_api() {
-  say "the API server's part: CustomResourceDefinitions, refusals, the chart"
-  local bin
+part_control() { # part_control PART…: those that need an API server and no node
+  say "the API server's part: $*"
+  local bin part
   if ((EUID == 0)); then bin=$(hack/node/build.sh); else bin=$(hack/node/build.sh --control-plane); fi
   export PATH=$bin:$PATH
   mine+=("$api")
   config=$(hack/node/up.sh --name "$api" --control-plane)
-  KUBECONFIG=$config cargo test --locked --quiet --features cluster-tests --test api -- --test-threads=1
+  for part in "$@"; do
+    # One after the other: they have one cluster.
+    case $part in
+      api) KUBECONFIG=$config cargo test --quiet --locked --features cluster-tests --test api -- --test-threads=1 ;;
+      faults) KUBECONFIG=$config cargo test --quiet --locked --features cluster-tests --test faults -- "${FAULTS-}" ;;
+    esac
+  done
   take_down
 }
 
@@ -61,10 +67,11 @@ api=t$((RANDOM % 9000 + 1000))a
 real=t$((RANDOM % 9000 + 1000))n
 
 if [[ $only ]]; then
-  rest=$(tr , '\n' <<<"$only" | sed '/^api$/d;/^$/d' | paste -sd,)
+  mapfile -t control < <(tr , '\n' <<<"$only" | grep -xE 'api|faults')
+  rest=$(tr , '\n' <<<"$only" | sed '/^api$/d;/^faults$/d;/^$/d' | paste -sd,)
   [[ ! $rest ]] || "$steps" --check "$rest" || exit
   [[ ! $rest || $EUID -eq 0 ]] || die "$rest: a node needs root, for a kubelet and a network namespace"
-  [[ ,$only, != *,api,* ]] || part_api
+  ((!${#control[@]})) || part_control "${control[@]}"
   if [[ $rest ]]; then
     say "$rest, on the node \"$kept\", which stays (make node-down takes it down)"
     part_node "$kept" "$rest"
@@ -72,7 +79,7 @@ if [[ $only ]]; then
   exit
 fi
 
-part_api
+part_control api faults
 if ((EUID != 0)); then
   say "skipped: the node's part needs root, for a kubelet and a network namespace"
   exit 0

@@ -199,7 +199,9 @@ fn the_chart_is_sound() {
     assert!(!narrow.contains("kind: PodDisruptionBudget") && !narrow.contains("of use if it is on another node"));
     let two = text(&helm(&["template", "x", "charts/dialtone", "--set", "replicas=2"]).stdout);
     assert!(
-        two.contains("kind: PodDisruptionBudget") && two.contains("of use if it is on another node") && two.contains("replicas: 2")
+        two.contains("kind: PodDisruptionBudget")
+            && two.contains("of use if it is on another node")
+            && two.contains("replicas: 2")
     );
     assert!(two.contains("policyTypes: [Ingress, Egress]") && two.contains("{port: 6443, protocol: TCP}"));
     let port = ["template", "x", "charts/dialtone", "--set", "networkPolicy.egress.apiServerPorts={7443}"];
@@ -325,8 +327,7 @@ fn the_admission_policy_holds_the_operator_to_its_own_objects() {
         let (deleted, said) = as_operator(&["delete", kind, "own"], "");
         assert!(deleted, "{kind}: {said}");
     }
-    let token =
-        manifest("Secret", "sa", "dialtone").replace("\"kind\"", "\"type\":\"example.com/other\",\"kind\"");
+    let token = manifest("Secret", "sa", "dialtone").replace("\"kind\"", "\"type\":\"example.com/other\",\"kind\"");
     assert!(as_operator(&apply, &token).1.contains("only Secrets of type Opaque"));
     // Nobody else is held to anything.
     kube(&["label", "configmap", "foreign", "-n", "locked", "a=b"]);

@@ -12,6 +12,7 @@ type Recovered = BTreeMap<(Key, Slot), Option<Content>>;
 /// Whether the initial sync is over, and what objects with files were found to hold until then.
 #[derive(Debug)]
 pub(super) struct InitialSync {
+    listed: AtomicBool,
     done: AtomicBool,
     /// `None` from the end of the initial sync on.
     recovered: Leaf<Option<Recovered>>,
@@ -20,12 +21,22 @@ pub(super) struct InitialSync {
 impl InitialSync {
     /// Before the initial sync.
     pub(super) fn new() -> InitialSync {
-        InitialSync { done: AtomicBool::new(false), recovered: Leaf::new(Some(Recovered::new())) }
+        InitialSync {
+            listed: AtomicBool::new(false),
+            done: AtomicBool::new(false),
+            recovered: Leaf::new(Some(Recovered::new())),
+        }
     }
 
     /// Whether it is over.
     pub(super) fn is_done(&self) -> bool {
         self.done.load(Ordering::Acquire)
+    }
+
+    /// Whether every watch has listed. What is referred to is read from then on, once: who hears of a later change has to see to it
+    /// that it is read again.
+    pub(super) fn has_listed(&self) -> bool {
+        self.listed.load(Ordering::Acquire)
     }
 
     /// Keeps what an object with files holds, for the fleet to recover from. Returned if the initial sync is over.
@@ -39,8 +50,9 @@ impl InitialSync {
         }
     }
 
-    /// What was kept so far.
+    /// Every watch has listed: what was kept so far.
     pub(super) fn take(&self) -> Vec<(Key, Slot, Option<Content>)> {
+        self.listed.store(true, Ordering::Release);
         list(self.recovered.lock().as_mut().map(std::mem::take).unwrap_or_default())
     }
 

@@ -114,6 +114,7 @@ fn main() -> ExitCode {
     if let Some(unknown) = names.iter().find(|name| STEPS.iter().all(|step| step.name != **name)) {
         eprintln!("error: there is no step {unknown:?}; ONLY takes some of these, with commas between them:");
         eprintln!("  {:12} the API server's part, on a control plane of its own", "api");
+        eprintln!("  {:12} the operator among faults, likewise; FAULTS=kills,storm for some of them", "faults");
         STEPS.iter().for_each(|step| eprintln!("  {:12} {}", step.name, step.what));
         return ExitCode::from(2);
     }

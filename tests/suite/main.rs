@@ -23,6 +23,7 @@ mod reader;
 mod reference;
 mod render;
 mod schema;
+mod simulation;
 mod simulator;
 mod source;
 mod standalone;

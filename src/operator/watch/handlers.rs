@@ -150,7 +150,9 @@ impl<K: Send + 'static> Handler<PartialObjectMeta<K>> for References {
 
 impl References {
     fn read(&self, ctx: &Context, key: Key) {
-        if ctx.initial_sync.is_done() && ctx.read(|fleet| fleet.refers_to(self.0, &key)) {
+        // A start reads what is referred to once all watches have listed. It takes a while, and what changes meanwhile waits in the
+        // queue.
+        if ctx.initial_sync.has_listed() && ctx.read(|fleet| fleet.refers_to(self.0, &key)) {
             ctx.queue.add(WorkItem::Read(self.0, key), Duration::ZERO);
         }
     }
@@ -196,6 +198,24 @@ mod tests {
     use super::*;
     use crate::operator::supervisor::supervised;
     use crate::operator::testing::context;
+
+    #[tokio::test]
+    async fn a_secret_that_changes_while_the_operator_starts_is_read_again() {
+        let (tasks, _supervisor) = supervised();
+        let ctx = context(tasks);
+        let spec = json!({"settings": {"phonePasswordSecretRef": {"name": "s", "key": "p"}}});
+        let object = json!({"metadata": {"name": "hq", "namespace": "ns", "uid": "1"}, "spec": spec});
+        Sites.on_apply(&ctx, serde_json::from_value(object).unwrap()).unwrap();
+        ctx.update(|fleet| fleet.settle());
+        let secret = || -> PartialObjectMeta<k8s_openapi::api::core::v1::Secret> {
+            serde_json::from_value(json!({"metadata": {"name": "s", "namespace": "ns"}})).unwrap()
+        };
+        References(Reference::Secret).on_apply(&ctx, secret()).unwrap();
+        assert_eq!(ctx.queue.depth().0, 0, "all that is referred to is about to be read");
+        ctx.initial_sync.take();
+        References(Reference::Secret).on_apply(&ctx, secret()).unwrap();
+        assert_eq!(ctx.queue.next().await, WorkItem::Read(Reference::Secret, Key::new("ns", "s")));
+    }
 
     fn site(uid: &str, more: Value) -> TrimmedSite {
         let mut object = json!({"metadata": {"name": "hq", "namespace": "ns", "uid": uid}});
