@@ -115,7 +115,7 @@ impl Shell {
         }
         let Some(report) = self.fleet.report(phone, at(now)) else { return Ends(Outcome::Done) };
         let after = report.due_in.map_or(Outcome::Done, |seconds| Outcome::After(seconds.max(0) as Time * 1_000));
-        if !report.is_news() {
+        if !report.is_news {
             return Ends(after);
         }
         asks(Request::PhoneStatus(phone.clone(), Box::new(report.after)), Then::PhoneStatusWritten { after })
@@ -189,7 +189,7 @@ impl Shell {
         let wanted = self.replicas(site);
         self.update(now, |fleet| {
             let mut infra = fleet.infra(site);
-            (infra.wanted, infra.problem) = (wanted, None);
+            infra.wanted = wanted;
             fleet.set_infra(site, infra);
         });
     }
@@ -286,7 +286,7 @@ impl Shell {
             (Then::SiteStatusWritten, WorkItem::SiteStatus(site)) => {
                 if let Some(Object { body: Body::Site(_, status), version, .. }) = found {
                     let status: PhoneSiteStatus = (*status).clone();
-                    self.update(now, |fleet| fleet.note_site_status(site, status, version));
+                    self.update(now, |fleet| fleet.note_site_status(site, status.clone(), status, version));
                 }
                 Ends(Outcome::Done)
             }
@@ -295,7 +295,7 @@ impl Shell {
                     return Ends(Outcome::Done);
                 };
                 let status: SipPhoneStatus = (*status).clone();
-                self.update(now, |fleet| fleet.note_phone_status(phone, status, version));
+                self.update(now, |fleet| fleet.note_phone_status(phone, status.clone(), status, version));
                 Ends(after)
             }
             (Then::Nudge { rest, value, pause, failed }, _) => nudge(rest, value, pause, failed),
