@@ -54,6 +54,7 @@ part_advisories() {
   while read -r name; do
     git -C "$clone" archive HEAD "crates/$name" 2>/dev/null | tar -x -C "$kept/advisories" --strip-components=1 2>/dev/null || true
   done <"$kept/crates"
+  find "$kept/advisories" -type f -exec sed -i -f hack/supply/facts.sed {} +
   say "$(find "$kept/advisories" -type f | wc -l) advisories of $(cat "$kept/date")"
 }
 
