@@ -279,7 +279,7 @@ fn every_test_is_in_a_program_that_runs_it() {
 }
 
 #[test]
-fn every_build_has_the_versions_of_the_lock_file_and_of_the_pinned_compiler() {
+fn every_build_has_the_versions_of_the_lock_file() {
     let mut scripts: Vec<PathBuf> = ["Makefile", ".ci/run"].map(PathBuf::from).into();
     for folder in ["hack", "hack/node", "hack/supply"] {
         let all = std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
@@ -304,10 +304,4 @@ fn every_build_has_the_versions_of_the_lock_file_and_of_the_pinned_compiler() {
     }
     nothing(&wrong);
     assert!(found >= 10, "{found}");
-    let after = |text: &str, name: &str| -> Vec<u32> {
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(" = ")).unwrap();
-        line.trim_matches('"').split('.').map(|part| part.parse().unwrap()).collect()
-    };
-    let pinned = after(&read(Path::new("rust-toolchain.toml")), "channel");
-    assert!(pinned.len() == 3 && pinned >= after(&read(Path::new("Cargo.toml")), "rust-version"), "{pinned:?}");
 }
