@@ -12,7 +12,7 @@ mod support;
 use std::process::Command;
 
 use serde_json::{Value, json};
-use support::{get, kube, kubectl, wait_for};
+use support::{get, kube, kubectl, wait_for, wait_for_definitions};
 
 const SPACE: &str = "default";
 
@@ -35,13 +35,7 @@ fn install() {
     let output = kubectl(&args, Some(&crds));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success() && said.is_empty(), "the definitions are applied without a warning: {said}");
-    kube(&[
-        "wait",
-        "--for=condition=Established",
-        "--timeout=30s",
-        "crd/phonesites.dialtone.dev",
-        "crd/sipphones.dialtone.dev",
-    ]);
+    wait_for_definitions();
 }
 
 #[test]

@@ -1,17 +1,23 @@
 //! The observed children: sites' objects as they are in the cluster.
 
+mod observed;
+
 use std::collections::{BTreeSet, HashMap};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::claim::{Claim, is_applied_by_us, owner_uid};
+use super::claim::{Claim, owner_uid};
 use super::kind::Kind;
 use super::leaf::Leaf;
 use super::token_secret::TokenSecret;
+use super::trimmed::version as version_of;
 use crate::base::digest::Digest;
 use crate::provision::{Key, Slot};
+use observed::without_fields;
+
+pub(super) use observed::Observed;
 
 /// Sites' owned objects as they were observed last, by a watch or as the answer to a write; of those with files the metadata and a
 /// digest.
@@ -46,39 +52,6 @@ struct Files {
     observed: Option<Observed>,
     /// The digest of what was written last.
     wrote: Option<Digest>,
-}
-
-/// An object with files as it was observed last.
-#[derive(Clone, Debug)]
-pub(super) struct Observed {
-    /// Its metadata, of which managed fields say no more than who applied it.
-    pub(super) meta: ObjectMeta,
-    /// The digest of its files; `None` if they were not read.
-    pub(super) digest: Option<Digest>,
-    /// Whether it has to be made anew before it can hold anything else: it is immutable, or of another type.
-    pub(super) fixed: bool,
-    /// Whether nobody has touched it since the operator wrote it.
-    pub(super) untouched: bool,
-}
-
-impl Observed {
-    /// An object of which only the metadata were read.
-    pub(super) fn unread(meta: ObjectMeta) -> Observed {
-        Observed { meta: without_fields(meta), digest: None, fixed: false, untouched: false }
-    }
-
-    fn version(&self) -> u64 {
-        self.meta.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or(0)
-    }
-}
-
-/// Managed fields are long, and only who applied the object is used of them.
-fn without_fields(mut meta: ObjectMeta) -> ObjectMeta {
-    if let Some(managers) = &mut meta.managed_fields {
-        managers.retain(is_applied_by_us);
-        managers.iter_mut().for_each(|entry| entry.fields_v1 = None);
-    }
-    meta
 }
 
 impl ObservedChildren {
@@ -228,9 +201,8 @@ impl ObservedChildren {
     /// Notes a site's token Secret; whether it is newer than what was known.
     pub(super) fn note_token(&self, site: &Key, secret: TokenSecret) -> bool {
         let mut state = self.0.lock();
-        let version = |meta: &ObjectMeta| meta.resource_version.as_deref().and_then(|version| version.parse().ok());
-        let known: Option<u64> = state.tokens.get(site).and_then(|known| version(&known.meta));
-        if version(&secret.meta) <= known {
+        let known = state.tokens.get(site).map_or(0, |known| version_of(&known.meta));
+        if version_of(&secret.meta) <= known {
             return false;
         }
         let key = site.sibling(super::names::token(&site.name));
@@ -247,6 +219,15 @@ impl ObservedChildren {
     /// A site's token Secret as it was observed last.
     pub(super) fn token(&self, site: &Key) -> Option<TokenSecret> {
         self.0.lock().tokens.get(site).cloned()
+    }
+
+    /// A site is gone: nothing that belonged to it is the next one's of its name.
+    pub(super) fn forget_site(&self, site: &Key, uid: Option<&str>) {
+        let mut state = self.0.lock();
+        state.owners.retain(|_, (_, owner)| Some(owner.as_str()) != uid);
+        let workload = site.sibling(super::names::workload(&site.name));
+        state.answers.retain(|(_, key), _| *key != workload);
+        state.files.retain(|(of, _), files| of != site || files.observed.is_some());
     }
 
     /// Remembers to which site an object belongs that the operator made, or that says so.
@@ -334,6 +315,30 @@ mod tests {
         assert!(children.note(&other, Kind::Service, &b, object(4)), "its label names another site now");
         assert!(found(&site).is_empty());
         assert_eq!(found(&other).len(), 2);
+    }
+
+    #[test]
+    fn nothing_is_kept_of_a_site_that_is_gone() {
+        let (children, site, other) = (ObservedChildren::default(), Key::new("ns", "hq"), Key::new("ns", "lab"));
+        for (site, uid) in [(&site, "u1"), (&other, "u2")] {
+            let key = site.sibling(crate::operator::names::workload(&site.name));
+            let owner =
+                json!({"apiVersion": crate::api::API_VERSION, "kind": "PhoneSite", "name": site.name, "uid": uid});
+            let metadata = json!({"resourceVersion": "1", "uid": format!("of-{uid}"), "ownerReferences": [owner]});
+            children.note_answer(site, Kind::Service, &key, "wish", json!({"metadata": metadata}));
+            children.forget(Kind::Service, &key);
+            children.note_files(site, Slot::Common { secret: false }, files(1, 1));
+            children.note_gone_files(site, Slot::Common { secret: false }, 2);
+        }
+        let sizes = || {
+            let state = children.0.lock();
+            [state.children.len(), state.owners.len(), state.answers.len(), state.files.len()]
+        };
+        assert_eq!(sizes(), [0, 2, 2, 2]);
+        children.forget_site(&site, Some("u1"));
+        assert_eq!(sizes(), [0, 1, 1, 1], "what is known of the other stays");
+        children.forget_site(&other, None);
+        assert_eq!(sizes(), [0, 1, 0, 0]);
     }
 
     fn files(version: u64, digest: u8) -> Observed {

@@ -50,23 +50,25 @@ impl Claim {
             Claim::Ours | Claim::Lost => Ok(()),
             Claim::Foreign => Err(Error::Taken { kind, name: name.to_owned() }),
             Claim::Former => Err(Error::Waits(format!(
-                "{} {name} is that of a former site of this name, and is made anew once the garbage collector has deleted it; delete it if that takes long",
-                kind.as_str()
+                "{} is that of a former site of this name, and is made anew once the garbage collector has deleted it; delete it if that takes long",
+                kind.named(name)
             ))),
         }
     }
 }
 
-/// That an object is being deleted, if it is.
-pub(super) fn leaving(meta: &ObjectMeta, kind: Kind) -> Option<Error> {
-    meta.deletion_timestamp.as_ref()?;
+/// Nothing, if an object is not being deleted.
+pub(super) fn check_stays(meta: &ObjectMeta, kind: Kind) -> Result<(), Error> {
+    if meta.deletion_timestamp.is_none() {
+        return Ok(());
+    }
     let name = meta.name.as_deref().unwrap_or_default();
     let finalizers = meta.finalizers.as_deref().unwrap_or_default();
     let why = match finalizers {
         [] => "is being deleted".to_owned(),
         some => format!("is being deleted and waits for its finalizers ({})", some.join(", ")),
     };
-    Some(Error::Waits(format!("{} {name} {why}; it is made anew once it is gone", kind.as_str())))
+    Err(Error::Waits(format!("{} {why}; it is made anew once it is gone", kind.named(name))))
 }
 
 fn is_site(owner: &OwnerReference) -> bool {
@@ -147,9 +149,9 @@ mod tests {
 
     #[test]
     fn an_object_that_is_leaving_says_what_it_waits_for() {
-        assert!(leaving(&meta(json!({"name": "a"})), Kind::Service).is_none());
+        assert!(check_stays(&meta(json!({"name": "a"})), Kind::Service).is_ok());
         let gone = json!({"name": "a", "deletionTimestamp": "2026-01-02T03:04:05Z", "finalizers": ["example.com/x"]});
-        let said = leaving(&meta(gone), Kind::Service).unwrap().to_string();
+        let said = check_stays(&meta(gone), Kind::Service).unwrap_err().to_string();
         assert_eq!(
             said,
             "Service a is being deleted and waits for its finalizers (example.com/x); it is made anew once it is gone"

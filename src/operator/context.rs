@@ -128,6 +128,7 @@ impl Context {
 
     /// A site was deleted: forgets what was known of it.
     pub(super) fn forget_site(&self, site: &Key) {
+        self.children.forget_site(site, self.sites.uid(site).as_deref());
         self.sites.forget(site);
         self.nudges.forget(site);
         self.debouncers.forget(site);

@@ -1,7 +1,7 @@
 //! Debouncing of writes of objects with files: an edit is written at once, a whole building that is being applied few times.
 //!
 //! The first change after a quiet time is written at once. What follows soon after is gathered until nothing more comes for a
-//! moment; the longer it goes on, the longer that moment. No change waits longer than [`LONGEST`].
+//! moment; the longer it goes on, the longer that moment, up to [`LAST_MOMENT`]. No change waits longer than [`LONGEST`].
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -15,6 +15,8 @@ use crate::provision::{Key, Slot};
 const QUIET: Duration = Duration::from_secs(1);
 /// How long nothing more must come before what was gathered is written; it grows with each write that follows another.
 const MOMENT: Duration = Duration::from_millis(150);
+/// It grows no further than this: whoever makes some edits in a row waits no longer for the last of them.
+const LAST_MOMENT: Duration = Duration::from_millis(2400);
 /// The longest that a change is gathered.
 const LONGEST: Duration = Duration::from_secs(20);
 /// How long a status waits for a write that does not succeed.
@@ -114,7 +116,7 @@ impl Debouncer {
             return Duration::ZERO;
         }
         let moment = MOMENT.saturating_mul(4_u32.saturating_pow(self.streak));
-        (last + moment.min(LONGEST)).min(first + LONGEST).saturating_duration_since(now)
+        (last + moment.min(LAST_MOMENT)).min(first + LONGEST).saturating_duration_since(now)
     }
 
     /// All changes so far are in this write; what comes from now on is for the next one.
@@ -186,6 +188,11 @@ mod tests {
     fn a_building_that_is_applied_is_gathered() {
         assert_eq!(writes((0..7_500).step_by(40)), [0, 7_480 + 150]);
         assert_eq!(writes((0..50_000).step_by(40)).len(), 4, "nothing waits longer than 20 s");
+    }
+
+    #[test]
+    fn the_last_of_some_quick_edits_does_not_wait_long() {
+        assert_eq!(writes([0, 100, 300, 1_000, 3_500, 6_000]), [0, 250, 900, 3_400, 5_900, 8_400]);
     }
 
     /// Phones of a site that come seven a second: the pause between two is sometimes longer than the first moment.

@@ -5,11 +5,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::children::Observed;
-use super::claim::{Claim, leaving};
+use super::claim::{Claim, check_stays};
 use super::cluster::Error;
 use super::context::Context;
 use super::kind::Kind;
-use super::names::{labels, place};
+use super::names::{has_labels, place};
 use super::problems;
 use super::queue::Outcome;
 use super::shard_object::{ROLE, ShardObject};
@@ -36,7 +36,7 @@ pub(super) async fn reconcile(ctx: &Context, site: &Key, slot: Slot) -> Result<O
     writing.end(matches!(step, Ok(Step::Wrote)));
     let (kind, key) = place(site, slot);
     let attempt = ctx.queue.attempt(&WorkItem::Shard(site.clone(), slot));
-    problems::note(ctx, site, &format!("{} {}", kind.as_str(), key.name), step.as_ref().err(), attempt);
+    problems::note(ctx, site, &kind.named(&key.name), step.as_ref().err(), attempt);
     Ok(match step? {
         Step::Nothing | Step::Wrote => Outcome::Done,
         Step::Later(pause) => Outcome::RequeueAfter(pause),
@@ -74,10 +74,8 @@ impl<'a> File<'a> {
         if content.is_none() && sound {
             // Phones that leave another object once this one is written need not wait any longer.
             ctx.update(|fleet| fleet.note_stored(site, slot, stored));
-            return match observed.and_then(|observed| leaving(&observed.meta, self.kind)) {
-                Some(error) => Err(error),
-                None => Ok(Step::Nothing),
-            };
+            observed.map_or(Ok(()), |observed| check_stays(&observed.meta, self.kind))?;
+            return Ok(Step::Nothing);
         }
         let (wanted, content) = match content {
             Some(content) => (wanted, content),
@@ -95,10 +93,7 @@ impl<'a> File<'a> {
 
     /// Whether an object is the site's own, has its labels, and can be written to.
     fn is_sound(&self, observed: &Observed, uid: &str) -> bool {
-        let has = |(name, value): (String, String)| {
-            observed.meta.labels.as_ref().and_then(|labels| labels.get(&name)) == Some(&value)
-        };
-        !observed.fixed && self.claim(observed, uid) == Claim::Ours && labels(self.site, ROLE).into_iter().all(has)
+        !observed.fixed && self.claim(observed, uid) == Claim::Ours && has_labels(&observed.meta, self.site, ROLE)
     }
 
     /// The object should not be there.
@@ -106,9 +101,7 @@ impl<'a> File<'a> {
         let (ctx, site, slot) = (self.ctx, self.site, self.slot);
         if let Some(observed) = observed {
             self.claim(&observed, uid).check(self.kind, &self.key.name)?;
-            if let Some(error) = leaving(&observed.meta, self.kind) {
-                return Err(error);
-            }
+            check_stays(&observed.meta, self.kind)?;
             ctx.cluster.delete(self.kind, &self.key, observed.meta.uid).await?;
             ctx.update(|fleet| fleet.note_stored(site, slot, None));
             return Ok(Step::Wrote);
@@ -132,12 +125,12 @@ impl<'a> File<'a> {
         let mut leaves = None;
         if let Some(observed) = observed {
             self.claim(&observed, uid).check(self.kind, &self.key.name)?;
-            leaves = leaving(&observed.meta, self.kind);
+            leaves = check_stays(&observed.meta, self.kind).err();
             if let Some(error) = leaves.take_if(|_| observed.digest == Some(wanted)) {
                 return Err(error);
             }
             if ctx.children.is_contested(site, slot, wanted) {
-                let what = format!("{} {}", self.kind.as_str(), self.key.name);
+                let what = self.kind.named(&self.key.name);
                 if let Some(pause) = problems::begin(ctx, &what, ("PhoneSite", site, uid)).await {
                     return Ok(Step::Later(pause));
                 }

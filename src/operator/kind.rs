@@ -41,6 +41,11 @@ impl Kind {
         }
     }
 
+    /// An object of this kind, as it is called in messages.
+    pub(super) fn named(self, name: &str) -> String {
+        format!("{} {name}", self.as_str())
+    }
+
     const fn plural(self) -> &'static str {
         match self {
             Kind::ConfigMap => "configmaps",

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Value, json};
 
 use super::kind::Kind;
@@ -72,6 +73,12 @@ pub(super) fn labels(site: &Key, role: &str) -> BTreeMap<String, String> {
         (ROLE, role),
     ];
     labels.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// Whether an object has all labels of an object of a site.
+pub(super) fn has_labels(meta: &ObjectMeta, site: &Key, role: &str) -> bool {
+    let found = meta.labels.as_ref();
+    labels(site, role).iter().all(|(name, value)| found.and_then(|found| found.get(name)) == Some(value))
 }
 
 /// The metadata of an object that a site owns.

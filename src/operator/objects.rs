@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::claim::{Claim, leaving};
+use super::claim::{Claim, check_stays};
 use super::cluster::Error;
 use super::context::Context;
 use super::kind::Kind;
@@ -71,7 +71,7 @@ impl Applied<'_> {
             return self.end(SPEC, Err(Error::NotAllowed(what.to_owned())));
         }
         let secret = token::ensure(ctx, site, uid).await;
-        self.end(&format!("{} {}", Kind::Secret.as_str(), names::token(&site.name)), secret);
+        self.end(&Kind::Secret.named(&names::token(&site.name)), secret);
         let mut spec = spec.clone();
         let denied = match sources::retain_allowed(ctx, site, &mut spec).await {
             Ok(denied) => denied,
@@ -113,7 +113,7 @@ impl Applied<'_> {
     }
 
     fn name_of(&self, kind: Kind) -> String {
-        format!("{} {}", kind.as_str(), workload(&self.site.name))
+        kind.named(&workload(&self.site.name))
     }
 
     /// Notes how an attempt at an object ended.
@@ -144,9 +144,7 @@ impl Applied<'_> {
         if let Some(meta) = &meta {
             let claim = children.claim(kind, &key, meta, site, uid);
             claim.check(kind, &key.name)?;
-            if let Some(error) = leaving(meta, kind) {
-                return Err(error);
-            }
+            check_stays(meta, kind)?;
             is_lost = claim == Claim::Lost;
         }
         if let Some(observed) = observed.filter(|_| !is_lost) {

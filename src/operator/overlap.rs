@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use futures::StreamExt as _;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::Api;
 use kube::runtime::WatchStreamExt as _;
@@ -23,7 +23,7 @@ use super::supervisor::Tasks;
 use super::watch::WatchBackoff;
 
 /// How much older than its duration a Lease may be, by this machine's clock, and still be taken for a living one when it is first seen.
-const SKEW: Duration = Duration::from_secs(60);
+const SKEW: SignedDuration = SignedDuration::from_secs(60);
 /// How often it is looked whether Leases have expired.
 const TICK: Duration = Duration::from_secs(1);
 /// How long a namespace must be free before it is taken on: one whose operator is only restarted stays with it.
@@ -142,8 +142,7 @@ impl Others {
 /// Whether a Lease is one that its holder left behind long ago.
 fn is_long_over(lease: &Lease, time: Timestamp) -> bool {
     let renewed = lease.spec.as_ref().and_then(|spec| spec.renew_time.as_ref());
-    renewed
-        .is_none_or(|renewed| time.duration_since(renewed.0) > jiff::SignedDuration::try_from(SKEW).unwrap_or_default())
+    renewed.is_none_or(|renewed| time.duration_since(renewed.0) > SKEW)
 }
 
 #[cfg(test)]

@@ -168,11 +168,10 @@ async fn parse(body: Bytes) -> anyhow::Result<Report> {
 mod tests {
     use super::super::pods::Pod;
     use super::super::supervisor::supervised;
-    use super::super::testing::{Logs, context};
+    use super::super::testing::{Logs, apply_site_and_phone, context, meta};
     use super::*;
     use crate::base::digest::Digest;
     use crate::base::report::{Outcome, Record};
-    use crate::provision::Meta;
     use crate::tftp::http::{self, Http};
     use crate::tftp::{Change, FileStore, TransferLog};
     use jiff::{SignedDuration, Timestamp};
@@ -180,10 +179,6 @@ mod tests {
 
     /// A pod with an address of its own, since all pods answer at one port.
     const HOST: &str = "127.0.69.70";
-
-    fn meta(name: &str) -> Meta {
-        Meta { key: Key::new("ns", name), generation: Some(1), created: 0, version: 1, resync_at: None }
-    }
 
     /// Which address a phone was seen at last.
     async fn is_seen_at(ctx: &Context, last: u8) -> bool {
@@ -206,11 +201,7 @@ mod tests {
         let (tasks, _supervisor) = supervised();
         let ctx = context(tasks);
         ctx.update(|fleet| {
-            let spec = json!({"settings": {"proxy1Address": "10.0.0.1"}});
-            fleet.apply_site(meta("hq"), serde_json::from_value(spec).unwrap(), Default::default());
-            let spec =
-                json!({"siteRef": {"name": "hq"}, "mac": "000A8A123456", "model": "7960", "lines": [{"name": "1"}]});
-            fleet.apply_phone(meta("p"), serde_json::from_value(spec).unwrap(), Default::default());
+            apply_site_and_phone(fleet, json!({"settings": {"proxy1Address": "10.0.0.1"}}));
         });
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("token"), "secret").unwrap();

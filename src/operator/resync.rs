@@ -55,25 +55,18 @@ mod tests {
     use serde_json::json;
 
     use super::super::supervisor::supervised;
-    use super::super::testing::{Logs, context};
+    use super::super::testing::{Logs, apply_site_and_phone, context};
     use super::*;
     use crate::api::ConditionType;
     use crate::base::digest::{Digest, HashKey};
     use crate::base::report::{Outcome as Ended, Record};
-    use crate::provision::{Fetch, Fleet, Meta};
-
-    fn meta(name: &str) -> Meta {
-        Meta { key: Key::new("ns", name), generation: Some(1), created: 0, version: 1, resync_at: None }
-    }
+    use crate::provision::{Fetch, Fleet};
 
     /// A phone that runs an older file than the one that a pod serves.
     fn outdated(fleet: &mut Fleet) {
         let site = Key::new("ns", "hq");
         fleet.set_hash_key(&site, HashKey::new(b"k"));
-        let spec = json!({"settings": {"proxy1Address": "10.0.0.1"}, "resync": {"method": "Notify"}});
-        fleet.apply_site(meta("hq"), serde_json::from_value(spec).unwrap(), Default::default());
-        let spec = json!({"siteRef": {"name": "hq"}, "mac": "000A8A123456", "model": "7960", "lines": [{"name": "1"}]});
-        fleet.apply_phone(meta("p"), serde_json::from_value(spec).unwrap(), Default::default());
+        apply_site_and_phone(fleet, json!({"settings": {"proxy1Address": "10.0.0.1"}, "resync": {"method": "Notify"}}));
         fleet.take_work();
         let held = fleet.tree(&site).iter().map(|(name, bytes)| (name.clone(), Digest::of(bytes))).collect();
         fleet.pod_holds(&site, "pod", true, held, &[]);

@@ -15,8 +15,8 @@ use tokio::time::Instant;
 use super::cluster::Error;
 use super::context::{Context, SETTLING};
 use super::queue::Outcome;
-use super::trimmed::Written;
-use super::{events, mend, problems, watch};
+use super::trimmed::{Written, version};
+use super::{events, mend, problems};
 use crate::api::{PhoneSite, Reason, SipPhone};
 use crate::provision::{Key, PhoneReport};
 
@@ -60,7 +60,7 @@ pub(super) async fn reconcile_phone(ctx: &Context, key: &Key) -> Result<Outcome,
     let Some(written) = apply::<SipPhone, _>(ctx, "SipPhone", key, &after).await? else {
         return Ok(Outcome::Done);
     };
-    let version = watch::version(&written.metadata);
+    let version = version(&written.metadata);
     ctx.update(|fleet| fleet.note_phone_status(key, after.clone(), written.status.unwrap_or_default(), version));
     if let Some(uid) = written.metadata.uid {
         let mut notices = events::condition_notices(&before.conditions, &after.conditions);
@@ -91,7 +91,7 @@ pub(super) async fn reconcile_site(ctx: &Context, key: &Key) -> Result<Outcome, 
     let Some(written) = apply::<PhoneSite, _>(ctx, "PhoneSite", key, &after).await? else {
         return Ok(Outcome::Done);
     };
-    let version = watch::version(&written.metadata);
+    let version = version(&written.metadata);
     ctx.update(|fleet| fleet.note_site_status(key, after.clone(), written.status.unwrap_or_default(), version));
     if let Some(uid) = written.metadata.uid {
         let notices = events::condition_notices(&before.conditions, &after.conditions);

@@ -18,6 +18,7 @@ use super::leadership::Standing;
 use super::options::Options;
 use super::policy::{POD_PREFIXES, Policy, SERVICE_PREFIXES};
 use super::supervisor::{Supervisor, Tasks};
+use crate::provision::{Fleet, Key, Meta};
 
 /// The end of a task that should run as long as the process, with its causes; it comes soon, or the test fails.
 pub(super) async fn first_end(supervisor: &mut Supervisor) -> String {
@@ -58,6 +59,18 @@ fn leading(context: Context) -> Arc<Context> {
 fn context_at(url: &str, tasks: Tasks) -> Arc<Context> {
     let config = kube::Config::new(url.parse().unwrap());
     leading(Context::new(kube::Client::try_from(config).unwrap(), options(), tasks))
+}
+
+/// The metadata of an object of a test.
+pub(super) fn meta(name: &str) -> Meta {
+    Meta { key: Key::new("ns", name), generation: Some(1), created: 0, version: 1, resync_at: None }
+}
+
+/// The site `hq`, and its phone `p` with the MAC address 000A8A123456.
+pub(super) fn apply_site_and_phone(fleet: &mut Fleet, site: Value) {
+    fleet.apply_site(meta("hq"), serde_json::from_value(site).unwrap(), Default::default());
+    let phone = json!({"siteRef": {"name": "hq"}, "mac": "000A8A123456", "model": "7960", "lines": [{"name": "1"}]});
+    fleet.apply_phone(meta("p"), serde_json::from_value(phone).unwrap(), Default::default());
 }
 
 /// An API server that holds what it is told to, takes everything, and remembers the requests that would change something.

@@ -6,11 +6,11 @@ use std::time::Duration;
 use rand::RngExt as _;
 use sha2::{Digest as _, Sha256};
 
-use super::claim::{Claim, leaving};
+use super::claim::{Claim, check_stays};
 use super::cluster::Error;
 use super::context::Context;
 use super::kind::Kind;
-use super::names::{labels, token};
+use super::names::{has_labels, token};
 use super::token_secret::TokenSecret;
 use super::trimmed::TrimmedSecret;
 use super::{owned, problems};
@@ -55,9 +55,7 @@ pub(super) async fn ensure(ctx: &Context, site: &Key, uid: &str) -> Result<Optio
     };
     if let Some(found) = &found {
         claim(ctx, site, uid, found).check(Kind::Secret, &key.name)?;
-        if let Some(error) = leaving(&found.meta, Kind::Secret) {
-            return Err(error);
-        }
+        check_stays(&found.meta, Kind::Secret)?;
     }
     let known = ctx.sites.secret(site);
     let (token, hash_key) = known.clone().unzip();
@@ -66,9 +64,7 @@ pub(super) async fn ensure(ctx: &Context, site: &Key, uid: &str) -> Result<Optio
     let token = token.or_else(|| held?.token.clone()).unwrap_or_else(random);
     let hash_key = hash_key.or_else(|| held?.hash_key.clone()).unwrap_or_else(random);
     if let Some(found) = &found {
-        let is_labelled = labels(site, ROLE)
-            .iter()
-            .all(|(name, value)| found.meta.labels.as_ref().and_then(|labels| labels.get(name)) == Some(value));
+        let is_labelled = has_labels(&found.meta, site, ROLE);
         let holds = found.token.as_ref() == Some(&token) && found.hash_key.as_ref() == Some(&hash_key);
         if holds && !found.more && !found.fixed && is_labelled && claim(ctx, site, uid, found) == Claim::Ours {
             note(ctx, site, &token, &hash_key);
@@ -76,7 +72,7 @@ pub(super) async fn ensure(ctx: &Context, site: &Key, uid: &str) -> Result<Optio
         }
     }
     if known.is_some() {
-        let what = format!("Secret {}", key.name);
+        let what = Kind::Secret.named(&key.name);
         if let Some(pause) = problems::begin(ctx, &what, ("PhoneSite", site, uid)).await {
             return Ok(Some(pause));
         }

@@ -193,6 +193,11 @@ fn trimmed_with_managers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<O
     Ok(object.whole(|managers| Some(managers.into_iter().map(entry).collect())))
 }
 
+/// An object's version as a number: later versions are larger.
+pub(super) fn version(meta: &ObjectMeta) -> u64 {
+    meta.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

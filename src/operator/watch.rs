@@ -24,7 +24,7 @@ use super::context::Context;
 use super::kind::Kind;
 use super::names::{SITE, not_ours, ours};
 use super::supervisor::Tasks;
-use super::trimmed::{TrimmedConfigMap, TrimmedPhone, TrimmedSecret, TrimmedSite, Undecodable};
+use super::trimmed::{TrimmedConfigMap, TrimmedPhone, TrimmedSecret, TrimmedSite, Undecodable, version};
 use crate::base::Backoff;
 use crate::provision::{Key, Reference};
 use handlers::{Children, Phones, References, Sites, TftpPods};
@@ -249,11 +249,6 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 fn key_of(meta: &ObjectMeta) -> Key {
     Key::new(meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default())
-}
-
-/// An object's version as a number: later versions are larger.
-pub(super) fn version(meta: &ObjectMeta) -> u64 {
-    meta.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or(0)
 }
 
 fn site_label(meta: &ObjectMeta) -> Option<&str> {

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::child::Running;
-use super::support::{apply, condition, get, kube, kubectl, wait_for, wait_until};
+use super::support::{apply, audited, condition, get, kube, kubectl, wait_for, wait_until};
 
 /// Within so many seconds everything is mended, or said.
 const SOON: u64 = 10;
@@ -38,14 +37,9 @@ fn operator(spaces: &str) -> Running {
 
 /// The writes of the operator so far, as the API server's audit log has them.
 fn writes() -> Vec<String> {
-    let log = Path::new(&std::env::var("KUBECONFIG").unwrap()).with_file_name("audit.log");
-    let text = std::fs::read_to_string(log).unwrap();
-    let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let ours = lines.filter(|entry| {
+    let ours = audited(0).into_iter().filter(|entry| {
         let agent = entry["userAgent"].as_str().unwrap_or_default();
-        // The Lease is renewed all the time.
-        let is_lease = entry["objectRef"]["resource"] == "leases";
-        !is_lease && !["kubectl", "kube-", "etcd"].iter().any(|other| agent.starts_with(other))
+        !["kubectl", "kube-", "etcd"].iter().any(|other| agent.starts_with(other))
     });
     ours.map(|entry| format!("{} {}", entry["verb"].as_str().unwrap(), entry["requestURI"].as_str().unwrap())).collect()
 }

@@ -13,6 +13,7 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 
 use super::proxy::{Fate, Seen};
+use super::seed::seed;
 use super::stage::{Audit, Operator, Setup, difference, make_namespace, state};
 use super::stories::STEPS;
 use super::support::{kube, wait_until};
@@ -189,12 +190,6 @@ pub fn whatever_the_api_server_does_it_ends_as_it_should(runtime: &Handle) {
     eprintln!("   {} faults in {} runs", faults.load(Ordering::SeqCst), seeds.len());
     assert!(complaints.is_empty(), "{} of {} runs:\n{}", complaints.len(), seeds.len(), complaints.join("\n"));
     assert!(faults.into_inner() > 200);
-}
-
-/// Where the random numbers of this run begin.
-pub fn seed() -> u64 {
-    let seed = std::env::var("DIALTONE_SEED").ok().and_then(|seed| seed.parse().ok());
-    seed.unwrap_or_else(|| rand::random::<u32>().into())
 }
 
 pub fn an_api_server_that_is_away_is_waited_for(runtime: &Handle) {

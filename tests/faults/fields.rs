@@ -315,7 +315,7 @@ fn fill(namespace: &str, specs: &Specs) {
 }
 
 pub fn a_field_that_is_changed_shows_and_changed_back_leaves_nothing(runtime: &Handle) {
-    let seed = super::disturbed::seed();
+    let seed = super::seed::seed();
     let only = std::env::var("DIALTONE_FIELD").unwrap_or_default();
     let chosen = |(number, field): &(usize, Field)| {
         (only.is_empty() && (number + seed as usize).is_multiple_of(share()))

@@ -11,6 +11,8 @@ mod fields;
 mod generated;
 mod leaders;
 mod proxy;
+#[path = "../support/seed.rs"]
+mod seed;
 mod stage;
 mod stories;
 #[path = "../support/mod.rs"]

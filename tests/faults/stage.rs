@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::runtime::Handle;
 
 use super::proxy::Proxy;
-use super::support::{get, kube, kubectl, wait_for};
+use super::support::{audit_log, audited, get, kube, kubectl, part, wait_for, wait_for_definitions};
 
 /// Who operators are to the API server: the ServiceAccounts of two installations of the chart, with their rights and no others. The
 /// first looks after all namespaces, the other after some.
@@ -24,13 +24,7 @@ const SOME: &str = "system:serviceaccount:dialtone:tenant";
 /// The definitions, and the rights that the chart gives an operator of all namespaces.
 pub fn install() {
     kube(&["apply", "--server-side", "--force-conflicts", "-f", "crds/dialtone.dev.yaml"]);
-    kube(&[
-        "wait",
-        "--for=condition=Established",
-        "--timeout=30s",
-        "crd/phonesites.dialtone.dev",
-        "crd/sipphones.dialtone.dev",
-    ]);
+    wait_for_definitions();
     create_namespace("dialtone");
     give_rights("dialtone", &[]);
 }
@@ -361,39 +355,26 @@ fn differ(place: &str, a: &Value, b: &Value, all: &mut Vec<String>) {
     }
 }
 
-/// The writes of operators that the API server has logged, Leases aside: verb, resource, name; since the last call for this place.
-pub struct Audit {
-    file: PathBuf,
-    from: u64,
-}
+/// The writes of operators that the API server has logged since this began.
+pub struct Audit(u64);
 
 impl Audit {
     pub fn begin() -> Audit {
-        let file = kubeconfig().with_file_name("audit.log");
-        let from = std::fs::metadata(&file).unwrap().len();
-        Audit { file, from }
+        Audit(audit_log().metadata().unwrap().len())
     }
 
-    /// What was written since, in a namespace or in all.
+    /// What was written since, in a namespace or in all: verb, resource, name. Events are about writes and no part of a state.
     pub fn writes(&self, namespace: Option<&str>) -> Vec<String> {
-        let text = std::fs::read(&self.file).unwrap();
-        let text = String::from_utf8_lossy(&text[usize::try_from(self.from).unwrap()..]).into_owned();
-        let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let by_operators = events.filter(|event| {
+        let by_operators = audited(self.0).into_iter().filter(|event| {
             matches!(event["impersonatedUser"]["username"].as_str(), Some(ALL | SOME))
-                && !matches!(event["objectRef"]["resource"].as_str(), Some("leases" | "events"))
+                && event["objectRef"]["resource"] != "events"
                 && namespace.is_none_or(|namespace| event["objectRef"]["namespace"] == namespace)
         });
         by_operators
             .map(|event| {
-                let part = |field: &str| event["objectRef"][field].as_str().unwrap_or_default().to_owned();
-                format!(
-                    "{} {}/{} {}",
-                    event["verb"].as_str().unwrap(),
-                    part("resource"),
-                    part("subresource"),
-                    part("name")
-                )
+                let [resource, subresource, name] =
+                    ["resource", "subresource", "name"].map(|field| part(&event, field));
+                format!("{} {resource}/{subresource} {name}", event["verb"].as_str().unwrap())
             })
             .collect()
     }

@@ -1,9 +1,7 @@
 //! What the parts of the story share: the manifests, phones that boot, and a look at what was written.
 
 use std::collections::BTreeMap;
-use std::io::{Read as _, Seek as _, SeekFrom};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +11,7 @@ use dialtone::phone::Model::{Cp7940, Cp7960};
 use dialtone::simulator::{FetchResult, Options, Outcome, boot};
 use serde_json::Value;
 
-use super::support::{apply, condition, get, kube, wait_for};
+use super::support::{apply, audit_log, audited, condition, get, kube, part, wait_for};
 
 pub const SPACE: &str = "phones";
 
@@ -294,23 +292,13 @@ pub fn rendered(manifests: &str) -> BTreeMap<String, Vec<u8>> {
 /// question: a node that stays has a long log.
 pub fn writes() -> Vec<(String, String)> {
     static BEGIN: OnceLock<u64> = OnceLock::new();
-    let log = Path::new(&std::env::var("KUBECONFIG").unwrap()).with_file_name("audit.log");
-    let mut file = std::fs::File::open(log).unwrap();
-    let begin = BEGIN.get_or_init(|| file.metadata().unwrap().len());
-    file.seek(SeekFrom::Start(*begin)).unwrap();
-    let mut text = String::new();
-    file.read_to_string(&mut text).unwrap();
-    let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    // The Lease is renewed all the time.
-    let ours = events.filter(|event| {
-        event["user"]["username"] == "system:serviceaccount:dialtone:dialtone"
-            && event["objectRef"]["resource"] != "leases"
-    });
+    let begin = *BEGIN.get_or_init(|| audit_log().metadata().unwrap().len());
+    let events = audited(begin).into_iter();
+    let ours = events.filter(|event| event["user"]["username"] == "system:serviceaccount:dialtone:dialtone");
     ours.map(|event| {
-        let part = |field: &str| event["objectRef"][field].as_str().unwrap_or_default().to_owned();
-        let resource = match part("subresource").as_str() {
-            "" => part("resource"),
-            sub => format!("{}/{sub}", part("resource")),
+        let resource = match part(&event, "subresource").as_str() {
+            "" => part(&event, "resource"),
+            sub => format!("{}/{sub}", part(&event, "resource")),
         };
         (event["verb"].as_str().unwrap_or_default().to_owned(), resource)
     })

@@ -23,6 +23,8 @@ mod reader;
 mod reference;
 mod render;
 mod schema;
+#[path = "../support/seed.rs"]
+mod seed;
 mod simulation;
 mod simulator;
 mod source;

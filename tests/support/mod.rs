@@ -2,8 +2,9 @@
 #![allow(dead_code)] // Each test uses its own part.
 
 use std::fmt::Display;
-use std::io::Write as _;
-use std::path::Path;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -41,6 +42,34 @@ pub fn get(namespace: &str, what: &[&str]) -> Value {
     let args = [&["get", "-n", namespace, "-o", "json", "--ignore-not-found"], what].concat();
     let text = kube(&args);
     if text.trim().is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() }
+}
+
+/// Waits until the API server serves the kinds.
+pub fn wait_for_definitions() {
+    let definitions = ["crd/phonesites.dialtone.dev", "crd/sipphones.dialtone.dev"];
+    kube(&[&["wait", "--for=condition=Established", "--timeout=30s"], &definitions[..]].concat());
+}
+
+/// The API server's own log.
+pub fn audit_log() -> PathBuf {
+    Path::new(&std::env::var_os("KUBECONFIG").expect("make cluster sets it")).with_file_name("audit.log")
+}
+
+/// The writes that the API server has logged from a place in its log on, but for those of Leases, which are renewed all the time.
+pub fn audited(from: u64) -> Vec<Value> {
+    let mut file = File::open(audit_log()).unwrap();
+    file.seek(SeekFrom::Start(from)).unwrap();
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).unwrap();
+    // Its last line may be half written.
+    let text = String::from_utf8_lossy(&bytes);
+    let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    events.filter(|event| event["objectRef"]["resource"] != "leases").collect()
+}
+
+/// A part of what a logged write was about, such as its `name`.
+pub fn part(event: &Value, field: &str) -> String {
+    event["objectRef"][field].as_str().unwrap_or_default().to_owned()
 }
 
 /// The status of a condition, with its reason.

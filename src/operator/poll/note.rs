@@ -68,13 +68,8 @@ mod tests {
     use crate::base::report::{Inventory, Journal, Outcome, Record};
     use crate::operator::pods::Pod;
     use crate::operator::supervisor::supervised;
-    use crate::operator::testing::context;
-    use crate::provision::Meta;
+    use crate::operator::testing::{apply_site_and_phone, context};
     use serde_json::json;
-
-    fn meta(name: &str) -> Meta {
-        Meta { key: Key::new("ns", name), generation: Some(1), created: 0, version: 1, resync_at: None }
-    }
 
     #[tokio::test]
     async fn a_pod_whose_clock_is_ahead_stops_no_phone() {
@@ -82,11 +77,8 @@ mod tests {
         let (tasks, _supervisor) = supervised();
         let ctx = context(tasks);
         ctx.update(|fleet| {
-            fleet.apply_site(meta("hq"), serde_json::from_value(json!({})).unwrap(), Default::default());
+            apply_site_and_phone(fleet, json!({}));
             fleet.set_hash_key(&site, HashKey::new(b"k"));
-            let spec =
-                json!({"siteRef": {"name": "hq"}, "mac": "000A8A123456", "model": "7960", "lines": [{"name": "1"}]});
-            fleet.apply_phone(meta("p"), serde_json::from_value(spec).unwrap(), Default::default());
             fleet.settle();
         });
         ctx.pods.note(&pod, Pod::at(&site, "10.0.0.9"));
@@ -125,12 +117,8 @@ mod tests {
         let (tasks, _supervisor) = supervised();
         let ctx = context(tasks);
         ctx.update(|fleet| {
-            let spec = json!({"firmware": {"image": "P0S3-08-12-00"}});
-            fleet.apply_site(meta("hq"), serde_json::from_value(spec).unwrap(), Default::default());
+            apply_site_and_phone(fleet, json!({"firmware": {"image": "P0S3-08-12-00"}}));
             fleet.set_hash_key(&site, HashKey::new(b"k"));
-            let spec =
-                json!({"siteRef": {"name": "hq"}, "mac": "000A8A123456", "model": "7960", "lines": [{"name": "1"}]});
-            fleet.apply_phone(meta("p"), serde_json::from_value(spec).unwrap(), Default::default());
             fleet.settle();
         });
         ctx.pods.note(&pod, Pod::at(&site, "10.0.0.9"));

@@ -191,33 +191,27 @@ impl Api {
                 let was = self.remove(&id);
                 (Reply::Object(None), was)
             }
-            Request::SiteStatus(key, status) => {
-                let id = Id::Site(key);
-                let Some(Object { body: Body::Site(spec, _), .. }) = self.get(&id) else {
-                    return (Reply::Object(None), false);
-                };
-                let body = Body::Site(spec.clone(), Arc::new(*status));
-                let changed = self.put(now, &id, None, body);
-                (Reply::Object(self.get(&id).cloned()), changed)
-            }
-            Request::PhoneStatus(key, status) => {
-                let id = Id::Phone(key);
-                let Some(Object { body: Body::Phone(spec, _), .. }) = self.get(&id) else {
-                    return (Reply::Object(None), false);
-                };
-                let body = Body::Phone(spec.clone(), Arc::new(*status));
-                let changed = self.put(now, &id, None, body);
-                (Reply::Object(self.get(&id).cloned()), changed)
-            }
-            Request::Nudge(key, value) => {
-                let id = Id::Pod(key);
-                let Some(Object { body: Body::Pod { site, runs, .. }, owner, .. }) = self.get(&id) else {
-                    return (Reply::Object(None), false);
-                };
-                let body = Body::Pod { site: site.clone(), runs: *runs, nudge: Some(value) };
-                let changed = self.put(now, &id, *owner, body);
-                (Reply::Object(self.get(&id).cloned()), changed)
-            }
+            Request::SiteStatus(key, status) => self.change(now, Id::Site(key), |body| match body {
+                Body::Site(spec, _) => Some(Body::Site(spec.clone(), Arc::new(*status))),
+                _ => None,
+            }),
+            Request::PhoneStatus(key, status) => self.change(now, Id::Phone(key), |body| match body {
+                Body::Phone(spec, _) => Some(Body::Phone(spec.clone(), Arc::new(*status))),
+                _ => None,
+            }),
+            Request::Nudge(key, value) => self.change(now, Id::Pod(key), |body| match body {
+                Body::Pod { site, runs, .. } => Some(Body::Pod { site: site.clone(), runs: *runs, nudge: Some(value) }),
+                _ => None,
+            }),
         }
+    }
+
+    /// Changes a part of an object that is there.
+    fn change(&mut self, now: i64, id: Id, part: impl FnOnce(&Body) -> Option<Body>) -> (Reply, bool) {
+        let Some((body, owner)) = self.get(&id).and_then(|object| Some((part(&object.body)?, object.owner))) else {
+            return (Reply::Object(None), false);
+        };
+        let changed = self.put(now, &id, owner, body);
+        (Reply::Object(self.get(&id).cloned()), changed)
     }
 }

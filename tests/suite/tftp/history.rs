@@ -246,8 +246,7 @@ fn a_busy_hour(seed: u64, more: &[&str]) {
 
 #[test]
 fn every_transfer_that_a_client_finished_is_in_the_history_once_and_in_order() {
-    let seed = std::env::var("DIALTONE_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed = seed.unwrap_or_else(|| rand::random::<u32>().into());
+    let seed = crate::seed::seed();
     for more in [&["--workers", "1"] as &[&str], &["--workers", "2"], &["--port-mode", "ephemeral"]] {
         a_busy_hour(seed, more);
     }
