@@ -10,7 +10,7 @@ use kube::config::{Config, KubeConfigOptions};
 
 use super::options::{Election, Options};
 use super::policy::{POD_PREFIXES, Policy, SERVICE_PREFIXES};
-use super::start;
+use super::{anew, start};
 use crate::base::network::network;
 
 /// Run the controller in, or against, a cluster
@@ -157,5 +157,5 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         policy: args.policy.into(),
         http: args.http,
     };
-    start::run(client, options).await
+    anew::or_end(start::run(client, options).await)
 }

@@ -16,6 +16,7 @@ use kube::{Client, Resource as _};
 use rand::RngExt as _;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::anew::Anew;
 use super::context::Context;
 use super::leadership::{Leader, Leadership, Standing};
 use super::options::Election;
@@ -116,7 +117,7 @@ fn seats(client: &Client, namespaces: &[String], election: &Election) -> Vec<Sea
     }
 }
 
-/// Takes part in the election until the process ends: an error if it led and does so no more.
+/// Takes part in the election until the process ends; it begins anew if it led and does so no more.
 pub(super) async fn campaign(ctx: Arc<Context>) -> anyhow::Result<()> {
     let Some(election) = &ctx.options.election else {
         ctx.leadership.set(Standing::Leads(None));
@@ -136,10 +137,8 @@ pub(super) async fn campaign(ctx: Arc<Context>) -> anyhow::Result<()> {
             Standing::Ended => break,
             Standing::Leads(_) if !ctx.leadership.leads() || !matches!(standing, Standing::Leads(_)) => {
                 ctx.leadership.end().await;
-                anyhow::bail!(
-                    "the Lease {} was not renewed in time, or somebody else took it; another process may lead",
-                    seats.iter().map(Seat::place).collect::<Vec<_>>().join(", ")
-                );
+                let leases = seats.iter().map(Seat::place).collect::<Vec<_>>().join(", ");
+                return Err(Anew(format!("the Lease {leases} was not renewed in time, or somebody else took it")).into());
             }
             Standing::Unknown | Standing::Standby(_) | Standing::Leads(_) => {}
         }

@@ -17,6 +17,7 @@ use kube::runtime::watcher::{self, Event, watcher};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, interval};
 
+use super::anew::Anew;
 use super::context::Context;
 use super::election::{Candidate, NAMESPACE};
 use super::supervisor::Tasks;
@@ -39,8 +40,7 @@ pub(super) async fn start(ctx: &Arc<Context>, tasks: &Tasks) {
     let _ = is_known.await;
 }
 
-/// Watches their Leases. It ends, and with it the process, when a namespace is free again: what is there is not known well enough to
-/// write it, and is learnt at a start.
+/// Watches their Leases. The process begins anew when a namespace is free again: what is there is not known well enough to write it.
 async fn watch(ctx: Arc<Context>, mut others: Others, known: oneshot::Sender<()>) -> anyhow::Result<()> {
     let api: Api<Lease> = Api::all(ctx.cluster.client().clone());
     let leases = watcher::Config::default().fields(&format!("metadata.name={NAMESPACE}"));
@@ -75,9 +75,7 @@ async fn watch(ctx: Arc<Context>, mut others: Others, known: oneshot::Sender<()>
         }
         ctx.leadership.leave(others.left.keys().cloned().collect());
         if let Some(namespace) = others.freed(Instant::now()) {
-            bail!(
-                "no other installation looks after namespace {namespace} any more: this process starts anew to do so"
-            );
+            return Err(Anew(format!("no other installation looks after namespace {namespace} any more")).into());
         }
         known.take();
     }
