@@ -70,8 +70,12 @@ fn print_crds() -> anyhow::Result<()> {
     }
 }
 
+/// What is logged unless RUST_LOG says otherwise. The client of the API server logs each request that fails, as often as it is tried
+/// again; whoever sent it says so once.
+const DEFAULT_LOG: &str = "info,kube_client::client=off";
+
 fn log_to_stderr(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).with_target(false).init(),
