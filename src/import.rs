@@ -6,6 +6,7 @@ pub(crate) mod check;
 mod convert;
 mod files;
 mod hoist;
+mod slips;
 pub(crate) mod tree;
 
 use std::io::Write as _;

@@ -52,7 +52,7 @@ pub struct SecretKey {
 pub struct Extra(pub BTreeMap<String, String>);
 
 /// The characters of a parameter's name.
-const EXTRA_NAME: &str = "^[A-Za-z_][A-Za-z0-9_.-]*$";
+const EXTRA_NAME: &str = "^[A-Za-z_][A-Za-z0-9_-]*$";
 /// The longest value, in characters.
 pub const EXTRA_VALUE_MAX: usize = 1023;
 
@@ -65,7 +65,7 @@ pub const SECRET_COUNT: usize = 32;
 fn extra_names() -> serde_json::Value {
     json!({
         "rule": format!("self.all(name, name.size() <= {NAME_MAX} && name.matches('{EXTRA_NAME}'))"),
-        "message": "a parameter's name has letters, digits, '_', '.' and '-' only, begins with a letter, and has at most 64 characters",
+        "message": "a parameter's name has letters, digits, '_' and '-' only, begins with a letter, and has at most 64 characters",
     })
 }
 

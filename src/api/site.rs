@@ -55,8 +55,9 @@ pub struct PhoneSiteSpec {
     #[serde(default, skip_serializing_if = "SecretParameters::is_empty")]
     pub secret_parameters: SecretParameters,
     /// What is written for parameters that nobody set. A phone remembers every value that it was ever told. Reset: the
-    /// documented default, so that what is in the manifests is what is on the phone. Keep: nothing, so that the phone keeps
-    /// what it has. Default: Reset.
+    /// documented default, so that what is in the manifests is what is on the phone; of parameters that came later than firmware 2.0
+    /// only where firmware.image, or what the phone was seen to run, knows them. Keep: nothing, so that the phone keeps what it has.
+    /// Default: Reset.
     #[serde(default)]
     pub unset_parameters: UnsetParameters,
     /// The firmware that phones should run.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::slips;
 use super::tree::{Config, Note};
 use crate::api::{EXTRA_COUNT, EXTRA_VALUE_MAX, SECRET_COUNT};
 use crate::phone::image::Image;
@@ -16,6 +17,9 @@ pub struct Style {
     /// Write typed values also where phones read another spelling as the same.
     pub tidy: bool,
 }
+
+/// For how many names of one file another one is looked for.
+const SUGGESTIONS: usize = 16;
 
 /// An object under construction: the values of one file, and the fields that they were converted to.
 #[derive(Clone, Debug, Default)]
@@ -108,6 +112,7 @@ impl Draft {
 
     /// Converts everything else.
     pub fn take_rest(&mut self, from: Place, secret: &str, style: Style, notes: &mut Vec<Note>) {
+        let mut suggestions = SUGGESTIONS;
         for (key, (name, value, line)) in std::mem::take(&mut self.rest) {
             let note = |why: String| Note::line(&self.file, line, why);
             if value.chars().count() > EXTRA_VALUE_MAX {
@@ -129,7 +134,10 @@ impl Draft {
                 continue;
             }
             let Some(typed) = typed else {
-                notes.push(note(format!("{name} is unknown to dialtone and kept as it is in extraParameters")));
+                let meant = slips::meant(&key).filter(|_| suggestions > 0);
+                suggestions = suggestions.saturating_sub(1);
+                let meant = meant.map_or(String::new(), |meant| format!("; did its author mean {meant}?"));
+                notes.push(note(format!("{name} is unknown to dialtone and kept as it is in extraParameters{meant}")));
                 self.extra.insert(name, value);
                 continue;
             };

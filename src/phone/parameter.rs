@@ -140,6 +140,8 @@ pub enum Source {
     Note,
     /// An administrator guide for SIP firmware 2.0 to 8.0, or the comments in Cisco's own sample files.
     Guide,
+    /// Cisco's administrator guide of Unified CME, a router that writes these phones' files for firmware 7.4.
+    Cme,
     /// Files in use and other programs that write them; no manual for this phone confirms it.
     Use,
 }

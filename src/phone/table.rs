@@ -81,14 +81,20 @@ mod tests {
 
     #[test]
     fn what_no_manual_confirms_says_so() {
-        for name in
-            "auto_answer cfwd_url domain_name date_format local_cfwd_enable network_media_type network_port2_type \
-            speed_line1 speed_label5 transfer_onhook_enabled timer_register_delta call_manager1_addr line1_contact"
-                .split_whitespace()
+        for name in "transfer_onhook_enabled timer_register_delta call_manager1_addr line1_contact speed_line6"
+            .split_whitespace()
         {
             let parameter = find(name).unwrap();
             assert!(parameter.describe().contains("not in a manual for this phone"), "{name}");
             assert!(!parameter.since_sure, "{name}");
+        }
+        for name in "auto_answer cfwd_url domain_name date_format local_cfwd_enable network_media_type \
+            network_port2_type speed_line1 speed_label5"
+            .split_whitespace()
+        {
+            let parameter = find(name).unwrap();
+            assert_eq!((parameter.source, parameter.since_sure), (Source::Cme, false), "{name}");
+            assert!(!parameter.describe().contains("not in a manual"), "{name}");
         }
         assert!(find("call_waiting").unwrap().describe().contains("Since about firmware 3.0."));
     }

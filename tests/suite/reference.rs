@@ -69,7 +69,7 @@ fn the_parameters_are_those_of_the_table() {
          `make docs`.\n\nWhere: the objects that have the field. Reset: what `unsetParameters: Reset` writes when nobody set it, which is the \
          documented default. Since: the first firmware that knows it; `?` where no source says so, with the best guess. Source: who says what stands \
          here, and so how sure it is: `note` is Cisco's application note for these phones, `guide` an administrator guide for SIP firmware 2.0 to 8.0 or \
-         the comments in Cisco's own sample files, `use` working files and other programs that write them, and no manual for this phone: try it on one \
+         the comments in Cisco's own sample files, `cme` the guide of Cisco's Unified CME, a router that writes these files for firmware 7.4, `use` working files and other programs that write them, and no manual for this phone: try it on one \
          phone first.\n",
     );
     let mut groups: Vec<Group> = parameters().iter().map(|parameter| parameter.group).collect();
@@ -115,6 +115,7 @@ fn parameter_row(parameter: &Parameter) -> String {
     let source = match parameter.source {
         Source::Note => "note",
         Source::Guide => "guide",
+        Source::Cme => "cme",
         Source::Use => "use",
     };
     format!(

@@ -38,6 +38,11 @@ impl Parameter {
         self
     }
 
+    pub(super) fn by_cme(mut self) -> Self {
+        self.source = Source::Cme;
+        self.since_unsure()
+    }
+
     pub(super) fn unconfirmed(mut self) -> Self {
         self.source = Source::Use;
         self.since_unsure()

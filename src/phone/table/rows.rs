@@ -1,6 +1,6 @@
 //! The rows. Sources: the administrator guides for SIP firmware 2.0 to 8.0 and the comments of Cisco's own sample files,
-//! unless a row says otherwise: `.noted()` is described in Cisco's application note for these phones, `.unconfirmed()` in no
-//! manual for this phone.
+//! unless a row says otherwise: `.noted()` is described in Cisco's application note for these phones, `.by_cme()` in the
+//! guide of the router that writes their files, `.unconfirmed()` in no manual.
 
 mod calls;
 mod lines;
@@ -146,7 +146,7 @@ fn sip() -> Vec<Parameter> {
             .since(3, 0),
         row("remote_party_id", Sip, Kind::Switch, "0", "Whether the phone sends and reads Remote-Party-ID.")
             .since(4, 0),
-        row("domain_name", Sip, Kind::Host, "", "A domain name.").unconfirmed(),
+        row("domain_name", Sip, Kind::Host, "", "A domain name.").by_cme(),
     ]
 }
 
@@ -190,7 +190,7 @@ fn time() -> Vec<Parameter> {
             .since(2, 0),
         row("time_zone", Time, Kind::Zone, UNPROVISIONED, "The time zone.").since(2, 0),
         row("time_format_24hr", Time, Kind::Choice(LOCKABLE), "1", "Whether the clock shows 24 hours.").since(2, 0),
-        row("date_format", Time, Kind::Choice(DATE_FORMATS), "M/D/Y", "How dates are shown.").unconfirmed(),
+        row("date_format", Time, Kind::Choice(DATE_FORMATS), "M/D/Y", "How dates are shown.").by_cme(),
         row("dst_auto_adjust", Time, Kind::Switch, "1", "Whether the phone changes to daylight saving time by itself.")
             .since(2, 0),
         row("dst_offset", Time, number(-12, 12, "hours"), "1", "How far the clock moves.").since(2, 0),
@@ -328,7 +328,7 @@ fn network() -> Vec<Parameter> {
         )
         .since(4, 0),
         row("network_media_type", Network, Kind::Choice(MEDIA_TYPES), "Auto", "Speed and duplex of the network port.")
-            .unconfirmed(),
+            .by_cme(),
         row(
             "network_port2_type",
             Network,
@@ -336,6 +336,6 @@ fn network() -> Vec<Parameter> {
             "Hub/Switch",
             "What is plugged into the PC port.",
         )
-        .unconfirmed(),
+        .by_cme(),
     ]
 }

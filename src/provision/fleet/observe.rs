@@ -204,8 +204,12 @@ impl Fleet {
             }
         };
         let (Some(phone), Some(event)) = (self.phones.get_mut(&phone_key), event) else { return };
-        let before = counts_for_rollout(phone.upgrade());
+        let (before, knew) = (counts_for_rollout(phone.upgrade()), phone.release_seen());
         phone.events_mut().follow(event, fetch.time);
+        if phone.release_seen() != knew && phone.target().is_none() {
+            // Which parameters it knows decides what is reset on it.
+            self.agenda.queue_phone(&phone_key);
+        }
         self.clock = self.clock.max(fetch.time);
         if counts_for_rollout(phone.upgrade()) != before {
             self.agenda.queue_rollout(key);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::api::{PhoneSiteSpec, ResyncMethod, SipPhoneSpec, SipPhoneStatus, Stage, Violation, is_object_name};
 use crate::base::digest::HashKey;
 use crate::phone::Mac;
+use crate::phone::image::Release;
 use crate::phone::mac::InvalidMac;
 use crate::provision::Key;
 use crate::provision::diagnostic::Diagnostic;
@@ -13,7 +14,7 @@ use crate::provision::firmware::rollout::Offer;
 use crate::provision::firmware::upgrade::{EventReorderer, Upgrade};
 use crate::provision::observe::pods::Served;
 use crate::provision::observe::whereabouts::Whereabouts;
-use crate::provision::render::plan::{PhonePlan, SitePlan, Standing};
+use crate::provision::render::plan::{PhonePlan, SitePlan, Standing, release};
 use crate::provision::resync::{ResyncAttempts, ResyncError, ResyncKind, Transport};
 use crate::provision::status::counts::PhoneTally;
 use crate::provision::sync::{HashForms, LastFetch, SyncProblem};
@@ -271,7 +272,7 @@ impl Phone {
 
     /// Whether it runs the image that it is offered.
     pub fn runs_its_offer(&self) -> bool {
-        let running = self.upgrade().running.as_ref().map(|running| running.image.as_str());
+        let running = self.image_seen();
         running.is_some() && running == self.offer.image()
     }
 
@@ -317,6 +318,16 @@ impl Phone {
     /// What is known of its firmware from its requests.
     pub fn upgrade(&self) -> &Upgrade {
         self.events.now()
+    }
+
+    /// The release that it was seen to run.
+    pub fn release_seen(&self) -> Option<Release> {
+        release(self.image_seen())
+    }
+
+    /// The image that it was seen to run.
+    pub fn image_seen(&self) -> Option<&str> {
+        self.upgrade().running.as_ref().map(|running| running.image.as_str())
     }
 
     /// Its requests, to be followed.

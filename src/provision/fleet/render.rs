@@ -10,6 +10,7 @@ use crate::provision::catalog::Catalog;
 use crate::provision::claims::identities::{Conflict, OtherLine};
 use crate::provision::diagnostic::Diagnostic;
 use crate::provision::placement::slot::Slot;
+use crate::provision::render::phone::Known;
 use crate::provision::render::plan::{PhoneBase, PhonePlan, Rendering, SitePlan, Standing};
 use crate::provision::render::reach::Reach;
 use crate::provision::{File, Key, advice, render};
@@ -125,7 +126,8 @@ impl Fleet {
     fn render_own(&mut self, key: &Key, site_key: &Key, spec: &SipPhoneSpec, base: &PhoneBase) {
         let (Some(site), Some(phone)) = (self.sites.get(site_key), self.phones.get(key)) else { return };
         let secrets = |secret: &SecretKey| self.dependencies.secret_value(&key.namespace, secret);
-        let rendering = render::phone::render(spec, phone.mac(), base, phone.offer().image(), &secrets)
+        let known = Known { offered: phone.offer().image(), runs: phone.image_seen() };
+        let rendering = render::phone::render(spec, phone.mac(), base, known, &secrets)
             .with_violations(phone.violations())
             .with(self.identities.conflicts(key).iter().map(describe))
             .with(resync_advice(phone.meta()));

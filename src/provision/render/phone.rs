@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::api::{SipPhoneSpec, UnsetParameters};
-use crate::phone::image::Image;
+use crate::phone::image::{Image, Release};
 use crate::phone::mac::InvalidMac;
 use crate::phone::parameter::{Kind, Parameter, Place, UNPROVISIONED, check_host};
 use crate::phone::{FileName, Mac, boot, find, text};
@@ -39,12 +39,21 @@ pub fn identities(spec: &SipPhoneSpec, base: &PhoneBase) -> Vec<LineIdentity> {
         .collect()
 }
 
-/// Renders a phone whose files name the image `offered`.
+/// What a phone is known of beside its spec.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known<'a> {
+    /// The image that its files name.
+    pub offered: Option<&'a str>,
+    /// The image that it was seen to run.
+    pub runs: Option<&'a str>,
+}
+
+/// Renders a phone.
 pub fn render(
     spec: &SipPhoneSpec,
     mac: &Result<Mac, InvalidMac>,
     base: &PhoneBase,
-    offered: Option<&str>,
+    known: Known<'_>,
     secrets: &Secrets<'_>,
 ) -> Rendering<PhonePlan> {
     let mut found = Vec::new();
@@ -65,14 +74,16 @@ pub fn render(
     values.take_secret_parameters(&spec.secret_parameters, secrets, diagnostics);
     let target = target(spec, base);
     let in_own_file = image.is_some() || base.rollout.is_some();
+    let offered = known.offered;
     let named = offered.filter(|_| in_own_file);
     take_image(&mut values, image, named, diagnostics);
     lint::phone(spec, &values, base, diagnostics);
     if base.unset == UnsetParameters::Reset {
         // What the site's own firmware does not know, the site's file does not reset.
-        let site = release(base.image.as_deref());
-        let newer = |p: &Parameter| p.place == Place::Either && site.is_some_and(|site| p.since > site);
-        values.reset(release(target), |p| p.place == Place::Phone || newer(p));
+        let site = release(base.image.as_deref()).unwrap_or(Release::GUIDE);
+        let newer = |p: &Parameter| p.place == Place::Either && p.since > site;
+        let own = release(target).or(release(known.runs)).unwrap_or(Release::GUIDE);
+        values.reset(own, |p| p.place == Place::Phone || newer(p));
         values.leave_to_site(&base.shared);
     }
 

@@ -263,11 +263,10 @@ impl Values {
     }
 
     /// Fills in what no spec sets: the defaults of the parameters that `concerns` picks and that the firmware knows.
-    pub fn reset(&mut self, firmware: Option<Release>, concerns: impl Fn(&Parameter) -> bool) {
+    pub fn reset(&mut self, firmware: Release, concerns: impl Fn(&Parameter) -> bool) {
         for parameter in parameters() {
             let Unset::Write(default) = parameter.unset else { continue };
-            let known = firmware.is_none_or(|firmware| parameter.since <= firmware);
-            if known && concerns(parameter) {
+            if parameter.since <= firmware && concerns(parameter) {
                 self.set.entry(&parameter.name).or_insert_with(|| Set {
                     wire: default.to_owned(),
                     field: None,

@@ -149,7 +149,7 @@ proptest! {
     fn any_manifest_is_read_back_as_it_is_by_two_readers(
         common in any_settings(Place::Site),
         own in any_settings(Place::Phone),
-        extra in proptest::collection::btree_map("x_[a-z0-9_.-]{1,10}", "[\t !#-~\u{80}-ÿ]{0,40}", 0..5),
+        extra in proptest::collection::btree_map("x_[a-z0-9_-]{1,10}", "[\t !#-~\u{80}-ÿ]{0,40}", 0..5),
     ) {
         for (unset, place, settings, file) in [("Keep", "site", &common, "SIPDefault.cnf"), ("Keep", "phone", &own, FILE)] {
             let mut fleet = Fleet::offline();

@@ -452,3 +452,42 @@ fn a_stage_that_follows_from_the_time_is_counted_as_it_was_written() {
     fleet.take_work();
     assert_eq!(fleet.stages(), [(key("hq"), Stage::Failed, 1)]);
 }
+
+/// `stutter_msg_waiting` came with firmware 6.0, `transfer_onhook_enabled` with 8.0, `nat_enable` before.
+#[test]
+fn without_an_image_what_a_phone_was_seen_to_run_decides_what_is_reset_on_it() {
+    let none = || json!({"settings": {"proxy1Address": "10.0.0.1"}});
+    let newer = |fleet: &Fleet| {
+        let all = text(fleet, FILE).unwrap() + &text(fleet, "SIPDefault.cnf").unwrap();
+        ["nat_enable", "stutter_msg_waiting", "transfer_onhook_enabled"].map(|name| all.contains(&format!("{name}:")))
+    };
+    // As its status said before a restart.
+    for (running, knows) in [
+        (None, [false, false, false]),
+        (Some("P0S3-05-3-00"), [true, false, false]),
+        (Some("P0S3-06-3-00"), [true, true, false]),
+        (Some("P0S3-8-12-00"), [true, true, true]),
+    ] {
+        let mut fleet = Fleet::new();
+        site(&mut fleet, 1, none());
+        let status = SipPhoneStatus {
+            firmware: running.map(|image| PhoneFirmwareStatus { running: Some(image.into()), ..Default::default() }),
+            ..SipPhoneStatus::default()
+        };
+        fleet.apply_phone(meta("p", 1, 0), serde_json::from_value(plain(MAC, "1")).unwrap(), status);
+        write_all(&mut fleet);
+        assert_eq!(newer(&fleet), knows, "{running:?}");
+    }
+    // As it is seen now.
+    let mut fleet = ready();
+    phone(&mut fleet, "p", 1, 0, plain(MAC, "1"));
+    serve(&mut fleet);
+    let story = upgrade(&fleet, MAC, 9, 1_000);
+    story[..6].iter().for_each(|one| fleet.fetched(&key("hq"), one));
+    site(&mut fleet, 2, none());
+    serve(&mut fleet);
+    assert_eq!(newer(&fleet), [false; 3]);
+    story[6..].iter().for_each(|one| fleet.fetched(&key("hq"), one));
+    assert!(!write_all(&mut fleet).is_empty());
+    assert_eq!(newer(&fleet), [true, true, false]);
+}

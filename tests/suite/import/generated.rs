@@ -9,7 +9,7 @@ fn name() -> impl Strategy<Value = String> {
     let known: Vec<String> = dialtone::phone::parameters().iter().map(|parameter| parameter.name.clone()).collect();
     prop_oneof![
         6 => proptest::sample::select(known),
-        1 => "[a-zA-Z_][a-zA-Z0-9_.-]{0,12}",
+        1 => "[a-zA-Z_][a-zA-Z0-9_-]{0,12}",
         1 => Just("Proxy_backup".to_owned()),
     ]
 }

@@ -77,8 +77,8 @@ fn features() -> Vec<Parameter> {
             .unconfirmed(),
         row("local_cfwd_enable", Calls, Kind::Switch, "1", "Whether calls can be forwarded at the phone.")
             .since(7, 0)
-            .unconfirmed(),
-        row("cfwd_url", Calls, URI, "", "Where all calls are forwarded to.").place(Place::Phone).unconfirmed(),
+            .by_cme(),
+        row("cfwd_url", Calls, URI, "", "Where all calls are forwarded to.").place(Place::Phone).by_cme(),
         row(
             "auto_answer",
             Calls,
@@ -88,7 +88,7 @@ fn features() -> Vec<Parameter> {
         )
         .place(Place::Phone)
         .since(7, 0)
-        .unconfirmed(),
+        .by_cme(),
         row("stutter_msg_waiting", Calls, Kind::Switch, "0", "Whether the dial tone stutters while messages wait.")
             .since(6, 0),
         row("call_stats", Calls, Kind::Switch, "0", "Whether BYE carries statistics of the call's voice packets.")

@@ -4,6 +4,9 @@ use crate::phone::model::MAX_LINES;
 use crate::phone::parameter::{Group, Kind, Parameter, Place, UNPROVISIONED};
 use crate::phone::table::row::{URI, row};
 
+/// How many speed dials the guide of Unified CME knows; files in use have one more.
+const SPEED_DIALS_OF_CME: usize = 5;
+
 pub(super) fn phone() -> Vec<Parameter> {
     use Group::{Lines, SpeedDials};
     let mut rows = vec![
@@ -13,24 +16,14 @@ pub(super) fn phone() -> Vec<Parameter> {
             .since(2, 0),
     ];
     for n in 1..=MAX_LINES {
-        rows.push(
-            row(&format!("speed_line{n}"), SpeedDials, URI, "", &format!("The number or URI of speed dial key {n}."))
-                .place(Place::Phone)
-                .since(7, 0)
-                .unconfirmed(),
-        );
-        rows.push(
-            row(
-                &format!("speed_label{n}"),
-                SpeedDials,
-                Kind::Text { max: 31 },
-                "",
-                &format!("The label of speed dial key {n}."),
-            )
-            .place(Place::Phone)
-            .since(7, 0)
-            .unconfirmed(),
-        );
+        let dial = |row: Parameter| {
+            let row = row.place(Place::Phone).since(7, 0);
+            if n <= SPEED_DIALS_OF_CME { row.by_cme() } else { row.unconfirmed() }
+        };
+        let (line, label) =
+            (format!("The number or URI of speed dial key {n}."), format!("The label of speed dial key {n}."));
+        rows.push(dial(row(&format!("speed_line{n}"), SpeedDials, URI, "", &line)));
+        rows.push(dial(row(&format!("speed_label{n}"), SpeedDials, Kind::Text { max: 31 }, "", &label)));
     }
     rows
 }
