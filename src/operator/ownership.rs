@@ -73,7 +73,7 @@ pub(super) fn remove(ctx: &Context, site: &Key, pod: &Key) {
     if ctx.pods.remove(pod) {
         ctx.update(|fleet| {
             fleet.set_cluster_addresses(ctx.pods.addresses());
-            fleet.pod_gone(site, &pod.name);
+            fleet.pod_ends(site, &pod.name);
         });
     }
 }

@@ -6,6 +6,7 @@
 mod agenda;
 mod facts;
 mod firmware;
+mod moves;
 mod object;
 mod observe;
 mod phone;
@@ -89,6 +90,8 @@ pub struct Fleet {
     /// The newest time that a shell passed in.
     clock: Timestamp,
     places: Places,
+    /// The pods of each site that run, whether or not they say anything.
+    running: HashMap<Key, BTreeSet<String>>,
 }
 
 /// Where phones cannot be, and those of which it is in doubt where they are.
@@ -360,12 +363,13 @@ impl Fleet {
     /// Notes what an object holds in the cluster: after a write, or because it was changed from outside.
     pub fn note_stored(&mut self, key: &Key, slot: Slot, digest: Option<Digest>) {
         let Some(site) = self.sites.get_mut(key) else { return };
-        let noted = site.placement.note_stored(slot, digest);
+        let noted = site.placement.note_stored(slot, digest, self.clock);
         noted.write.into_iter().for_each(|slot| self.agenda.work(WorkItem::Shard(key.clone(), slot)));
         if noted.news {
             self.agenda.work(WorkItem::Pods(key.clone()));
             self.agenda.work(WorkItem::SiteStatus(key.clone()));
         }
+        self.let_go(key);
     }
 
     /// All of a site's phones may have something else to say, and the site itself.

@@ -1,8 +1,10 @@
 //! Where the files of a site are: the common ones and each phone's own, in which ConfigMap or Secret.
 //!
-//! A phone that has to move (it got a password) is written to its new shard first and leaves the old one only then: there is
-//! no moment without its file. Right after a start a phone is where its file was found.
+//! A file that has to move (its phone got a password) is written to its new object first, and leaves the old one once every pod
+//! can be expected to hold it from there: there is no moment without it. Until then the old object has it as it was, or as it is
+//! now if pods would take the old copy for the newer one. Right after a start a phone is where its file was found.
 
+mod departures;
 mod shards;
 pub mod slot;
 
@@ -10,7 +12,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 
+use self::departures::Departures;
 use self::shards::Shards;
 use crate::base::digest::Digest;
 use crate::provision::render::plan::CommonFiles;
@@ -30,11 +34,24 @@ pub struct Noted {
     pub write: BTreeSet<Slot>,
 }
 
+/// A file that moved, and whose new place is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Moved<'a> {
+    /// As it is in its new place.
+    pub file: &'a File,
+    /// Whether a pod that holds it so has it from there for sure.
+    pub shows: bool,
+    /// Since when it is known to be written there.
+    pub since: Timestamp,
+}
+
 /// The placement of a site's files.
 #[derive(Debug, Default)]
 pub struct Placement {
     common: Option<CommonFiles>,
     shards: Shards,
+    /// Files that moved and are still where they were, too.
+    departures: Departures,
     phones: HashMap<Key, Slot>,
     /// Whose each file is.
     by_file: HashMap<String, Key>,
@@ -51,27 +68,51 @@ fn digest_of(files: &Files<'_>) -> Option<Digest> {
 }
 
 impl Placement {
-    /// Serves other common files. Those that move to an object of the other kind stay where they were until they are written.
+    /// Serves other common files. Those that move to an object of the other kind stay where they were, too, for a while.
     pub fn set_common(&mut self, files: Option<CommonFiles>) {
-        let before = self.recovering_common(files.as_ref()).or_else(|| self.common.take());
-        if let (Some(before), Some(now)) = (before, &files)
-            && before.secret != now.secret
-        {
-            let (from, to) = (Slot::Common { secret: before.secret }, Slot::Common { secret: now.secret });
-            before.files.iter().for_each(|file| self.shards.leave_behind(from, file, to));
+        let before = std::mem::replace(&mut self.common, files);
+        if let Some(now) = self.common.clone() {
+            let before = before.as_ref().map(|common| (Slot::Common { secret: common.secret }, &common.files));
+            self.moves(&now.files, Slot::Common { secret: now.secret }, before);
         }
-        self.common = files;
+        self.forget_departures(before.iter().flat_map(|common| common.files.iter()));
     }
 
-    /// Common files that are still in the object of the other kind when the operator starts.
-    fn recovering_common(&self, now: Option<&CommonFiles>) -> Option<CommonFiles> {
-        let now = now?;
-        let held = |secret: bool| self.recovered_in(Slot::Common { secret });
-        if held(now.secret).next().is_some() {
-            return None;
+    /// Files are in this place now; before they may have been in another one.
+    fn moves(&mut self, files: &[File], to: Slot, before: Option<(Slot, &Arc<[File]>)>) {
+        for file in files {
+            let copies = self.recovered.get(&file.name).into_iter().flatten().filter(|(at, _)| *at != to);
+            for (at, bytes) in copies {
+                self.departures.keep_found(*at, File::new(&file.name, bytes.clone()));
+            }
+            match before.and_then(|(from, old)| Some((from, of_name(old, &file.name)?))) {
+                Some((from, _)) if from == to => continue,
+                Some((from, old)) => self.departures.keep(from, old),
+                None => {}
+            }
+            self.departures.moves_to(to, &file.name);
         }
-        let files: Vec<File> = held(!now.secret).collect();
-        (!files.is_empty()).then(|| CommonFiles { files: files.into(), secret: !now.secret })
+    }
+
+    /// Some files are not what they were: those that are not any more leave at once. The objects that have to be written.
+    fn forget_departures<'a>(&mut self, files: impl Iterator<Item = &'a File>) -> BTreeSet<Slot> {
+        if self.departures.is_empty() {
+            return BTreeSet::new();
+        }
+        let gone: BTreeSet<&str> =
+            files.map(|file| file.name.as_str()).filter(|name| self.planned(name).is_none()).collect();
+        self.departures.let_go(|_, file, _| gone.contains(file.name.as_str()))
+    }
+
+    /// Where a file should be, and as what.
+    fn planned(&self, name: &str) -> Option<(Slot, &File)> {
+        let common = self.common.as_ref();
+        let common = common.and_then(|common| Some((Slot::Common { secret: common.secret }, common.get(name)?)));
+        common.or_else(|| {
+            let phone = self.by_file.get(name)?;
+            let slot = *self.phones.get(phone)?;
+            Some((slot, of_name(self.shards.of_phone(phone, slot)?, name)?))
+        })
     }
 
     fn recovered_in(&self, slot: Slot) -> impl Iterator<Item = File> {
@@ -87,37 +128,33 @@ impl Placement {
         let found = found.map(|(slot, _)| *slot).filter(|slot| matches!(slot, Slot::Phones { .. }));
         let known = self.phones.get(phone).copied();
         let from = known.or(found);
-        let old = known.and_then(|slot| self.shards.of_phone(phone, slot));
+        let old = known.and_then(|slot| self.shards.of_phone(phone, slot)).cloned();
         let slot = self.shards.place(phone, from, secret, files).ok_or(SiteFull)?;
         let mut write = BTreeSet::new();
-        if let Some(from) = from.filter(|from| *from != slot) {
-            match &old {
-                Some(old) => old.iter().for_each(|file| self.shards.leave_behind(from, file, slot)),
-                None => {
-                    let copy = recovered.iter().find(|(at, _)| *at == from);
-                    for (file, (_, bytes)) in files.first().into_iter().zip(copy) {
-                        self.shards.leave_behind(from, &File::new(&file.name, bytes.clone()), slot);
-                    }
-                }
-            }
-            write.insert(from);
-        }
         if old.as_ref() != Some(files) || from != Some(slot) {
             write.insert(slot);
         }
         old.iter().flat_map(|old| old.iter()).for_each(|file| self.forget_name(&file.name, phone));
         self.by_file.extend(files.iter().map(|file| (file.name.clone(), phone.clone())));
         self.phones.insert(phone.clone(), slot);
+        self.moves(files, slot, known.zip(old.as_ref()));
+        write.extend(self.forget_departures(old.iter().flat_map(|old| old.iter())));
+        if write.contains(&slot) {
+            // Where a copy would win over the file, it has to be the same.
+            let leaves = files.iter().flat_map(|file| self.departures.leaves(&file.name));
+            write.extend(leaves.filter(|from| from.wins_over(slot)));
+        }
         Ok(write)
     }
 
-    /// Takes a phone's files out; the object that has to be written.
-    pub fn remove(&mut self, phone: &Key) -> Option<Slot> {
-        let slot = self.phones.remove(phone)?;
-        let old = self.shards.of_phone(phone, slot);
-        self.shards.remove(phone, slot);
+    /// Takes a phone's files out; the objects that have to be written.
+    pub fn remove(&mut self, phone: &Key) -> BTreeSet<Slot> {
+        let Some(slot) = self.phones.remove(phone) else { return BTreeSet::new() };
+        let old = self.shards.remove(phone, slot);
         old.iter().flat_map(|old| old.iter()).for_each(|file| self.forget_name(&file.name, phone));
-        Some(slot)
+        let mut write = self.forget_departures(old.iter().flat_map(|old| old.iter()));
+        write.insert(slot);
+        write
     }
 
     fn forget_name(&mut self, name: &str, phone: &Key) {
@@ -148,14 +185,18 @@ impl Placement {
     }
 
     fn files(&self, slot: Slot) -> Files<'_> {
-        let leaving = self.shards.leaving(slot).map(|(name, bytes)| (name.as_str(), (bytes, Digest::of(bytes))));
+        // Pods that find a file in two objects take the one of the later: there it must not be older.
+        let leaving = self.departures.of(slot).map(|file| match self.planned(&file.name) {
+            Some((to, planned)) if slot.wins_over(to) => planned,
+            _ => file,
+        });
         let common = match slot {
             Slot::Common { secret } => self.common.as_ref().filter(|common| common.secret == secret),
             Slot::Phones { .. } => None,
         };
         let planned = common.into_iter().flat_map(|common| common.files.iter()).chain(self.shards.files(slot));
         // A file that is about to leave gives way to one that has come back.
-        leaving.chain(planned.map(|file| (file.name.as_str(), (&file.bytes, file.digest)))).collect()
+        leaving.chain(planned).map(|file| (file.name.as_str(), (&file.bytes, file.digest))).collect()
     }
 
     /// What an object should hold; nothing if it should not be there.
@@ -171,14 +212,37 @@ impl Placement {
     }
 
     /// Notes what an object holds in the cluster: after a write, or because it was changed from outside.
-    pub fn note_stored(&mut self, slot: Slot, digest: Option<Digest>) -> Noted {
+    pub fn note_stored(&mut self, slot: Slot, digest: Option<Digest>, now: Timestamp) -> Noted {
         let wanted = digest_of(&self.files(slot));
         let news = self.shards.stored(slot) != digest;
-        let mut write: BTreeSet<Slot> = self.shards.note_stored(slot, digest, wanted).into_iter().collect();
-        if digest != wanted {
-            write.insert(slot);
+        self.shards.note_stored(slot, digest);
+        if digest == wanted {
+            let mut departures = std::mem::take(&mut self.departures);
+            departures.note_written(now, |name| self.planned(name).is_some_and(|(to, _)| to == slot));
+            self.departures = departures;
         }
-        Noted { news, write }
+        Noted { news, write: (digest != wanted).then_some(slot).into_iter().collect() }
+    }
+
+    /// Lets go of files that moved, as far as each of them may leave the object that it was in; the objects that have to be written.
+    pub fn let_go(&mut self, may_go: impl Fn(Moved<'_>) -> bool) -> BTreeSet<Slot> {
+        let places = self.departures.names().filter_map(|name| self.planned(name)).map(|(to, _)| to);
+        let places: BTreeSet<Slot> = places.collect();
+        let is_written = |slot: &Slot| digest_of(&self.files(*slot)) == self.shards.stored(*slot);
+        let written: BTreeSet<Slot> = places.into_iter().filter(is_written).collect();
+        let mut departures = std::mem::take(&mut self.departures);
+        let left = departures.let_go(|from, old, since| {
+            let (Some((to, file)), Some(since)) = (self.planned(&old.name), since) else { return false };
+            let shows = to.wins_over(from) && old.digest != file.digest;
+            written.contains(&to) && may_go(Moved { file, shows, since })
+        });
+        self.departures = departures;
+        left
+    }
+
+    /// Whether every file is in one object.
+    pub fn is_settled(&self) -> bool {
+        self.departures.is_empty()
     }
 
     /// What an object holds in the cluster, as far as is known.
@@ -188,7 +252,7 @@ impl Placement {
 
     /// The objects that exist or should.
     pub fn slots(&self) -> BTreeSet<Slot> {
-        self.shards.slots()
+        self.shards.slots().into_iter().chain(self.departures.slots()).collect()
     }
 
     /// The objects that exist, as far as is known.
@@ -198,7 +262,7 @@ impl Placement {
 
     /// Notes what an object held when the operator started.
     pub fn recover(&mut self, slot: Slot, content: Content) {
-        self.shards.note_stored(slot, Some(content.digest()), None);
+        self.shards.note_stored(slot, Some(content.digest()));
         for (name, bytes) in content.0 {
             self.recovered.entry(name).or_default().push((slot, bytes));
         }
@@ -230,100 +294,13 @@ impl Placement {
     }
 }
 
+fn of_name<'a>(files: &'a [File], name: &str) -> Option<&'a File> {
+    files.iter().find(|file| file.name == name)
+}
+
 fn content_of(files: Files<'_>) -> Content {
     Content(files.into_iter().map(|(name, (bytes, _))| (name.to_owned(), bytes.clone())).collect())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn phone(n: u8) -> Key {
-        Key::new("ns", format!("p{n}"))
-    }
-
-    fn files(n: u8, text: u8) -> Arc<[File]> {
-        Arc::new([File::new(format!("SIP{n}.cnf"), vec![text])])
-    }
-
-    fn common(text: u8, secret: bool) -> CommonFiles {
-        CommonFiles { files: Arc::new([File::new("SIPDefault.cnf", vec![text])]), secret }
-    }
-
-    #[test]
-    fn a_phone_is_found_where_its_file_was_when_the_operator_started() {
-        let mut placement = Placement::default();
-        let slot = Slot::Phones { secret: false, index: 3 };
-        placement.recover(slot, Content([("SIP1.cnf".to_owned(), Bytes::from_static(&[7]))].into()));
-        assert_eq!(placement.put(&phone(1), &files(1, 7), false), Ok(BTreeSet::from([slot])));
-        assert_eq!(placement.unwritten(slot).1, None, "it holds what it should");
-        placement.finish_recovery();
-        assert_eq!(placement.put(&phone(1), &files(1, 7), false), Ok(BTreeSet::new()), "nothing changed");
-    }
-
-    #[test]
-    fn a_name_belongs_to_the_phone_that_took_it_last() {
-        let mut placement = Placement::default();
-        placement.put(&phone(1), &files(1, 1), false).unwrap();
-        placement.put(&phone(2), &files(1, 2), false).unwrap();
-        placement.remove(&phone(1));
-        assert_eq!(placement.phone_of("SIP1.cnf"), Some(&phone(2)));
-        assert!(placement.has("SIP1.cnf") && placement.count() == 1);
-    }
-
-    /// What all objects hold in the cluster, as a shell writes them one by one; `check` looks after each write.
-    fn write_all(
-        placement: &mut Placement,
-        cluster: &mut BTreeMap<Slot, Content>,
-        mut check: impl FnMut(&BTreeMap<Slot, Content>),
-    ) {
-        for _ in 0..100 {
-            let due: Vec<Slot> = Slot::all().filter(|slot| placement.unwritten(*slot).1.is_some()).collect();
-            let Some(slot) = due.last().copied() else { return };
-            let (digest, content) = placement.unwritten(slot);
-            match (digest, content) {
-                (Some(_), Some(content)) => drop(cluster.insert(slot, content)),
-                _ => drop(cluster.remove(&slot)),
-            }
-            placement.note_stored(slot, digest);
-            check(cluster);
-        }
-        panic!("writes do not come to an end");
-    }
-
-    fn held(cluster: &BTreeMap<Slot, Content>, name: &str) -> Vec<u8> {
-        cluster.values().filter_map(|content| content.0.get(name)).filter_map(|bytes| bytes.first().copied()).collect()
-    }
-
-    proptest! {
-        /// However phones and common files move between ConfigMaps and Secrets, a file that was there once is there after every
-        /// single write, in its old or its new form, and in the end exactly once.
-        #[test]
-        fn no_file_is_missing_at_any_time(steps in proptest::collection::vec((0u8..4, 0u8..3, any::<bool>()), 1..20)) {
-            let (mut placement, mut cluster) = (Placement::default(), BTreeMap::new());
-            let mut wanted: BTreeMap<String, u8> = BTreeMap::new();
-            for (n, text, secret) in steps {
-                let name = if n == 0 {
-                    placement.set_common(Some(common(text, secret)));
-                    "SIPDefault.cnf".to_owned()
-                } else {
-                    placement.put(&phone(n), &files(n, text), secret).unwrap();
-                    format!("SIP{n}.cnf")
-                };
-                let before = wanted.clone();
-                wanted.insert(name, text);
-                write_all(&mut placement, &mut cluster, |cluster| {
-                    for (name, old) in &before {
-                        let held = held(cluster, name);
-                        assert!(!held.is_empty(), "{name} is missing");
-                        assert!(held.iter().all(|text| text == old || *text == wanted[name]), "{name} holds {held:?}");
-                    }
-                });
-                for (name, text) in &wanted {
-                    prop_assert_eq!(held(&cluster, name), [*text]);
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -108,7 +108,10 @@ impl Handler<CorePod> for TftpPods {
         let nudge = pod.metadata.annotations.as_ref().and_then(|all| all.get(FILES)).cloned();
         let pod = Pod { site: site.clone(), ip: ip.clone(), addresses, host: status.host_ip, nudge };
         if ctx.pods.note(&key, pod) {
-            ctx.update(|fleet| fleet.set_cluster_addresses(ctx.pods.addresses()));
+            ctx.update(|fleet| {
+                fleet.set_cluster_addresses(ctx.pods.addresses());
+                fleet.pod_runs(&site, &key.name);
+            });
             poll::start(ctx, &site, &key, &ip, owner);
             ctx.queue.add(WorkItem::Objects(site), Duration::ZERO);
         }

@@ -47,6 +47,7 @@ impl Fleet {
         }
         if is_news {
             self.pods_changed(key);
+            self.let_go(key);
         }
         if has_firmware_news {
             self.agenda.queue_images(key);
@@ -78,6 +79,7 @@ impl Fleet {
             self.mark_all(key);
             self.agenda.queue_images(key);
         }
+        self.let_go(key);
     }
 
     /// From now on what phones fetched is only kept: at a start one pod after the other reports all that it remembers.

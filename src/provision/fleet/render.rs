@@ -192,10 +192,8 @@ impl Fleet {
         let Some(phone) = self.phones.get_mut(key) else { return };
         phone.set_plan(None);
         let Some(home) = phone.home().cloned() else { return };
-        let slot = self.sites.get_mut(&home).and_then(|site| site.placement.remove(key));
-        if let Some(slot) = slot {
-            self.agenda.work(WorkItem::Shard(home, slot));
-        }
+        let write = self.sites.get_mut(&home).map(|site| site.placement.remove(key)).unwrap_or_default();
+        write.into_iter().for_each(|slot| self.agenda.work(WorkItem::Shard(home.clone(), slot)));
     }
 
     /// A phone leaves the site that it is placed in.

@@ -35,6 +35,9 @@ impl Fleet {
                 self.agenda.queue_images(key);
             }
         }
+        let moving = self.sites.iter().filter(|(_, site)| !site.placement.is_settled());
+        let moving: Vec<Key> = moving.map(|(key, _)| key.clone()).collect();
+        moving.iter().for_each(|site| self.let_go(site));
     }
 
     /// Decides what a phone's files name. Without a rollout that is its image, once every pod holds it; with one it stays what

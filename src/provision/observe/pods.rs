@@ -127,6 +127,11 @@ impl Pods {
         self.0.values().filter_map(|pod| pod.held.as_ref())
     }
 
+    /// Whether a pod has reported what it holds.
+    pub fn answers(&self, pod: &str) -> bool {
+        self.held(pod).is_some()
+    }
+
     /// How many pods have reported what they hold.
     pub fn answering(&self) -> usize {
         self.all().count()

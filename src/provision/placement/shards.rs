@@ -6,8 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use crate::base::digest::Digest;
 use crate::provision::placement::slot::{MAX_SHARDS, Slot};
 use crate::provision::{File, Key};
@@ -23,8 +21,6 @@ struct Shard {
     /// The phones in it, and their files.
     phones: BTreeMap<Key, Arc<[File]>>,
     used: usize,
-    /// Files of phones that moved away, until their new shard is written: name, bytes, where to.
-    leaving: BTreeMap<String, (Bytes, Slot)>,
 }
 
 /// All shards of a site.
@@ -68,23 +64,17 @@ impl Shards {
         Some(slot)
     }
 
-    /// Takes a phone out.
-    pub fn remove(&mut self, phone: &Key, slot: Slot) {
-        if let Some(shard) = self.shards.get_mut(&slot)
-            && let Some(files) = shard.phones.remove(phone)
-        {
-            shard.used -= room(&files);
-        }
+    /// Takes a phone out; its files.
+    pub fn remove(&mut self, phone: &Key, slot: Slot) -> Option<Arc<[File]>> {
+        let shard = self.shards.get_mut(&slot)?;
+        let files = shard.phones.remove(phone)?;
+        shard.used -= room(&files);
+        Some(files)
     }
 
     /// The files of a phone in a shard.
-    pub fn of_phone(&self, phone: &Key, slot: Slot) -> Option<Arc<[File]>> {
-        self.shards.get(&slot)?.phones.get(phone).cloned()
-    }
-
-    /// Keeps a file where it was until `to` is written.
-    pub fn leave_behind(&mut self, slot: Slot, file: &File, to: Slot) {
-        self.shards.entry(slot).or_default().leaving.insert(file.name.clone(), (file.bytes.clone(), to));
+    pub fn of_phone(&self, phone: &Key, slot: Slot) -> Option<&Arc<[File]>> {
+        self.shards.get(&slot)?.phones.get(phone)
     }
 
     /// The files of the phones in a shard.
@@ -92,30 +82,12 @@ impl Shards {
         self.shards.get(&slot).into_iter().flat_map(|shard| shard.phones.values()).flat_map(|files| files.iter())
     }
 
-    /// The files in a shard that are about to leave it.
-    pub fn leaving(&self, slot: Slot) -> impl Iterator<Item = (&String, &Bytes)> {
-        self.shards.get(&slot).into_iter().flat_map(|s| s.leaving.iter().map(|(name, (bytes, _))| (name, bytes)))
-    }
-
-    /// Notes what an object holds now. If that is what it should hold, other shards can let go of files that moved there:
-    /// those shards are returned.
-    pub fn note_stored(&mut self, slot: Slot, digest: Option<Digest>, wanted: Option<Digest>) -> Vec<Slot> {
+    /// Notes what an object holds now.
+    pub fn note_stored(&mut self, slot: Slot, digest: Option<Digest>) {
         match digest {
             Some(digest) => self.stored.insert(slot, digest),
             None => self.stored.remove(&slot),
         };
-        let mut relieved = Vec::new();
-        if digest != wanted {
-            return relieved;
-        }
-        for (other, shard) in &mut self.shards {
-            let before = shard.leaving.len();
-            shard.leaving.retain(|_, (_, to)| *to != slot);
-            if shard.leaving.len() < before {
-                relieved.push(*other);
-            }
-        }
-        relieved
     }
 
     /// What an object holds, as far as is known.
@@ -172,17 +144,5 @@ mod tests {
             assert!(shards.place(&phone(n), None, false, &files(10_000)).is_some(), "{n} of {most}");
         }
         assert_eq!(shards.place(&phone(most), None, false, &files(10_000)), None);
-    }
-
-    #[test]
-    fn a_moved_file_stays_until_its_new_shard_is_written() {
-        let (old, new) = (Slot::Phones { secret: false, index: 0 }, Slot::Phones { secret: true, index: 0 });
-        let mut shards = Shards::default();
-        shards.leave_behind(old, &File::new("SIP.cnf", &b"x"[..]), new);
-        assert_eq!(shards.leaving(old).count(), 1);
-        assert!(shards.note_stored(old, Some(Digest::of(b"")), Some(Digest::of(b""))).is_empty());
-        assert!(shards.note_stored(new, Some(Digest::of(b"x")), Some(Digest::of(b"y"))).is_empty());
-        assert_eq!(shards.note_stored(new, Some(Digest::of(b"y")), Some(Digest::of(b"y"))), [old]);
-        assert_eq!(shards.leaving(old).count(), 0);
     }
 }

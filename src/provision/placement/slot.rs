@@ -34,6 +34,12 @@ impl Slot {
         }
     }
 
+    /// Whether pods take this object's file if another one has a file of the same name: their volume names the objects in the order
+    /// of [`Slot::all`], and the last counts.
+    pub fn wins_over(self, other: Slot) -> bool {
+        (self.secret(), self) > (other.secret(), other)
+    }
+
     /// The end of the object's name.
     pub fn suffix(self) -> String {
         match self {
@@ -100,6 +106,15 @@ mod tests {
         for other in [&[("a", "2"), ("b", "1")][..], &[("a", "1")], &[("a", "1"), ("c", "2")], &[("a", "1"), ("b", "")]]
         {
             assert_ne!(one, content(other), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_later_object_of_a_volume_wins() {
+        let all: Vec<Slot> = Slot::all().collect();
+        for (n, slot) in all.iter().enumerate() {
+            assert!(all[..n].iter().all(|earlier| slot.wins_over(*earlier)));
+            assert!(all[n..].iter().all(|later| !slot.wins_over(*later)));
         }
     }
 

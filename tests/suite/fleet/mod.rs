@@ -439,7 +439,62 @@ fn a_phone_that_gets_a_password_is_never_without_a_file() {
     assert!(!String::from_utf8_lossy(&fleet.content(&key("hq"), old).0[FILE]).contains('x'), "without the password");
     assert!(fleet.content(&key("hq"), new).0.contains_key(FILE));
     fleet.note_stored(&key("hq"), new, Some(fleet.content(&key("hq"), new).digest()));
-    assert!(!fleet.content(&key("hq"), old).0.contains_key(FILE));
+    assert!(!fleet.content(&key("hq"), old).0.contains_key(FILE), "nobody serves it");
+}
+
+/// A phone moved, its new place is written, and then something happens: whether its file is still in its old place.
+fn stays_behind(to_secret: bool, happens: impl FnOnce(&mut Fleet)) -> bool {
+    let mut fleet = Fleet::new();
+    fleet.tick(Timestamp::from_second(1000).unwrap());
+    secret(&mut fleet, "x");
+    site(&mut fleet, 1, json!({}));
+    let of = |secret: bool| if secret { with_password(MAC, "1") } else { plain(MAC, "1") };
+    phone(&mut fleet, "p", 1, 0, of(!to_secret));
+    fleet.settle();
+    secret(&mut fleet, "x");
+    write_all(&mut fleet);
+    for pod in ["a", "b"] {
+        fleet.pod_runs(&key("hq"), pod);
+        holds(&mut fleet, pod);
+    }
+    phone(&mut fleet, "p", 2, 0, of(to_secret));
+    fleet.settle();
+    secret(&mut fleet, "x");
+    write_all(&mut fleet);
+    happens(&mut fleet);
+    fleet.content(&key("hq"), Slot::Phones { secret: !to_secret, index: 0 }).0.contains_key(FILE)
+}
+
+#[test]
+fn a_file_stays_where_it_was_until_every_pod_has_it_from_its_new_place() {
+    let hold = |pods: &'static [&str]| move |fleet: &mut Fleet| pods.iter().for_each(|pod| holds(fleet, pod));
+    assert!(stays_behind(true, |_| ()));
+    assert!(stays_behind(true, hold(&["a"])), "one of two pods");
+    assert!(!stays_behind(true, hold(&["a", "b"])));
+    // What a pod shows is the copy in the Secret, so that nobody knows whether it has the other one.
+    assert!(stays_behind(false, hold(&["a", "b"])));
+    let pass = |fleet: &mut Fleet, second: i64| fleet.tick(Timestamp::from_second(second).unwrap());
+    for (second, stays) in [(1100, true), (1120, false)] {
+        let happens = |fleet: &mut Fleet| {
+            holds(fleet, "a");
+            holds(fleet, "b");
+            pass(fleet, second);
+        };
+        assert_eq!(stays_behind(false, happens), stays, "{second}");
+        // Nobody waits for ever for a pod that says nothing, and nobody forgets one that says that it has something else.
+        let silent = |fleet: &mut Fleet| {
+            holds(fleet, "a");
+            fleet.pod_gone(&key("hq"), "b");
+            pass(fleet, second);
+        };
+        assert_eq!(stays_behind(true, silent), stays, "{second}");
+        assert!(stays_behind(true, |fleet| pass(fleet, second)));
+    }
+    let ended = |fleet: &mut Fleet| {
+        holds(fleet, "a");
+        fleet.pod_ends(&key("hq"), "b");
+    };
+    assert!(!stays_behind(true, ended));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use dialtone::provision::Key;
+use dialtone::provision::{Key, Slot};
 
 use super::api::{Api, Body, Id, Request};
 use super::people::{Act, PASSWORD, PhoneWish, SITES, SiteWish, key, mac};
@@ -194,7 +194,7 @@ impl Checks {
                         }
                     }
                 }
-                self.offers(api, site, phones, data)
+                self.offers(api, site, *slot, phones, data)
             }
             _ => Ok(()),
         }
@@ -210,17 +210,23 @@ impl Checks {
     }
 
     /// No more phones are named an image that they do not run than the rollout allows.
-    fn offers(&mut self, api: &Api, site: &Key, phones: &[Phone], data: &BTreeMap<String, Bytes>) -> Verdict {
+    fn offers(
+        &mut self,
+        api: &Api,
+        site: &Key,
+        slot: Slot,
+        phones: &[Phone],
+        data: &BTreeMap<String, Bytes>,
+    ) -> Verdict {
         let s = index(site);
         let Some(wish) = &self.sites[s] else { return Ok(()) };
         let own = |n: usize| self.claims.get(&n).filter(|claim| claim.site == s).map(|claim| mac(claim.mac));
         let mut on_their_way = Vec::new();
         for phone in phones.iter().filter(|phone| phone.failures == 0 && !self.odd.contains(&phone.n)) {
             let Some(name) = own(phone.n).map(|mac| format!("SIP{mac}.cnf")) else { continue };
-            let named = match data.get(&name) {
-                Some(bytes) => image_named(bytes),
-                None => stored_image(api, site, &name),
-            };
+            // In two objects after a move: the later one counts.
+            let stored = stored_file(api, site, &name).filter(|(at, _)| *at > slot || !data.contains_key(&name));
+            let named = stored.map(|(_, bytes)| bytes).or(data.get(&name)).and_then(|bytes| image_named(bytes));
             if named.is_some_and(|named| named != phone.running) {
                 on_their_way.push(phone.n);
             }
@@ -237,9 +243,16 @@ impl Checks {
     }
 }
 
+/// A file as it is stored, and where: pods take the one of the last object.
+fn stored_file<'a>(api: &'a Api, site: &Key, name: &str) -> Option<(Slot, &'a Bytes)> {
+    let mut of_site = api.objects.iter().filter_map(|(id, object)| match id {
+        Id::Files(of, slot) if of == site => Some((*slot, object.data()?.get(name)?)),
+        _ => None,
+    });
+    of_site.next_back()
+}
+
 /// The image that a file names as it is stored.
 fn stored_image(api: &Api, site: &Key, name: &str) -> Option<String> {
-    let of_site = api.objects.iter().filter(|(id, _)| matches!(id, Id::Files(of, _) if of == site));
-    let found = of_site.filter_map(|(_, object)| object.data()?.get(name)).next_back();
-    found.and_then(|bytes| image_named(bytes))
+    stored_file(api, site, name).and_then(|(_, bytes)| image_named(bytes))
 }

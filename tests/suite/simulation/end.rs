@@ -1,6 +1,6 @@
 //! What there is in the end, without times and chance, and what stands in the way of an end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -52,6 +52,16 @@ pub fn unfinished(world: &World) -> Option<String> {
         }
     }
     None
+}
+
+/// Whether a file that moved is in both places still: it is until every pod can be expected to hold it from the new one.
+pub fn is_moving(world: &World) -> bool {
+    let mut files = BTreeSet::new();
+    let all = world.api.objects.iter().filter_map(|(id, object)| match id {
+        Id::Files(site, _) => Some(object.data()?.keys().map(move |name| (site, name))),
+        _ => None,
+    });
+    !all.flatten().all(|file| files.insert(file))
 }
 
 /// Where two statuses differ first.

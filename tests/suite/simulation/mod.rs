@@ -68,8 +68,8 @@ fn run(world: &mut World, end: Time) -> Result<End, String> {
         world.run_until(now)?;
     }
     world.rest = true;
-    while world.last_write + QUIET > now {
-        now = world.last_write + QUIET;
+    while world.last_write + QUIET > now || end::is_moving(world) {
+        now = (world.last_write + QUIET).max(now + QUIET / 4);
         if now > end + REST_WITHIN {
             return Err("it does not come to rest".to_owned());
         }

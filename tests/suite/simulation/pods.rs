@@ -34,8 +34,6 @@ pub struct Pod {
     records: Vec<Record>,
     /// It ends then, after its last report.
     pub leaves_at: Option<Time>,
-    /// When the kubelet will have heard of all that it was told of.
-    pub hears_at: Time,
 }
 
 impl Pod {
@@ -50,7 +48,6 @@ impl Pod {
             changes: Vec::new(),
             records: Vec::new(),
             leaves_at: None,
-            hears_at: 0,
         };
         let mounted: Vec<Id> = pod.mounted().collect();
         mounted.iter().for_each(|id| pod.hear(api, id));

@@ -263,6 +263,7 @@ impl Shell {
             (Id::Pod(pod), Body::Pod { site, runs: true, nudge }) => {
                 let new = self.seen.pods.insert(pod.clone(), (site.clone(), nudge.clone())).is_none();
                 if new {
+                    self.update(now, |fleet| fleet.pod_runs(site, &pod.name));
                     self.pollers.insert(pod.clone(), Poller::default());
                     self.new_pollers.push(pod.clone());
                     self.queue.add(WorkItem::Objects(site.clone()), now);
@@ -313,7 +314,7 @@ impl Shell {
     fn remove_pod(&mut self, now: Time, site: &Key, pod: &Key) {
         self.seen.reported.remove(pod);
         if self.seen.pods.remove(pod).is_some() {
-            self.update(now, |fleet| fleet.pod_gone(site, &pod.name));
+            self.update(now, |fleet| fleet.pod_ends(site, &pod.name));
         }
     }
 

@@ -91,6 +91,8 @@ pub struct Operator {
     waking: [bool; WATCHES],
     polling: BTreeSet<Key>,
     wakes_at: Option<Time>,
+    /// Whose statuses are as this process wrote them, and it was told so.
+    written: BTreeSet<Id>,
     /// How many pods there were.
     pods: u64,
 }
@@ -163,6 +165,10 @@ impl World {
         for _ in 0..dice.below(4) {
             self.agenda.add(dice.between(2_000, end - 1_000), Event::Crash);
         }
+        if dice.chance(300) {
+            // When all is calm again, and pods have much to tell that was told before.
+            self.agenda.add(end + dice.between(10_000, 75_000), Event::Crash);
+        }
         for _ in 0..dice.below(8) {
             self.agenda.add(dice.below(end), Event::Cut(dice.below(WATCHES as u64) as usize));
         }
@@ -217,6 +223,10 @@ impl World {
                 let act = self.plan.acts[n].1.clone();
                 self.checks.note(now, &act);
                 let moved = matches!(act, Act::Phone(..));
+                if !self.operator.shell.as_ref().is_some_and(Shell::runs) {
+                    // Who takes note of what a phone took meanwhile does not know the file that it was.
+                    self.uncountable.extend((0..self.phones.len()).filter(|n| self.boots[*n] > 0));
+                }
                 match &act {
                     Act::DeletePhone(n) => drop(self.uncountable.insert(*n)),
                     Act::DeleteSite(_) => self.uncountable.extend(0..self.phones.len()),

@@ -17,11 +17,8 @@ impl World {
         let mounting: Vec<Key> =
             self.pods.iter().filter(|(_, pod)| pod.mounts(id)).map(|(name, _)| name.clone()).collect();
         for pod in mounting {
-            // A kubelet hears of what the API server stored in that order.
-            let (now, after) = (self.now(), self.lag(1, 4_000));
-            let Some(heard) = self.pods.get_mut(&pod).map(|pod| &mut pod.hears_at) else { continue };
-            *heard = (*heard).max(now + after);
-            let after = *heard - now;
+            // A kubelet has a watch for each object: it hears of them in any order, and of some late.
+            let after = if self.chance(30) { self.faults.dice.between(5_000, 60_000) } else { self.lag(1, 4_000) };
             self.agenda.add(after, Event::Hears(pod, id.clone()));
         }
         if let Some(owner) = self.api.get(id).and_then(|object| object.owner)
@@ -154,7 +151,8 @@ impl World {
             let after = self.lag(60_000, 90_000);
             self.agenda.add(after, Event::Syncs(name.clone(), true));
         }
-        let Some(pod) = self.pods.get_mut(name) else { return Ok(()) };
+        // The kubelet leaves the volumes of a pod that ends as they are.
+        let Some(pod) = self.pods.get_mut(name).filter(|pod| pod.leaves_at.is_none()) else { return Ok(()) };
         let before = pod.files.clone();
         if pod.sync() {
             let after = &pod.files;

@@ -3,7 +3,7 @@
 use dialtone::base::report::Report;
 use dialtone::provision::{Key, WorkItem};
 
-use super::super::api::{Reply, Request, WATCHES};
+use super::super::api::{Body, Id, Reply, Request, WATCHES};
 use super::super::people::key;
 use super::super::shell::{Phase, Shell};
 use super::super::work::id_of;
@@ -144,10 +144,14 @@ impl World {
                 Request::Apply { id, .. } | Request::Exists { id, .. } | Request::Delete(id) | Request::Read(id) => {
                     id.clone()
                 }
-                Request::SiteStatus(key, _) => super::Id::Site(key.clone()),
-                Request::PhoneStatus(key, _) => super::Id::Phone(key.clone()),
-                Request::Nudge(key, _) => super::Id::Pod(key.clone()),
+                Request::SiteStatus(key, _) => Id::Site(key.clone()),
+                Request::PhoneStatus(key, _) => Id::Phone(key.clone()),
+                Request::Nudge(key, _) => Id::Pod(key.clone()),
             };
+            self.is_news(&id, &request)?;
+            if run != self.operator.run || fate == Fate::Unanswered {
+                self.operator.written.remove(&id);
+            }
             let (reply, changed) = self.api.serve(super::super::shell::at(now).as_second(), request);
             if changed {
                 self.changed(&id);
@@ -169,8 +173,25 @@ impl World {
         Ok(())
     }
 
+    /// A status that is written differs from the one that the same process wrote last, and was told that it did.
+    fn is_news(&self, id: &Id, request: &Request) -> Result<(), String> {
+        let stored = self.api.get(id).filter(|_| self.operator.written.contains(id)).map(|object| &object.body);
+        let is_same = match (request, stored) {
+            (Request::SiteStatus(_, next), Some(Body::Site(_, status))) => **next == **status,
+            (Request::PhoneStatus(_, next), Some(Body::Phone(_, status))) => **next == **status,
+            _ => false,
+        };
+        if is_same { Err(format!("the status of {id:?} is written again as it is")) } else { Ok(()) }
+    }
+
     pub(super) fn answers(&mut self, run: u64, item: WorkItem, then: Then, reply: Reply) {
         let now = self.now();
+        if let (true, Then::SiteStatusWritten | Then::PhoneStatusWritten { .. }, Reply::Object(Some(object))) =
+            (run == self.operator.run, &then, &reply)
+        {
+            let newest = self.api.objects.iter().find(|(_, newest)| newest.version == object.version);
+            self.operator.written.extend(newest.map(|(id, _)| id.clone()));
+        }
         let Some(shell) = self.shell(run) else { return };
         if let Phase::Reading(left) = shell.phase {
             let WorkItem::Read(kind, key) = &item else { return };
