@@ -22,6 +22,9 @@ const SPEC: &str = "PhoneSite spec";
 /// How often it is looked whether a volume still has its owner's consent.
 const CONSENT_PERIOD: Duration = Duration::from_secs(300);
 
+/// So often an object is put right that others write to at the same moment.
+const CORRECTIONS: u32 = 5;
+
 /// Writes what differs from what it should be.
 pub(super) async fn reconcile(ctx: &Context, site: &Key) -> Result<Outcome, Error> {
     let Some(spec) = ctx.read(|fleet| fleet.site_spec(site)) else { return Ok(Outcome::Done) };
@@ -166,8 +169,8 @@ impl Applied<'_> {
             Err(error) if error.reason() == Reason::Refused => self.force(prepared, error).await?,
             applied => json!(applied?),
         };
-        if let Some(patch) = prepared.correction(&object) {
-            object = json!(cluster.merge(kind, &key, &patch).await?);
+        if prepared.correction(&object).is_some() {
+            object = self.correct(prepared, object).await?;
             if !prepared.is_covered_by(&object) {
                 tracing::warn!(%site, "the API server keeps {} otherwise than it was applied: does an admission webhook change it?", self.name_of(kind));
             }
@@ -176,13 +179,31 @@ impl Applied<'_> {
         Ok(None)
     }
 
+    /// Puts right what server-side apply cannot; what the API server made of it. Controllers write to the object meanwhile.
+    async fn correct(&self, prepared: &Prepared, mut found: Value) -> Result<Value, Error> {
+        let (kind, key, cluster) = (prepared.kind(), self.key(), &self.ctx.cluster);
+        let mut left = CORRECTIONS;
+        while let Some(patch) = prepared.correction(&found) {
+            left -= 1;
+            match cluster.merge(kind, &key, &patch).await {
+                Err(error) if error.is_conflict() && left > 0 => {
+                    found = cluster.object(kind, &key).await?.map(|newer| json!(newer)).ok_or(error)?;
+                }
+                merged => return Ok(json!(merged?)),
+            }
+        }
+        Ok(found)
+    }
+
     /// Puts an object right that others have changed so that nothing can be applied to it, such as a volume of two types: what is
     /// wanted takes the place of what there is.
     async fn force(&self, prepared: &Prepared, error: Error) -> Result<Value, Error> {
         let (kind, key, cluster) = (prepared.kind(), self.key(), &self.ctx.cluster);
         let Some(found) = cluster.object(kind, &key).await?.map(|found| json!(found)) else { return Err(error) };
-        let Some(patch) = prepared.correction(&found) else { return Err(error) };
-        match cluster.merge(kind, &key, &patch).await {
+        if prepared.correction(&found).is_none() {
+            return Err(error);
+        }
+        match self.correct(prepared, found.clone()).await {
             // What it cannot become as long as it is there; it serves nobody.
             Err(refused) if refused.reason() == Reason::Refused && prepared.is_blocked_by(&found) => {
                 cluster.delete(kind, &key, found["metadata"]["uid"].as_str().map(str::to_owned)).await?;
