@@ -7,6 +7,8 @@ mod child;
 mod generated;
 #[path = "api/heal.rs"]
 mod heal;
+#[path = "api/intruders.rs"]
+mod intruders;
 mod support;
 
 use std::process::Command;

@@ -33,15 +33,34 @@ struct State {
     /// To which site each object belonged when it was seen first: its UID, and the site's.
     owners: HashMap<(Kind, Key), (String, String)>,
     /// The token Secret of each site.
-    tokens: HashMap<Key, TokenSecret>,
-    /// What was applied last of each child, and what the API server made of it.
-    answers: HashMap<(Kind, Key), (String, Vec<u8>)>,
+    tokens: HashMap<Key, Token>,
+    /// What was written of each child.
+    writes: HashMap<(Kind, Key), Write>,
 }
 
 #[derive(Debug)]
 struct Child {
     site: Key,
     object: Value,
+}
+
+/// A site's token Secret.
+#[derive(Default)]
+struct Token {
+    found: Option<TokenSecret>,
+    /// Its newest version that is gone.
+    gone: u64,
+}
+
+/// What was written of a child.
+#[derive(Default)]
+struct Write {
+    /// What was applied last.
+    wish: String,
+    /// What the API server made of it.
+    answer: Vec<u8>,
+    /// The newest version that was deleted. A watch may tell of that before the answer comes to the write that made it.
+    gone: u64,
 }
 
 /// What is known of an object with files.
@@ -74,24 +93,31 @@ impl ObservedChildren {
         true
     }
 
+    /// A child is about to be applied.
+    pub(super) fn begin(&self, kind: Kind, key: &Key) {
+        self.0.lock().writes.entry((kind, key.clone())).or_default().gone = 0;
+    }
+
     /// Notes what the API server made of a child that was applied.
     pub(super) fn note_answer(&self, site: &Key, kind: Kind, key: &Key, wish: &str, object: Value) {
         let mut state = self.0.lock();
         state.remember_owner(kind, key, &metadata(&object), true);
-        state.answers.insert((kind, key.clone()), (wish.to_owned(), fingerprint(&object)));
+        let write = state.writes.entry((kind, key.clone())).or_default();
+        (write.wish, write.answer) = (wish.to_owned(), fingerprint(&object));
+        let is_gone = version(&object) <= write.gone;
         drop(state);
         // The watch will report the same a moment later; until then no other reconcile should write it again.
-        self.note(site, kind, key, object);
+        if !is_gone {
+            self.note(site, kind, key, object);
+        }
     }
 
     /// Whether this was applied last, and whether a child still is what the API server made of it then.
     pub(super) fn answered(&self, kind: Kind, key: &Key, wish: &str) -> (bool, bool) {
         let state = self.0.lock();
         let id = (kind, key.clone());
-        let Some((_, answer)) = state.answers.get(&id).filter(|(applied, _)| applied == wish) else {
-            return (false, false);
-        };
-        (true, state.children.get(&id).is_some_and(|child| fingerprint(&child.object) == *answer))
+        let Some(write) = state.writes.get(&id).filter(|write| write.wish == wish) else { return (false, false) };
+        (true, state.children.get(&id).is_some_and(|child| fingerprint(&child.object) == write.answer))
     }
 
     /// Whose an object is.
@@ -115,9 +141,13 @@ impl ObservedChildren {
         found.map(|((kind, key), child)| (*kind, key.clone(), child.object["metadata"].clone())).collect()
     }
 
-    /// A child was deleted.
-    pub(super) fn forget(&self, kind: Kind, key: &Key) {
-        self.0.lock().forget(kind, key);
+    /// A child was deleted: its last version, `u64::MAX` if it was missing from a list.
+    pub(super) fn forget(&self, kind: Kind, key: &Key, version: u64) {
+        let mut state = self.0.lock();
+        if let Some(write) = state.writes.get_mut(&(kind, key.clone())) {
+            write.gone = write.gone.max(version);
+        }
+        state.forget(kind, key);
     }
 
     /// Notes an object with files; whether it is at least as new as what was known.
@@ -152,6 +182,10 @@ impl ObservedChildren {
         state.remember_owner(kind, &key, &meta, true);
         let known = state.files.entry((site.clone(), slot)).or_default();
         known.wrote = Some(digest);
+        if known.observed.is_none() && version_of(&meta) <= known.newest {
+            // It was deleted again before the answer came.
+            return None;
+        }
         let written = Observed { meta, digest: Some(digest), fixed: false, untouched: true };
         match &mut known.observed {
             Some(seen) if seen.version() > written.version() && seen.digest.is_some() => seen.digest,
@@ -191,34 +225,38 @@ impl ObservedChildren {
         self.0.lock().files.get(&(site.clone(), slot))?.observed.clone()
     }
 
-    /// Whether an object with files was written like this before, and somebody else has changed it since.
+    /// Whether an object with files was written like this before, and somebody else has changed or deleted it since.
     pub(super) fn is_contested(&self, site: &Key, slot: Slot, digest: Digest) -> bool {
         let state = self.0.lock();
         let known = state.files.get(&(site.clone(), slot)).filter(|files| files.wrote == Some(digest));
-        known.and_then(|files| files.observed.as_ref()).is_some_and(|observed| !observed.untouched)
+        known.is_some_and(|files| files.observed.as_ref().is_none_or(|observed| !observed.untouched))
     }
 
     /// Notes a site's token Secret; whether it is newer than what was known.
     pub(super) fn note_token(&self, site: &Key, secret: TokenSecret) -> bool {
         let mut state = self.0.lock();
-        let known = state.tokens.get(site).map_or(0, |known| version_of(&known.meta));
-        if version_of(&secret.meta) <= known {
+        let known = state.tokens.get(site);
+        let newest = known.map_or(0, |known| known.found.as_ref().map_or(known.gone, |found| version_of(&found.meta)));
+        if version_of(&secret.meta) <= newest {
             return false;
         }
         let key = site.sibling(super::names::token(&site.name));
         state.remember_owner(Kind::Secret, &key, &secret.meta, false);
-        state.tokens.insert(site.clone(), secret);
+        state.tokens.insert(site.clone(), Token { found: Some(secret), gone: 0 });
         true
     }
 
-    /// A site's token Secret is gone, or has not its labels any more.
-    pub(super) fn forget_token(&self, site: &Key) {
-        self.0.lock().tokens.remove(site);
+    /// A site's token Secret is gone, or has not its labels any more: its last version, `u64::MAX` if it was missing from a list.
+    pub(super) fn forget_token(&self, site: &Key, version: u64) {
+        if let Some(token) = self.0.lock().tokens.get_mut(site) {
+            // The next version of one that was missing from a list is whatever it is.
+            *token = Token { found: None, gone: if version == u64::MAX { 0 } else { version } };
+        }
     }
 
     /// A site's token Secret as it was observed last.
     pub(super) fn token(&self, site: &Key) -> Option<TokenSecret> {
-        self.0.lock().tokens.get(site).cloned()
+        self.0.lock().tokens.get(site)?.found.clone()
     }
 
     /// A site is gone: nothing that belonged to it is the next one's of its name.
@@ -226,7 +264,8 @@ impl ObservedChildren {
         let mut state = self.0.lock();
         state.owners.retain(|_, (_, owner)| Some(owner.as_str()) != uid);
         let workload = site.sibling(super::names::workload(&site.name));
-        state.answers.retain(|(_, key), _| *key != workload);
+        state.writes.retain(|(_, key), _| *key != workload);
+        state.tokens.retain(|of, token| of != site || token.found.is_some());
         state.files.retain(|(of, _), files| of != site || files.observed.is_some());
     }
 
@@ -281,114 +320,5 @@ fn version(object: &Value) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn object(version: u64) -> Value {
-        json!({"metadata": {"resourceVersion": version.to_string()}})
-    }
-
-    #[test]
-    fn an_older_version_does_not_replace_a_newer_one() {
-        let (children, site, key) = (ObservedChildren::default(), Key::new("ns", "hq"), Key::new("ns", "dialtone-hq"));
-        assert!(children.note(&site, Kind::Service, &key, object(7)));
-        assert!(!children.note(&site, Kind::Service, &key, object(6)));
-        assert!(!children.note(&site, Kind::Service, &key, object(7)));
-        assert_eq!(children.get(Kind::Service, &key), Some(object(7)));
-        assert_eq!(children.get(Kind::Deployment, &key), None);
-    }
-
-    #[test]
-    fn a_site_s_children_are_found_until_they_are_deleted() {
-        let (children, site, other) = (ObservedChildren::default(), Key::new("ns", "hq"), Key::new("ns", "lab"));
-        let (a, b) = (Key::new("ns", "a"), Key::new("ns", "b"));
-        children.note(&site, Kind::Service, &b, object(1));
-        children.note(&site, Kind::Deployment, &a, object(2));
-        children.note(&other, Kind::Service, &a, object(3));
-        let found = |site: &Key| -> Vec<(Kind, Key)> {
-            children.of_site(site).into_iter().map(|(kind, key, _)| (kind, key)).collect()
-        };
-        assert_eq!(found(&site), [(Kind::Service, b.clone()), (Kind::Deployment, a.clone())]);
-        children.forget(Kind::Deployment, &a);
-        assert_eq!(found(&site), [(Kind::Service, b.clone())]);
-        assert!(children.note(&other, Kind::Service, &b, object(4)), "its label names another site now");
-        assert!(found(&site).is_empty());
-        assert_eq!(found(&other).len(), 2);
-    }
-
-    #[test]
-    fn nothing_is_kept_of_a_site_that_is_gone() {
-        let (children, site, other) = (ObservedChildren::default(), Key::new("ns", "hq"), Key::new("ns", "lab"));
-        for (site, uid) in [(&site, "u1"), (&other, "u2")] {
-            let key = site.sibling(crate::operator::names::workload(&site.name));
-            let owner =
-                json!({"apiVersion": crate::api::API_VERSION, "kind": "PhoneSite", "name": site.name, "uid": uid});
-            let metadata = json!({"resourceVersion": "1", "uid": format!("of-{uid}"), "ownerReferences": [owner]});
-            children.note_answer(site, Kind::Service, &key, "wish", json!({"metadata": metadata}));
-            children.forget(Kind::Service, &key);
-            children.note_files(site, Slot::Common { secret: false }, files(1, 1));
-            children.note_gone_files(site, Slot::Common { secret: false }, 2);
-        }
-        let sizes = || {
-            let state = children.0.lock();
-            [state.children.len(), state.owners.len(), state.answers.len(), state.files.len()]
-        };
-        assert_eq!(sizes(), [0, 2, 2, 2]);
-        children.forget_site(&site, Some("u1"));
-        assert_eq!(sizes(), [0, 1, 1, 1], "what is known of the other stays");
-        children.forget_site(&other, None);
-        assert_eq!(sizes(), [0, 1, 0, 0]);
-    }
-
-    fn files(version: u64, digest: u8) -> Observed {
-        let meta = json!({"uid": "o", "resourceVersion": version.to_string()});
-        Observed { digest: Some(Digest::of(&[digest])), ..Observed::unread(serde_json::from_value(meta).unwrap()) }
-    }
-
-    #[test]
-    fn an_object_with_files_that_was_missing_from_a_list_may_have_any_version_later() {
-        let (children, site, slot) =
-            (ObservedChildren::default(), Key::new("ns", "hq"), Slot::Common { secret: false });
-        assert!(children.note_files(&site, slot, files(7, 0)) && !children.note_files(&site, slot, files(5, 0)));
-        assert!(!children.note_gone_files(&site, slot, 7), "it only lost its label, and another watch has it");
-        assert!(children.note_gone_files(&site, slot, u64::MAX) && children.files(&site, slot).is_none());
-        assert!(children.note_files(&site, slot, files(3, 0)));
-        assert!(children.note_gone_files(&site, slot, 4) && !children.note_files(&site, slot, files(3, 0)));
-    }
-
-    #[test]
-    fn what_others_did_to_an_object_with_files_is_told_from_what_was_written() {
-        let (children, site, slot) =
-            (ObservedChildren::default(), Key::new("ns", "hq"), Slot::Common { secret: false });
-        let untouched = || children.files(&site, slot).unwrap().untouched;
-        let wish = Digest::of(&[1]);
-        assert_eq!(children.note_written_files(&site, slot, files(5, 1).meta, wish), Some(wish));
-        assert!(untouched() && !children.is_contested(&site, slot, wish));
-        assert!(children.note_files(&site, slot, files(5, 1)) && untouched(), "the watch shows what was written");
-        assert!(children.note_files(&site, slot, files(6, 2)) && !untouched());
-        assert!(children.is_contested(&site, slot, wish) && !children.is_contested(&site, slot, Digest::of(&[3])));
-        // The watch is faster than the answer, and shows that a key stayed which server-side apply did not take away.
-        children.note_files(&site, slot, files(8, 9));
-        assert_eq!(children.note_written_files(&site, slot, files(8, 1).meta, wish), Some(Digest::of(&[9])));
-        assert!(!untouched());
-    }
-
-    #[test]
-    fn the_answer_to_a_write_is_known_again_although_controllers_write_to_the_object() {
-        let (children, site, key) = (ObservedChildren::default(), Key::new("ns", "hq"), Key::new("ns", "dialtone-hq"));
-        let with = |version: u64, replicas: u64| {
-            let mut object = object(version);
-            object["spec"]["replicas"] = replicas.into();
-            object["status"]["observedGeneration"] = version.into();
-            object
-        };
-        children.note_answer(&site, Kind::Deployment, &key, "wish", with(5, 2));
-        assert_eq!(children.answered(Kind::Deployment, &key, "wish"), (true, true));
-        children.note(&site, Kind::Deployment, &key, with(6, 2));
-        assert_eq!(children.answered(Kind::Deployment, &key, "wish"), (true, true));
-        children.note(&site, Kind::Deployment, &key, with(7, 3));
-        assert_eq!(children.answered(Kind::Deployment, &key, "wish"), (true, false));
-        assert_eq!(children.answered(Kind::Deployment, &key, "another"), (false, false));
-    }
-}
+#[path = "children/tests.rs"]
+mod tests;

@@ -94,6 +94,11 @@ impl Error {
         matches!(self, Error::Api(kube::Error::Api(status)) if status.is_not_found())
     }
 
+    /// Whether somebody else wrote to the object since it was read.
+    pub(super) fn is_conflict(&self) -> bool {
+        matches!(self, Error::Api(kube::Error::Api(status)) if status.is_conflict())
+    }
+
     /// Whether only a person can mend it, so that a status should show it.
     pub(super) fn is_lasting(&self) -> bool {
         matches!(

@@ -123,18 +123,20 @@ impl<'a> File<'a> {
         let (ctx, site, slot) = (self.ctx, self.site, self.slot);
         let object = ShardObject::new(site, uid, slot, content);
         let mut leaves = None;
-        if let Some(observed) = observed {
-            self.claim(&observed, uid).check(self.kind, &self.key.name)?;
+        if let Some(observed) = &observed {
+            self.claim(observed, uid).check(self.kind, &self.key.name)?;
             leaves = check_stays(&observed.meta, self.kind).err();
             if let Some(error) = leaves.take_if(|_| observed.digest == Some(wanted)) {
                 return Err(error);
             }
-            if ctx.children.is_contested(site, slot, wanted) {
-                let what = self.kind.named(&self.key.name);
-                if let Some(pause) = problems::begin(ctx, &what, ("PhoneSite", site, uid)).await {
-                    return Ok(Step::Later(pause));
-                }
+        }
+        if ctx.children.is_contested(site, slot, wanted) {
+            let what = self.kind.named(&self.key.name);
+            if let Some(pause) = problems::begin(ctx, &what, ("PhoneSite", site, uid)).await {
+                return Ok(Step::Later(pause));
             }
+        }
+        if let Some(observed) = observed {
             if observed.fixed && leaves.is_none() {
                 ctx.cluster.delete(self.kind, &self.key, observed.meta.uid).await?;
             } else if !observed.untouched {

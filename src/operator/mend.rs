@@ -25,12 +25,26 @@ pub(super) fn files(found: &Value, wanted: &Value) -> Option<Value> {
     if let Some(owners) = owners(found, wanted) {
         patch.insert("metadata".to_owned(), json!({"ownerReferences": owners}));
     }
-    for_version(patch.into(), found)
+    for_version(labelled(patch.into(), found, wanted), found)
 }
 
 /// What gives an object its owner; nothing if it has it, and no other controller.
 pub(super) fn owner(found: &Value, wanted: &Value) -> Option<Value> {
-    for_version(json!({"metadata": {"ownerReferences": owners(found, wanted)?}}), found)
+    let patch = json!({"metadata": {"ownerReferences": owners(found, wanted)?}});
+    for_version(labelled(patch, found, wanted), found)
+}
+
+/// A patch that leaves no object without its labels: an admission policy may let the operator write no other.
+fn labelled(mut patch: Value, found: &Value, wanted: &Value) -> Value {
+    let (found, wanted) = (&found["metadata"]["labels"], &wanted["metadata"]["labels"]);
+    let missing =
+        wanted.as_object().into_iter().flatten().filter(|(name, value)| found.get(name.as_str()) != Some(value));
+    let missing: Map<String, Value> = missing.map(|(name, value)| (name.clone(), value.clone())).collect();
+    let is_empty = patch.as_object().is_none_or(Map::is_empty);
+    if !is_empty && !missing.is_empty() {
+        patch["metadata"]["labels"] = missing.into();
+    }
+    patch
 }
 
 /// The owner references as they should be, if that is not how they are: the site is the only controller.
@@ -45,12 +59,8 @@ fn owners(found: &Value, wanted: &Value) -> Option<Value> {
     (!is_same).then(|| json!(next))
 }
 
-/// What makes an object that server-side apply has left otherwise cover what is wanted: lists as a whole.
-pub(super) fn correction(
-    found: &Value,
-    wanted: &Value,
-    covers: impl Fn(&Value, &Value) -> bool + Copy,
-) -> Option<Value> {
+/// What makes an object cover what is wanted: lists as a whole.
+pub(super) fn correction(found: &Value, wanted: &Value, covers: impl Fn(&Value, &Value) -> bool + Copy) -> Value {
     fn differing(found: &Value, wanted: &Value, covers: impl Fn(&Value, &Value) -> bool + Copy) -> Value {
         match (found, wanted) {
             (Value::Object(found), Value::Object(wanted)) => {
@@ -68,7 +78,7 @@ pub(super) fn correction(
     if let Some(metadata) = patch["metadata"].as_object_mut() {
         metadata.remove("ownerReferences");
     }
-    for_version(patch, found)
+    patch
 }
 
 /// What takes from a status whatever is not wanted; nothing if it has no more than that. What is missing is not in it: the API
@@ -90,7 +100,7 @@ pub(super) fn surplus(found: &Value, wanted: &Value) -> Option<Value> {
 }
 
 /// A patch that changes no other version than the one that was found.
-fn for_version(mut patch: Value, found: &Value) -> Option<Value> {
+pub(super) fn for_version(mut patch: Value, found: &Value) -> Option<Value> {
     if patch.as_object().is_none_or(Map::is_empty) {
         return None;
     }
@@ -131,6 +141,20 @@ mod tests {
         let moved = found(json!({"data": null, "binaryData": {"a": "MQ=="}}));
         let patch = files(&moved, &wanted()).unwrap();
         assert_eq!((&patch["data"], &patch["binaryData"]), (&json!({"a": "1"}), &json!({"a": null})));
+    }
+
+    #[test]
+    fn what_is_mended_has_its_labels_at_once() {
+        let mut wanted = wanted();
+        wanted["metadata"]["labels"] = json!({"a": "1", "b": "2"});
+        let mut damaged = found(json!({"data": {"x": "2"}}));
+        assert_eq!(files(&damaged, &wanted).unwrap()["metadata"]["labels"], wanted["metadata"]["labels"]);
+        damaged["metadata"]["labels"] = json!({"a": "1", "c": "3"});
+        assert_eq!(files(&damaged, &wanted).unwrap()["metadata"]["labels"], json!({"b": "2"}));
+        damaged["metadata"]["ownerReferences"] = json!([]);
+        assert_eq!(owner(&damaged, &wanted).unwrap()["metadata"]["labels"], json!({"b": "2"}));
+        // Apply alone gives an object its labels.
+        assert_eq!(files(&found(json!({})), &wanted), None);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::names::{self, workload};
 use super::owned::{self, OwnedObjects, Prepared, ServiceChoice, WELL_KNOWN_PORT};
 use super::queue::Outcome;
 use super::{problems, sources, token};
-use crate::api::PhoneSiteSpec;
+use crate::api::{PhoneSiteSpec, Reason};
 use crate::provision::{Key, WorkItem};
 
 /// Under what name problems of the site's own spec are noted.
@@ -21,6 +21,9 @@ const SPEC: &str = "PhoneSite spec";
 
 /// How often it is looked whether a volume still has its owner's consent.
 const CONSENT_PERIOD: Duration = Duration::from_secs(300);
+
+/// So often an object is put right that others write to at the same moment.
+const CORRECTIONS: u32 = 5;
 
 /// Writes what differs from what it should be.
 pub(super) async fn reconcile(ctx: &Context, site: &Key) -> Result<Outcome, Error> {
@@ -141,37 +144,76 @@ impl Applied<'_> {
             None => cluster.metadata(kind, &key).await?,
         };
         let mut is_lost = false;
+        // One that was applied like this and now is gone, no longer the site's, or different, others have changed.
+        let (was_applied, is_as_answered) = children.answered(kind, &key, prepared.digest());
         if let Some(meta) = &meta {
             let claim = children.claim(kind, &key, meta, site, uid);
             claim.check(kind, &key.name)?;
             check_stays(meta, kind)?;
             is_lost = claim == Claim::Lost;
         }
-        if let Some(observed) = observed.filter(|_| !is_lost) {
-            let (was_applied, is_as_answered) = children.answered(kind, &key, prepared.digest());
-            // If the API server makes something else of it, it would do so again.
-            if is_as_answered || prepared.is_covered_by(&observed) {
-                return Ok(None);
-            }
-            if was_applied
-                && let Some(pause) = problems::begin(ctx, &self.name_of(kind), ("PhoneSite", site, uid)).await
-            {
-                return Ok(Some(pause));
-            }
+        // If the API server makes something else of it, it would do so again.
+        let is_right = |observed: &Value| is_as_answered || prepared.is_covered_by(observed);
+        if !is_lost && observed.as_ref().is_some_and(is_right) {
+            return Ok(None);
         }
+        if was_applied && let Some(pause) = problems::begin(ctx, &self.name_of(kind), ("PhoneSite", site, uid)).await {
+            return Ok(Some(pause));
+        }
+        children.begin(kind, &key);
         if let Some(patch) = meta.filter(|_| is_lost).and_then(|meta| prepared.owner_patch(&json!({"metadata": meta})))
         {
             cluster.merge(kind, &key, &patch).await?;
         }
-        let mut object = json!(cluster.apply(kind, &key, prepared.object()).await?);
-        if let Some(patch) = prepared.correction(&object) {
-            object = json!(cluster.merge(kind, &key, &patch).await?);
+        let mut object = match cluster.apply(kind, &key, prepared.object()).await {
+            Err(error) if error.reason() == Reason::Refused => self.force(prepared, error).await?,
+            applied => json!(applied?),
+        };
+        if prepared.correction(&object).is_some() {
+            object = self.correct(prepared, object).await?;
             if !prepared.is_covered_by(&object) {
                 tracing::warn!(%site, "the API server keeps {} otherwise than it was applied: does an admission webhook change it?", self.name_of(kind));
             }
         }
         children.note_answer(site, kind, &key, prepared.digest(), object);
         Ok(None)
+    }
+
+    /// Puts right what server-side apply cannot; what the API server made of it. Controllers write to the object meanwhile.
+    async fn correct(&self, prepared: &Prepared, mut found: Value) -> Result<Value, Error> {
+        let (kind, key, cluster) = (prepared.kind(), self.key(), &self.ctx.cluster);
+        let mut left = CORRECTIONS;
+        while let Some(patch) = prepared.correction(&found) {
+            left -= 1;
+            match cluster.merge(kind, &key, &patch).await {
+                Err(error) if error.is_conflict() && left > 0 => {
+                    found = cluster.object(kind, &key).await?.map(|newer| json!(newer)).ok_or(error)?;
+                }
+                merged => return Ok(json!(merged?)),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Puts an object right that others have changed so that nothing can be applied to it, such as a volume of two types: what is
+    /// wanted takes the place of what there is.
+    async fn force(&self, prepared: &Prepared, error: Error) -> Result<Value, Error> {
+        let (kind, key, cluster) = (prepared.kind(), self.key(), &self.ctx.cluster);
+        let Some(found) = cluster.object(kind, &key).await?.map(|found| json!(found)) else { return Err(error) };
+        if prepared.correction(&found).is_none() {
+            return Err(error);
+        }
+        match self.correct(prepared, found.clone()).await {
+            // What it cannot become as long as it is there; it serves nobody.
+            Err(refused) if refused.reason() == Reason::Refused && prepared.is_blocked_by(&found) => {
+                cluster.delete(kind, &key, found["metadata"]["uid"].as_str().map(str::to_owned)).await?;
+            }
+            // It is the wish that is refused.
+            Err(refused) if refused.reason() == Reason::Refused => return Err(error),
+            merged => drop(merged?),
+        }
+        tracing::info!(site = %self.site, "{} could not be changed as it was, and is put right as a whole", self.name_of(kind));
+        Ok(json!(cluster.apply(kind, &key, prepared.object()).await?))
     }
 
     /// Deletes all other children of the site, of whatever kind and name, that the site owns: what it wanted once, or what an
@@ -189,7 +231,7 @@ impl Applied<'_> {
             }
             tracing::info!("{} {child} is no longer wanted and is deleted", kind.as_str());
             ctx.cluster.delete(kind, &child, metadata["uid"].as_str().map(str::to_owned)).await?;
-            ctx.children.forget(kind, &child);
+            ctx.children.forget(kind, &child, 0);
         }
         Ok(())
     }

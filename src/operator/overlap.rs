@@ -85,6 +85,8 @@ async fn watch(ctx: Arc<Context>, mut others: Others, known: oneshot::Sender<()>
 struct Others {
     identity: String,
     leases: BTreeMap<String, Candidate>,
+    /// Those that seemed to be over when they were seen first. Whose clock is behind renews one of them.
+    over: BTreeMap<String, Lease>,
     /// Those of the list that is being read.
     listed: BTreeSet<String>,
     is_listed: bool,
@@ -94,7 +96,14 @@ struct Others {
 
 impl Others {
     fn new(identity: String) -> Others {
-        Others { identity, leases: BTreeMap::new(), listed: BTreeSet::new(), is_listed: false, left: BTreeMap::new() }
+        Others {
+            identity,
+            leases: BTreeMap::new(),
+            over: BTreeMap::new(),
+            listed: BTreeSet::new(),
+            is_listed: false,
+            left: BTreeMap::new(),
+        }
     }
 
     fn note(&mut self, event: Event<Lease>, now: Instant, time: Timestamp) {
@@ -107,11 +116,14 @@ impl Others {
             Event::InitDone => {
                 let listed = std::mem::take(&mut self.listed);
                 self.leases.retain(|namespace, _| listed.contains(namespace));
+                self.over.retain(|namespace, _| listed.contains(namespace));
                 self.is_listed = true;
             }
             Event::Apply(lease) => self.saw(lease, now, time),
             Event::Delete(lease) => {
-                self.leases.remove(lease.metadata.namespace.as_deref().unwrap_or_default());
+                let namespace = lease.metadata.namespace.as_deref().unwrap_or_default();
+                self.leases.remove(namespace);
+                self.over.remove(namespace);
             }
         }
     }
@@ -119,8 +131,13 @@ impl Others {
     fn saw(&mut self, lease: Lease, now: Instant, time: Timestamp) {
         let namespace = lease.metadata.namespace.clone().unwrap_or_default();
         if !self.leases.contains_key(&namespace) && is_long_over(&lease, time) {
-            return;
+            let is_renewed = self.over.get(&namespace).is_some_and(|known| known.spec != lease.spec);
+            if !is_renewed {
+                self.over.insert(namespace, lease);
+                return;
+            }
         }
+        self.over.remove(&namespace);
         self.leases.entry(namespace).or_insert_with(|| Candidate::new(&self.identity)).saw(Some(lease), now);
     }
 
@@ -196,5 +213,27 @@ mod tests {
         others.note(Event::Init, at(41), time);
         others.note(Event::InitDone, at(41), time);
         assert!(others.begun(at(41)).is_empty() && others.leases.is_empty());
+    }
+
+    #[test]
+    fn one_whose_clock_is_hours_off_is_noticed_by_what_it_renews() {
+        let (mut others, start, time) =
+            (Others::new("voice/all".into()), Instant::now(), Timestamp::from_second(100_000).unwrap());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        for event in [
+            Event::Init,
+            Event::InitApply(lease("behind", "tenant/x", 90_000)),
+            Event::InitApply(lease("ahead", "tenant/y", 110_000)),
+            Event::InitApply(lease("over", "gone/z", 90_000)),
+            Event::InitDone,
+        ] {
+            others.note(event, start, time);
+        }
+        assert_eq!(others.begun(start), [("ahead".to_owned(), "tenant/y".to_owned())]);
+        others.note(Event::Apply(lease("over", "gone/z", 90_000)), at(2), time);
+        others.note(Event::Apply(lease("behind", "tenant/x", 90_002)), at(2), time);
+        assert_eq!(others.begun(at(2)), [("behind".to_owned(), "tenant/x".to_owned())]);
+        others.note(Event::Delete(lease("over", "gone/z", 90_000)), at(3), time);
+        assert!(others.over.is_empty());
     }
 }

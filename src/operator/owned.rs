@@ -1,5 +1,6 @@
 //! What a site's owned objects should be, apart from those with files: pure.
 
+mod closed;
 mod deployment;
 mod firmware;
 mod merge;

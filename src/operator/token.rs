@@ -150,7 +150,7 @@ mod tests {
         assert!(matches!(ensure(&ctx, &site, "u1").await, Err(Error::Waits(_))), "it is a former site's");
         assert!(ctx.sites.token(&site).is_none() && api.writes().is_empty());
 
-        ctx.children.forget_token(&site);
+        ctx.children.forget_token(&site, u64::MAX);
         observe(&ctx, &site, 3, (WHOLE, WHOLE), Some("u1"));
         assert_eq!(ctx.sites.token(&site).as_deref(), Some(WHOLE));
         ensure(&ctx, &site, "u1").await.unwrap();
@@ -161,7 +161,7 @@ mod tests {
             assert_eq!(api.writes(), ["PATCH secrets/dialtone-hq-token"], "{damaged:?}");
             let held = ctx.children.token(&site).unwrap();
             assert_eq!((held.token.as_deref(), ctx.sites.token(&site).as_deref()), (Some(WHOLE), Some(WHOLE)));
-            ctx.children.forget_token(&site);
+            ctx.children.forget_token(&site, u64::MAX);
         }
         ensure(&ctx, &site, "u1").await.unwrap();
         // It is the fourth time in a row, which is said.

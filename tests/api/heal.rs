@@ -16,7 +16,7 @@ const SOON: u64 = 10;
 const KINDS: [&str; 6] = ["configmaps", "secrets", "serviceaccounts", "networkpolicies", "services", "deployments"];
 
 /// An operator for some namespaces, with the rights of the kubeconfig's user.
-fn operator(spaces: &str) -> Running {
+pub fn operator(spaces: &str) -> Running {
     let http = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let child = Command::new(env!("CARGO_BIN_EXE_dialtone"))
         .args([
@@ -36,7 +36,7 @@ fn operator(spaces: &str) -> Running {
 }
 
 /// The writes of the operator so far, as the API server's audit log has them.
-fn writes() -> Vec<String> {
+pub fn writes() -> Vec<String> {
     let ours = audited(0).into_iter().filter(|entry| {
         let agent = entry["userAgent"].as_str().unwrap_or_default();
         !["kubectl", "kube-", "etcd"].iter().any(|other| agent.starts_with(other))
@@ -45,7 +45,7 @@ fn writes() -> Vec<String> {
 }
 
 /// For so long the operator writes nothing.
-fn quiet(why: &str, seconds: u64) {
+pub fn quiet(why: &str, seconds: u64) {
     std::thread::sleep(Duration::from_secs(2));
     let before = writes().len();
     std::thread::sleep(Duration::from_secs(seconds));
@@ -77,7 +77,7 @@ fn compared(mut object: Value) -> Value {
 }
 
 /// All that belongs to a site, and the statuses.
-fn all(space: &str) -> BTreeMap<String, Value> {
+pub fn all(space: &str) -> BTreeMap<String, Value> {
     let kinds = [&KINDS[..], &["phonesites", "sipphones"]].concat().join(",");
     let list = get(space, &[&kinds]);
     let ours = list["items"].as_array().unwrap().iter().filter(|object| {
@@ -91,7 +91,7 @@ fn all(space: &str) -> BTreeMap<String, Value> {
     .collect()
 }
 
-fn difference(is: &BTreeMap<String, Value>, was: &BTreeMap<String, Value>) -> Option<String> {
+pub fn difference(is: &BTreeMap<String, Value>, was: &BTreeMap<String, Value>) -> Option<String> {
     let names: std::collections::BTreeSet<&String> = is.keys().chain(was.keys()).collect();
     let name = names.into_iter().find(|name| is.get(*name) != was.get(*name))?;
     Some(format!("{name} is {:?}\nand was {:?}", is.get(name), was.get(name)))
@@ -107,7 +107,7 @@ fn site(space: &str, name: &str) {
 }
 
 /// A site with a phone without a password and one with, and how it all is in the end.
-fn whole(space: &str) -> BTreeMap<String, Value> {
+pub fn whole(space: &str) -> BTreeMap<String, Value> {
     kube(&["create", "namespace", space]);
     kube(&["create", "secret", "generic", "pw", "--from-literal=a=secret", "-n", space]);
     site(space, "hq");
@@ -129,12 +129,12 @@ fn whole(space: &str) -> BTreeMap<String, Value> {
     all(space)
 }
 
-fn patch(space: &str, object: &str, kind: &str, patch: &Value) {
+pub fn patch(space: &str, object: &str, kind: &str, patch: &Value) {
     kube(&["patch", "-n", space, object, "--type", kind, "-p", &patch.to_string()]);
 }
 
 /// After some damage everything soon is as it was, and stays so.
-fn mended(space: &str, was: &BTreeMap<String, Value>, what: &str, damage: &dyn Fn()) {
+pub fn mended(space: &str, was: &BTreeMap<String, Value>, what: &str, damage: &dyn Fn()) {
     damage();
     let is_as_it_was = || difference(&all(space), was).map_or(Ok(()), Err);
     let (_, took) = wait_until(what, SOON, is_as_it_was);

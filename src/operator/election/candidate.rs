@@ -13,6 +13,8 @@ use tokio::time::Instant;
 
 /// How long a Lease holds that is not renewed.
 const LEASE: Duration = Duration::from_secs(9);
+/// The longest that a Lease is believed to hold, whatever it says: one that somebody wrote by hand keeps nobody standing by for years.
+const LONGEST: Duration = Duration::from_secs(60);
 /// How long the leader goes on without having renewed its Lease. It is shorter than [`LEASE`] by more than a call may take, so that
 /// the leader has ended before another can begin.
 const RENEW_DEADLINE: Duration = Duration::from_secs(6);
@@ -130,7 +132,7 @@ fn holder(lease: &Lease) -> Option<&str> {
 /// How long a Lease holds from the moment at which it was seen to be renewed.
 fn duration(lease: &Lease) -> Duration {
     let seconds = lease.spec.as_ref().and_then(|spec| spec.lease_duration_seconds).unwrap_or(0);
-    Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
+    Duration::from_secs(u64::try_from(seconds).unwrap_or(0)).min(LONGEST)
 }
 
 fn seconds(duration: Duration) -> i32 {

@@ -42,7 +42,7 @@ pub(super) fn covers(observed: &Value, wanted: &Value) -> bool {
     }
 }
 
-fn is_empty(value: &Value) -> bool {
+pub(super) fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,
         Value::Object(fields) => fields.values().all(is_empty),

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::{merge, set_type};
+use super::{closed, merge, set_type};
 use crate::operator::kind::Kind;
 use crate::operator::mend;
 use crate::operator::names::APPLIED;
@@ -41,6 +41,10 @@ impl Prepared {
 
     /// Whether an observed object is as this one should be; who else owns it is another question.
     pub(in crate::operator) fn is_covered_by(&self, observed: &Value) -> bool {
+        closed::intruders(self.kind, observed, &self.object).is_none() && self.has_all(observed)
+    }
+
+    fn has_all(&self, observed: &Value) -> bool {
         self.object.as_object().into_iter().flatten().all(|(field, value)| match field.as_str() {
             "metadata" => {
                 let fields = value.as_object().into_iter().flatten();
@@ -56,9 +60,19 @@ impl Prepared {
         mend::owner(observed, &self.object)
     }
 
-    /// What puts right an object that server-side apply has left otherwise: it takes from lists only what it gave.
+    /// What puts right an object that server-side apply has left otherwise: it takes away only what it gave.
     pub(in crate::operator) fn correction(&self, observed: &Value) -> Option<Value> {
-        let is_covered = self.is_covered_by(observed);
-        (!is_covered).then(|| mend::correction(observed, &self.object, merge::covers)).flatten()
+        let intruders = closed::intruders(self.kind, observed, &self.object);
+        if intruders.is_none() && self.has_all(observed) {
+            return None;
+        }
+        let mut patch = mend::correction(observed, &self.object, merge::covers);
+        closed::add(&mut patch, intruders.unwrap_or_default());
+        mend::for_version(patch, observed)
+    }
+
+    /// Whether an observed object can never become this one: a Service keeps its address, and one without has none for ever.
+    pub(in crate::operator) fn is_blocked_by(&self, observed: &Value) -> bool {
+        self.kind == Kind::Service && observed["spec"]["clusterIP"] == "None"
     }
 }

@@ -181,7 +181,7 @@ impl Handler<DynamicObject> for Children {
     }
 
     fn on_delete(&self, ctx: &Arc<Context>, deleted: Deleted) {
-        ctx.children.forget(self.0, &deleted.key);
+        ctx.children.forget(self.0, &deleted.key, deleted.version);
         let named = parse_workload(&deleted.key.name).map(|site| deleted.key.sibling(site));
         look_at(ctx, deleted.site(), named);
     }

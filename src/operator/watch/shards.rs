@@ -59,7 +59,7 @@ impl Handler<TrimmedSecret> for ShardSecrets {
     fn on_delete(&self, ctx: &Arc<Context>, deleted: Deleted) {
         match parse_token(&deleted.key.name).map(|site| deleted.key.sibling(site)) {
             Some(site) => {
-                ctx.children.forget_token(&site);
+                ctx.children.forget_token(&site, deleted.version);
                 look(ctx, WorkItem::Objects(site));
             }
             None => delete_shard(ctx, &deleted, true),

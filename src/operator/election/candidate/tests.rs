@@ -160,6 +160,17 @@ fn a_lease_that_somebody_deleted_or_emptied_is_taken_by_whoever_comes_first() {
     }
 }
 
+#[test]
+fn a_lease_that_says_it_holds_for_years_holds_for_a_minute() {
+    let (mut one, start) = (Candidate::new("pod-a"), Instant::now());
+    let mut lease = Lease::default();
+    let spec = lease.spec.get_or_insert_default();
+    (spec.holder_identity, spec.lease_duration_seconds) = (Some("by hand".to_owned()), Some(i32::MAX));
+    one.saw(Some(lease), start);
+    assert_eq!(one.rival(start + Duration::from_secs(59)), Some("by hand"));
+    assert!(one.bid(start + Duration::from_secs(60), time(0)).is_some());
+}
+
 /// Of any number of candidates, with whatever delays between reading and writing, no two believe at one moment that they lead.
 #[test]
 fn never_do_two_lead_at_one_moment() {
