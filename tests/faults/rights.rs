@@ -1,7 +1,7 @@
 //! The rights that the chart gives, and what operators ask: whatever was asked was allowed, by a rule of the chart, and each verb of each
 //! rule was needed. The API server's own log of all that operators with these rights asked in this run says so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde_json::{Value, json};
@@ -116,20 +116,34 @@ impl Asked {
     }
 }
 
-/// Why a request was refused, if it was. In a namespace that is about to go nobody can make anything.
-fn refusal(event: &Value) -> Option<&str> {
+/// Why a request was refused, if it was. In a namespace that was deleted before nobody can make anything, whatever rights they have.
+fn refusal(event: &Value, deleted: &BTreeMap<String, String>) -> Option<String> {
+    let is_allowed = event["annotations"]["authorization.k8s.io/decision"] == "allow";
+    let is_leaving =
+        deleted.get(&part(event, "namespace")).is_some_and(|since| *since < text(&event["requestReceivedTimestamp"]));
     let status = &event["responseStatus"];
-    let why = status["message"].as_str().unwrap_or_default();
-    (status["code"] == 403 && !why.contains("because it is being terminated")).then_some(why)
+    (status["code"] == 403 && !(is_allowed && is_leaving)).then(|| text(&status["message"]))
+}
+
+/// The namespaces that were deleted, and when.
+fn deleted(run: &[Value]) -> BTreeMap<String, String> {
+    let deletes = run.iter().filter(|event| {
+        event["verb"] == "delete"
+            && event["objectRef"]["resource"] == "namespaces"
+            && event["responseStatus"]["code"] == 200
+    });
+    deletes.map(|event| (part(event, "name"), text(&event["requestReceivedTimestamp"]))).collect()
 }
 
 /// The rights that nobody needed in this run, and what was asked without a right.
 fn compare(account: &'static str) -> (Vec<String>, BTreeSet<String>) {
     let all = rights_of(account);
     let (mut used, mut complaints) = (BTreeSet::new(), BTreeSet::new());
-    for event in Audit::asked().iter().filter(|event| event["user"]["username"] == account) {
+    let run = Audit::run();
+    let deleted = deleted(&run);
+    for event in run.iter().filter(|event| event["user"]["username"] == account) {
         let request = format!("{account}: {} {}", text(&event["verb"]), text(&event["requestURI"]));
-        if let Some(why) = refusal(event) {
+        if let Some(why) = refusal(event, &deleted) {
             complaints.insert(format!("{request} was refused: {why}"));
             continue;
         }
