@@ -38,7 +38,7 @@ pub struct Args {
     own_namespace: Option<String>,
 
     /// Whether the cluster mounts images as volumes, for spec.firmware.source.image: true or false; if not, an init container
-    /// copies their files [default: true if all nodes are known to]
+    /// copies their files [default: true if all nodes are known to; with --namespaces false]
     #[arg(long, env = "DIALTONE_IMAGE_VOLUMES", value_name = "BOOL")]
     image_volumes: Option<bool>,
 

@@ -74,7 +74,8 @@ async fn sync(ctx: &Arc<Context>, tasks: &Tasks) {
     let all_listed = async { while unsynced.recv().await.is_some() {} };
     let images = async {
         if ctx.options.image_volumes.get().is_none() {
-            let known = image_volumes::known(ctx.cluster.client()).await;
+            // Who looks after some namespaces may not see nodes, and asks nothing that it may not.
+            let known = ctx.options.namespaces.is_empty() && image_volumes::known(ctx.cluster.client()).await;
             ctx.options.image_volumes.get_or_init(|| known);
         }
     };

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::heal::{all, difference, mended, operator, patch, quiet, whole, writes};
+use super::direct::patch;
+use super::heal::{Victim, Writes, all, difference, operator, quiet};
 use super::support::{get, kube, kubectl, wait_for, wait_until};
 
 const DEPLOYMENT: &str = "deploy/dialtone-hq";
@@ -16,17 +17,16 @@ const POLICY: &str = "netpol/dialtone-hq";
 fn pods_gain_nothing_by_a_stranger_s_edit_of_their_deployment() {
     super::install();
     let space = "intruders";
-    let _operator = operator(space);
-    let was = whole(space);
+    let victim = Victim::new(space);
     let pod = |what: &str, with: Value| {
         let with = json!({"spec": {"template": {"spec": with}}});
-        mended(space, &was, what, &|| patch(space, DEPLOYMENT, "strategic", &with));
+        victim.mended(what, || patch(space, DEPLOYMENT, "strategic", &with));
     };
     let replace = |what: &str, path: &str, with: Value| {
         let with = json!([{"op": "add", "path": format!("/spec/template/spec/{path}"), "value": with}]);
-        mended(space, &was, what, &|| patch(space, DEPLOYMENT, "json", &with));
+        victim.mended(what, || patch(space, DEPLOYMENT, "json", &with));
     };
-    mended(space, &was, "paused", &|| patch(space, DEPLOYMENT, "merge", &json!({"spec": {"paused": true}})));
+    victim.mended("paused", || patch(space, DEPLOYMENT, "merge", &json!({"spec": {"paused": true}})));
     pod(
         "the node's own",
         json!({"hostNetwork": true, "hostPID": true, "hostIPC": true, "nodeName": "x", "serviceAccountName": "default", "automountServiceAccountToken": true}),
@@ -59,7 +59,7 @@ fn pods_gain_nothing_by_a_stranger_s_edit_of_their_deployment() {
     let with =
         json!({"spec": {"template": {"spec": {"nodeSelector": {"a": "b"}, "tolerations": [{"operator": "Exists"}]}}}});
     patch(space, DEPLOYMENT, "strategic", &with);
-    quiet("that stays", 12);
+    quiet(space, "that stays", 12);
     let template = get(space, &[DEPLOYMENT])["spec"]["template"].clone();
     assert_eq!(
         (&template["spec"]["nodeSelector"]["a"], template["spec"]["tolerations"].is_null()),
@@ -73,10 +73,9 @@ fn pods_gain_nothing_by_a_stranger_s_edit_of_their_deployment() {
 fn policies_and_services_are_put_right_whatever_was_made_of_them() {
     super::install();
     let space = "intruded";
-    let first = operator(space);
-    let was = whole(space);
+    let victim = Victim::new(space);
     let edit = |what: &str, object: &str, kind: &str, with: Value| {
-        mended(space, &was, what, &|| patch(space, object, kind, &with));
+        victim.mended(what, || patch(space, object, kind, &with));
     };
     let add = |path: &str, value: Value| json!([{"op": "add", "path": path, "value": value}]);
     edit("more ports", POLICY, "json", add("/spec/ingress/1/ports/0/endPort", 65535.into()));
@@ -101,6 +100,7 @@ fn policies_and_services_are_put_right_whatever_was_made_of_them() {
     edit("its port under another name", SERVICE, "json", port(swapped));
 
     // A Service without an address never gets one.
+    let Victim { was, operator: first, .. } = victim;
     drop(first);
     let mut service = get(space, &[SERVICE]);
     let ports = json!([{"name": "tftp", "port": 69, "protocol": "UDP"}]);
@@ -113,7 +113,7 @@ fn policies_and_services_are_put_right_whatever_was_made_of_them() {
     assert!(kubectl(&["create", "-n", space, "-f", "-"], Some(&service.to_string())).status.success());
     let _second = operator(space);
     wait_until("a Service with an address", 30, || difference(&all(space), &was).map_or(Ok(()), Err));
-    quiet("all is right", 5);
+    quiet(space, "all is right", 5);
     kube(&["delete", "namespace", space, "--wait=false"]);
 }
 
@@ -121,8 +121,7 @@ fn policies_and_services_are_put_right_whatever_was_made_of_them() {
 fn what_is_deleted_or_disowned_again_and_again_comes_back_and_ever_more_rarely() {
     super::install();
     let space = "deleted";
-    let _operator = operator(space);
-    let was = whole(space);
+    let victim = Victim::new(space);
     let disowned = json!({"metadata": {"ownerReferences": null}}).to_string();
     for (object, args) in [
         (SERVICE, vec!["delete", SERVICE, "--wait=false", "--ignore-not-found"]),
@@ -130,21 +129,21 @@ fn what_is_deleted_or_disowned_again_and_again_comes_back_and_ever_more_rarely()
         ("secret/dialtone-hq-token", vec!["delete", "secret/dialtone-hq-token", "--wait=false", "--ignore-not-found"]),
         (DEPLOYMENT, vec!["patch", DEPLOYMENT, "--type=merge", "-p", &disowned]),
     ] {
-        let before = writes().len();
+        let writes = Writes::begin(space);
         for _ in 0..30 {
             kube(&[&args[..], &["-n", space]].concat());
             // Longer than it takes to undo it.
             std::thread::sleep(Duration::from_millis(30));
         }
-        let few: Vec<String> = writes().split_off(before);
+        let few = writes.all();
         let name = object.split_once('/').unwrap().1;
         let few = few.iter().filter(|write| write.contains(name)).count();
         eprintln!("{object}: {few} writes");
         // Each may take two, and some are statuses and Events.
         assert!((1..=35).contains(&few), "{object}: {few} writes");
         // It comes back, although it was deleted before the operator heard that it was made.
-        wait_for(object, 25, || difference(&all(space), &was).is_none().then_some(()));
+        wait_for(object, 25, || difference(&all(space), &victim.was).is_none().then_some(()));
     }
-    quiet("nobody does anything", 10);
+    quiet(space, "nobody does anything", 10);
     kube(&["delete", "namespace", space, "--wait=false"]);
 }

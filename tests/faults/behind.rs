@@ -14,7 +14,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 
 use super::proxy::Fate;
-use super::stage::{Operator, Setup, difference, kubeconfig, make_namespace, state};
+use super::stage::{Operator, Setup, kubeconfig, make_namespace};
+use super::state::{difference, state};
 use super::stories::apply_site;
 use super::support::{get, kube, wait_for};
 

@@ -14,7 +14,8 @@ use tokio::runtime::Handle;
 
 use super::proxy::{Fate, Seen};
 use super::seed::seed;
-use super::stage::{Audit, Operator, Setup, difference, make_namespace, state};
+use super::stage::{Audit, Operator, Setup, make_namespace};
+use super::state::{difference, state};
 use super::stories::STEPS;
 use super::support::{kube, wait_until};
 
@@ -91,7 +92,10 @@ fn all<T: Send + Sync>(cases: &[T], run: impl Fn(usize, &T) -> Result<Operator, 
                     match result {
                         // A few are watched on; the others' namespaces would only cost.
                         Ok(operator) if done.0.len() < 6 => done.0.push(operator),
-                        Ok(operator) => kube_delete(&operator),
+                        Ok(operator) => {
+                            drop(done);
+                            take_away(operator);
+                        }
                         Err(why) => done.1.push(why),
                     }
                 }
@@ -103,18 +107,21 @@ fn all<T: Send + Sync>(cases: &[T], run: impl Fn(usize, &T) -> Result<Operator, 
     let audit = Audit::begin();
     let before: Vec<usize> = operators.iter().map(|operator| operator.proxy.writes()).collect();
     thread::sleep(STABLE);
-    for (operator, before) in operators.iter().zip(before) {
+    for (operator, before) in operators.into_iter().zip(before) {
         let namespace = &operator.setup.namespaces[0];
         if operator.proxy.writes() != before || !operator.runs() {
             complaints.push(format!("{namespace} does not stay as it is: {:?}", audit.writes(Some(namespace))));
         }
-        kube_delete(operator);
+        take_away(operator);
     }
     complaints
 }
 
-fn kube_delete(operator: &Operator) {
-    kube(&["delete", "namespace", &operator.setup.namespaces[0], "--wait=false"]);
+/// Ends an operator, and then takes its namespace away, with its rights there.
+fn take_away(operator: Operator) {
+    let namespace = operator.setup.namespaces[0].clone();
+    drop(operator);
+    kube(&["delete", "namespace", &namespace, "--wait=false"]);
 }
 
 /// Every so many of the writes are killed at, in this process; all of them with 1.

@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
 use super::generated::{self, Field};
-use super::stage::{Operator, Setup, admin, create_namespace, difference, kubeconfig};
+use super::stage::{Operator, Setup, admin, create_namespace, kubeconfig};
+use super::state::difference;
 use super::support::{apply, condition, kube, wait_for};
 use super::watched::{Cluster, PREFIX, State};
 

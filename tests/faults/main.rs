@@ -11,9 +11,11 @@ mod fields;
 mod generated;
 mod leaders;
 mod proxy;
+mod rights;
 #[path = "../support/seed.rs"]
 mod seed;
 mod stage;
+mod state;
 mod stories;
 #[path = "../support/mod.rs"]
 mod support;
@@ -36,6 +38,8 @@ const CASES: &[Case] = &[
     ("fields", fields::a_field_that_is_changed_shows_and_changed_back_leaves_nothing),
     ("kills", disturbed::an_operator_that_is_killed_at_any_write_ends_as_one_that_is_not),
     ("storm", disturbed::whatever_the_api_server_does_it_ends_as_it_should),
+    // Last: it looks at all that the others' operators asked.
+    ("rights", rights::every_right_is_used_and_none_is_missing),
 ];
 
 /// Runs the cases that are named, or all.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
-use axum::http::{HeaderName, Method, Request, Response, StatusCode};
+use axum::http::{Method, Request, Response, StatusCode};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -61,8 +61,6 @@ struct Inner {
     client: kube::Client,
     /// The API server that has the Leases.
     leases: kube::Client,
-    /// Who the operator is to the API server.
-    user: String,
     judge: Mutex<Judge>,
     kill: Mutex<Option<Box<dyn Fn() + Send>>>,
     writes: AtomicUsize,
@@ -72,14 +70,13 @@ struct Inner {
 }
 
 impl Proxy {
-    /// Starts one, for an operator that is this user.
-    pub async fn start(client: kube::Client, leases: kube::Client, user: &str) -> Proxy {
+    /// Starts one, for an operator that is to the API server who these clients are.
+    pub async fn start(client: kube::Client, leases: kube::Client) -> Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let inner = Inner {
             address: listener.local_addr().unwrap(),
             client,
             leases,
-            user: user.to_owned(),
             judge: Mutex::new(Box::new(|_| Fate::Pass)),
             kill: Mutex::new(None),
             writes: AtomicUsize::new(0),
@@ -224,8 +221,6 @@ impl Proxy {
         for name in ["host", "authorization", "connection", "accept-encoding"] {
             head.headers.remove(name);
         }
-        let impersonate = HeaderName::from_static("impersonate-user");
-        head.headers.insert(impersonate, self.0.user.parse().unwrap());
         let request = Request::from_parts(head, kube::client::Body::from(body.to_vec()));
         let client = if request.uri().path().contains("/leases") { &self.0.leases } else { &self.0.client };
         let answer = client.send(request).await.map_err(|_| Broken)?;

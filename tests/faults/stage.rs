@@ -1,47 +1,76 @@
-//! An operator as a process, outside the cluster, that sees the API server through a proxy; and what there is at the end.
+//! An operator as a process, outside the cluster, with the rights of the chart, that sees the API server through a proxy.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 
 use super::proxy::Proxy;
-use super::support::{audit_log, audited, get, kube, kubectl, part, wait_for, wait_for_definitions};
+use super::support::{asked, audit_log, audited, kube, kubectl, part, wait_for, wait_for_definitions};
 
 /// Who operators are to the API server: the ServiceAccounts of two installations of the chart, with their rights and no others. The
 /// first looks after all namespaces, the other after some.
-const ALL: &str = "system:serviceaccount:dialtone:dialtone";
-const SOME: &str = "system:serviceaccount:dialtone:tenant";
+pub const ALL: &str = "system:serviceaccount:dialtone:dialtone";
+pub const SOME: &str = "system:serviceaccount:dialtone:tenant";
+
+/// Where the API server's log was when this run began.
+static BEGIN: OnceLock<u64> = OnceLock::new();
 
 /// The definitions, and the rights that the chart gives an operator of all namespaces.
 pub fn install() {
+    BEGIN.get_or_init(|| Audit::begin().0);
     kube(&["apply", "--server-side", "--force-conflicts", "-f", "crds/dialtone.dev.yaml"]);
     wait_for_definitions();
     create_namespace("dialtone");
-    give_rights("dialtone", &[]);
+    give_rights_for_all(false);
 }
 
-/// What the chart says of rights.
-fn give_rights(release: &str, more: &[&str]) {
+/// What the chart says of rights: for all namespaces or some, and whether consent is demanded.
+pub fn rights(namespaces: &[&str], demands_consent: bool) -> String {
+    let release = if namespaces.is_empty() { "dialtone" } else { "tenant" };
     let template = ["template", release, "charts/dialtone", "-n", "dialtone", "-s", "templates/rbac.yaml"];
-    let chart = Command::new("helm").args(template).args(more).output().expect("helm must be in PATH");
+    let values = [
+        format!("--set-json=watchNamespaces={}", serde_json::json!(namespaces)),
+        format!("--set=sites.demandConsent={demands_consent}"),
+    ];
+    let chart = Command::new("helm").args(template).args(values).output().expect("helm must be in PATH");
     assert!(chart.status.success(), "{}", String::from_utf8_lossy(&chart.stderr));
-    let output = kubectl(&["apply", "-f", "-"], Some(&String::from_utf8(chart.stdout).unwrap()));
+    String::from_utf8(chart.stdout).unwrap()
+}
+
+/// Gives rights; the API server takes a moment until they hold.
+fn give_rights(rights: &str, account: &str, asked: &[&[&str]]) {
+    let output = kubectl(&["apply", "-f", "-"], Some(rights));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let account = format!("--as={account}");
+    for right in asked {
+        let ask = [&["auth", "can-i", &*account], *right].concat();
+        wait_for("rights to hold", 20, || kubectl(&ask, None).status.success().then_some(()));
+    }
+}
+
+/// The rights of an operator of all namespaces.
+pub fn give_rights_for_all(demands_consent: bool) {
+    let lease = ["get", "lease/dialtone-cluster", "-n", "kube-system"];
+    give_rights(&rights(&[], demands_consent), ALL, &[&["list", "phonesites", "-A"], &lease]);
 }
 
 /// A namespace that an operator for it alone may look after.
 pub fn make_namespace(name: &str) {
     create_namespace(name);
-    give_rights("tenant", &["--set", &format!("watchNamespaces={{{name}}}")]);
+    give_rights_in(name, false);
+}
+
+/// The rights of an operator of this namespace.
+pub fn give_rights_in(namespace: &str, demands_consent: bool) {
+    give_rights(&rights(&[namespace], demands_consent), SOME, &[&["list", "phonesites", "-n", namespace]]);
 }
 
 pub fn create_namespace(name: &str) {
@@ -52,9 +81,17 @@ pub fn create_namespace(name: &str) {
 
 /// An API server's client, as its administrator.
 pub fn admin(runtime: &Handle, kubeconfig: &Path) -> kube::Client {
+    client(runtime, kubeconfig, None)
+}
+
+/// The same, as whoever a token is of.
+fn client(runtime: &Handle, kubeconfig: &Path, token: Option<&str>) -> kube::Client {
     runtime.block_on(async {
         let file = Kubeconfig::read_from(kubeconfig).unwrap();
         let mut config = kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.unwrap();
+        if let Some(token) = token {
+            config.auth_info = AuthInfo { token: Some(token.into()), ..AuthInfo::default() };
+        }
         config.default_retry = false;
         config.read_timeout = None;
         kube::Client::try_from(config).unwrap()
@@ -76,6 +113,8 @@ pub struct Setup {
     /// The namespaces that it looks after; all if there is none.
     pub namespaces: Vec<String>,
     pub image: String,
+    /// Whether it serves only what has the label for it.
+    pub demands_consent: bool,
 }
 
 impl Setup {
@@ -85,6 +124,7 @@ impl Setup {
             installation: "dialtone".to_owned(),
             namespaces: namespaces.iter().map(ToString::to_string).collect(),
             image: "dialtone:test".to_owned(),
+            demands_consent: false,
         }
     }
 }
@@ -106,9 +146,11 @@ impl Operator {
 
     /// Starts one that talks to another API server, but for its Lease.
     pub fn start_at(runtime: &Handle, setup: Setup, server: &Path) -> Operator {
-        let user = if setup.namespaces.is_empty() { ALL } else { SOME };
-        let (client, leases) = (admin(runtime, server), admin(runtime, &kubeconfig()));
-        let proxy = runtime.block_on(Proxy::start(client, leases, user));
+        let account = if setup.namespaces.is_empty() { ALL } else { SOME };
+        let account = account.rsplit_once(':').unwrap().1;
+        let token = kube(&["create", "token", account, "-n", "dialtone", "--duration=24h"]);
+        let as_account = |server: &Path| client(runtime, server, Some(token.trim()));
+        let proxy = runtime.block_on(Proxy::start(as_account(server), as_account(&kubeconfig())));
         let folder = tempfile::tempdir().unwrap();
         let operator = Operator { proxy, setup, http: free(), folder, child: Arc::default() };
         let child = operator.child.clone();
@@ -131,6 +173,9 @@ impl Operator {
         command.args(["operator", "--image", &self.setup.image, "--http", &self.http.to_string()]);
         if !self.setup.namespaces.is_empty() {
             command.args(["--namespaces", &self.setup.namespaces.join(",")]);
+        }
+        if self.setup.demands_consent {
+            command.arg("--demand-consent");
         }
         command.env("KUBECONFIG", &config).env("POD_NAMESPACE", &self.setup.installation);
         command.env("POD_NAME", &self.setup.process).env("RUST_LOG", "info");
@@ -240,121 +285,6 @@ fn free() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-const KINDS: &str = "configmaps,secrets,services,serviceaccounts,deployments,networkpolicies,phonesites,sipphones";
-
-/// Everything in a namespace as it is, without what differs from run to run: times, versions, addresses, random tokens. Hashes that
-/// are keyed have a name each instead.
-pub fn state(namespace: &str) -> BTreeMap<String, Value> {
-    state_of(get(namespace, &[KINDS])["items"].as_array().cloned().unwrap_or_default(), namespace)
-}
-
-/// The same, of objects that were read already.
-pub fn state_of(objects: Vec<Value>, namespace: &str) -> BTreeMap<String, Value> {
-    let mut hashes = BTreeMap::new();
-    let objects = objects.into_iter().filter(|object| {
-        let name = object["metadata"]["name"].as_str().unwrap();
-        !matches!(name, "kube-root-ca.crt" | "default") && object["metadata"]["deletionTimestamp"].is_null()
-    });
-    let mut sorted: BTreeMap<String, Value> = objects
-        .map(|object| {
-            (format!("{} {}", object["kind"].as_str().unwrap(), object["metadata"]["name"].as_str().unwrap()), object)
-        })
-        .collect();
-    for (name, object) in &mut sorted {
-        if name.ends_with("-token") {
-            object["data"] = "masked".into();
-        }
-        // That of a Deployment or a Service others write.
-        if object["apiVersion"] != "dialtone.dev/v1alpha1" {
-            object.as_object_mut().unwrap().remove("status");
-        }
-        mask(object, namespace, &mut hashes);
-    }
-    sorted
-}
-
-const MASKED: &[&str] = &[
-    "uid",
-    "resourceVersion",
-    "creationTimestamp",
-    "managedFields",
-    "generation",
-    "observedGeneration",
-    "lastTransitionTime",
-    "since",
-    "clusterIP",
-    "clusterIPs",
-    "nodePort",
-    "deployment.kubernetes.io/revision",
-    "selfLink",
-    "lastUpdateTime",
-    "replicas",
-    "unavailableReplicas",
-    "updatedReplicas",
-    "terminatingReplicas",
-    "kubectl.kubernetes.io/last-applied-configuration",
-    "healthCheckNodePort",
-    "dialtone.dev/applied",
-    "observed",
-];
-
-fn mask(value: &mut Value, namespace: &str, hashes: &mut BTreeMap<String, String>) {
-    match value {
-        Value::Object(fields) => {
-            for name in MASKED {
-                fields.remove(*name);
-            }
-            fields.values_mut().for_each(|value| mask(value, namespace, hashes));
-        }
-        Value::Array(items) => items.iter_mut().for_each(|value| mask(value, namespace, hashes)),
-        Value::String(text) => {
-            *text = text.replace(namespace, "NAMESPACE");
-            let is_hash = text.strip_prefix("sha256:").unwrap_or(text);
-            if is_hash.len() == 64 && is_hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-                let next = format!("hash {}", hashes.len());
-                *text = hashes.entry(text.clone()).or_insert(next).clone();
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
-}
-
-/// How two states differ; nothing if they do not.
-pub fn difference(expected: &BTreeMap<String, Value>, found: &BTreeMap<String, Value>) -> Vec<String> {
-    let mut all = Vec::new();
-    for name in expected.keys().chain(found.keys().filter(|name| !expected.contains_key(*name))) {
-        match (expected.get(name), found.get(name)) {
-            (Some(a), Some(b)) if a == b => {}
-            (Some(a), Some(b)) => differ(name, a, b, &mut all),
-            (Some(_), None) => all.push(format!("{name} is missing")),
-            (None, _) => all.push(format!("{name} should not be there")),
-        }
-    }
-    all
-}
-
-fn differ(place: &str, a: &Value, b: &Value, all: &mut Vec<String>) {
-    match (a, b) {
-        (Value::Object(x), Value::Object(y)) => {
-            for key in x.keys().chain(y.keys().filter(|key| !x.contains_key(*key))) {
-                let (left, right) = (x.get(key).unwrap_or(&Value::Null), y.get(key).unwrap_or(&Value::Null));
-                if left != right {
-                    differ(&format!("{place}.{key}"), left, right, all);
-                }
-            }
-        }
-        (Value::String(x), Value::String(y)) if x.contains('\n') && y.contains('\n') => {
-            let only = |x: &str, y: &str| -> String { x.lines().filter(|line| !y.contains(line)).collect() };
-            all.push(format!("{place}: expected {:?}, found {:?}", only(x, y), only(y, x)));
-        }
-        (Value::Array(x), Value::Array(y)) if x.len() == y.len() => {
-            let pairs = x.iter().zip(y).enumerate().filter(|(_, (left, right))| left != right);
-            pairs.for_each(|(i, (left, right))| differ(&format!("{place}[{i}]"), left, right, all));
-        }
-        _ => all.push(format!("{place}: expected {a}, found {b}")),
-    }
-}
-
 /// The writes of operators that the API server has logged since this began.
 pub struct Audit(u64);
 
@@ -363,10 +293,15 @@ impl Audit {
         Audit(audit_log().metadata().unwrap().len())
     }
 
+    /// All that operators asked since this run began, and all that anybody wrote.
+    pub fn run() -> Vec<Value> {
+        asked(*BEGIN.get().expect("install was called first"))
+    }
+
     /// What was written since, in a namespace or in all: verb, resource, name. Events are about writes and no part of a state.
     pub fn writes(&self, namespace: Option<&str>) -> Vec<String> {
         let by_operators = audited(self.0).into_iter().filter(|event| {
-            matches!(event["impersonatedUser"]["username"].as_str(), Some(ALL | SOME))
+            matches!(event["user"]["username"].as_str(), Some(ALL | SOME))
                 && event["objectRef"]["resource"] != "events"
                 && namespace.is_none_or(|namespace| event["objectRef"]["namespace"] == namespace)
         });

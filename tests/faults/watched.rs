@@ -13,7 +13,7 @@ use kube::runtime::watcher::{self, Event, watcher};
 use serde_json::Value;
 use tokio::runtime::Handle;
 
-use super::stage::state_of;
+use super::state::state_of;
 
 /// How the names of the namespaces begin.
 pub const PREFIX: &str = "fields-";

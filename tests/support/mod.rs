@@ -55,16 +55,24 @@ pub fn audit_log() -> PathBuf {
     Path::new(&std::env::var_os("KUBECONFIG").expect("make cluster sets it")).with_file_name("audit.log")
 }
 
-/// The writes that the API server has logged from a place in its log on, but for those of Leases, which are renewed all the time.
-pub fn audited(from: u64) -> Vec<Value> {
+/// What the API server has logged from a place in its log on: all writes, and whatever an operator of the chart asked.
+pub fn asked(from: u64) -> Vec<Value> {
     let mut file = File::open(audit_log()).unwrap();
     file.seek(SeekFrom::Start(from)).unwrap();
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).unwrap();
     // Its last line may be half written.
     let text = String::from_utf8_lossy(&bytes);
-    let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    events.filter(|event| event["objectRef"]["resource"] != "leases").collect()
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// The writes among it, but for those of Leases, which are renewed all the time.
+pub fn audited(from: u64) -> Vec<Value> {
+    let mut events = asked(from);
+    events.retain(|event| {
+        !matches!(event["verb"].as_str(), Some("get" | "list" | "watch")) && event["objectRef"]["resource"] != "leases"
+    });
+    events
 }
 
 /// A part of what a logged write was about, such as its `name`.
