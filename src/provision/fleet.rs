@@ -167,7 +167,11 @@ impl Fleet {
         let Some(site) = self.sites.remove(key) else { return };
         self.refer_site(key, site.references());
         self.agenda.forget_site(key);
-        site.phones.iter().for_each(|phone| self.agenda.queue_phone(phone));
+        for phone in &site.phones {
+            // At once: the site may be made anew before they are rendered, and has not counted them.
+            self.leave_site(phone);
+            self.agenda.queue_phone(phone);
+        }
         self.render_phones_of(key);
     }
 

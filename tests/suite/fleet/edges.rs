@@ -48,3 +48,17 @@ fn a_site_takes_all_that_its_objects_hold_and_then_says_that_it_is_full() {
     fleet.take_work();
     assert!(reasons(&fleet, "late").is_empty());
 }
+
+#[test]
+fn a_site_that_is_deleted_and_made_anew_at_once_counts_its_phones_once() {
+    let mut fleet = Fleet::new();
+    let spec = || json!({"settings": {"proxy1Address": "10.0.0.1"}});
+    site(&mut fleet, 1, spec());
+    phone(&mut fleet, "p", 1, 0, plain(MAC, "1"));
+    write_all(&mut fleet);
+    fleet.delete_site(&key("hq"));
+    site(&mut fleet, 1, spec());
+    let (_, status) = fleet.new_site_status(&key("hq"), Timestamp::UNIX_EPOCH).unwrap();
+    let phones = status.phones.unwrap();
+    assert_eq!((phones.total, phones.accepted), (1, 1));
+}
