@@ -1,4 +1,4 @@
-//! What the server counts. No label comes from a client.
+//! What the server counts. No label comes from a client; the values of labels are written as statuses write words.
 
 use std::fmt;
 
