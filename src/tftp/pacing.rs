@@ -4,7 +4,8 @@
 //! (Karn's rule). Each timeout without progress doubles the next one; progress ends that. A client that asked for a time (RFC 2349)
 //! gets exactly that one, every time.
 
-use super::session::Millis;
+/// Milliseconds since an arbitrary moment.
+pub type Millis = u64;
 
 /// The timeout as long as nothing was measured.
 const FIRST: Millis = 1_000;

@@ -7,11 +7,9 @@
 
 use super::budget::Budget;
 use super::content::Content;
+pub use super::pacing::Millis;
 use super::pacing::{MAX_TIMEOUT, Pacing};
 use super::packet::{self, Options};
-
-/// Milliseconds since an arbitrary moment.
-pub type Millis = u64;
 
 /// The size of a block without the option blksize, in bytes.
 const DEFAULT_BLOCK: u16 = 512;
