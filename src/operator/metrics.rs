@@ -1,4 +1,5 @@
-//! What the operator counts. No label names a phone: their number has no bound.
+//! What the operator counts. No label names a phone: their number has no bound. The values of labels are written as statuses write
+//! words: `PhoneStatus`, `NotSent`.
 
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::counter::Counter;
@@ -41,9 +42,9 @@ mod registered {
 /// What kind of work it was, and how it ended.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub(super) struct WorkLabels {
-    /// `files`, `phone-status` and so on.
+    /// `Files`, `PhoneStatus` and so on.
     pub(super) work: &'static str,
-    /// `ok` or `error`.
+    /// `Ok` or `Error`.
     pub(super) result: &'static str,
 }
 
@@ -64,7 +65,7 @@ pub(super) struct ResyncLabels {
 /// Where a panic was caught.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub(super) struct PanicLabels {
-    /// The kind of work, as in [`WorkLabels`], or `poll`, or `notify`.
+    /// The kind of work, as in [`WorkLabels`], or `Poll`, or `Notify`.
     pub(super) task: &'static str,
 }
 
@@ -208,11 +209,11 @@ mod tests {
     #[test]
     fn names_and_help_texts_stay() {
         let metrics = Metrics::new();
-        metrics.work.get_or_create(&WorkLabels { work: "files", result: "ok" }).inc();
+        metrics.work.get_or_create(&WorkLabels { work: "Files", result: "Ok" }).inc();
         metrics.writes.get_or_create(&WriteLabels { kind: "Secret" }).inc();
         metrics.resyncs.get_or_create(&ResyncLabels { result: "Told" }).inc();
         metrics.count_stages(vec![(Key::new("ns", "hq"), Stage::Current, 3)]);
-        metrics.count_panic("files");
+        metrics.count_panic("Files");
         let text = metrics.text().unwrap();
         let help: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# HELP dialtone_operator_")).collect();
         assert_eq!(
@@ -235,11 +236,11 @@ mod tests {
             ]
         );
         let samples = [
-            r#"work_total{work="files",result="ok"} 1"#,
+            r#"work_total{work="Files",result="Ok"} 1"#,
             r#"api_writes_total{kind="Secret"} 1"#,
             r#"resyncs_total{result="Told"} 1"#,
             r#"phones_by_stage{namespace="ns",site="hq",stage="Current"} 3"#,
-            r#"panics_total{task="files"} 1"#,
+            r#"panics_total{task="Files"} 1"#,
         ];
         for sample in samples {
             assert!(text.contains(&format!("\ndialtone_operator_{sample}\n")), "{sample} in {text}");

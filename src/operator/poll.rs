@@ -72,7 +72,7 @@ async fn restart_after_panics<F: Future<Output = ()>>(ctx: &Context, pod: &Key, 
     let mut panics = 0_u32;
     while let Err(panic) = catch(async { poll().await }).await {
         panics = panics.saturating_add(1);
-        ctx.metrics.count_panic("poll");
+        ctx.metrics.count_panic("Poll");
         tracing::error!(kind = "Pod", object = %pod, attempt = panics, %panic, "the poller of pod {pod} panicked and is restarted");
         tokio::time::sleep(BACKOFF.after(panics)).await;
     }
@@ -356,7 +356,7 @@ mod tests {
         })
         .await;
         assert_eq!((runs.into_inner(), began.elapsed()), (4, Duration::from_millis(500 + 1000 + 2000)));
-        assert!(ctx.metrics.text().unwrap().contains("panics_total{task=\"poll\"} 3"));
+        assert!(ctx.metrics.text().unwrap().contains("panics_total{task=\"Poll\"} 3"));
         let lines = logs.lines();
         assert_eq!(lines.len(), 3, "{lines:?}");
         assert!(lines[2].contains("object=ns/pod attempt=3") && lines[2].contains("an odd report"), "{lines:?}");

@@ -45,19 +45,19 @@ where
         let span = tracing::info_span!("reconcile", work, kind, %object, attempt = ctx.queue.attempt(&item));
         let attempt = catch(async { reconcile(ctx.clone(), item.clone()).await });
         let (result, outcome) = match attempt.instrument(span.clone()).await {
-            Ok(Ok(outcome)) => ("ok", outcome),
+            Ok(Ok(outcome)) => ("Ok", outcome),
             Ok(Err(error)) => {
                 let retry = error.retry_after();
                 // What is looked at every few seconds is not logged each time.
                 if retry.is_none() || ctx.queue.attempt(&item).is_power_of_two() {
                     span.in_scope(|| tracing::warn!(%error, "{kind} {object} could not be reconciled and is requeued"));
                 }
-                ("error", retry.map_or(Outcome::Failed, Outcome::InTheWay))
+                ("Error", retry.map_or(Outcome::Failed, Outcome::InTheWay))
             }
             Err(panic) => {
                 ctx.metrics.count_panic(work);
                 span.in_scope(|| tracing::error!(%panic, "the reconcile of {kind} {object} panicked; it is requeued"));
-                ("error", Outcome::Failed)
+                ("Error", Outcome::Failed)
             }
         };
         ctx.metrics.work.get_or_create(&WorkLabels { work, result }).inc();
@@ -82,13 +82,13 @@ async fn reconcile(ctx: Arc<Context>, item: WorkItem) -> Result<Outcome, Error> 
 /// The kind of work, for metrics and logs.
 const fn name(item: &WorkItem) -> &'static str {
     match item {
-        WorkItem::Read(..) => "read",
-        WorkItem::Shard(..) => "files",
-        WorkItem::Objects(_) => "objects",
-        WorkItem::Pods(_) => "pods",
-        WorkItem::Resync(_) => "resync",
-        WorkItem::SiteStatus(_) => "site-status",
-        WorkItem::PhoneStatus(_) => "phone-status",
+        WorkItem::Read(..) => "Read",
+        WorkItem::Shard(..) => "Files",
+        WorkItem::Objects(_) => "Objects",
+        WorkItem::Pods(_) => "Pods",
+        WorkItem::Resync(_) => "Resync",
+        WorkItem::SiteStatus(_) => "SiteStatus",
+        WorkItem::PhoneStatus(_) => "PhoneStatus",
     }
 }
 
@@ -157,12 +157,12 @@ mod tests {
         assert_eq!(all.iter().filter(|one| **one == item("bad")).count(), 3, "at once, after 1 s, after 2 s: {all:?}");
         assert!(all.contains(&item("good")) && all.contains(&item("better")));
         let text = ctx.metrics.text().unwrap();
-        assert!(text.contains("dialtone_operator_panics_total{task=\"site-status\"} 3"), "{text}");
-        assert!(text.contains("dialtone_operator_work_total{work=\"site-status\",result=\"error\"} 3"), "{text}");
+        assert!(text.contains("dialtone_operator_panics_total{task=\"SiteStatus\"} 3"), "{text}");
+        assert!(text.contains("dialtone_operator_work_total{work=\"SiteStatus\",result=\"Error\"} 3"), "{text}");
         let lines = logs.lines();
         assert_eq!(lines.len(), 3, "{lines:?}");
         for (attempt, line) in (1..).zip(&lines) {
-            let span = format!("reconcile{{work=\"site-status\" kind=\"PhoneSite\" object=ns/bad attempt={attempt}}}");
+            let span = format!("reconcile{{work=\"SiteStatus\" kind=\"PhoneSite\" object=ns/bad attempt={attempt}}}");
             assert!(line.contains(&span) && line.contains("an index out of range"), "{line}");
         }
         tokio::select! {
@@ -191,8 +191,8 @@ mod tests {
             format!("{} {kind} {object}", name(&item))
         };
         let key = || Key::new("ns", "hq");
-        assert_eq!(about(WorkItem::Shard(key(), slot)), "files Secret ns/dialtone-hq-common");
-        assert_eq!(about(WorkItem::Read(Reference::ConfigMap, key())), "read ConfigMap ns/hq");
-        assert_eq!(about(WorkItem::PhoneStatus(key())), "phone-status SipPhone ns/hq");
+        assert_eq!(about(WorkItem::Shard(key(), slot)), "Files Secret ns/dialtone-hq-common");
+        assert_eq!(about(WorkItem::Read(Reference::ConfigMap, key())), "Read ConfigMap ns/hq");
+        assert_eq!(about(WorkItem::PhoneStatus(key())), "PhoneStatus SipPhone ns/hq");
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn reconcile(ctx: &Arc<Context>, site: &Key) -> Outcome {
 async fn notify(ctx: &Context, order: &ResyncOrder, send: impl Future<Output = Result<(), ResyncError>>) {
     tracing::info!(address = %order.address, "phone {} is notified of a change", order.phone);
     let result = catch(send).await.unwrap_or_else(|panic| {
-        ctx.metrics.count_panic("notify");
+        ctx.metrics.count_panic("Notify");
         tracing::error!(%panic, "notifying phone {} panicked", order.phone);
         Err(ResyncError::new(Reason::NotSent, "the operator failed to send the request; its log says more"))
     });
@@ -94,7 +94,7 @@ mod tests {
         notify(&ctx, order, async { panic!("an odd answer") }).await;
         assert_eq!(resynced(), "NotSent", "it is tried again later");
         let text = ctx.metrics.text().unwrap();
-        assert!(text.contains("panics_total{task=\"notify\"} 1"), "{text}");
+        assert!(text.contains("panics_total{task=\"Notify\"} 1"), "{text}");
         assert!(text.contains("resyncs_total{result=\"NotSent\"} 1"), "{text}");
         let lines = logs.lines();
         assert!(lines[1].contains("notifying phone ns/p panicked") && lines[1].contains("an odd answer"), "{lines:?}");

@@ -27,7 +27,7 @@ pub struct Args {
     #[arg(long = "root", value_name = "DIR", required = true)]
     roots: Vec<PathBuf>,
 
-    /// Where to listen for phones (UDP); may be given several times
+    /// Where to listen for phones (UDP); may be given several times. [::] alone serves IPv4 too
     #[arg(long, value_name = "ADDR:PORT", default_value = "0.0.0.0:69")]
     listen: Vec<SocketAddr>,
 

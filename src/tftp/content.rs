@@ -57,6 +57,16 @@ impl Content {
         }
     }
 
+    /// How many bytes of the file come whole before a block, which is that of the last [`Content::advance`], or behind the end.
+    pub fn before(&self, number: u64, block: usize) -> u64 {
+        let len = self.file.bytes.len();
+        match &self.translated {
+            Some(cursor) if cursor.block == number => cursor.at as u64,
+            Some(_) => len as u64,
+            None => (number * block as u64).min(len as u64),
+        }
+    }
+
     /// No block before this one is written any more.
     pub fn advance(&mut self, number: u64, block: usize) {
         let cursor = self.translated.as_deref().map(|cursor| self.skip(*cursor, number, block));
@@ -142,14 +152,16 @@ mod tests {
             window in 1..5u64,
             is_text in any::<bool>(),
         ) {
-            let (mode, whole) = match is_text {
-                true => (Mode::Netascii, translation(&bytes)),
-                false => (Mode::Octet, bytes.clone()),
-            };
-            let mut content = Content::of(bytes, mode);
+            let to_mode = |bytes: &[u8]| if is_text { translation(bytes) } else { bytes.to_vec() };
+            let (mode, whole) = (if is_text { Mode::Netascii } else { Mode::Octet }, to_mode(&bytes));
+            let mut content = Content::of(bytes.clone(), mode);
+            prop_assert_eq!(content.before(whole.len() as u64 + 1, block), bytes.len() as u64);
             prop_assert_eq!(content.size(), whole.len() as u64);
             for first in (0..=(whole.len() / block) as u64).step_by(window as usize) {
                 content.advance(first, block);
+                let known = content.before(first, block) as usize;
+                prop_assert!(whole.starts_with(&to_mode(&bytes[..known])), "no more than was acknowledged");
+                prop_assert!(to_mode(&bytes[..known]).len() + 1 >= (first as usize * block).min(whole.len()));
                 for number in (first..first + window).rev() {
                     let mut out = Vec::new();
                     content.write(number, block, &mut out);

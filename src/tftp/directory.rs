@@ -190,6 +190,24 @@ mod tests {
     }
 
     #[test]
+    fn no_folder_is_left_out_without_a_word() {
+        let root = tempfile::tempdir().unwrap();
+        let deep = |depth: usize| (1..=depth).map(|n| n.to_string()).collect::<Vec<_>>().join("/");
+        for depth in [6, 16, 18] {
+            fs::create_dir_all(root.path().join(deep(depth))).unwrap();
+            fs::write(root.path().join(deep(depth)).join("file"), "x").unwrap();
+        }
+        fs::create_dir(root.path().join("real")).unwrap();
+        symlink("real", root.path().join("link")).unwrap();
+        let reading = DirectoryLoader::new(vec![root.path().to_owned()], 1000).read_first();
+        assert_eq!(names(&reading), [format!("{}/file", deep(16)), format!("{}/file", deep(6))]);
+        let problems: Vec<String> = reading.problems.iter().map(ToString::to_string).collect();
+        let too_deep = format!("{}: what is in it is not served: it is more than 16 folders deep", deep(17));
+        let link = "link: it is a link to a folder, which is not followed: put there what it points to".to_owned();
+        assert_eq!(problems, [too_deep, link]);
+    }
+
+    #[test]
     fn a_volume_that_is_switched_all_the_time_is_never_empty_and_never_mixed() {
         let root = tempfile::tempdir().unwrap();
         let names: Vec<String> = (0..300).map(|n| n.to_string()).collect();

@@ -1,4 +1,4 @@
-//! What the server counts. No label comes from a client.
+//! What the server counts. No label comes from a client; the values of labels are written as statuses write words.
 
 use std::fmt;
 
@@ -9,6 +9,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Metric, Registry};
 
 use super::file_store::Snapshot;
+use super::session::Progress;
 use crate::base::report::Outcome;
 
 /// How a request ended.
@@ -27,11 +28,13 @@ struct Labels {
     result: Result,
 }
 
-/// The server's metrics.
+/// The server's metrics. Many fields because each metric has one.
 pub struct Metrics {
     registry: Registry,
-    requests: Family<Labels, Counter>,
+    requests: Counter,
+    results: Family<Labels, Counter>,
     acknowledged_bytes: Counter,
+    acknowledged_blocks: Counter,
     retransmissions: Counter,
     ignored: Counter,
     dropped: Counter,
@@ -51,8 +54,10 @@ impl Default for Metrics {
         }
         let mut all = Registry::with_prefix("tftp");
         Metrics {
-            requests: new(&mut all, "requests", "Read requests, by how they ended"),
-            acknowledged_bytes: new(&mut all, "acknowledged_bytes", "Bytes that clients acknowledged"),
+            requests: new(&mut all, "requests", "Requests that came, each once however often it was sent"),
+            results: new(&mut all, "results", "Requests that came to their end, by how they ended"),
+            acknowledged_bytes: new(&mut all, "acknowledged_bytes", "Bytes of files that clients acknowledged"),
+            acknowledged_blocks: new(&mut all, "acknowledged_blocks", "Blocks that clients acknowledged"),
             retransmissions: new(&mut all, "retransmissions", "Packets that were sent again"),
             ignored: new(&mut all, "ignored_datagrams", "Datagrams without sense or transfer"),
             dropped: new(&mut all, "dropped_requests", "Requests beyond the most transfers"),
@@ -66,6 +71,11 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// A request came.
+    pub(super) fn request_came(&self) {
+        self.requests.inc();
+    }
+
     /// A request came to its end, with a transfer or without one.
     pub(super) fn request_ended(&self, outcome: Outcome) {
         let result = match outcome {
@@ -77,7 +87,7 @@ impl Metrics {
             // Not an end.
             Outcome::Running => return,
         };
-        self.requests.get_or_create(&Labels { result }).inc();
+        self.results.get_or_create(&Labels { result }).inc();
     }
 
     /// A transfer began.
@@ -86,10 +96,15 @@ impl Metrics {
     }
 
     /// A transfer came to its end.
-    pub(super) fn transfer_ended(&self, outcome: Outcome, acknowledged_bytes: u64, retransmissions: u64) {
+    pub(super) fn transfer_ended(&self, outcome: Outcome) {
         self.request_ended(outcome);
         self.active.dec();
-        self.acknowledged_bytes.inc_by(acknowledged_bytes);
+    }
+
+    /// Transfers brought about so much.
+    pub(super) fn progress(&self, Progress { bytes, blocks, retransmissions }: Progress) {
+        self.acknowledged_bytes.inc_by(bytes);
+        self.acknowledged_blocks.inc_by(blocks);
         self.retransmissions.inc_by(retransmissions);
     }
 
@@ -137,16 +152,20 @@ mod tests {
         metrics.request_ended(Outcome::Running);
         metrics.transfer_began();
         metrics.transfer_began();
-        metrics.transfer_ended(Outcome::Complete, 512, 3);
+        metrics.request_came();
+        metrics.progress(Progress { bytes: 512, blocks: 2, retransmissions: 3 });
+        metrics.transfer_ended(Outcome::Complete);
         metrics.transfer_evicted();
         let text = metrics.text(&Snapshot::default()).unwrap();
         for line in [
-            "tftp_requests_total{result=\"Complete\"} 2",
-            "tftp_requests_total{result=\"NotFound\"} 2",
-            "tftp_requests_total{result=\"Aborted\"} 3",
-            "tftp_requests_total{result=\"TimedOut\"} 4",
-            "tftp_requests_total{result=\"Refused\"} 5",
+            "tftp_results_total{result=\"Complete\"} 2",
+            "tftp_results_total{result=\"NotFound\"} 2",
+            "tftp_results_total{result=\"Aborted\"} 3",
+            "tftp_results_total{result=\"TimedOut\"} 4",
+            "tftp_results_total{result=\"Refused\"} 5",
+            "tftp_requests_total 1",
             "tftp_acknowledged_bytes_total 512",
+            "tftp_acknowledged_blocks_total 2",
             "tftp_retransmissions_total 3",
             "tftp_active_transfers 1",
             "tftp_ignored_datagrams_total 0",
@@ -157,6 +176,6 @@ mod tests {
         ] {
             assert!(text.lines().any(|one| one == line), "{line} in {text}");
         }
-        assert_eq!(text.matches("tftp_requests_total{").count(), 5);
+        assert_eq!(text.matches("tftp_results_total{").count(), 5);
     }
 }

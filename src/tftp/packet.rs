@@ -14,6 +14,8 @@ const OPCODE_OACK: u16 = 6;
 /// Error codes that the server sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorCode {
+    /// 0: the text says what is wrong.
+    Undefined = 0,
     /// 1: there is no such file.
     NotFound = 1,
     /// 2: writing is not allowed.
@@ -66,10 +68,12 @@ pub enum Packet<'a> {
     Write,
     /// An acknowledgement of all blocks up to this one (ACK).
     Ack(u16),
+    /// A block of a file, which no client of this server has to send (DATA).
+    Data,
     /// An error, with its code: the client aborts the transfer.
     Error(u16),
-    /// A read request that cannot be read.
-    IllegalRead,
+    /// A read request that cannot be read, and why.
+    IllegalRead(&'static str),
     /// No packet that a client may send.
     Illegal,
 }
@@ -79,8 +83,9 @@ impl<'a> Packet<'a> {
     pub fn parse(datagram: &'a [u8]) -> Packet<'a> {
         let word = |at: usize| Some(u16::from_be_bytes([*datagram.get(at)?, *datagram.get(at + 1)?]));
         match (word(0), word(2)) {
-            (Some(OPCODE_RRQ), _) => parse_request(&datagram[2..]).map_or(Packet::IllegalRead, Packet::Read),
+            (Some(OPCODE_RRQ), _) => parse_request(&datagram[2..]).map_or_else(Packet::IllegalRead, Packet::Read),
             (Some(OPCODE_WRQ), _) => Packet::Write,
+            (Some(OPCODE_DATA), Some(_)) => Packet::Data,
             (Some(OPCODE_ACK), Some(block)) => Packet::Ack(block),
             (Some(OPCODE_ERROR), Some(code)) => Packet::Error(code),
             _ => Packet::Illegal,
@@ -88,17 +93,21 @@ impl<'a> Packet<'a> {
     }
 }
 
-fn parse_request(rest: &[u8]) -> Option<Request<'_>> {
+/// Reads what follows the opcode of a read request; otherwise what is wrong with it, in few words, because whoever forges a source
+/// has them sent there.
+fn parse_request(rest: &[u8]) -> Result<Request<'_>, &'static str> {
     let mut fields = rest.split_inclusive(|b| *b == 0).map(|field| field.strip_suffix(&[0]));
-    let name = fields.next()??;
-    let mode = fields.next()??;
+    let name = fields.next().flatten().ok_or("no zero byte ends the file name")?;
+    let mode = fields.next().ok_or("the transfer mode is missing")?.ok_or("no zero byte ends the transfer mode")?;
     let mode = match mode {
         m if m.eq_ignore_ascii_case(b"octet") => Mode::Octet,
         m if m.eq_ignore_ascii_case(b"netascii") => Mode::Netascii,
-        _ => return None,
+        _ => return Err("the transfer mode is neither octet nor netascii"),
     };
-    if name.is_empty() || name.len() > MAX_NAME_BYTES {
-        return None;
+    match name.len() {
+        0 => return Err("the file name is empty"),
+        1..=MAX_NAME_BYTES => {}
+        _ => return Err("the file name has more than 255 bytes"),
     }
     let mut options = Options::default();
     while let (Some(Some(option)), Some(Some(value))) = (fields.next(), fields.next()) {
@@ -113,7 +122,7 @@ fn parse_request(rest: &[u8]) -> Option<Request<'_>> {
             _ => {}
         }
     }
-    Some(Request { name, mode, options })
+    Ok(Request { name, mode, options })
 }
 
 /// The bytes of a DATA packet before those of its block.
@@ -185,11 +194,21 @@ mod tests {
 
     #[test]
     fn a_datagram_that_is_no_packet_is_illegal() {
-        for datagram in [&b""[..], b"\0", b"\0\x09x", b"\0\x04\0", b"\0\x03\0\x01x"] {
+        for datagram in [&b""[..], b"\0", b"\0\x09x", b"\0\x04\0", b"\0\x06blksize\08\0"] {
             assert_eq!(Packet::parse(datagram), Packet::Illegal, "{datagram:?}");
         }
-        for datagram in [&b"\0\x01"[..], b"\0\x01a", b"\0\x01a\0", b"\0\x01a\0mail\0", b"\0\x01\0octet\0"] {
-            assert_eq!(Packet::parse(datagram), Packet::IllegalRead, "{datagram:?}");
+        assert_eq!(Packet::parse(b"\0\x03\0\x01x"), Packet::Data);
+        let long = [b"\0\x01", [b'a'; 256].as_slice(), b"\0octet\0"].concat();
+        for (datagram, why) in [
+            (&b"\0\x01"[..], "no zero byte ends the file name"),
+            (b"\0\x01a", "no zero byte ends the file name"),
+            (b"\0\x01a\0", "the transfer mode is missing"),
+            (b"\0\x01a\0octet", "no zero byte ends the transfer mode"),
+            (b"\0\x01a\0mail\0", "the transfer mode is neither octet nor netascii"),
+            (b"\0\x01\0octet\0", "the file name is empty"),
+            (&long, "the file name has more than 255 bytes"),
+        ] {
+            assert_eq!(Packet::parse(datagram), Packet::IllegalRead(why), "{datagram:?}");
         }
         assert_eq!(Packet::parse(b"\0\x02a\0octet\0"), Packet::Write);
         assert_eq!(Packet::parse(b"\0\x04\x01\x02"), Packet::Ack(258));

@@ -1,7 +1,7 @@
 //! The server: its workers, their supervision, and the shutdown.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -129,24 +129,43 @@ impl Server {
 
 /// The sockets of each worker, and their addresses. A port that the system chose for the first worker is that of all.
 fn bind(listen: &[SocketAddr], workers: usize) -> io::Result<(Vec<Vec<Udp>>, Vec<SocketAddr>)> {
-    let bind = |address: &SocketAddr| Udp::bind(*address).map_err(|error| cannot_listen(*address, &error));
-    let first = listen.iter().map(bind).collect::<io::Result<Vec<_>>>()?;
+    let mut first: Vec<Udp> = Vec::new();
+    for (i, at) in listen.iter().enumerate() {
+        let udp = Udp::bind(*at, leaves_ipv4(*at, listen)).map_err(|error| {
+            let other = listen[..i].iter().find(|other| overlap(**other, *at));
+            cannot_listen(*at, &error, other)
+        })?;
+        first.push(udp);
+    }
     let addresses = first.iter().map(Udp::local_addr).collect::<io::Result<Vec<_>>>()?;
     let mut sockets = vec![first];
     for _ in 1..workers {
-        let share = |(udp, at): (&Udp, &SocketAddr)| udp.share().map_err(|error| cannot_listen(*at, &error));
+        let share = |(udp, at): (&Udp, &SocketAddr)| udp.share().map_err(|error| cannot_listen(*at, &error, None));
         sockets.push(sockets[0].iter().zip(&addresses).map(share).collect::<io::Result<_>>()?);
     }
     Ok((sockets, addresses))
 }
 
-/// Why a server cannot listen, and what to do.
-fn cannot_listen(address: SocketAddr, error: &io::Error) -> io::Error {
-    let advice = match error.kind() {
-        io::ErrorKind::PermissionDenied => ": ports below 1024 are for root, or choose another port",
-        io::ErrorKind::AddrInUse => ": another server has this port; end it, or choose another port",
-        io::ErrorKind::AddrNotAvailable => ": this machine does not have this address",
-        _ => "",
+/// Whether `[::]` is for IPv6 only, because somebody asks for an IPv4 address with the same port beside it.
+fn leaves_ipv4(address: SocketAddr, all: &[SocketAddr]) -> bool {
+    let is_every = address.ip() == IpAddr::from(Ipv6Addr::UNSPECIFIED);
+    is_every && all.iter().any(|other| other.is_ipv4() && other.port() == address.port())
+}
+
+/// Whether two addresses with a port cannot both be listened on.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let is_same = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() == other.port() && one.port() != 0 && one.is_ipv4() == other.is_ipv4() && is_same
+}
+
+/// Why a server cannot listen, and what to do; with another address of its own that may be in the way.
+fn cannot_listen(address: SocketAddr, error: &io::Error, other: Option<&SocketAddr>) -> io::Error {
+    let advice = match (error.kind(), other) {
+        (io::ErrorKind::PermissionDenied, _) => ": ports below 1024 are for root, or choose another port".to_owned(),
+        (io::ErrorKind::AddrInUse, Some(other)) => format!(": it is to listen on {other} too; leave out one of them"),
+        (io::ErrorKind::AddrInUse, None) => ": another server has this port; end it, or choose another port".to_owned(),
+        (io::ErrorKind::AddrNotAvailable, _) => ": this machine does not have this address".to_owned(),
+        _ => String::new(),
     };
     io::Error::new(error.kind(), format!("cannot listen on {address} (UDP): {error}{advice}"))
 }

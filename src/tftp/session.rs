@@ -1,31 +1,26 @@
 //! One transfer, without sockets and without a clock: what came in leads to what goes out.
 //!
 //! Time is a number of milliseconds since an arbitrary moment, an argument of each call. Lost packets are sent again from the
-//! first one that is not acknowledged; a duplicate acknowledgement is ignored, so that one delayed packet does not double all
-//! packets that follow (the "Sorcerer's Apprentice" bug).
+//! first one that is not acknowledged, when [`Pacing`] says. Where a window is one block, a repeated acknowledgement draws nothing,
+//! so that one delayed packet does not double all packets that follow (the "Sorcerer's Apprentice" bug). In a larger window it says
+//! that the client misses the window's first block (RFC 7440), which comes at once then, but once in a round trip at most.
 
 use super::budget::Budget;
 use super::content::Content;
+pub use super::pacing::Millis;
+use super::pacing::{MAX_TIMEOUT, Pacing};
 use super::packet::{self, Options};
-
-/// Milliseconds since an arbitrary moment.
-pub type Millis = u64;
 
 /// The size of a block without the option blksize, in bytes.
 const DEFAULT_BLOCK: u16 = 512;
-/// The first timeout, after which packets are sent again; it doubles.
-const FIRST_TIMEOUT: Millis = 1_000;
-/// The longest timeout. A client that requests a longer one gets an OACK without that option, as RFC 2349 says, or one datagram
-/// would hold a transfer for as long as it likes.
-const MAX_TIMEOUT: Millis = 8_000;
 /// How often the first packet is sent before the client counts as one that does not exist.
 const MAX_UNANSWERED_SENDS: u32 = 3;
-/// How often the same packets are sent to a client that has answered before it counts as gone.
-const MAX_SENDS: u32 = 6;
 /// How long a transfer may take, whatever the client acknowledges ...
 const PATIENCE: Millis = 60_000;
 /// ... but for a second for each so many bytes that it acknowledged.
 const MIN_BYTES_PER_SECOND: u64 = 256;
+/// A repeated request within this time may have been delayed on its way, whatever was acknowledged since.
+const MAX_DELAY: Millis = 1_000;
 /// The largest block that is accepted, in bytes: one that fits an Ethernet frame.
 const MAX_BLOCK: u16 = 1428;
 /// The largest window that can be allowed, in blocks.
@@ -49,6 +44,8 @@ pub enum End {
     Complete,
     /// The client aborted it.
     Aborted,
+    /// The client began another one from the same port.
+    Replaced,
     /// The client stopped answering, or takes too long.
     TimedOut,
     /// It made room for another one.
@@ -82,13 +79,31 @@ pub struct Session {
     next: u64,
     /// The packet after the last one that was sent.
     sent: u64,
-    /// How often the packets that are out were sent.
-    attempts: u32,
-    timeout: Millis,
-    deadline: Millis,
-    began: Millis,
+    /// From this packet on those that are out were sent once only.
+    sent_once: u64,
+    pacing: Pacing,
     retransmissions: u64,
     budget: Budget,
+}
+
+/// What a transfer has brought about so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes of the file that were acknowledged.
+    pub bytes: u64,
+    /// Blocks that were acknowledged.
+    pub blocks: u64,
+    /// Packets that were sent again.
+    pub retransmissions: u64,
+}
+
+impl Progress {
+    /// Adds what came since another moment of the same transfer.
+    pub fn add(&mut self, now: Progress, before: Progress) {
+        self.bytes += now.bytes - before.bytes;
+        self.blocks += now.blocks - before.blocks;
+        self.retransmissions += now.retransmissions - before.retransmissions;
+    }
 }
 
 impl Session {
@@ -110,10 +125,8 @@ impl Session {
             window: accepted.windowsize.unwrap_or(1),
             next: first,
             sent: first,
-            attempts: 1,
-            timeout: first_timeout(options),
-            deadline: 0,
-            began: now,
+            sent_once: first,
+            pacing: Pacing::new(accepted.timeout, now),
             retransmissions: 0,
             budget: terms.budget,
         };
@@ -131,34 +144,44 @@ impl Session {
         self.size() / u64::from(self.block) + 1
     }
 
-    /// How many bytes the file has, in the mode of the transfer.
-    pub fn size(&self) -> u64 {
+    /// How many bytes are sent in all, in the mode of the transfer.
+    fn size(&self) -> u64 {
         self.content.size()
     }
 
-    /// How many bytes were acknowledged.
+    /// How many blocks were acknowledged.
+    fn blocks(&self) -> u64 {
+        self.next.saturating_sub(1)
+    }
+
+    /// How many bytes of the file were acknowledged, whatever its mode makes of them.
     pub fn acknowledged(&self) -> u64 {
-        (self.next.saturating_sub(1) * u64::from(self.block)).min(self.size())
+        self.content.before(self.blocks(), self.block.into())
+    }
+
+    /// What it has brought about so far.
+    pub fn progress(&self) -> Progress {
+        Progress { bytes: self.acknowledged(), blocks: self.blocks(), retransmissions: self.retransmissions }
     }
 
     /// How often the packets that are out were sent.
     pub fn attempts(&self) -> u32 {
-        self.attempts
-    }
-
-    /// How many packets were sent again.
-    pub fn retransmissions(&self) -> u64 {
-        self.retransmissions
+        self.pacing.attempts()
     }
 
     /// When to call [`Session::timer`] if nothing comes.
     pub fn deadline(&self) -> Millis {
-        self.deadline
+        self.pacing.deadline()
     }
 
     /// How long it has taken so far.
     pub fn age(&self, now: Millis) -> Millis {
-        now.saturating_sub(self.began)
+        self.pacing.age(now)
+    }
+
+    /// Whether the client has answered.
+    fn is_answered(&self) -> bool {
+        self.next > self.first()
     }
 
     /// Writes a packet that [`Step::Send`] named.
@@ -181,12 +204,12 @@ impl Session {
         let number = self.next + u64::from(distance);
         if number >= self.sent {
             // A duplicate of an earlier acknowledgement, or of no packet that was sent.
-            return Step::Wait;
+            let repeats_last = self.is_answered() && block == (self.next - 1) as u16;
+            return if repeats_last { self.repeated_ack(now) } else { Step::Wait };
         }
         self.budget.answered(self.window);
+        self.pacing.progress(number >= self.sent_once, now);
         self.next = number + 1;
-        self.attempts = 1;
-        self.timeout = first_timeout(self.options);
         if number == self.last() {
             return Step::End(End::Complete);
         }
@@ -196,27 +219,38 @@ impl Session {
         self.send(u64::from(self.window).min(self.last() - number), now)
     }
 
+    /// The last acknowledgement came again: a client with a window may miss the first block of what is out.
+    fn repeated_ack(&mut self, now: Millis) -> Step {
+        self.pacing.repeated();
+        if self.window > 1 && self.pacing.restart(now) { self.resend(now) } else { Step::Wait }
+    }
+
     /// The deadline may have passed.
     pub fn timer(&mut self, now: Millis) -> Step {
-        if self.age(now) > PATIENCE + self.acknowledged() * 1000 / MIN_BYTES_PER_SECOND {
+        let is_late = self.age(now) > PATIENCE + self.acknowledged() * 1000 / MIN_BYTES_PER_SECOND;
+        if is_late || self.pacing.is_silent(now) {
             return Step::End(End::TimedOut);
         }
-        if now < self.deadline {
+        if now < self.deadline() {
             return Step::Wait;
         }
-        let most = if self.next > self.first() { MAX_SENDS } else { MAX_UNANSWERED_SENDS };
-        if self.attempts >= most {
+        if !self.is_answered() && self.attempts() >= MAX_UNANSWERED_SENDS {
             return Step::End(End::TimedOut);
         }
-        self.attempts += 1;
-        self.timeout = (self.timeout * 2).min(MAX_TIMEOUT);
+        self.pacing.timed_out();
         self.resend(now)
+    }
+
+    /// Whether a request that is the same as the one that it began with counts as that one, which was repeated or delayed on its way.
+    /// Otherwise the client has begun anew.
+    pub fn may_be_repeated(&self, now: Millis) -> bool {
+        !self.is_answered() || self.age(now) < MAX_DELAY
     }
 
     /// The client repeated its request, with a datagram of so many bytes: it does not have the first packet.
     pub fn repeated_request(&mut self, len: usize, now: Millis) -> Step {
         self.budget.receive(len);
-        if self.next > self.first() {
+        if self.is_answered() {
             // It has it: the request was delayed on its way.
             return Step::Wait;
         }
@@ -237,8 +271,9 @@ impl Session {
     /// acknowledgement it always has.
     fn send(&mut self, count: u64, now: Millis) -> Step {
         let first = self.next;
+        self.sent_once = self.sent.max(first);
         self.sent = first + count;
-        self.deadline = now + self.timeout;
+        self.pacing.send(now);
         let block = u64::from(self.block);
         let payload = match first {
             0 => MAX_OACK,
@@ -249,11 +284,6 @@ impl Session {
         };
         if self.budget.take(count, payload) { Step::Send { first, count } } else { Step::Wait }
     }
-}
-
-/// When packets are sent again for the first time, with these options.
-fn first_timeout(options: Option<Options>) -> Millis {
-    options.and_then(|options| options.timeout).map_or(FIRST_TIMEOUT, |seconds| Millis::from(seconds) * 1000)
 }
 
 #[cfg(test)]

@@ -34,13 +34,16 @@ const NONE: u32 = u32::MAX;
 
 /// Who counts as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Origin {
+pub enum Origin {
+    /// An address.
     V4([u8; 4]),
+    /// The network of 64 bits that an address is in.
     V6([u8; 8]),
 }
 
 impl Origin {
-    fn of(client: SocketAddr) -> Origin {
+    /// The one of a client.
+    pub fn of(client: SocketAddr) -> Origin {
         match client.ip().to_canonical() {
             IpAddr::V4(ip) => Origin::V4(ip.octets()),
             IpAddr::V6(ip) => {

@@ -24,7 +24,7 @@ const MAX_DATAGRAM_BYTES: usize = 576;
 /// How many bytes the kernel may keep for us when many phones send requests at once: a small datagram takes almost 1 KiB.
 const RECEIVE_BUFFER_BYTES: usize = 16 << 20;
 /// How long a listener waits at most for the first datagram, where it waits.
-const WAIT_TIMEOUT: Duration = Duration::from_millis(100);
+pub const LONG_WAIT: Duration = Duration::from_millis(100);
 
 /// A socket that many workers may share the port of.
 pub struct Udp {
@@ -35,6 +35,8 @@ pub struct Udp {
     has_packet_info: bool,
     /// Whether datagrams may be cut into fragments on their way.
     fragments: Cell<bool>,
+    /// How long it waits for a datagram.
+    wait: Cell<Duration>,
 }
 
 /// A received datagram, without its bytes.
@@ -92,9 +94,9 @@ fn incoming_headers() -> MultiHeaders<SockaddrStorage> {
 }
 
 impl Udp {
-    /// A socket on an address, whose port no other socket has.
-    pub fn bind(address: SocketAddr) -> io::Result<Udp> {
-        Udp::listener(address, false)
+    /// A socket on an address, whose port no other socket has. At `[::]` it is for IPv4 too, unless it is told to leave that alone.
+    pub fn bind(address: SocketAddr, only_v6: bool) -> io::Result<Udp> {
+        Udp::listener(address, only_v6, false)
     }
 
     /// Another socket on the same port. The first socket was bound without SO_REUSEPORT, so a second server fails to bind; only
@@ -102,12 +104,12 @@ impl Udp {
     pub fn share(&self) -> io::Result<Udp> {
         let address = self.local_addr()?;
         self.socket.set_reuse_port(true)?;
-        Udp::listener(address, true)
+        Udp::listener(address, address.is_ipv6() && self.socket.only_v6()?, true)
     }
 
     /// A socket for requests: of many phones at once, and on any of the machine's addresses.
-    fn listener(address: SocketAddr, shared: bool) -> io::Result<Udp> {
-        let udp = Udp::new(address, shared)?;
+    fn listener(address: SocketAddr, only_v6: bool, shared: bool) -> io::Result<Udp> {
+        let udp = Udp::new(address, only_v6, shared)?;
         let fd = &udp.socket;
         let has_packet_info = udp.bound.is_none()
             && match address {
@@ -119,7 +121,7 @@ impl Udp {
         if setsockopt(fd, sockopt::RcvBufForce, &RECEIVE_BUFFER_BYTES).is_err() {
             let _ = udp.socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
         }
-        udp.socket.set_read_timeout(Some(WAIT_TIMEOUT))?;
+        udp.socket.set_read_timeout(Some(LONG_WAIT))?;
         Ok(Udp { has_packet_info, ..udp })
     }
 
@@ -129,11 +131,15 @@ impl Udp {
             SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         };
-        Udp::new(SocketAddr::new(local.unwrap_or(any), 0), false)
+        Udp::new(SocketAddr::new(local.unwrap_or(any), 0), false, false)
     }
 
-    fn new(address: SocketAddr, shared: bool) -> io::Result<Udp> {
+    fn new(address: SocketAddr, only_v6: bool, shared: bool) -> io::Result<Udp> {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        if address.is_ipv6() {
+            // Said each time: what the system does otherwise is a setting of the system.
+            socket.set_only_v6(only_v6)?;
+        }
         if shared {
             socket.set_reuse_port(true)?;
         }
@@ -142,7 +148,7 @@ impl Udp {
         // twentieth of the time that a block takes in all.
         let whole = address.is_ipv4() && set_ip_mtu_discover(&socket, Ipv4PathMtuDiscovery::DO).is_ok();
         let bound = Some(address.ip()).filter(|ip| !ip.is_unspecified());
-        Ok(Udp { socket, bound, has_packet_info: false, fragments: Cell::new(!whole) })
+        Ok(Udp { socket, bound, has_packet_info: false, fragments: Cell::new(!whole), wait: Cell::new(LONG_WAIT) })
     }
 
     /// Lets datagrams be fragmented from now on; whether they could not be before.
@@ -155,6 +161,13 @@ impl Udp {
     /// Where it listens.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()?.as_socket().ok_or_else(|| io::Error::other("not an Internet socket"))
+    }
+
+    /// Waits so long from now on, where it waits. It costs something only if that is another time than before.
+    pub fn set_wait(&self, wait: Duration) {
+        if self.wait.get() != wait && self.socket.set_read_timeout(Some(wait)).is_ok() {
+            self.wait.set(wait);
+        }
     }
 
     /// Waits a moment for the first datagram, and receives what has arrived by then; whether there may be more.
@@ -312,10 +325,10 @@ mod tests {
 
     #[test]
     fn a_port_is_shared_within_a_server_and_with_no_other() {
-        let first = Udp::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let first = Udp::bind("127.0.0.1:0".parse().unwrap(), false).unwrap();
         let port = first.local_addr().unwrap();
         let all = [&first.share().unwrap(), &first.share().unwrap(), &first];
-        let refused = Udp::bind(port).err().unwrap();
+        let refused = Udp::bind(port, false).err().unwrap();
         assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
         for _ in 0..200 {
             UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"hello", port).unwrap();
@@ -333,7 +346,7 @@ mod tests {
     #[test]
     fn blocks_larger_than_the_mtu_arrive_in_fragments() {
         in_a_small_network(|| {
-            let server = Udp::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+            let server = Udp::bind("127.0.0.1:0".parse().unwrap(), false).unwrap();
             let client = UdpSocket::bind("127.0.0.1:0").unwrap();
             client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
             let peer = client.local_addr().unwrap();

@@ -142,8 +142,8 @@ impl TransferLog {
         match record.outcome {
             Outcome::Running => drop(state.progress.push(record)),
             Outcome::NotFound | Outcome::Refused => drop(state.unserved.push(record)),
-            // A client that never answered may not exist.
-            Outcome::TimedOut if record.acknowledged == 0 => drop(state.unserved.push(record)),
+            // A client that never answered may not exist, and one request after the other costs nothing.
+            Outcome::TimedOut | Outcome::Aborted if record.acknowledged == 0 => drop(state.unserved.push(record)),
             Outcome::Complete | Outcome::Aborted | Outcome::TimedOut => {
                 if let Some(dropped) = state.transfers.push(record) {
                     state.lost_before = dropped.seq + 1;
@@ -363,16 +363,17 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_never_answered_counts_as_not_served_and_one_that_stopped_answering_as_a_transfer() {
+    fn a_client_that_never_answered_counts_as_not_served_and_one_that_stopped_as_a_transfer() {
         let log = TransferLog::new(Arc::default());
         for acknowledged in [0, 512] {
             log.append(Record { acknowledged, ..record(Outcome::TimedOut) });
         }
+        log.append(Record { acknowledged: 512, ..record(Outcome::Aborted) });
         for outcome in [Outcome::Complete, Outcome::Aborted, Outcome::Refused, Outcome::Running] {
             log.append(record(outcome));
         }
         let state = log.state();
         let kinds = state.kinds().map(|kind| kind.since(0).map(|record| record.seq).collect::<Vec<_>>());
-        assert_eq!(kinds, [vec![2, 3, 4], vec![1, 5], vec![6]]);
+        assert_eq!(kinds, [vec![2, 3, 4], vec![1, 5, 6], vec![7]]);
     }
 }

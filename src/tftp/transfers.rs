@@ -1,4 +1,5 @@
-//! The transfers of one worker, each found by its place or by its client.
+//! The transfers of one worker, each found by its place or by its client, and their timers. A session changes here only, so that
+//! its timer cannot miss that its deadline has moved.
 
 use std::hash::BuildHasher as _;
 use std::net::{IpAddr, SocketAddr};
@@ -9,9 +10,11 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use jiff::Timestamp;
 
 use super::file_store::File;
-use super::session::{Millis, Session};
+use super::packet::{self, Mode, Options, Request};
+use super::session::{Millis, Progress, Session, Step};
 use super::shares::Shares;
 use super::socket::Udp;
+use super::wheel::Wheel;
 use crate::base::report::{Outcome, Record};
 
 /// From this size on, a transfer's progress is reported: only firmware is so large.
@@ -22,7 +25,9 @@ const PROGRESS_REPORTS: u64 = 16;
 /// One client that fetches one file.
 pub struct Transfer {
     /// The state of the protocol.
-    pub session: Session,
+    session: Session,
+    /// How it was asked for.
+    asked: (Mode, Options),
     /// The client's address, which is half of its transfer ID (RFC 1350).
     pub client: SocketAddr,
     /// The address that the client sent its request to.
@@ -42,16 +47,30 @@ pub struct Transfer {
 }
 
 impl Transfer {
-    /// A transfer of this file.
+    /// A transfer of this file, which was asked for in this way.
     pub fn new(
         session: Session,
         file: Arc<File>,
-        requested: Arc<str>,
+        (requested, asked): (Arc<str>, (Mode, Options)),
         (client, local, listener): (SocketAddr, Option<IpAddr>, usize),
         socket: Option<Udp>,
     ) -> Transfer {
-        let next_progress = (session.size() >= MIN_PROGRESS_BYTES).then_some(NonZeroU64::MIN);
-        Transfer { session, client, local, requested, file, listener, socket, sent_in: 0, next_progress }
+        let next_progress = (file.bytes.len() as u64 >= MIN_PROGRESS_BYTES).then_some(NonZeroU64::MIN);
+        Transfer { session, asked, client, local, requested, file, listener, socket, sent_in: 0, next_progress }
+    }
+
+    /// The state of the protocol.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Whether a request of its client is the one that it began with, once more; otherwise the client begins anew.
+    pub fn is_repeated_by(&self, request: &Request<'_>, now: Millis) -> bool {
+        let has_name = || {
+            let requested = &*self.requested;
+            requested.as_bytes() == request.name || requested == packet::printable(request.name)
+        };
+        self.asked == (request.mode, request.options) && self.session.may_be_repeated(now) && has_name()
     }
 
     /// Whether progress is to be reported now; then the next report is due a part of the file later.
@@ -94,6 +113,10 @@ pub struct Transfers {
     hasher: DefaultHashBuilder,
     /// Which one makes room.
     shares: Shares,
+    /// When the session of each wants its timer, at the latest.
+    timers: Wheel,
+    /// What all of them brought about since it was taken.
+    progress: Progress,
 }
 
 impl Transfers {
@@ -106,12 +129,9 @@ impl Transfers {
             by_client: HashTable::default(),
             hasher: DefaultHashBuilder::default(),
             shares: Shares::default(),
+            timers: Wheel::new(0),
+            progress: Progress::default(),
         }
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.by_client.is_empty()
     }
 
     /// Whether there is no room for another one.
@@ -138,11 +158,41 @@ impl Transfers {
         self.by_client.find(hash, is_its).map(|place| *place as usize)
     }
 
+    /// Lets something happen to the session in a place; what it wants done. Its timer follows its deadline.
+    #[inline]
+    pub fn change(&mut self, place: usize, change: impl FnOnce(&mut Session) -> Step) -> Step {
+        let Some(session) = self.places.get_mut(place).and_then(Option::as_mut).map(|transfer| &mut transfer.session)
+        else {
+            return Step::Wait;
+        };
+        let before = session.progress();
+        let step = change(session);
+        self.progress.add(session.progress(), before);
+        self.timers.set(place, session.deadline());
+        step
+    }
+
+    /// Fires the timer of a transfer that is due, if there is one: its place, and what its session wants done.
+    pub fn fire(&mut self, now: Millis) -> Option<(usize, Step)> {
+        let place = self.timers.fire(now)?;
+        Some((place, self.change(place, |session| session.timer(now))))
+    }
+
+    /// How long no timer is due, but no longer than this.
+    pub fn idle(&self, now: Millis, most: Millis) -> Millis {
+        self.timers.idle(now, most)
+    }
+
+    /// What all transfers brought about since it was taken the last time.
+    pub fn take_progress(&mut self) -> Progress {
+        std::mem::take(&mut self.progress)
+    }
+
     /// Adds a transfer, whose client has no other; its place.
     pub fn insert(&mut self, transfer: Transfer, now: Millis) -> usize {
         let Transfers { places, free, by_client, hasher, .. } = self;
         let hash_of = |transfer: &Transfer| hasher.hash_one((transfer.client, transfer.listener));
-        let (client, hash) = (transfer.client, hash_of(&transfer));
+        let (client, hash, deadline) = (transfer.client, hash_of(&transfer), transfer.session.deadline());
         let place = free.pop().unwrap_or_else(|| {
             places.push(None);
             places.len() - 1
@@ -150,6 +200,7 @@ impl Transfers {
         places[place] = Some(transfer);
         by_client.insert_unique(hash, place as u32, |place| places[*place as usize].as_ref().map_or(0, hash_of));
         self.shares.insert(place, client, now);
+        self.timers.set(place, deadline);
         place
     }
 
@@ -172,6 +223,7 @@ impl Transfers {
             entry.remove();
         }
         self.shares.remove(place);
+        self.timers.cancel(place);
         self.free.push(place);
         Some(transfer)
     }
@@ -183,7 +235,6 @@ mod tests {
 
     use super::super::budget::Budget;
     use super::super::content::Content;
-    use super::super::packet::{Mode, Options};
     use super::super::session::Terms;
     use super::*;
     use proptest::prelude::*;
@@ -193,7 +244,8 @@ mod tests {
         let client = SocketAddr::from(([10, 0, 0, 1], port));
         let terms = Terms { windowsize: 1, budget: Budget::new(client.ip(), 30, false) };
         let session = Session::start(Content::new(file.clone(), Mode::Octet), Options::default(), terms, 0).0;
-        Transfer::new(session, file, "a".into(), (client, None, listener), None)
+        let asked = ("a".into(), (Mode::Octet, Options::default()));
+        Transfer::new(session, file, asked, (client, None, listener), None)
     }
 
     #[test]
@@ -256,7 +308,7 @@ mod tests {
                         prop_assert_eq!(found, model.get(&(port, listener)).copied());
                     }
                 }
-                prop_assert_eq!((transfers.is_full(), transfers.is_empty()), (model.len() >= 5, model.is_empty()));
+                prop_assert_eq!(transfers.is_full(), model.len() >= 5);
                 prop_assert!(transfers.places.len() <= most);
             }
         }

@@ -2,12 +2,13 @@
 //! and with nothing else.
 //!
 //! Time is cut into ticks; the timers of one tick are a list through the table. A timer beyond one turn of the wheel waits in the
-//! last tick and fires early: its owner sees that its deadline is still to come, and sets it again.
+//! last tick and fires early: its owner sees that its deadline is still to come, and sets it again. The same goes for a timer whose
+//! deadline moves to a later time, which costs nothing; only to an earlier one the timer is moved at once.
 
 use super::session::Millis;
 
 /// Milliseconds in one tick: a retransmission may be so much late.
-const TICK: Millis = 32;
+pub const TICK: Millis = 32;
 /// Ticks in one turn; with [`TICK`], 16 s: longer than any timeout.
 const SLOTS: usize = 512;
 /// No place.
@@ -17,11 +18,17 @@ const NONE: u32 = u32::MAX;
 struct Link {
     before: u32,
     after: u32,
-    /// The slot that it is in, or `NONE`.
-    slot: u32,
+    /// The tick at which it fires, or `NEVER`.
+    tick: u64,
 }
 
-const UNSET: Link = Link { before: NONE, after: NONE, slot: NONE };
+/// No tick.
+const NEVER: u64 = u64::MAX;
+const UNSET: Link = Link { before: NONE, after: NONE, tick: NEVER };
+
+fn slot(tick: u64) -> usize {
+    (tick % SLOTS as u64) as usize
+}
 
 /// The wheel.
 #[derive(Debug)]
@@ -39,28 +46,33 @@ impl Wheel {
         Wheel { heads: vec![NONE; SLOTS], links: Vec::new(), tick: now / TICK }
     }
 
-    /// Sets a place's timer, which replaces the one before.
+    /// Lets a place's timer fire at this time, or earlier if it would anyway.
+    #[inline]
     pub fn set(&mut self, place: usize, at: Millis) {
+        // Rounded up: a timer is never early, but for one beyond the turn.
+        let tick = at.div_ceil(TICK).clamp(self.tick, self.tick + SLOTS as u64 - 1);
+        if self.links.get(place).is_none_or(|link| link.tick > tick) {
+            self.set_at(place, tick);
+        }
+    }
+
+    fn set_at(&mut self, place: usize, tick: u64) {
         self.cancel(place);
         if self.links.len() <= place {
             self.links.resize(place + 1, UNSET);
         }
-        // Rounded up: a timer is never early, but for one beyond the turn.
-        let tick = at.div_ceil(TICK).clamp(self.tick, self.tick + SLOTS as u64 - 1);
-        let slot = (tick % SLOTS as u64) as usize;
-        let after = self.heads[slot];
-        self.links[place] = Link { before: NONE, after, slot: slot as u32 };
+        let after = std::mem::replace(&mut self.heads[slot(tick)], place as u32);
+        self.links[place] = Link { before: NONE, after, tick };
         if after != NONE {
             self.links[after as usize].before = place as u32;
         }
-        self.heads[slot] = place as u32;
     }
 
     /// Cancels a place's timer.
     pub fn cancel(&mut self, place: usize) {
-        let Some(link) = self.links.get(place).copied().filter(|link| link.slot != NONE) else { return };
+        let Some(link) = self.links.get(place).copied().filter(|link| link.tick != NEVER) else { return };
         match link.before {
-            NONE => self.heads[link.slot as usize] = link.after,
+            NONE => self.heads[slot(link.tick)] = link.after,
             before => self.links[before as usize].after = link.after,
         }
         if link.after != NONE {
@@ -73,7 +85,7 @@ impl Wheel {
     pub fn fire(&mut self, now: Millis) -> Option<usize> {
         let last = now / TICK;
         while self.tick <= last {
-            let place = self.heads[(self.tick % SLOTS as u64) as usize];
+            let place = self.heads[slot(self.tick)];
             if place != NONE {
                 self.cancel(place as usize);
                 return Some(place as usize);
@@ -90,7 +102,7 @@ impl Wheel {
     /// How long no timer is due, but no longer than this.
     pub fn idle(&self, now: Millis, most: Millis) -> Millis {
         let ticks = self.tick..=(now + most) / TICK;
-        let next = ticks.take(SLOTS).find(|tick| self.heads[(tick % SLOTS as u64) as usize] != NONE);
+        let next = ticks.take(SLOTS).find(|tick| self.heads[slot(*tick)] != NONE);
         next.map_or(most, |tick| (tick * TICK).saturating_sub(now).min(most))
     }
 }
@@ -103,13 +115,14 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_timer_that_is_set_again_fires_once() {
-        let mut wheel = Wheel::new(0);
-        wheel.set(7, 100);
-        wheel.set(7, 5_000);
-        assert_eq!(wheel.fire(4_999), None);
-        assert_eq!(wheel.fire(5_000 + TICK), Some(7));
-        assert_eq!(wheel.fire(60_000), None);
+    fn a_timer_that_is_set_again_fires_once_at_the_earlier_time() {
+        for times in [[100, 5_000], [5_000, 100]] {
+            let mut wheel = Wheel::new(0);
+            times.into_iter().for_each(|at| wheel.set(7, at));
+            assert_eq!(wheel.fire(99), None);
+            assert_eq!(wheel.fire(100 + TICK), Some(7));
+            assert_eq!(wheel.fire(60_000), None);
+        }
     }
 
     #[test]
@@ -149,7 +162,8 @@ mod tests {
                 match act {
                     Act::Set(place, pause) => {
                         wheel.set(place, now + pause);
-                        model.insert(place, now + pause);
+                        let at = model.entry(place).or_insert(now + pause);
+                        *at = (*at).min(now + pause);
                     }
                     Act::Cancel(place) => {
                         wheel.cancel(place);

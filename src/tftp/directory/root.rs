@@ -14,8 +14,8 @@ use crate::base::folder::{Entry, Folder, Kind, Listing, NOT_REGULAR, Scope, Stam
 use crate::base::report::{FileProblem, PROBLEMS_FILE};
 use crate::phone::FileName;
 
-/// How deep folders are followed.
-const SCOPE: Scope = Scope { depth: 4, hidden: true };
+/// How deep folders are followed: deeper than any that a phone names.
+const SCOPE: Scope = Scope { depth: 16, hidden: true };
 /// How often a folder is read anew when its volume was switched meanwhile.
 const MAX_READINGS: usize = 5;
 /// The most of a folder's [`PROBLEMS_FILE`] that is read, in bytes and in lines.
@@ -205,7 +205,15 @@ impl Root {
                     part.problems.push(FileProblem::new(name, why));
                 }
                 Kind::File(stamp) => files.push((name, stamp, entry)),
-                Kind::Folder | Kind::TooDeep | Kind::LinkToFolder => {}
+                Kind::Folder => {}
+                Kind::TooDeep => {
+                    let why = format!("what is in it is not served: it is more than {} folders deep", SCOPE.depth);
+                    part.problems.push(FileProblem::new(name, why));
+                }
+                Kind::LinkToFolder => {
+                    let why = "it is a link to a folder, which is not followed: put there what it points to";
+                    part.problems.push(FileProblem::new(name, why));
+                }
                 Kind::Special => part.problems.push(FileProblem::new(name, NOT_REGULAR)),
                 // Nobody knows whether it is a folder.
                 Kind::Unreadable(error) | Kind::UnreadableFolder(error) => {

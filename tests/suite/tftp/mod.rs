@@ -6,6 +6,7 @@ mod process;
 mod report_port;
 mod reports;
 mod strangers;
+mod wire;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
