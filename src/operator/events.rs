@@ -124,7 +124,7 @@ pub(super) fn resync_notice(before: &SipPhoneStatus, after: &SipPhoneStatus) -> 
     let resynced = find(&after.conditions, ConditionType::Resynced).map(known);
     let note = match resynced {
         Some(Known { reason: Some(reason), .. }) if is_resync_problem(reason) => return None,
-        Some(Known { reason: Some(Reason::Told), message, .. }) => message,
+        Some(Known { reason: Some(Reason::Told | Reason::Unheard), message, .. }) => message,
         _ => "it was told to restart, and came back",
     };
     Some(Notice::normal(Reason::Told, note))
