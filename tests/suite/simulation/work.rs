@@ -96,7 +96,7 @@ impl Shell {
                 for order in orders {
                     self.told.push(order.address);
                     // Some answers do not find their way.
-                    let is_lost = self.told.len() % 3 == 0;
+                    let is_lost = self.told.len().is_multiple_of(3);
                     let answer = if is_lost { Answer::Silence(String::new()) } else { Answer::Heard };
                     self.update(now, |fleet| fleet.note_resync(&order.phone, Ok(answer)));
                 }
