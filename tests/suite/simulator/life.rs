@@ -195,20 +195,6 @@ async fn the_operators_notify_and_reset_restart_the_phone() {
     assert_eq!(asked(&outcome).into_iter().filter(|name| *name == "syncinfo.xml").count(), 1, "it was told once");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_phone_without_a_password_is_reset_at_once() {
-    let common = format!("{}telnet_level: 2\nphone_password: \"\"\nphone_prompt: \"Lobby\"\n", COMMON.1);
-    let (server, _) = serve(&[("SIPDefault.cnf", &common), OWN]);
-    let phone = start(options(server.addresses()[0], "P0S3-06-3-00"), 84, 100);
-    phone.until("up", |now| now.what == "is up").await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    let began = Instant::now();
-    dialtone::resync::reset(SocketAddr::new(phone.address, 2323), "secret", "Lobby").await.unwrap();
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
-    phone.until("a restart", |now| now.restarts == 1 && now.what == "is up").await;
-    assert!(phone.end().await.booted);
-}
-
 #[tokio::test]
 async fn a_fault_strikes_as_often_as_it_is_injected() {
     let image = "x".repeat(20_000);
