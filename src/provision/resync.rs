@@ -3,20 +3,19 @@
 //! A phone is notified because it has not fetched what it is served now, or because an annotation asks for it. It is notified
 //! once, and has [`PATIENCE`] to come back; if it does not, or cannot be reached, the next attempt follows after a longer pause.
 
-use std::fmt;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::api::{Reason, ResyncMethod, ResyncStatus};
+use crate::api::{ResyncMethod, ResyncStatus};
 use crate::base::Backoff;
-use crate::provision::Key;
 
 mod need;
+mod order;
 mod window;
 
 pub use need::{Need, NeedFacts};
+pub use order::{Answer, Password, ResyncError, ResyncOrder, Transport};
 pub use window::Hours;
 
 /// How long a phone has to come back after an attempt, in seconds: it waits until it has been idle for 20 seconds, and
@@ -43,73 +42,6 @@ impl ResyncKind {
             ResyncMethod::Notify => Some(ResyncKind::Notify),
             ResyncMethod::Telnet => Some(ResyncKind::Telnet),
         }
-    }
-}
-
-/// A phone to be notified, and how.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ResyncOrder {
-    /// The phone.
-    pub phone: Key,
-    /// Where it was seen last.
-    pub address: IpAddr,
-    /// How it is notified.
-    pub transport: Transport,
-    /// How many attempts there were for the same change, with this one.
-    pub attempt: u32,
-}
-
-/// How a phone is notified, with all that it takes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Transport {
-    /// SIP NOTIFY.
-    Notify {
-        /// The phone's SIP port.
-        port: u16,
-        /// The names of its lines.
-        lines: Vec<String>,
-    },
-    /// Telnet.
-    Telnet {
-        /// The phone's password.
-        password: Password,
-        /// Its prompt.
-        prompt: String,
-    },
-}
-
-/// A password, which never shows.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Password(pub String);
-
-impl fmt::Debug for Password {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("…")
-    }
-}
-
-/// What is known of a phone that was notified.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// It answered, or did what it does then.
-    Heard,
-    /// It was sent what it takes, and nothing was heard; in words. Its answer may be lost where its request was not.
-    Silence(String),
-}
-
-/// Why a phone could not be notified.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ResyncError {
-    /// The reason, for conditions.
-    pub reason: Reason,
-    /// What happened, and what to do.
-    pub message: String,
-}
-
-impl ResyncError {
-    /// An error.
-    pub fn new(reason: Reason, message: impl Into<String>) -> ResyncError {
-        ResyncError { reason, message: message.into() }
     }
 }
 
@@ -275,6 +207,7 @@ fn after(time: Timestamp, seconds: i64) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::Reason;
     use proptest::prelude::*;
 
     fn at(seconds: i64) -> Timestamp {
@@ -363,12 +296,6 @@ mod tests {
         attempts.end(Err(ResyncError::new(Reason::NoAnswer, "")));
         assert_eq!(attempts.error(), None, "it was heard");
         assert!(!attempts.hear(at(521)), "nobody waits for it");
-    }
-
-    #[test]
-    fn a_password_does_not_show() {
-        let transport = Transport::Telnet { password: Password("correct-horse".into()), prompt: String::new() };
-        assert!(!format!("{transport:?}").contains("horse"));
     }
 
     proptest! {
