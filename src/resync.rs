@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::api::Reason;
-use crate::provision::resync::{ResyncError, ResyncOrder, Transport};
+use crate::provision::resync::{Answer, ResyncError, ResyncOrder, Transport};
 
 /// How many bytes of a phone's answer are shown.
 const ANSWER: usize = 80;
@@ -20,13 +20,16 @@ const ANSWER: usize = 80;
 /// How long an attempt may take, whatever the phone does: others of its site may wait for its end.
 const LONGEST: Duration = Duration::from_secs(90);
 
-/// Sends one resync, and waits for the phone's answer.
-pub(crate) async fn send(order: &ResyncOrder) -> Result<(), ResyncError> {
+/// Sends one resync, and waits for the phone's answer. Nothing is sent again once the phone `is_heard` otherwise.
+pub(crate) async fn send(order: &ResyncOrder, is_heard: impl Fn() -> bool) -> Result<Answer, ResyncError> {
     let address = order.address;
     let attempt = async {
         match &order.transport {
-            Transport::Notify { port, lines } => notify::notify((address, *port).into(), lines).await,
-            Transport::Telnet { password } => telnet::reset((address, telnet::PORT).into(), &password.0).await,
+            Transport::Notify { port, lines } => notify::notify((address, *port).into(), lines, is_heard).await,
+            Transport::Telnet { password, prompt } => {
+                let to = (address, telnet::PORT).into();
+                telnet::reset(to, &password.0, prompt).await.map(|()| Answer::Heard)
+            }
         }
     };
     timeout(LONGEST, attempt).await.unwrap_or_else(|_| {
@@ -63,7 +66,7 @@ mod tests {
         let transport = Transport::Notify { port: to.port(), lines };
         let order = ResyncOrder { phone: Key::new("ns", "p"), address: to.ip(), transport, attempt: 1 };
         let began = Instant::now();
-        let problem = send(&order).await.unwrap_err();
+        let problem = send(&order, || false).await.unwrap_err();
         assert!(problem.message.ends_with("came to no end in 90 s"), "{problem:?}");
         assert_eq!(began.elapsed().as_secs(), LONGEST.as_secs());
     }

@@ -3,6 +3,7 @@
 mod screen;
 mod shell;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,13 +12,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, bail};
 use notify::RecommendedWatcher;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::base::terminal::say;
 use crate::base::{SupervisedThread, shutdown_signal, watcher};
 use crate::provision::Key;
-use crate::provision::resync::ResyncError;
+use crate::provision::resync::{Answer, ResyncError};
 use crate::resync;
 use crate::tftp::{self, Config, FileStore, Metrics, PortMode, Server, TransferLog};
 use shell::{Inputs, Shell, Sources, Wanted};
@@ -58,7 +59,7 @@ const MAX_QUIET: Duration = Duration::from_secs(2);
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// The resyncs that are being sent, each with its phone and its result.
-type Resyncs = JoinSet<(Key, Result<(), ResyncError>)>;
+type Resyncs = JoinSet<(Key, Result<Answer, ResyncError>)>;
 
 /// Runs `dialtone standalone` until the shutdown signal, or until a part of it fails.
 pub async fn run(args: Args) -> anyhow::Result<()> {
@@ -183,6 +184,8 @@ async fn serve(mut shell: Shell, log: &TransferLog, mut reader: Reader) -> anyho
     // What was fetched before the call.
     fetches.mark_changed();
     let mut resyncs = Resyncs::new();
+    // The phones that are being told.
+    let told = watch::Sender::new(BTreeSet::new());
     let mut poll = tokio::time::interval(POLL);
     shell.update_screen();
     loop {
@@ -197,9 +200,15 @@ async fn serve(mut shell: Shell, log: &TransferLog, mut reader: Reader) -> anyho
                 Err(error) => return anyhow!("a resync failed: {error}"),
             },
         }
+        told.send_modify(|told: &mut BTreeSet<Key>| told.retain(|phone| shell.awaits_answer(phone)));
         for order in shell.resync_orders() {
+            told.send_modify(|told| {
+                told.insert(order.phone.clone());
+            });
+            let awaited = told.subscribe();
             resyncs.spawn(async move {
-                let result = resync::send(&order).await;
+                let is_heard = || !awaited.borrow().contains(&order.phone);
+                let result = resync::send(&order, is_heard).await;
                 (order.phone, result)
             });
         }

@@ -212,6 +212,9 @@ fn the_chart_is_sound() {
             && two.contains("replicas: 2")
     );
     assert!(two.contains("policyTypes: [Ingress, Egress]") && two.contains("{port: 6443, protocol: TCP}"));
+    // Phones' answers come from other ports than those that were asked.
+    let answers = "    - from:\n        - ipBlock: {cidr: \"10.0.0.0/8\"}";
+    assert!(two.contains(answers), "{two}");
     let port = ["template", "x", "charts/dialtone", "--set", "networkPolicy.egress.apiServerPorts={7443}"];
     let port = text(&helm(&port).stdout);
     assert!(port.contains("{port: 7443, protocol: TCP}") && !port.contains("6443"), "{port}");

@@ -116,6 +116,8 @@ pub enum Reason {
     InSync,
     /// The phone was notified.
     Told,
+    /// The phone was notified, no answer was heard, and it is waited for.
+    Unheard,
     /// The phone was notified and did not come back.
     NotBack,
     /// Phones are notified in other hours only.

@@ -124,7 +124,7 @@ pub(super) fn resync_notice(before: &SipPhoneStatus, after: &SipPhoneStatus) -> 
     let resynced = find(&after.conditions, ConditionType::Resynced).map(known);
     let note = match resynced {
         Some(Known { reason: Some(reason), .. }) if is_resync_problem(reason) => return None,
-        Some(Known { reason: Some(Reason::Told), message, .. }) => message,
+        Some(Known { reason: Some(Reason::Told | Reason::Unheard), message, .. }) => message,
         _ => "it was told to restart, and came back",
     };
     Some(Notice::normal(Reason::Told, note))
@@ -274,6 +274,7 @@ mod tests {
         assert_eq!(note(&never, &back).as_deref(), Some("it was told to restart, and came back"));
         assert_eq!(note(&told, &back), None);
         assert_eq!(note(&told, &status(Some("2"), "Told")).as_deref(), Some("by SIP NOTIFY"));
+        assert_eq!(note(&never, &status(Some("1"), "Unheard")).as_deref(), Some("by SIP NOTIFY"), "it is not back");
         assert_eq!(note(&never, &status(Some("1"), "NoAnswer")), None, "the problem is an Event of its own");
     }
 

@@ -12,7 +12,7 @@ use super::queue::Outcome;
 use super::supervisor::catch;
 use crate::api::Reason;
 use crate::provision::Key;
-use crate::provision::resync::{ResyncError, ResyncOrder};
+use crate::provision::resync::{Answer, ResyncError, ResyncOrder};
 use crate::resync;
 
 /// Notifies those phones of a site that are due.
@@ -22,7 +22,10 @@ pub(super) fn reconcile(ctx: &Arc<Context>, site: &Key) -> Outcome {
         let ctx = ctx.clone();
         let span = tracing::info_span!("resync", kind = "SipPhone", object = %order.phone, attempt = order.attempt);
         // Each takes as long as the phone takes to answer: other work goes on meanwhile.
-        let task = async move { notify(&ctx, &order, resync::send(&order)).await };
+        let task = async move {
+            let is_heard = || !ctx.read(|fleet| fleet.awaits_answer(&order.phone));
+            notify(&ctx, &order, resync::send(&order, is_heard)).await;
+        };
         tokio::spawn(task.instrument(span));
     }
     let seconds = again.and_then(|seconds| u64::try_from(seconds).ok());
@@ -30,22 +33,25 @@ pub(super) fn reconcile(ctx: &Arc<Context>, site: &Key) -> Outcome {
 }
 
 /// Notifies a phone. However that ends, even by a panic, the fleet hears of it, and tries again with backoff.
-async fn notify(ctx: &Context, order: &ResyncOrder, send: impl Future<Output = Result<(), ResyncError>>) {
+async fn notify(ctx: &Context, order: &ResyncOrder, send: impl Future<Output = Result<Answer, ResyncError>>) {
     tracing::info!(address = %order.address, "phone {} is notified of a change", order.phone);
     let result = catch(send).await.unwrap_or_else(|panic| {
         ctx.metrics.count_panic("Notify");
         tracing::error!(%panic, "notifying phone {} panicked", order.phone);
         Err(ResyncError::new(Reason::NotSent, "the operator failed to send the request; its log says more"))
     });
-    if let Err(problem) = &result {
-        tracing::warn!(
-            reason = problem.reason.as_str(),
-            problem = problem.message,
-            "phone {} was not notified",
-            order.phone
-        );
+    let label = match &result {
+        Ok(Answer::Heard) => Reason::Told,
+        Ok(Answer::Silence(silence)) => {
+            tracing::info!(silence, "phone {} was notified, and is waited for", order.phone);
+            Reason::Unheard
+        }
+        Err(ResyncError { reason, message }) => {
+            tracing::warn!(reason = reason.as_str(), problem = message, "phone {} was not notified", order.phone);
+            *reason
+        }
     }
-    let label = result.as_ref().map_or_else(|problem| problem.reason, |()| Reason::Told).as_str();
+    .as_str();
     ctx.metrics.resyncs.get_or_create(&ResyncLabels { result: label }).inc();
     ctx.update(|fleet| fleet.note_resync(&order.phone, result));
 }

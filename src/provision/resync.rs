@@ -3,20 +3,19 @@
 //! A phone is notified because it has not fetched what it is served now, or because an annotation asks for it. It is notified
 //! once, and has [`PATIENCE`] to come back; if it does not, or cannot be reached, the next attempt follows after a longer pause.
 
-use std::fmt;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::api::{Reason, ResyncMethod, ResyncStatus};
+use crate::api::{ResyncMethod, ResyncStatus};
 use crate::base::Backoff;
-use crate::provision::Key;
 
 mod need;
+mod order;
 mod window;
 
 pub use need::{Need, NeedFacts};
+pub use order::{Answer, Password, ResyncError, ResyncOrder, Transport};
 pub use window::Hours;
 
 /// How long a phone has to come back after an attempt, in seconds: it waits until it has been idle for 20 seconds, and
@@ -46,62 +45,6 @@ impl ResyncKind {
     }
 }
 
-/// A phone to be notified, and how.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ResyncOrder {
-    /// The phone.
-    pub phone: Key,
-    /// Where it was seen last.
-    pub address: IpAddr,
-    /// How it is notified.
-    pub transport: Transport,
-    /// How many attempts there were for the same change, with this one.
-    pub attempt: u32,
-}
-
-/// How a phone is notified, with all that it takes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Transport {
-    /// SIP NOTIFY.
-    Notify {
-        /// The phone's SIP port.
-        port: u16,
-        /// The names of its lines.
-        lines: Vec<String>,
-    },
-    /// Telnet.
-    Telnet {
-        /// The phone's password.
-        password: Password,
-    },
-}
-
-/// A password, which never shows.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Password(pub String);
-
-impl fmt::Debug for Password {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("…")
-    }
-}
-
-/// Why a phone could not be notified.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ResyncError {
-    /// The reason, for conditions.
-    pub reason: Reason,
-    /// What happened, and what to do.
-    pub message: String,
-}
-
-impl ResyncError {
-    /// An error.
-    pub fn new(reason: Reason, message: impl Into<String>) -> ResyncError {
-        ResyncError { reason, message: message.into() }
-    }
-}
-
 /// When the next attempt is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
@@ -125,6 +68,10 @@ pub struct ResyncAttempts {
     /// Whether one is being sent at this moment.
     sending: bool,
     error: Option<ResyncError>,
+    /// That no answer was heard.
+    silence: Option<String>,
+    /// Whether the phone asked for what it asks for when it was notified.
+    is_heard: bool,
     /// The image that the attempt is made for only to see whether the phone runs it.
     checks: Option<String>,
     /// The image for which that was done; once is enough.
@@ -165,6 +112,9 @@ impl ResyncAttempts {
         self.content = Some(content.to_owned());
         self.sending = true;
         self.error = None;
+        self.silence = None;
+        self.is_heard = false;
+        self.checks = None;
     }
 
     /// An attempt begins that is made only to see which image the phone runs.
@@ -179,12 +129,41 @@ impl ResyncAttempts {
     }
 
     /// The attempt ended.
-    pub fn end(&mut self, result: Result<(), ResyncError>) {
+    pub fn end(&mut self, result: Result<Answer, ResyncError>) {
         self.sending = false;
-        if let (Some(image), Ok(())) = (self.checks.take(), &result) {
+        (self.silence, self.error) = match result {
+            _ if self.is_heard => (None, None),
+            Ok(Answer::Heard) => (None, None),
+            Ok(Answer::Silence(what)) => (Some(what), None),
+            Err(error) => (None, Some(error)),
+        };
+        if self.silence.is_none() && self.error.is_none() {
+            self.note_checked();
+        }
+    }
+
+    /// The phone asked for something that it asks for when it was notified: that is an answer. Whether it was one.
+    pub fn hear(&mut self, time: Timestamp) -> bool {
+        let is_answer = !self.is_heard
+            && (self.sending || self.silence.is_some())
+            && self.at.is_some_and(|at| (at..after(at, PATIENCE)).contains(&time));
+        if is_answer {
+            self.is_heard = true;
+            self.silence = None;
+            self.note_checked();
+        }
+        is_answer
+    }
+
+    /// Whether it is being sent, and the phone was not heard yet.
+    pub fn is_awaited(&self) -> bool {
+        self.sending && !self.is_heard
+    }
+
+    fn note_checked(&mut self) {
+        if let Some(image) = self.checks.take() {
             self.checked = Some(image);
         }
-        self.error = result.err();
     }
 
     /// There is nothing to notify the phone of any more.
@@ -193,11 +172,17 @@ impl ResyncAttempts {
         // Whatever comes next is new.
         self.content = Some(String::new());
         self.error = None;
+        self.silence = None;
     }
 
     /// How many attempts there were for the same change.
     pub fn count(&self) -> u32 {
         self.tries
+    }
+
+    /// In words that no answer was heard to the last attempt.
+    pub fn silence(&self) -> Option<&str> {
+        self.silence.as_deref()
     }
 
     /// Why the last attempt failed.
@@ -222,6 +207,7 @@ fn after(time: Timestamp, seconds: i64) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::Reason;
     use proptest::prelude::*;
 
     fn at(seconds: i64) -> Timestamp {
@@ -236,7 +222,7 @@ mod tests {
             match attempts.due("a", None, at(now)) {
                 Due::Now => {
                     attempts.begin("a", at(now));
-                    attempts.end(Ok(()));
+                    attempts.end(Ok(Answer::Heard));
                     told.push(now);
                 }
                 Due::UnderWay(then) | Due::Later(then) => {
@@ -255,7 +241,7 @@ mod tests {
         let mut attempts = ResyncAttempts::default();
         attempts.begin("a", at(100));
         assert_eq!(attempts.due("b", None, at(101)), Due::UnderWay(at(280)), "it is being told");
-        attempts.end(Ok(()));
+        attempts.end(Ok(Answer::Heard));
         assert_eq!(attempts.due("b", None, at(101)), Due::UnderWay(at(280)), "it will fetch the newest");
         assert_eq!(attempts.due("b", Some(at(150)), at(151)), Due::Now, "it came back before the newest was there");
         assert_eq!(
@@ -272,7 +258,7 @@ mod tests {
     fn the_next_change_is_told_at_once_when_the_last_one_was_taken() {
         let mut attempts = ResyncAttempts::default();
         attempts.begin("a", at(100));
-        attempts.end(Ok(()));
+        attempts.end(Ok(Answer::Heard));
         attempts.rest();
         assert_eq!(attempts.due("b", Some(at(120)), at(121)), Due::Now);
         let told = attempts.status(false);
@@ -283,7 +269,7 @@ mod tests {
     fn a_restart_of_the_operator_tells_nobody_twice() {
         let mut before = ResyncAttempts::default();
         before.begin("a", at(1_000));
-        before.end(Ok(()));
+        before.end(Ok(Answer::Heard));
         let mut after = ResyncAttempts::recover(before.status(true).as_ref(), true);
         assert_eq!(after.due("a", None, at(1_100)), Due::UnderWay(at(1_180)));
         assert_eq!(after.due("a", None, at(1_200)), Due::Later(at(1_300)));
@@ -293,16 +279,30 @@ mod tests {
     }
 
     #[test]
-    fn a_password_does_not_show() {
-        let transport = Transport::Telnet { password: Password("correct-horse".into()) };
-        assert!(!format!("{transport:?}").contains("horse"));
+    fn silence_counts_as_under_way_until_the_phone_is_heard_or_its_time_is_up() {
+        let mut attempts = ResyncAttempts::default();
+        attempts.begin_check("a", "image", at(100));
+        assert!(attempts.is_awaited());
+        attempts.end(Ok(Answer::Silence("no answer".into())));
+        assert_eq!(attempts.due("a", None, at(140)), Due::UnderWay(at(280)));
+        assert!(attempts.silence().is_some() && !attempts.has_checked("image"));
+        assert_eq!(attempts.due("a", None, at(280)), Due::Later(at(400)));
+        assert!(!attempts.hear(at(99)) && !attempts.hear(at(280)), "before, and much later");
+        assert!(attempts.hear(at(120)) && !attempts.hear(at(121)), "once");
+        assert!(attempts.silence().is_none() && attempts.has_checked("image"));
+
+        attempts.begin("b", at(500));
+        assert!(attempts.is_awaited() && attempts.hear(at(520)) && !attempts.is_awaited());
+        attempts.end(Err(ResyncError::new(Reason::NoAnswer, "")));
+        assert_eq!(attempts.error(), None, "it was heard");
+        assert!(!attempts.hear(at(521)), "nobody waits for it");
     }
 
     proptest! {
         /// However changes, failures and visits follow each other: between two orders of one content there is the pause, and
         /// a phone that needs to be told always has a turn in the end.
         #[test]
-        fn pauses_hold_and_nobody_is_forgotten(steps in proptest::collection::vec((0u8..4, 1i64..400), 1..200)) {
+        fn pauses_hold_and_nobody_is_forgotten(steps in proptest::collection::vec((0u8..6, 1i64..400), 1..200)) {
             let mut attempts = ResyncAttempts::default();
             let (mut now, mut content, mut seen) = (0, 0, None);
             let mut last: Option<(i64, i32)> = None;
@@ -312,7 +312,9 @@ mod tests {
                     0 => content += 1,
                     1 => seen = Some(at(now)),
                     2 => attempts.end(Err(ResyncError::new(Reason::NoAnswer, ""))),
-                    _ => attempts.end(Ok(())),
+                    3 => drop(attempts.hear(at(now))),
+                    4 => attempts.end(Ok(Answer::Silence(String::new()))),
+                    _ => attempts.end(Ok(Answer::Heard)),
                 }
                 match attempts.due(&content.to_string(), seen, at(now)) {
                     Due::Now => {

@@ -21,17 +21,18 @@ pub struct Notify {
 }
 
 impl Notify {
-    /// A request from one address to another, for the line of that name; `unique` is in its branch, tag and Call-ID.
-    pub fn new(from: SocketAddr, to: SocketAddr, line: Option<&str>, unique: &str) -> Notify {
+    /// A request from one address to another, for the line of that name, because phones refuse one for nobody (400); `unique` is
+    /// in its branch, tag and Call-ID.
+    pub fn new(from: SocketAddr, to: SocketAddr, line: &str, unique: &str) -> Notify {
         let branch = format!("z9hG4bK{unique}");
         let call_id = format!("{unique}@{}", from.ip());
-        let user = line.map(|line| format!("{}@", escape(line))).unwrap_or_default();
+        let user = escape(line);
         let text = format!(
-            "NOTIFY sip:{user}{to} SIP/2.0\r\n\
+            "NOTIFY sip:{user}@{to} SIP/2.0\r\n\
              Via: SIP/2.0/UDP {from};branch={branch};rport\r\n\
              Max-Forwards: 70\r\n\
              From: <sip:dialtone@{from}>;tag={unique}\r\n\
-             To: <sip:{user}{to}>\r\n\
+             To: <sip:{user}@{to}>\r\n\
              Call-ID: {call_id}\r\n\
              CSeq: 1 NOTIFY\r\n\
              Contact: <sip:dialtone@{from}>\r\n\
@@ -49,10 +50,12 @@ impl Notify {
         &self.bytes
     }
 
-    /// The status code and reason phrase, if a datagram is a response to this request.
+    /// The status code and reason phrase, if a datagram is a response to this request, in any form that is legal: headers that go on
+    /// in the next line, upper and lower case, compact names, blanks round `:` and `=`.
     pub fn response(&self, datagram: &[u8]) -> Option<(u16, String)> {
         let text = String::from_utf8_lossy(datagram);
-        let mut lines = text.split("\r\n").flat_map(|line| line.split('\n'));
+        // RFC 3261, 7.5: empty lines before a message are ignored.
+        let mut lines = text.trim_start_matches(['\r', '\n']).lines();
         let mut first = lines.next()?.splitn(3, ' ');
         if !first.next()?.eq_ignore_ascii_case("SIP/2.0") {
             return None;
@@ -60,13 +63,11 @@ impl Notify {
         let status = first.next()?.parse().ok().filter(|status| (100..700).contains(status))?;
         let reason = first.next().unwrap_or_default().trim().to_owned();
         let (mut branch, mut call_id, mut sequence) = (false, false, false);
-        for line in lines.take_while(|line| !line.is_empty()) {
-            let Some((name, value)) = line.split_once(':') else { continue };
+        for header in unfolded(lines) {
+            let Some((name, value)) = header.split_once(':') else { continue };
             let value = value.trim();
             match name.trim().to_ascii_lowercase().as_str() {
-                "via" | "v" => {
-                    branch |= value.split([';', ',']).any(|part| part.trim() == format!("branch={}", self.branch))
-                }
+                "via" | "v" => branch |= value.split([';', ',']).any(|part| self.is_branch(part)),
                 "call-id" | "i" => call_id = value == self.call_id,
                 "cseq" => sequence = value.split_whitespace().eq(["1", "NOTIFY"]),
                 _ => {}
@@ -74,6 +75,28 @@ impl Notify {
         }
         (branch && call_id && sequence).then_some((status, reason))
     }
+
+    /// Whether a parameter is the branch of this request. RFC 3261, 7.3.1: its value is a token, whose case does not matter.
+    fn is_branch(&self, parameter: &str) -> bool {
+        parameter.split_once('=').is_some_and(|(name, value)| {
+            name.trim().eq_ignore_ascii_case("branch") && value.trim().eq_ignore_ascii_case(&self.branch)
+        })
+    }
+}
+
+/// The headers of a message, each in one line: a line that begins with a blank continues the one before.
+fn unfolded<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut headers: Vec<String> = Vec::new();
+    for line in lines.take_while(|line| !line.is_empty()) {
+        match headers.last_mut() {
+            Some(header) if line.starts_with([' ', '\t']) => {
+                header.push(' ');
+                header.push_str(line.trim());
+            }
+            _ => headers.push(line.to_owned()),
+        }
+    }
+    headers
 }
 
 /// A user part as a URI holds it: RFC 3261's unreserved and user-unreserved characters stand for themselves.
@@ -94,7 +117,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn notify() -> Notify {
-        Notify::new("10.0.0.1:5070".parse().unwrap(), "10.0.0.9:5060".parse().unwrap(), Some("71 01"), "abc")
+        Notify::new("10.0.0.1:5070".parse().unwrap(), "10.0.0.9:5060".parse().unwrap(), "71 01", "abc")
     }
 
     fn response(status: &str, cseq: &str) -> String {
@@ -129,6 +152,30 @@ mod tests {
     }
 
     #[test]
+    fn every_legal_form_of_a_response_counts() {
+        let plain = response("200 OK", "1 NOTIFY");
+        for (what, from, to) in [
+            ("blanks round =", "branch=z9", "branch = z9"),
+            ("case of a parameter", "branch=z9hG4bK", "BRANCH=Z9HG4BK"),
+            ("a long name in odd case", "v: SIP", "vIA : SIP"),
+            ("a header that goes on", ";branch=", "\r\n\t;branch="),
+            ("a header that goes on after its name", "Call-ID: abc", "Call-ID:\r\n abc"),
+            ("a parameter that goes on", "branch=z9", "branch=\r\n  z9"),
+            ("several in one header", "v: SIP", "v: SIP/2.0/UDP 10.0.0.3;branch=z9hG4bKx, SIP"),
+            ("a compact name", "Call-ID:", "I:"),
+            ("blanks in CSeq", "1 NOTIFY", "1 \t NOTIFY"),
+            ("lines before it", "SIP/2.0 200", "\r\n\r\nSIP/2.0 200"),
+            ("case of the version", "SIP/2.0 200", "sip/2.0 200"),
+        ] {
+            let text = plain.replacen(from, to, 1);
+            assert_ne!(text, plain, "{what}");
+            assert_eq!(notify().response(text.as_bytes()), Some((200, "OK".into())), "{what}: {text}");
+        }
+        let other = plain.replace("Call-ID: abc", "Call-ID: ABC");
+        assert_eq!(notify().response(other.as_bytes()), None, "the case of a Call-ID matters");
+    }
+
+    #[test]
     fn it_is_sent_again_as_the_rfc_says() {
         let (mut at, mut sent, mut times) = (Duration::ZERO, 0, Vec::new());
         while at < TIMER_F {
@@ -147,7 +194,7 @@ mod tests {
 
         #[test]
         fn no_name_ends_a_line(line in "\\PC{0,40}") {
-            let text = String::from_utf8(Notify::new("1.1.1.1:1".parse().unwrap(), "2.2.2.2:2".parse().unwrap(), Some(&line), "u").bytes).unwrap();
+            let text = String::from_utf8(Notify::new("1.1.1.1:1".parse().unwrap(), "2.2.2.2:2".parse().unwrap(), &line, "u").bytes).unwrap();
             prop_assert_eq!(text.split("\r\n").count(), 14);
         }
     }

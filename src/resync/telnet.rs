@@ -1,5 +1,7 @@
 //! Logs in to a phone by telnet (RFC 854) and enters the command `reset`.
 
+mod answer;
+
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -33,80 +35,119 @@ const WONT: u8 = 252;
 const DO: u8 = 253;
 const DONT: u8 = 254;
 
-/// Restarts the phone at an address.
-pub async fn reset(to: SocketAddr, password: &str) -> Result<(), ResyncError> {
-    timeout(SESSION_TIMEOUT, log_in_and_reset(to, password)).await.unwrap_or_else(|_| {
+/// Restarts the phone at an address, whose prompt is known.
+pub async fn reset(to: SocketAddr, password: &str, prompt: &str) -> Result<(), ResyncError> {
+    timeout(SESSION_TIMEOUT, log_in_and_reset(to, password, prompt)).await.unwrap_or_else(|_| {
         let why = format!("telnet to {to}: no end in {} s", SESSION_TIMEOUT.as_secs());
         Err(ResyncError::new(Reason::NoAnswer, why))
     })
 }
 
-async fn log_in_and_reset(to: SocketAddr, password: &str) -> Result<(), ResyncError> {
+async fn log_in_and_reset(to: SocketAddr, password: &str, prompt: &str) -> Result<(), ResyncError> {
     let unreachable = |why: String| ResyncError::new(Reason::NoAnswer, format!("telnet to {to}: {why}"));
+    let failed = |error: io::Error| unreachable(error.to_string());
     let stream = match timeout(PROMPT_TIMEOUT, TcpStream::connect(to)).await {
         Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return Err(unreachable(error.to_string())),
+        Ok(Err(error)) => return Err(failed(error)),
         Err(_) => return Err(unreachable(format!("no answer in {} s", PROMPT_TIMEOUT.as_secs()))),
     };
-    let mut session = Session { stream, received: Received::default(), bytes: 0 };
-    let failed = |error: io::Error| unreachable(error.to_string());
-    session.read_until(|text| text.contains("assword")).await.map_err(failed)?;
-    session.send_line(password).await.map_err(failed)?;
-    session.read_until(|text| text.contains(['>', '#']) || is_login_failure(text)).await.map_err(failed)?;
-    if is_login_failure(&session.received.text) {
-        let what = format!(
-            "the phone at {to} does not take the password of settings.phonePasswordSecretRef: it takes a new one only when it restarts"
-        );
-        return Err(ResyncError::new(Reason::LoginFailed, what));
+    let mut session = Session { stream, received: Received::default(), sent: String::new(), bytes: 0 };
+    let is_door = |said: &str| answer::is_prompt(said, prompt) || answer::asks_for_password(said);
+    session.read_until(PROMPT_TIMEOUT, is_door).await.and_then(Stop::complete).map_err(failed)?;
+    // A phone without a password shows its prompt at once.
+    if !answer::is_prompt(session.said(), prompt) {
+        session.send_line(password).await.map_err(failed)?;
+        let stop = session.read_until(PROMPT_TIMEOUT, is_door).await.map_err(failed)?;
+        if !answer::is_prompt(session.said(), prompt) {
+            if answer::is_login_failure(session.said()) {
+                let what = format!(
+                    "the phone at {to} does not take the password of settings.phonePasswordSecretRef: it takes a new one only when it restarts"
+                );
+                return Err(ResyncError::new(Reason::LoginFailed, what));
+            }
+            stop.complete().map_err(failed)?;
+        }
     }
-    session.send_line("reset").await.map_err(failed)?;
-    // A phone that restarts sends nothing more, or closes the connection.
-    if let Ok(Ok(())) = timeout(REFUSAL_TIMEOUT, session.read_until(is_refusal)).await {
-        let line = session.received.text.lines().map(str::trim).rfind(|line| is_refusal(line)).unwrap_or_default();
-        let line = printable(line, ANSWER);
-        let what = format!("the phone at {to} does not restart: \"{line}\"; it needs settings.telnetLevel Privileged");
+    for line in ["reset", "y"] {
+        session.send_line(line).await.map_err(failed)?;
+        let is_end = |said: &str| answer::refusal(said).is_some() || answer::is_question(said);
+        let stop = session.read_until(REFUSAL_TIMEOUT, is_end).await.map_err(failed)?;
+        let said = session.said();
+        let refusal = match stop {
+            // A phone that restarts closes the connection, or sends nothing more.
+            Stop::Closed | Stop::TimedOut if answer::refusal(said).is_none() => {
+                if stop == Stop::Closed || !answer::is_prompt(said, prompt) {
+                    return Ok(());
+                }
+                "its prompt comes back"
+            }
+            Stop::Complete if line == "reset" && answer::is_question(said) => continue,
+            Stop::Closed | Stop::TimedOut | Stop::Complete => answer::refusal(said).unwrap_or("it asks again"),
+        };
+        let refusal = printable(refusal, ANSWER);
+        let what =
+            format!("the phone at {to} does not restart: \"{refusal}\"; it needs settings.telnetLevel Privileged");
         return Err(ResyncError::new(Reason::Refused, what));
     }
     Ok(())
 }
 
-/// Whether the phone refused the password, or asks for it again.
-fn is_login_failure(text: &str) -> bool {
-    let text = text.to_ascii_lowercase();
-    ["assword", "incorrect", "invalid", "denied", "failed"].iter().any(|word| text.contains(word))
+/// Why a session reads no further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    /// The phone said what was waited for.
+    Complete,
+    /// It closed the connection.
+    Closed,
+    /// It took too long.
+    TimedOut,
 }
 
-/// Whether the phone refused a command.
-fn is_refusal(text: &str) -> bool {
-    let text = text.to_ascii_lowercase();
-    ["not allowed", "not permitted", "privilege", "invalid", "unknown", "denied"].iter().any(|word| text.contains(word))
+impl Stop {
+    /// An error, if what was waited for did not come.
+    fn complete(self) -> io::Result<()> {
+        match self {
+            Stop::Complete => Ok(()),
+            Stop::Closed => Err(io::Error::other("the phone ended the connection")),
+            Stop::TimedOut => Err(io::Error::other(format!("no prompt in {} s", PROMPT_TIMEOUT.as_secs()))),
+        }
+    }
 }
 
 /// A connection to a phone.
 struct Session {
     stream: TcpStream,
     received: Received,
-    /// How many bytes it sent since the last line to it.
+    /// The last line to it, as it comes back if the phone echoes it.
+    sent: String,
+    /// How many bytes it sent since then.
     bytes: usize,
 }
 
 impl Session {
     async fn send_line(&mut self, line: &str) -> io::Result<()> {
         self.received.text.clear();
+        self.sent = line.bytes().map(char::from).collect();
         self.bytes = 0;
         self.stream.write_all(format!("{line}\r\n").as_bytes()).await
     }
 
-    /// Reads until the text is complete; an error if the phone closes the connection, or takes too long.
-    async fn read_until(&mut self, is_complete: impl Fn(&str) -> bool) -> io::Result<()> {
-        let deadline = Instant::now() + PROMPT_TIMEOUT;
+    /// What the phone said to the last line.
+    fn said(&self) -> &str {
+        answer::without_echo(&self.received.text, &self.sent)
+    }
+
+    /// Reads until what the phone says is complete, or it says no more.
+    async fn read_until(&mut self, most: Duration, is_complete: impl Fn(&str) -> bool) -> io::Result<Stop> {
+        let deadline = Instant::now() + most;
         let mut bytes = [0; 512];
-        while !is_complete(&self.received.text) {
-            let timed_out = || io::Error::other(format!("no prompt in {} s", PROMPT_TIMEOUT.as_secs()));
-            let len = timeout_at(deadline, self.stream.read(&mut bytes)).await.map_err(|_| timed_out())??;
-            if len == 0 {
-                return Err(io::Error::other("the phone ended the connection"));
-            }
+        while !is_complete(self.said()) {
+            let len = match timeout_at(deadline, self.stream.read(&mut bytes)).await {
+                Err(_) => return Ok(Stop::TimedOut),
+                Ok(Ok(0)) => return Ok(Stop::Closed),
+                Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(Stop::Closed),
+                Ok(read) => read?,
+            };
             self.bytes += len;
             if self.bytes > MAX_BYTES {
                 return Err(io::Error::other("this is no phone: it says too much"));
@@ -116,7 +157,7 @@ impl Session {
                 self.stream.write_all(&replies).await?;
             }
         }
-        Ok(())
+        Ok(Stop::Complete)
     }
 }
 
@@ -159,6 +200,8 @@ mod tests {
     use super::*;
     use tokio::net::TcpListener;
 
+    const PROMPT: &str = "SIP Phone";
+
     /// A phone that sends these texts, each after a line from the other side; what it received.
     async fn phone(sends: &'static [&'static [u8]]) -> (SocketAddr, tokio::task::JoinHandle<Vec<u8>>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -187,7 +230,7 @@ mod tests {
             Box::leak([b"not allowed \x1b]0;owned\x07".as_slice(), &[b'x'; 3000]].concat().into_boxed_slice());
         let sends: &'static [&'static [u8]] = Box::leak(Box::new([&b"Password :"[..], b"SIP Phone> ", refusal]));
         let (to, _) = phone(sends).await;
-        let problem = reset(to, "secret").await.unwrap_err();
+        let problem = reset(to, "secret", PROMPT).await.unwrap_err();
         assert_eq!(problem.reason, Reason::Refused);
         assert!(problem.message.contains("not allowed \\u001b]0;owned\\u0007xxx"), "{problem:?}");
         assert!(problem.message.len() < 250, "{} bytes", problem.message.len());
@@ -197,7 +240,7 @@ mod tests {
     async fn it_logs_in_and_resets() {
         let (address, received) =
             phone(&[b"\xff\xfb\x01\xff\xfd\x03\r\nCisco Systems\r\nPassword :", b"\r\nSIP Phone> "]).await;
-        reset(address, "secret").await.unwrap();
+        reset(address, "secret", PROMPT).await.unwrap();
         let received = received.await.unwrap();
         assert!(received.starts_with(b"\xff\xfe\x01\xff\xfc\x03"), "options are declined: {received:?}");
         assert!(received.ends_with(b"secret\r\nreset\r\n"), "{received:?}");
@@ -217,7 +260,7 @@ mod tests {
                 }
                 sent
             });
-            let reset = timeout(2 * SESSION_TIMEOUT, reset(to, "secret")).await.expect("it ends");
+            let reset = timeout(2 * SESSION_TIMEOUT, reset(to, "secret", PROMPT)).await.expect("it ends");
             let problem = reset.unwrap_err();
             assert!(problem.reason == Reason::NoAnswer && problem.message.contains("says too much"), "{problem:?}");
             let sent = hostile.await.unwrap();
@@ -239,21 +282,54 @@ mod tests {
             std::future::pending::<()>().await;
         });
         let began = Instant::now();
-        let _ = reset(to, "secret").await;
+        let _ = reset(to, "secret", PROMPT).await;
         assert!(began.elapsed() <= SESSION_TIMEOUT, "{:?}", began.elapsed());
     }
 
-    #[tokio::test]
-    async fn each_failure_has_its_own_reason_and_shows_no_password() {
-        for (sends, reason) in [
-            (&[b"Password :" as &[u8], b"\r\nPassword incorrect\r\nPassword :"] as &[&[u8]], "LoginFailed"),
-            (&[b"Password :", b"SIP Phone> ", b"Command not allowed\r\nSIP Phone> "], "Refused"),
-            (&[], "NoAnswer"),
-        ] {
+    #[tokio::test(start_paused = true)]
+    async fn each_end_has_its_own_reason_and_shows_no_password() {
+        let cases: &[(&'static [&'static [u8]], &str, &str)] = &[
+            (&[b"Password :", b"\r\nPassword incorrect\r\nPassword :"], "secret", "LoginFailed"),
+            (&[b"Password :", b"SIP Phone> ", b"Command not allowed\r\nSIP Phone> "], "secret", "Refused"),
+            (&[b"Password :", b"SIP Phone> ", b"reset\r\n%Bad command\r\nSIP Phone> "], "secret", "Refused"),
+            (&[b"Password :", b"SIP Phone> ", b"reset\r\nSIP Phone> "], "secret", "Refused"),
+            (&[b"Password :", b"SIP Phone> ", b"Resetting\r\n"], "secret", "restarts"),
+            (&[b"Password :", b"SIP Phone> ", b"reset\r\nReset phone? [y/n] ", b"y\r\n"], "secret", "restarts"),
+            (&[b"Password :", b"SIP Phone> ", b"Reset phone? [y/n] ", b"Reset phone? [y/n] "], "secret", "Refused"),
+            (&[b"Password :", b"SIP Phone> ", b"Reset phone? [y/n] ", b"y\r\n% denied\r\n"], "secret", "Refused"),
+            (&[b"SIP Phone> ", b""], "secret", "restarts"),
+            (&[b"Password :", b"denied-secret-failed\r\n\r\nSIP Phone> "], "denied-secret-failed", "restarts"),
+            (&[b"Password :", b"Failed logins: 2\r\nSIP Phone> "], "secret", "restarts"),
+            (&[b"Password :", b"denied-secret\r\nAccess denied\r\nPassword :"], "denied-secret", "LoginFailed"),
+            (&[], "secret", "NoAnswer"),
+            (&[b"Password :", b"\r\nwelcome\r\n"], "secret", "NoAnswer"),
+        ];
+        for (sends, password, expected) in cases {
             let (address, _received) = phone(sends).await;
-            let problem = reset(address, "secret").await.unwrap_err();
-            assert_eq!(problem.reason.as_str(), reason, "{problem:?}");
-            assert!(!problem.message.contains("secret"));
+            let began = Instant::now();
+            match reset(address, password, PROMPT).await {
+                Ok(()) => assert_eq!(*expected, "restarts", "{sends:?}"),
+                Err(problem) => {
+                    assert_eq!(problem.reason.as_str(), *expected, "{problem:?} {sends:?}");
+                    assert!(!problem.message.contains(password), "{problem:?}");
+                }
+            }
+            let is_slow = began.elapsed() >= PROMPT_TIMEOUT;
+            assert_eq!(is_slow, *expected == "NoAnswer" && !sends.is_empty(), "{:?} {sends:?}", began.elapsed());
         }
+    }
+
+    #[tokio::test]
+    async fn a_phone_that_closes_the_connection_restarts() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.write_all(b"SIP Phone> ").await.unwrap();
+            let mut line = [0; 100];
+            let _ = stream.read(&mut line).await.unwrap();
+            stream.write_all(b"reset\r\nSIP Phone> ").await.unwrap();
+        });
+        assert_eq!(reset(to, "secret", PROMPT).await, Ok(()), "although it shows its prompt once more");
     }
 }

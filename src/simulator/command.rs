@@ -17,6 +17,7 @@ use super::phone::{Options, Phone};
 use super::progress::{INTERVAL, Progress};
 use super::report;
 use super::run::{RunOptions, run_until_off};
+use super::sip::SipAnswers;
 use crate::base::terminal::{print, say};
 use crate::phone::{Mac, Model};
 
@@ -83,6 +84,10 @@ pub struct Args {
     /// The SIP port, instead of the configuration's; with --count and without --bind they count up from it
     #[arg(long, value_name = "PORT")]
     sip_port: Option<u16>,
+
+    /// From which port the phone answers SIP requests
+    #[arg(long, value_enum, value_name = "FROM", default_value_t = SipAnswers::FreePort)]
+    sip_answers: SipAnswers,
 
     /// The telnet port, instead of 23; with --count and without --bind they count up from it
     #[arg(long, value_name = "PORT")]
@@ -200,6 +205,7 @@ async fn run_all(args: &Args, all: Vec<Options>) -> Vec<Outcome> {
             let options = RunOptions {
                 idle: Duration::from_secs_f64(args.idle),
                 sip_port: port(args.sip_port),
+                sip_answers: args.sip_answers,
                 telnet_port: port(args.telnet_port),
                 until: until.into(),
                 upgrade: args.upgrade.then(|| Duration::from_secs_f64(args.again)),

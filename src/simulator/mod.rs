@@ -27,3 +27,4 @@ pub use flash::Flash;
 pub use outcome::{FetchResult, Fetched, Outcome};
 pub use phone::{Options, Phone};
 pub use run::{RunOptions, run_until_off};
+pub use sip::SipAnswers;

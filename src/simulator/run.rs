@@ -8,9 +8,10 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::{Instant, sleep_until};
 
+use super::flash::Flash;
 use super::outcome::Outcome;
 use super::phone::{Ended, Phone};
-use super::sip::{MAX_REQUEST, Sip, sync_of};
+use super::sip::{MAX_REQUEST, Reaction, Sip, SipAnswers, sync_of};
 use super::telnet::{self, Access};
 use crate::phone::file_name::{SYNC_INFO, dial_plan};
 
@@ -21,6 +22,8 @@ pub struct RunOptions {
     pub idle: Duration,
     /// Its SIP port, if it is not what voip_control_port says.
     pub sip_port: Option<u16>,
+    /// What becomes of its answers to SIP requests.
+    pub sip_answers: SipAnswers,
     /// Its telnet port, if it is not 23.
     pub telnet_port: Option<u16>,
     /// When it is switched off.
@@ -72,7 +75,7 @@ async fn run(phone: &mut Phone, options: &RunOptions) -> Ended {
 async fn listen(phone: &mut Phone, options: &RunOptions) -> Next {
     let flash = phone.memory.flash.clone();
     let lines = (1..=phone.options.model.lines()).filter_map(|n| flash.get(&format!("line{n}_name")));
-    let mut sip = Sip::new(lines.map(str::to_owned).collect());
+    let mut sip = Sip::new(lines.map(str::to_owned).collect(), options.sip_answers);
     let port = options.sip_port.or_else(|| flash.get("voip_control_port")?.parse().ok()).unwrap_or(5060);
     let socket = UdpSocket::bind((phone.options.bind, port)).await;
     if let Err(error) = &socket {
@@ -108,8 +111,7 @@ async fn listen(phone: &mut Phone, options: &RunOptions) -> Next {
                 let Ok((len, from)) = received else { continue };
                 let Some(reaction) = sip.react(&datagram[..len]) else { continue };
                 if let Ok(socket) = &socket {
-                    // The sender repeats its request if the answer is lost.
-                    let _ = socket.send_to(&reaction.answer, from).await;
+                    answer(socket, &reaction, from, &flash, options.sip_answers).await;
                 }
                 if reaction.check_sync && check.is_none() {
                     phone.display.set("waits until it is idle");
@@ -132,6 +134,23 @@ async fn listen(phone: &mut Phone, options: &RunOptions) -> Next {
         task.abort();
     }
     next
+}
+
+/// Sends an answer. The sender of the request repeats it if the answer is lost.
+async fn answer(socket: &UdpSocket, reaction: &Reaction, from: SocketAddr, flash: &Flash, answers: SipAnswers) {
+    let is_proxy = || flash.get("proxy1_address").is_some_and(|proxy| proxy.parse() == Ok(from.ip()));
+    let own = socket.local_addr().map_or(from.ip(), |own| own.ip());
+    let _ = match answers {
+        SipAnswers::Lost => return,
+        SipAnswers::SamePort => socket.send_to(&reaction.answer, from).await,
+        SipAnswers::FreePort if is_proxy() || flash.get("nat_enable") == Some("1") => {
+            socket.send_to(&reaction.answer, reaction.via.unwrap_or(from)).await
+        }
+        SipAnswers::FreePort => match UdpSocket::bind((own, 0)).await {
+            Ok(once) => once.send_to(&reaction.answer, reaction.via.unwrap_or(from)).await,
+            Err(error) => Err(error),
+        },
+    };
 }
 
 async fn receive(socket: Option<&UdpSocket>, datagram: &mut [u8]) -> std::io::Result<(usize, SocketAddr)> {

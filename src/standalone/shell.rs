@@ -15,7 +15,7 @@ use crate::base::lasting::Lasting;
 use crate::base::report::Query;
 use crate::base::terminal::say;
 use crate::manifests::{Manifests, inventory};
-use crate::provision::resync::{ResyncError, ResyncOrder};
+use crate::provision::resync::{Answer, ResyncError, ResyncOrder};
 use crate::provision::{Fetch, Fleet, Key, WorkItem};
 use crate::render;
 use crate::tftp::{DirectoryLoader, FileStore, MAX_BYTES, QUIET, Reading, TransferLog};
@@ -233,10 +233,17 @@ impl Shell {
         self.fleet.resync_orders(site, Timestamp::now()).0
     }
 
+    /// Whether a phone is being told, and was not heard since.
+    pub fn awaits_answer(&self, phone: &Key) -> bool {
+        self.fleet.awaits_answer(phone)
+    }
+
     /// Notes the result of an order.
-    pub fn note_resync(&mut self, phone: &Key, result: Result<(), ResyncError>) {
-        if let Err(problem) = &result {
-            say(format_args!("{}: {}", phone.name, problem.message));
+    pub fn note_resync(&mut self, phone: &Key, result: Result<Answer, ResyncError>) {
+        match &result {
+            Ok(Answer::Heard) => {}
+            Ok(Answer::Silence(silence)) => say(format_args!("{}: {silence}; it is waited for", phone.name)),
+            Err(problem) => say(format_args!("{}: {}", phone.name, problem.message)),
         }
         self.fleet.note_resync(phone, result);
         self.fleet.settle();

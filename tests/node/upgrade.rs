@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dialtone::phone::Model;
-use dialtone::simulator::{Display, Fault, Options, Outcome, Phone, RunOptions, run_until_off};
+use dialtone::simulator::{Display, Fault, Options, Outcome, Phone, RunOptions, SipAnswers, run_until_off};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio::sync::broadcast;
@@ -98,6 +98,7 @@ fn switch_on(runtime: &Runtime, server: SocketAddr) -> Building {
         let life = RunOptions {
             idle: Duration::from_millis(300),
             sip_port: None,
+            sip_answers: SipAnswers::default(),
             telnet_port: None,
             until: tokio::time::Instant::now() + Duration::from_secs(600),
             upgrade: None,

@@ -149,6 +149,51 @@ fn a_rollout_and_a_change_reach_phones_that_stay_on() {
 }
 
 #[test]
+fn phones_whose_answers_are_lost_are_told_one_after_the_other_and_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (manifest, firmware) = (folder.path().join("site.yaml"), folder.path().join("firmware"));
+    let site = |proxy: &str| {
+        format!(
+            "apiVersion: dialtone.dev/v1alpha1\nkind: PhoneSite\nmetadata: {{name: hq}}\nspec:\n  settings: {{proxy1Address: {proxy}}}\n  resync: {{method: Notify, maxConcurrent: 1}}\n"
+        )
+    };
+    let phones: String = (0..2)
+        .map(|n| format!("---\napiVersion: dialtone.dev/v1alpha1\nkind: SipPhone\nmetadata: {{name: p{n}}}\nspec: {{siteRef: {{name: hq}}, mac: 000A8A16000{n}, model: \"7960\", lines: [{{name: \"710{n}\"}}]}}\n"))
+        .collect();
+    std::fs::create_dir(&firmware).unwrap();
+    std::fs::write(&manifest, site("10.0.0.1") + &phones).unwrap();
+    let (server, _running, shown) = serve(&manifest, &firmware);
+    let mut staying = Command::new(env!("CARGO_BIN_EXE_dialtone"))
+        .args(["phone", "--server", &server.to_string(), "--mac", "000A8A160000", "--count", "2", "--stay"])
+        .args(["--bind", "127.0.0.76", "--running", "P0S3-06-3-00", "--idle", "0.2", "--for", "60", "-o", "json"])
+        .args(["--sip-answers", "lost"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let in_sync = |what: &str| {
+        shown.find(what, |line| line.starts_with("p1 ") && line.matches("True").count() == 2);
+    };
+    in_sync("both have booted");
+    std::fs::write(&manifest, site("10.0.0.2") + &phones).unwrap();
+    shown.find("the change", |line| line.starts_with("p1 ") && line.matches("True").count() < 2);
+    in_sync("both took the change");
+    // Time enough for what would be sent again.
+    std::thread::sleep(Duration::from_secs(4));
+    Command::new("kill").args(["-INT", &staying.id().to_string()]).status().unwrap();
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut staying.stdout.take().unwrap(), &mut text).unwrap();
+    assert!(staying.wait().unwrap().success());
+    let outcomes: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(outcomes.len(), 2);
+    for outcome in outcomes {
+        let files = outcome["files"].as_array().unwrap();
+        let acted = files.iter().filter(|file| file["file"] == "syncinfo.xml").count();
+        assert_eq!((acted, outcome["restarts"].as_u64()), (1, Some(1)), "{outcome}");
+    }
+}
+
+#[test]
 fn a_port_that_is_taken_is_said_with_what_to_do_and_the_end_is_orderly() {
     let folder = tempfile::tempdir().unwrap();
     // A second one of the same user: the kernel would let both share the port, and each would get some of the phones.

@@ -115,6 +115,7 @@ impl Fleet {
         {
             return;
         }
+        self.note_answer(site, fetch, name, phone.as_ref());
         self.follow(site, fetch, name, phone.as_ref());
         match (name, phone) {
             _ if fetch.end.is_none() => {}

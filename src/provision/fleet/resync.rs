@@ -5,10 +5,11 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 
 use crate::api::Reason;
+use crate::phone::FileName;
 use crate::provision::Key;
-use crate::provision::observe::fetch::seconds;
+use crate::provision::observe::fetch::{Fetch, seconds};
 use crate::provision::observe::pods::Served;
-use crate::provision::resync::{Due, Need, NeedFacts, ResyncError, ResyncKind, ResyncOrder, Transport};
+use crate::provision::resync::{Answer, Due, Need, NeedFacts, ResyncError, ResyncKind, ResyncOrder, Transport};
 use crate::provision::status::phone::ResyncFacts;
 use crate::provision::verdict::Verdict;
 
@@ -44,6 +45,9 @@ impl Fleet {
             match checks {
                 Some(image) => phone.attempts_mut().begin_check(&content, &image, now),
                 None => phone.attempts_mut().begin(&content, now),
+            }
+            if let Some(site) = phone.home().cloned().and_then(|home| self.sites.get_mut(&home)) {
+                site.callers.told.insert(address, key.clone());
             }
             self.agenda.work(WorkItem::PhoneStatus(key.clone()));
             let attempt = phone.attempts().count();
@@ -87,8 +91,30 @@ impl Fleet {
         (ready, under_way, next)
     }
 
+    /// Whether a phone is being notified and was not heard since: only then it is notified again if it does not answer.
+    pub fn awaits_answer(&self, key: &Key) -> bool {
+        self.phones.get(key).is_some_and(|phone| phone.attempts().is_awaited())
+    }
+
+    /// Somebody asks for a file; `own` is the phone whose name it bears. If that is what a phone asks for when it was notified, that is
+    /// as good as an answer, which may not find its way.
+    pub(super) fn note_answer(&mut self, site: &Key, fetch: &Fetch, name: FileName<'_>, own: Option<&Key>) {
+        let Some(site) = self.sites.get_mut(site) else { return };
+        let told = match name {
+            FileName::SyncInfo | FileName::Xml(_) => site.callers.told.get(&fetch.address).cloned(),
+            _ => own.cloned(),
+        };
+        let Some((key, phone)) = told.and_then(|key| self.phones.get_mut(&key).map(|phone| (key, phone))) else {
+            return;
+        };
+        if phone.attempts_mut().hear(fetch.time) {
+            site.callers.told.remove(&fetch.address);
+            self.agenda.work(WorkItem::PhoneStatus(key));
+        }
+    }
+
     /// An attempt to notify a phone ended.
-    pub fn note_resync(&mut self, key: &Key, result: Result<(), ResyncError>) {
+    pub fn note_resync(&mut self, key: &Key, result: Result<Answer, ResyncError>) {
         let Some(phone) = self.phones.get_mut(key) else { return };
         phone.attempts_mut().end(result);
         let home = phone.home().cloned();
@@ -183,13 +209,22 @@ impl Fleet {
         };
         let due = phone.attempts().due(&content, phone.last_fetch().time, now);
         Some(match (self.target(site, phone, kind, now), due) {
-            (_, Due::UnderWay(_)) => Verdict::no(Reason::Told, notified(kind)),
+            (_, Due::UnderWay(then)) => match phone.attempts().silence() {
+                None => Verdict::no(Reason::Told, notified(kind)),
+                Some(_) => Verdict::no(Reason::Unheard, unheard(then)),
+            },
             (Err(error), _) => Verdict::no(error.reason, error.message),
-            (_, Due::Later(then)) => match (phone.attempts().error(), seconds(then)) {
-                (Some(error), then) => {
+            (_, Due::Later(then)) => match (phone.attempts().error(), phone.attempts().silence(), seconds(then)) {
+                (Some(error), _, then) => {
                     Verdict::no(error.reason, format!("{}; it is told again at {then}", error.message))
                 }
-                (None, then) => Verdict::no(
+                (None, Some(silence), then) => Verdict::no(
+                    Reason::NoAnswer,
+                    format!(
+                        "{silence} and did not come back: is it unplugged, or does a firewall keep SIP from it? It is told again at {then}"
+                    ),
+                ),
+                (None, None, then) => Verdict::no(
                     Reason::NotBack,
                     format!(
                         "it was told and did not come back for its newest files: is it in a call, or unplugged? It is told again at {then}"
@@ -205,6 +240,13 @@ impl Fleet {
             },
         })
     }
+}
+
+fn unheard(then: Timestamp) -> String {
+    format!(
+        "it was told by SIP NOTIFY, and no answer was heard: it may be unplugged, or its answer does not find the way through address translation or a firewall; until {} it is waited for",
+        seconds(then)
+    )
 }
 
 const fn notified(kind: ResyncKind) -> &'static str {

@@ -1,6 +1,6 @@
 //! One site: what is wanted of it, what it serves, and the owners of what is known of its files, pods, images and phones.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 
@@ -81,11 +81,16 @@ pub struct Callers {
     pub common: CommonFetches,
     /// Who is not declared.
     pub unclaimed: UnclaimedPhones,
+    /// Who was notified last at each address, and not heard since.
+    pub told: HashMap<IpAddr, Key>,
 }
 
 impl Callers {
     /// A phone is gone.
     pub fn forget(&mut self, phone: &Key, address: Option<IpAddr>) {
+        if let Some(address) = address.filter(|address| self.told.get(address) == Some(phone)) {
+            self.told.remove(&address);
+        }
         self.address_book.forget(phone);
         self.common.moved(phone, address, None);
     }

@@ -12,10 +12,13 @@ use crate::provision::resync::{Password, ResyncError, ResyncKind, Transport};
 const SIP_PORT: &str = "voip_control_port";
 const TELNET_LEVEL: &str = "telnet_level";
 const PASSWORD: &str = "phone_password";
+const PROMPT: &str = "phone_prompt";
 /// The port of SIP where no file says another.
 const DEFAULT_SIP_PORT: u16 = 5060;
 /// The password of a phone that was never given one.
 const DEFAULT_PASSWORD: &str = "cisco";
+/// The prompt of such a phone.
+const DEFAULT_PROMPT: &str = "SIP Phone";
 
 /// What one file sets of it; kept beside the file, so that it is not parsed out of the file again.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -31,7 +34,7 @@ impl fmt::Debug for Reach {
 /// The names of the parameters that count, as the table has them.
 fn names() -> impl Iterator<Item = &'static str> {
     let lines = (1..=MAX_LINES).map(|n| format!("line{n}_name"));
-    let all = [SIP_PORT, TELNET_LEVEL, PASSWORD].into_iter().map(str::to_owned).chain(lines);
+    let all = [SIP_PORT, TELNET_LEVEL, PASSWORD, PROMPT].into_iter().map(str::to_owned).chain(lines);
     all.filter_map(|name| find(&name).map(|parameter| parameter.name.as_str()))
 }
 
@@ -70,7 +73,12 @@ impl Reach {
             ResyncKind::Notify => {
                 let port = value(SIP_PORT).and_then(|port| port.parse().ok()).unwrap_or(DEFAULT_SIP_PORT);
                 let lines = (1..=model.lines()).filter_map(|n| value(&format!("line{n}_name")));
-                Ok(Transport::Notify { port, lines: lines.map(str::to_owned).collect() })
+                let lines: Vec<String> = lines.map(str::to_owned).collect();
+                if lines.is_empty() {
+                    let message = "a phone takes a SIP NOTIFY only for one of its lines, and it has none: give it a line, set resync.method to Telnet, or restart it by hand";
+                    return Err(ResyncError::new(Reason::NotSent, message));
+                }
+                Ok(Transport::Notify { port, lines })
             }
             ResyncKind::Telnet if value(TELNET_LEVEL) != Some("2") => Err(ResyncError::new(
                 Reason::TelnetOff,
@@ -78,7 +86,8 @@ impl Reach {
             )),
             ResyncKind::Telnet => {
                 let password = value(PASSWORD).unwrap_or(DEFAULT_PASSWORD);
-                Ok(Transport::Telnet { password: Password(password.to_owned()) })
+                let prompt = value(PROMPT).unwrap_or(DEFAULT_PROMPT).to_owned();
+                Ok(Transport::Telnet { password: Password(password.to_owned()), prompt })
             }
         }
     }
@@ -102,17 +111,26 @@ mod tests {
     }
 
     #[test]
+    fn notify_needs_a_line() {
+        let none = Reach::default();
+        let refused = none.transport(&none, ResyncKind::Notify, Model::Cp7960).unwrap_err();
+        assert!(refused.reason == Reason::NotSent && refused.message.contains("it has none"), "{refused:?}");
+    }
+
+    #[test]
     fn telnet_needs_the_privileged_door() {
         let none = Reach::default();
         let closed = none.transport(&none, ResyncKind::Telnet, Model::Cp7960).unwrap_err();
         assert_eq!(closed.reason, Reason::TelnetOff);
         let open = reach("telnet_level: 2\n");
         let door = |common: &Reach| open.transport(common, ResyncKind::Telnet, Model::Cp7960).unwrap();
-        assert_eq!(door(&none), Transport::Telnet { password: Password("cisco".to_owned()) });
-        assert_eq!(
-            door(&reach("phone_password: secret\n")),
-            Transport::Telnet { password: Password("secret".to_owned()) }
-        );
+        let telnet = |password: &str, prompt: &str| Transport::Telnet {
+            password: Password(password.to_owned()),
+            prompt: prompt.to_owned(),
+        };
+        assert_eq!(door(&none), telnet("cisco", "SIP Phone"));
+        let common = reach("phone_password: secret\nphone_prompt: \"Lobby\"\n");
+        assert_eq!(door(&common), telnet("secret", "Lobby"));
     }
 
     #[test]

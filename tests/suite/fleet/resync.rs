@@ -1,6 +1,6 @@
 //! Phones that are told to fetch a change: exactly those that should, so many at a time, and what their statuses say.
 
-use dialtone::provision::resync::{ResyncError, ResyncOrder, Transport};
+use dialtone::provision::resync::{Answer, ResyncError, ResyncOrder, Transport};
 
 use super::*;
 
@@ -79,7 +79,7 @@ fn exactly_the_phone_that_changed_is_told_where_it_is_and_by_its_line() {
     let transport = Transport::Notify { port: 5060, lines: vec!["1".to_owned()] };
     assert_eq!(orders, [ResyncOrder { phone: key("p1"), address: [10, 0, 1, 1].into(), transport, attempt: 1 }]);
     assert_eq!(said(&mut fleet, 1, 1_010), "False Told");
-    fleet.note_resync(&key("p1"), Ok(()));
+    fleet.note_resync(&key("p1"), Ok(Answer::Heard));
     assert_eq!(fleet.resync_orders(&key("hq"), at(1_050)).0, [], "once");
     boots(&mut fleet, 1, 1_060);
     assert_eq!(fleet.resync_orders(&key("hq"), at(1_061)), (vec![], None));
@@ -136,7 +136,7 @@ fn so_many_at_a_time_are_on_their_way_and_the_next_follow() {
     assert_eq!(told(&fleet.resync_orders(&key("hq"), at(1_010)).0), ["p0", "p1"]);
     assert_eq!(fleet.resync_orders(&key("hq"), at(1_011)).0, []);
     assert_eq!(said(&mut fleet, 2, 1_011), "False Waiting");
-    fleet.note_resync(&key("p0"), Ok(()));
+    fleet.note_resync(&key("p0"), Ok(Answer::Heard));
     fleet.note_resync(&key("p1"), Err(ResyncError::new(dialtone::api::Reason::NoAnswer, "the phone did not answer")));
     assert_eq!(
         told(&fleet.resync_orders(&key("hq"), at(1_043)).0),
@@ -148,11 +148,65 @@ fn so_many_at_a_time_are_on_their_way_and_the_next_follow() {
     assert_eq!(told(&fleet.resync_orders(&key("hq"), at(1_051)).0), ["p3"]);
     let (orders, again) = fleet.resync_orders(&key("hq"), at(1_052));
     assert_eq!((told(&orders), again.unwrap() <= 181), (vec![], true));
-    fleet.note_resync(&key("p2"), Ok(()));
-    fleet.note_resync(&key("p3"), Ok(()));
+    fleet.note_resync(&key("p2"), Ok(Answer::Heard));
+    fleet.note_resync(&key("p3"), Ok(Answer::Heard));
     assert_eq!(told(&fleet.resync_orders(&key("hq"), at(1_240)).0), ["p4"], "p2 and p3 did not come back");
     assert_eq!(said(&mut fleet, 2, 1_240), "False NotBack");
     assert_eq!(told(&fleet.resync_orders(&key("hq"), at(1_320)).0), ["p1"], "again, after five minutes");
+}
+
+#[test]
+fn a_phone_of_which_no_answer_is_heard_is_waited_for_and_what_it_asks_for_then_is_an_answer() {
+    let silence = || Ok(Answer::Silence("the phone did not answer".into()));
+    let mut fleet = running(4, notified(json!({"resync": {"method": "Notify", "maxConcurrent": 1}})));
+    site(
+        &mut fleet,
+        2,
+        notified(
+            json!({"settings": {"proxy1Address": "10.0.0.2"}, "resync": {"method": "Notify", "maxConcurrent": 1}}),
+        ),
+    );
+    serve(&mut fleet);
+    let asks = |fleet: &mut Fleet, file: &str, last: u8, time: i64| {
+        let one = Fetch { address: [10, 0, 1, last].into(), time: at(time), ..fetch(file, None) };
+        fleet.fetched(&key("hq"), &one);
+    };
+    assert_eq!(told(&fleet.resync_orders(&key("hq"), at(1_010)).0), ["p0"]);
+    assert!(fleet.awaits_answer(&key("p0")));
+    asks(&mut fleet, "syncinfo.xml", 3, 1_015);
+    asks(&mut fleet, "RINGLIST.DAT", 0, 1_016);
+    assert!(fleet.awaits_answer(&key("p0")), "another phone, and another file");
+    asks(&mut fleet, "syncinfo.xml", 0, 1_030);
+    assert!(!fleet.awaits_answer(&key("p0")), "it is not told again");
+    fleet.note_resync(&key("p0"), silence());
+    assert_eq!(said(&mut fleet, 0, 1_043), "False Told", "it was heard");
+    boots(&mut fleet, 0, 1_050);
+
+    // Nothing is heard of the second one; its slot is free when its time is up.
+    assert_eq!(told(&fleet.resync_orders(&key("hq"), at(1_060)).0), ["p1"]);
+    fleet.note_resync(&key("p1"), silence());
+    assert_eq!(said(&mut fleet, 1, 1_093), "False Unheard");
+    assert_eq!(fleet.resync_orders(&key("hq"), at(1_200)).0, [], "it may be on its way");
+    let words = |fleet: &mut Fleet, n: u8, now: i64| {
+        let status = fleet.current_status(&key(&name(n)), at(now)).unwrap();
+        status.conditions.into_iter().find(|c| c.type_ == "Resynced").unwrap().message
+    };
+    assert!(words(&mut fleet, 1, 1_200).contains("until 1970-01-01T00:20:40Z it is waited for"));
+    assert_eq!(told(&fleet.resync_orders(&key("hq"), at(1_240)).0), ["p2"]);
+    assert_eq!(said(&mut fleet, 1, 1_241), "False NoAnswer");
+    assert!(words(&mut fleet, 1, 1_241).starts_with("the phone did not answer and did not come back: is it unplugged"));
+
+    // The third is heard after its silence, by its dial plan; then it comes back, and the next follows.
+    fleet.note_resync(&key("p2"), silence());
+    asks(&mut fleet, "dialplan.xml", 2, 1_275);
+    assert_eq!(said(&mut fleet, 2, 1_276), "False Told");
+    assert_eq!(fleet.resync_orders(&key("hq"), at(1_280)).0, []);
+    boots(&mut fleet, 2, 1_290);
+    assert_eq!(told(&fleet.resync_orders(&key("hq"), at(1_291)).0), ["p3"]);
+
+    // A phone's own file says who it is, wherever it is.
+    asks(&mut fleet, "SEP000A8A120003.cnf.xml", 3, 1_300);
+    assert!(!fleet.awaits_answer(&key("p3")));
 }
 
 #[test]
@@ -212,7 +266,7 @@ fn telnet_needs_a_level_and_takes_the_password_from_the_secret() {
     serve(&mut fleet);
     let (orders, _) = fleet.resync_orders(&key("hq"), at(1_020));
     assert!(
-        matches!(&orders[0].transport, Transport::Telnet { password } if password.0 == "correct-horse"),
+        matches!(&orders[0].transport, Transport::Telnet { password, .. } if password.0 == "correct-horse"),
         "{orders:?}"
     );
     assert!(!format!("{orders:?}").contains("horse"));
@@ -248,7 +302,7 @@ fn a_new_operator_tells_nobody_who_was_just_told() {
     let mut before = running(1, notified(json!({})));
     edit(&mut before, 0, 2, "New");
     assert_eq!(told(&before.resync_orders(&key("hq"), at(1_010)).0), ["p0"]);
-    before.note_resync(&key("p0"), Ok(()));
+    before.note_resync(&key("p0"), Ok(Answer::Heard));
     let status = before.current_status(&key("p0"), at(1_010)).unwrap();
 
     let mut after = Fleet::new();
@@ -287,7 +341,10 @@ fn a_phone_is_told_by_what_it_runs_not_by_the_change_that_it_is_told_of() {
         let (orders, _) = fleet.resync_orders(&key("hq"), at(1_010));
         let expected = match method {
             "Notify" => Transport::Notify { port: 5062, lines: vec!["7101".to_owned()] },
-            _ => Transport::Telnet { password: dialtone::provision::resync::Password("before".to_owned()) },
+            _ => Transport::Telnet {
+                password: dialtone::provision::resync::Password("before".to_owned()),
+                prompt: "SIP Phone".to_owned(),
+            },
         };
         assert!(orders.iter().map(|order| &order.transport).eq([&expected]), "{orders:?}");
     }

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use dialtone::api::{PhoneFirmwareStatus, SipPhoneStatus, Stage};
 use dialtone::provision::catalog::FirmwareFile;
+use dialtone::provision::resync::Answer;
 
 use super::*;
 
@@ -280,7 +281,7 @@ fn a_phone_whose_last_boot_was_lost_with_a_pod_is_told_once_to_show_what_it_runs
         assert_eq!((orders.len(), again), (0, Some(180)), "it restarts, and is looked at again by then");
         let (orders, _) = fleet.resync_orders(&key("hq"), at(1_190));
         assert_eq!(orders.len(), 1, "it should have been heard of");
-        fleet.note_resync(&key("p"), Ok(()));
+        fleet.note_resync(&key("p"), Ok(Answer::Heard));
         fleet.take_work();
         assert_eq!(fleet.resync_orders(&key("hq"), at(3_000)).0, [], "once");
         for one in &upgrade(&fleet, MAC, 9, 3_000)[6..] {

@@ -3,7 +3,8 @@
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, TcpStream};
 
-use dialtone::simulator::{Activity, Display, Fault, Phone, RunOptions, run_until_off};
+use dialtone::provision::resync::Answer;
+use dialtone::simulator::{Activity, Display, Fault, Phone, RunOptions, SipAnswers, run_until_off};
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 
@@ -31,6 +32,7 @@ fn start(options: Options, last: u8, idle: u64) -> Running {
     let options = RunOptions {
         idle: Duration::from_millis(idle),
         sip_port: None,
+        sip_answers: SipAnswers::default(),
         telnet_port: Some(2323),
         until: tokio::time::Instant::now() + Duration::from_secs(30),
         upgrade: None,
@@ -174,14 +176,23 @@ async fn the_operators_notify_and_reset_restart_the_phone() {
     let phone = start(options(server.addresses()[0], "P0S3-06-3-00"), 83, 100);
     phone.until("up", |now| now.what == "is up").await;
     let sip = SocketAddr::new(phone.address, 5060);
-    dialtone::resync::notify(sip, &["7102".to_owned(), "7101".to_owned()]).await.unwrap();
+    let began = Instant::now();
+    // It answers from other ports than the one that was asked.
+    let answer = dialtone::resync::notify(sip, &["7102".to_owned(), "7101".to_owned()], || false).await;
+    assert_eq!(answer, Ok(Answer::Heard));
+    assert!(began.elapsed() < Duration::from_millis(450), "nothing was sent twice: {:?}", began.elapsed());
     phone.until("a restart", |now| now.restarts == 1 && now.what == "is up").await;
     tokio::time::sleep(Duration::from_millis(50)).await;
     let telnet = SocketAddr::new(phone.address, 2323);
-    assert_eq!(dialtone::resync::reset(telnet, "wrong").await.unwrap_err().reason, dialtone::api::Reason::LoginFailed);
-    dialtone::resync::reset(telnet, "secret").await.unwrap();
+    assert_eq!(
+        dialtone::resync::reset(telnet, "wrong", "SIP Phone").await.unwrap_err().reason,
+        dialtone::api::Reason::LoginFailed
+    );
+    dialtone::resync::reset(telnet, "secret", "SIP Phone").await.unwrap();
     phone.until("another restart", |now| now.restarts == 2 && now.what == "is up").await;
-    assert!(phone.end().await.booted);
+    let outcome = phone.end().await;
+    assert!(outcome.booted);
+    assert_eq!(asked(&outcome).into_iter().filter(|name| *name == "syncinfo.xml").count(), 1, "it was told once");
 }
 
 #[tokio::test]
