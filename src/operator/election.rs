@@ -5,6 +5,7 @@
 
 mod candidate;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +42,9 @@ struct Seat {
     name: &'static str,
     api: Api<Lease>,
     candidate: Candidate,
+    /// Whether the API server refuses the Lease: the namespace is not there, or the rights in it are gone. It is left alone then, and
+    /// disturbs no other.
+    is_refused: bool,
 }
 
 impl Seat {
@@ -50,7 +54,13 @@ impl Seat {
             name,
             api: Api::namespaced(client.clone(), namespace),
             candidate: Candidate::new(identity),
+            is_refused: false,
         }
+    }
+
+    /// Whether others wait for it: it is neither held nor refused.
+    fn is_wanted(&self) -> bool {
+        !self.is_refused && !self.candidate.is_holder()
     }
 
     /// Tries to acquire or to renew it.
@@ -64,7 +74,14 @@ impl Seat {
             self.candidate.saw(seen, now);
             self.bid().await
         });
-        match tried.await {
+        let tried = tried.await;
+        self.is_refused = match &tried {
+            Ok(Err(kube::Error::Api(status))) => matches!(status.code, 403 | 404),
+            Ok(Ok(())) => false,
+            // What is not known stays as it was.
+            Ok(Err(_)) | Err(_) => self.is_refused,
+        };
+        match tried {
             Ok(result) => result.map_err(|error| error.to_string()),
             Err(_) => Err(format!("the API server did not answer within {} s", CALL_LIMIT.as_secs_f32())),
         }
@@ -125,7 +142,7 @@ pub(super) async fn campaign(ctx: Arc<Context>) -> anyhow::Result<()> {
         return Ok(());
     };
     let mut seats = seats(ctx.cluster.client(), &ctx.options.namespaces, election);
-    let mut said = None;
+    let (mut said, mut left) = (None, BTreeSet::new());
     loop {
         let leads = ctx.leadership.leads();
         let standing = tokio::select! {
@@ -133,16 +150,33 @@ pub(super) async fn campaign(ctx: Arc<Context>) -> anyhow::Result<()> {
             // One that leads waits for the answer: only then it knows which version of its Lease it releases.
             () = ctx.leadership.ended(), if !leads => break,
         };
-        match ctx.leadership.standing() {
-            Standing::Ended => break,
-            Standing::Leads(_) if !ctx.leadership.leads() || !matches!(standing, Standing::Leads(_)) => {
+        let refused = refused(&seats);
+        let freed = left.difference(&refused).next().cloned();
+        for namespace in refused.difference(&left) {
+            tracing::error!(
+                %namespace,
+                "namespace {namespace} is not there, or this process has no rights in it: nothing is done in it until that is so"
+            );
+        }
+        if refused != left {
+            ctx.leadership.leave(refused.clone());
+            left = refused;
+        }
+        match (ctx.leadership.standing(), freed) {
+            (Standing::Ended, _) => break,
+            (Standing::Leads(_), Some(namespace)) => {
+                ctx.leadership.end().await;
+                join_all(seats.iter().map(Seat::release)).await;
+                return Err(Anew(format!("namespace {namespace} can be looked after now")).into());
+            }
+            (Standing::Leads(_), None) if !ctx.leadership.leads() || !matches!(standing, Standing::Leads(_)) => {
                 ctx.leadership.end().await;
                 let leases = seats.iter().map(Seat::place).collect::<Vec<_>>().join(", ");
                 return Err(
                     Anew(format!("the Lease {leases} was not renewed in time, or somebody else took it")).into()
                 );
             }
-            Standing::Unknown | Standing::Standby(_) | Standing::Leads(_) => {}
+            (Standing::Unknown | Standing::Standby(_) | Standing::Leads(_), _) => {}
         }
         if ctx.leadership.set(standing.clone()) {
             tell(&standing, &election.identity());
@@ -161,10 +195,16 @@ pub(super) async fn campaign(ctx: Arc<Context>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Renews the Leases that are held, and tries for the first that is not. What this process is then.
+/// The namespaces that are left alone because their Leases are refused.
+fn refused(seats: &[Seat]) -> BTreeSet<String> {
+    let refused = seats.iter().filter(|seat| seat.is_refused && seat.name == NAMESPACE);
+    refused.map(|seat| seat.namespace.clone()).collect()
+}
+
+/// Renews the Leases that are held, and tries for the first that is not, and for those that were refused. What this process is then.
 async fn pass(leadership: &Leadership, election: &Election, seats: &mut [Seat], said: &mut Option<String>) -> Standing {
-    let held = seats.iter().take_while(|seat| seat.candidate.is_holder()).count();
-    let tried = join_all(seats.iter_mut().take(held + 1).map(Seat::attempt)).await;
+    let first = seats.iter().position(Seat::is_wanted).map_or(seats.len(), |first| first + 1);
+    let tried = join_all(seats.iter_mut().take(first).map(Seat::attempt)).await;
     let problem = seats.iter().zip(tried).find_map(|(seat, result)| Some((seat.place(), result.err()?)));
     match &problem {
         // What lasts is said once.
@@ -174,10 +214,10 @@ async fn pass(leadership: &Leadership, election: &Election, seats: &mut [Seat], 
         _ => {}
     }
     *said = problem.map(|(_, error)| error);
-    let other = seats.iter().find(|seat| !seat.candidate.is_holder());
-    match other {
+    match seats.iter().find(|seat| seat.is_wanted()) {
         None => {
-            let until = seats.iter().filter_map(|seat| seat.candidate.leads_until()).min();
+            let held = seats.iter().filter(|seat| !seat.is_refused);
+            let until = held.filter_map(|seat| seat.candidate.leads_until()).min();
             until.map_or(Standing::Unknown, |until| Standing::Leads(Some(until)))
         }
         Some(seat) => match seat.candidate.holder() {

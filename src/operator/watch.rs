@@ -72,7 +72,8 @@ pub(super) fn start(ctx: &Arc<Context>, tasks: &Tasks) -> mpsc::Receiver<()> {
     let (unsynced, all) = mpsc::channel(1);
     let namespaces = match ctx.options.namespaces.as_slice() {
         [] => vec![None],
-        some => some.iter().map(|name| Some(name.as_str())).collect(),
+        // What is left to others, or refused, is neither seen nor waited for.
+        some => some.iter().filter(|name| !ctx.leadership.leaves(name)).map(|name| Some(name.as_str())).collect(),
     };
     for namespace in namespaces {
         let any = || watcher::Config::default().page_size(PAGE);

@@ -145,3 +145,36 @@ pub fn an_installation_for_all_leaves_a_namespace_to_the_one_for_it(runtime: &Ha
     });
     assert!(all.log().contains("no other installation looks after namespace overlap any more"), "{}", all.log());
 }
+
+pub fn a_namespace_that_is_not_there_disturbs_no_other(runtime: &Handle) {
+    for namespace in ["stays", "goes"] {
+        make_namespace(namespace);
+    }
+    let served = |namespace: &str, label: &str| {
+        let files = || get(namespace, &["configmap", "dialtone-hq-phones-00"])["data"].to_string();
+        wait_for(&format!("{label} to be served in {namespace}"), 30, || files().contains(label).then_some(()));
+    };
+    let operator = Operator::start(runtime, Setup::of(&["goes", "stays"]));
+    for namespace in ["stays", "goes"] {
+        apply_site(namespace, "Reception");
+        served(namespace, "Reception");
+    }
+    kube(&["delete", "namespace", "goes", "--wait"]);
+    // Longer than a Lease lasts.
+    std::thread::sleep(Duration::from_secs(12));
+    assert!(operator.runs() && operator.leads(), "{}", operator.log());
+    apply_site("stays", "Meanwhile");
+    served("stays", "Meanwhile");
+    let said = operator.log().matches("namespace goes is not there").count();
+    assert_eq!(said, 1, "{}", operator.log());
+
+    // A start without it, and then it is there again.
+    operator.stop();
+    operator.start_again();
+    wait_for("the operator to lead", 15, || operator.leads().then_some(()));
+    make_namespace("goes");
+    apply_site("goes", "Again");
+    served("goes", "Again");
+    assert!(operator.runs(), "{}", operator.log());
+    served("stays", "Meanwhile");
+}

@@ -33,6 +33,7 @@ const CASES: &[Case] = &[
     ("leaders", leaders::one_of_two_writes_and_the_other_takes_over),
     ("lost-lease", leaders::a_leader_that_loses_its_lease_writes_nothing_more),
     ("overlap", leaders::an_installation_for_all_leaves_a_namespace_to_the_one_for_it),
+    ("namespaces", leaders::a_namespace_that_is_not_there_disturbs_no_other),
     ("away", disturbed::an_api_server_that_is_away_is_waited_for),
     ("behind", behind::an_api_server_that_is_behind_is_not_believed),
     ("fields", fields::a_field_that_is_changed_shows_and_changed_back_leaves_nothing),
