@@ -55,7 +55,7 @@ pub struct PhoneSiteSpec {
     #[serde(default, skip_serializing_if = "SecretParameters::is_empty")]
     pub secret_parameters: SecretParameters,
     /// What is written for parameters that nobody set. A phone remembers every value that it was ever told. Reset: the
-    /// documented default, so that what is in the manifests is what is on the phone; of parameters that came later than firmware 2.0
+    /// documented default, so that what is in the manifests is what is on the phone; of parameters that came with firmware 8.0
     /// only where firmware.image, or what the phone was seen to run, knows them. Keep: nothing, so that the phone keeps what it has.
     /// Default: Reset.
     #[serde(default)]

@@ -14,8 +14,8 @@ pub struct Release {
 impl Release {
     /// Older than all others: the `since` of parameters that every firmware knows.
     pub const FIRST: Release = Release::new(1, 0);
-    /// The oldest that an administrator guide describes: what it knows every phone in use is taken to know.
-    pub const GUIDE: Release = Release::new(2, 0);
+    /// What phones are taken to know of which nobody knows what they run.
+    pub const ASSUMED: Release = Release::new(7, 0);
     /// From this release on phones load a universal application loader first and ask for `.loads` files.
     pub const LOADER: Release = Release::new(7, 0);
 

@@ -80,9 +80,11 @@ pub fn render(
     lint::phone(spec, &values, base, diagnostics);
     if base.unset == UnsetParameters::Reset {
         // What the site's own firmware does not know, the site's file does not reset.
-        let site = release(base.image.as_deref()).unwrap_or(Release::GUIDE);
+        let site = release(base.image.as_deref()).unwrap_or(Release::ASSUMED);
         let newer = |p: &Parameter| p.place == Place::Either && p.since > site;
-        let own = release(target).or(release(known.runs)).unwrap_or(Release::GUIDE);
+        // What was seen adds to what is assumed, and takes nothing away: the site's file says that to all its phones anyway.
+        let seen = release(known.runs).unwrap_or(Release::ASSUMED).max(Release::ASSUMED);
+        let own = release(target).unwrap_or(seen);
         values.reset(own, |p| p.place == Place::Phone || newer(p));
         values.leave_to_site(&base.shared);
     }

@@ -69,7 +69,7 @@ pub fn render(input: Input<'_>, secrets: &Secrets<'_>) -> Rendering<SitePlan> {
             values.set("dial_template", DIAL_TEMPLATE);
         }
         let common = |p: &Parameter| matches!(p.place, Place::Either | Place::Site) || p.name == "tftp_cfg_dir";
-        values.reset(release(image.as_deref()).unwrap_or(Release::GUIDE), common);
+        values.reset(release(image.as_deref()).unwrap_or(Release::ASSUMED), common);
     }
 
     let common = common_file(&mut values, release(image.as_deref()), diagnostics);
