@@ -138,7 +138,9 @@ pub(super) async fn campaign(ctx: Arc<Context>) -> anyhow::Result<()> {
             Standing::Leads(_) if !ctx.leadership.leads() || !matches!(standing, Standing::Leads(_)) => {
                 ctx.leadership.end().await;
                 let leases = seats.iter().map(Seat::place).collect::<Vec<_>>().join(", ");
-                return Err(Anew(format!("the Lease {leases} was not renewed in time, or somebody else took it")).into());
+                return Err(
+                    Anew(format!("the Lease {leases} was not renewed in time, or somebody else took it")).into()
+                );
             }
             Standing::Unknown | Standing::Standby(_) | Standing::Leads(_) => {}
         }
