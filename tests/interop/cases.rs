@@ -117,6 +117,12 @@ pub const CASES: &[Case] = &[
     Case { name: "windowsize 8, 10 % late", options: BLOCKS_OF_8, weather: Weather { late: 10, ..CALM }, ..BAD },
 ];
 
+/// What is timed.
+pub const TIMED_CASES: &[Case] = &[
+    Case { name: "5 %", file: TIMED.0, weather: Weather { lost: 5, ..CALM }, ..BAD },
+    Case { name: "20 %", file: TIMED.0, weather: Weather { lost: 20, ..CALM }, ..BAD },
+];
+
 /// The file whose transfers are timed, and its size.
 pub const TIMED: (&str, usize) = ("timed", 32 << 10);
 

@@ -196,6 +196,8 @@ pub const CLIENTS: &[Client] = &[
         how: How::UBoot,
         netascii: Netascii::KeepsAsSent,
         cannot: &[
+            (Need::Windowsize, "with windows it gives up, with atftpd as with dialtone"),
+            (Need::Wrap, "in an emulated machine that takes minutes"),
             (Need::Utf8, "its console takes ASCII only"),
             (Need::LongName, "it cuts names after 127 bytes"),
             (Need::Netascii, "it knows octet only"),

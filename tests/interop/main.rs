@@ -15,9 +15,11 @@ mod matrix;
 mod outcome;
 mod peers;
 mod report;
+mod resyncs;
 #[path = "../support/seed.rs"]
 mod seed;
 mod servers;
+mod times;
 mod words;
 
 use std::path::Path;
@@ -49,31 +51,48 @@ async fn run(folder: &Path, wanted: &words::Wanted) -> ExitCode {
     let peers = peers::Peers::open(folder);
     let logs = folder.join("run");
     std::fs::create_dir_all(&logs).unwrap();
-    // Servers change their folder and their user: all may read it.
-    let work = tempfile::tempdir().unwrap();
-    let root = cases::tree(work.path());
-    let able = wanted.servers.iter().filter(|server| server.cannot().is_none());
-    let servers = able.map(|server| (*server, server.start(&peers, &root, &logs))).collect();
-    let stage = Arc::new(matrix::Stage {
-        peers,
-        root,
-        servers,
-        seed: seed::seed(),
-        busy: Semaphore::new(4),
-        waiting: Semaphore::new(64),
-        next: 1.into(),
-    });
-    eprintln!("== the matrix, DIALTONE_SEED={}", stage.seed);
-    let cells = matrix::run(&stage, &wanted.clients, &wanted.cases, &wanted.servers).await;
-    let text = report::matrix(&cells);
-    println!("{text}");
-    eprintln!("== {:.0} s", began.elapsed().as_secs_f32());
-    let failed = cells.iter().filter(|cell| matches!(cell.outcome, outcome::Outcome::Failed(_)));
-    match failed.filter(|cell| cell.server.is_dialtone()).count() {
-        0 => ExitCode::SUCCESS,
-        failed => {
-            eprintln!("error: {failed} cells failed");
-            ExitCode::FAILURE
+    let mut text = report::versions(&peers);
+    let mut failed = 0;
+    let seed = seed::seed();
+    let has = |part| wanted.parts.contains(&part);
+
+    let resyncs: Vec<_> = resyncs::RESYNCS.iter().filter(|resync| has(resync.part)).collect();
+    if !resyncs.is_empty() {
+        eprintln!("== resyncs");
+        let tried: Vec<_> = std::thread::scope(|scope| {
+            let peers = &peers;
+            let all: Vec<_> = (1..).zip(&resyncs).map(|(n, one)| scope.spawn(move || one.try_it(peers, n))).collect();
+            resyncs.iter().copied().zip(all.into_iter().map(|one| one.join().unwrap())).collect()
+        });
+        failed += tried.iter().filter(|(_, outcome)| matches!(outcome, outcome::Outcome::Failed(_))).count();
+        text += &format!("### NOTIFY and telnet\n\n{}", report::resyncs(&tried));
+    }
+
+    if has("matrix") || has("times") {
+        // Servers change their folder and their user: all may read it.
+        let work = tempfile::tempdir().unwrap();
+        let root = cases::tree(work.path());
+        let able = wanted.servers.iter().filter(|server| server.cannot().is_none());
+        let servers = able.map(|server| (*server, server.start(&peers, &root, &logs))).collect();
+        let (busy, waiting) = (Semaphore::new(4), Semaphore::new(64));
+        let stage = Arc::new(matrix::Stage { peers, root, servers, seed, busy, waiting, next: 1.into() });
+        if has("times") {
+            eprintln!("== times, DIALTONE_SEED={seed}");
+            let times = times::run(&stage, &wanted.servers).await;
+            text += &format!("### Time through loss\n\n{}", report::times(&times));
+        }
+        if has("matrix") {
+            eprintln!("== the matrix, DIALTONE_SEED={seed}");
+            let cells = matrix::run(&stage, &wanted.clients, &wanted.cases, &wanted.servers).await;
+            text += &report::matrix(&cells);
+            let wrong = |cell: &&matrix::Cell| matches!(cell.outcome, outcome::Outcome::Failed(_));
+            failed += cells.iter().filter(wrong).filter(|cell| cell.server.is_dialtone()).count();
         }
     }
+    println!("{text}");
+    if wanted.all {
+        report::write(&text);
+    }
+    eprintln!("== after {:.0} s, {failed} failed", began.elapsed().as_secs_f32());
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -16,7 +16,8 @@ impl Peers {
         let text = std::fs::read_to_string(folder.join("versions")).expect("hack/interop/peers.sh writes it");
         let versions = text.lines().filter_map(|line| line.split_once(' '));
         Peers {
-            folder: folder.to_owned(),
+            // Programs run in other folders, too.
+            folder: std::fs::canonicalize(folder).expect("it was just read"),
             versions: versions.map(|(name, version)| (name.to_owned(), version.to_owned())).collect(),
         }
     }
@@ -24,6 +25,10 @@ impl Peers {
     /// The version of a package, if it could be had.
     pub fn version(&self, package: &str) -> Option<&str> {
         self.versions.get(package).map(String::as_str)
+    }
+
+    pub fn versions(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.versions.iter().map(|(name, version)| (name.as_str(), version.as_str()))
     }
 
     pub fn path(&self, relative: &str) -> PathBuf {

@@ -4,7 +4,72 @@ use std::collections::BTreeMap;
 
 use crate::matrix::Cell;
 use crate::outcome::Outcome;
+use crate::peers::Peers;
+use crate::resyncs::Resync;
 use crate::servers::Server;
+use crate::times::{RUNS, Timed};
+
+const DOCUMENT: &str = "docs/interop.md";
+const BEGIN: &str = "<!-- written by make interop: begin -->\n";
+const END: &str = "<!-- written by make interop: end -->\n";
+
+/// Puts the tables where the document has them.
+pub fn write(tables: &str) {
+    let text = std::fs::read_to_string(DOCUMENT).unwrap();
+    let (before, rest) = text.split_once(BEGIN).expect("the document says where they begin");
+    let (_, after) = rest.split_once(END).expect("and where they end");
+    std::fs::write(DOCUMENT, format!("{before}{BEGIN}\n{}\n{END}{after}", tables.trim())).unwrap();
+}
+
+/// What ran, and in which version.
+pub fn versions(peers: &Peers) -> String {
+    let all: Vec<String> = peers.versions().map(|(name, version)| format!("{name} {version}")).collect();
+    format!("Versions: dialtone {}; {}.\n\n", env!("CARGO_PKG_VERSION"), all.join(", "))
+}
+
+/// The times of a file, the shortest of each line in bold.
+pub fn times(all: &[Timed]) -> String {
+    let mut servers: Vec<Server> = Vec::new();
+    for timed in all {
+        if !servers.contains(&timed.server) {
+            servers.push(timed.server);
+        }
+    }
+    let names: Vec<&str> = servers.iter().map(|server| server.name()).collect();
+    let mut text = format!("| lost | client | {} |\n|---|---|{}\n", names.join(" | "), "---|".repeat(names.len()));
+    for row in all.chunks(servers.len().max(1)) {
+        let shortest = row.iter().filter_map(Timed::median).min_by(f32::total_cmp);
+        let cell = |timed: &Timed| {
+            let (ended, median) = (timed.seconds.len() as u64, timed.median());
+            let bold = if median == shortest { "**" } else { "" };
+            match (median, ended) {
+                (Some(median), RUNS) => {
+                    format!("{bold}{median:.1}{bold} ({:.1}–{:.1})", timed.seconds[0], timed.seconds[RUNS as usize - 1])
+                }
+                (Some(median), _) => format!("{bold}{median:.1}{bold}, {} of {RUNS} gave up", RUNS - ended),
+                (None, _) => format!("{} of {RUNS} gave up", RUNS - ended),
+            }
+        };
+        let cells: Vec<String> = row.iter().map(cell).collect();
+        text += &format!("| {} | {} | {} |\n", row[0].case.name, row[0].client.name, cells.join(" | "));
+    }
+    text + "\n"
+}
+
+/// What came of NOTIFY and telnet.
+pub fn resyncs(all: &[(&Resync, Outcome)]) -> String {
+    let mut text = "| peer | what it does | outcome |\n|---|---|---|\n".to_owned();
+    for (resync, outcome) in all {
+        let outcome = match outcome {
+            Outcome::Ok(after) => format!("ok, {:.1} s", after.as_secs_f32()),
+            Outcome::Refused(_) => "ok: dialtone says so".to_owned(),
+            Outcome::Failed(why) => format!("**failed**: {}", why.replace('|', "\\|")),
+            other => format!("{other:?}"),
+        };
+        text += &format!("| {} | {} | {outcome} |\n", resync.peer, resync.does);
+    }
+    text + "\n"
+}
 
 /// One table for each server, and below them everything that is no file and no refusal in words.
 pub fn matrix(cells: &[Cell]) -> String {
