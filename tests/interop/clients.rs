@@ -49,6 +49,8 @@ pub enum Need {
     Space,
     Utf8,
     LongName,
+    /// More patience than an emulated machine deserves.
+    Machine,
 }
 
 /// One request.
@@ -101,10 +103,15 @@ fn needs(case: &Case) -> Vec<Need> {
         (case.asked().contains(' '), Need::Space),
         (!case.asked().is_ascii(), Need::Utf8),
         (case.asked().len() > 100, Need::LongName),
+        (!IN_A_MACHINE.contains(&case.name), Need::Machine),
     ];
     all.into_iter().filter(|(needed, _)| *needed).map(|(_, need)| need).collect()
 }
 
+/// The cases that emulated machines are started for.
+const IN_A_MACHINE: &[&str] =
+    &["0 bytes", "512 bytes", "513 bytes", "image", "blksize 1428", "missing", "a space", "in a folder", "loss 5 %"];
+const SLOW: &str = "an emulated machine is started for some cases only";
 const OWN_OPTIONS: &str = "which options it requests is its own choice";
 
 /// All clients.
@@ -161,7 +168,7 @@ pub const CLIENTS: &[Client] = &[
         package: "npm-tftp",
         how: How::Program(npm),
         netascii: Netascii::KeepsAsSent,
-        cannot: &[(Need::Netascii, "it knows octet only")],
+        cannot: &[(Need::Utf8, "it knows ASCII only"), (Need::Netascii, "it knows octet only")],
     },
     Client {
         name: "Net::TFTP",
@@ -169,6 +176,7 @@ pub const CLIENTS: &[Client] = &[
         how: How::Program(perl),
         netascii: Netascii::Converts,
         cannot: &[
+            (Need::Wrap, "it stops at block 65,535, whatever the server"),
             (Need::Tsize, "it knows blksize only"),
             (Need::Timeout, "it knows blksize only"),
             (Need::Windowsize, "it knows blksize only"),
@@ -181,6 +189,7 @@ pub const CLIENTS: &[Client] = &[
         how: How::Ipxe,
         netascii: Netascii::KeepsAsSent,
         cannot: &[
+            (Need::Machine, SLOW),
             (Need::Blksize, OWN_OPTIONS),
             (Need::Tsize, OWN_OPTIONS),
             (Need::Timeout, OWN_OPTIONS),
@@ -196,6 +205,7 @@ pub const CLIENTS: &[Client] = &[
         how: How::UBoot,
         netascii: Netascii::KeepsAsSent,
         cannot: &[
+            (Need::Machine, SLOW),
             (Need::Windowsize, "with windows it gives up, with atftpd as with dialtone"),
             (Need::Wrap, "in an emulated machine that takes minutes"),
             (Need::Utf8, "its console takes ASCII only"),

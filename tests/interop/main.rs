@@ -51,21 +51,22 @@ async fn run(folder: &Path, wanted: &words::Wanted) -> ExitCode {
     let peers = peers::Peers::open(folder);
     let logs = folder.join("run");
     std::fs::create_dir_all(&logs).unwrap();
-    let mut text = report::versions(&peers);
+    let show = |part: &str, text: &str| {
+        println!("{text}");
+        if wanted.whole {
+            report::write(part, text);
+        }
+    };
+    show("versions", &report::versions(&peers));
     let mut failed = 0;
     let seed = seed::seed();
     let has = |part| wanted.parts.contains(&part);
 
-    let resyncs: Vec<_> = resyncs::RESYNCS.iter().filter(|resync| has(resync.part)).collect();
-    if !resyncs.is_empty() {
-        eprintln!("== resyncs");
-        let tried: Vec<_> = std::thread::scope(|scope| {
-            let peers = &peers;
-            let all: Vec<_> = (1..).zip(&resyncs).map(|(n, one)| scope.spawn(move || one.try_it(peers, n))).collect();
-            resyncs.iter().copied().zip(all.into_iter().map(|one| one.join().unwrap())).collect()
-        });
+    for part in ["sip", "telnet"].into_iter().filter(|part| has(part)) {
+        eprintln!("== {part}");
+        let tried = resyncs::run(&peers, part);
         failed += tried.iter().filter(|(_, outcome)| matches!(outcome, outcome::Outcome::Failed(_))).count();
-        text += &format!("### NOTIFY and telnet\n\n{}", report::resyncs(&tried));
+        show(part, &report::resyncs(&tried));
     }
 
     if has("matrix") || has("times") {
@@ -79,19 +80,15 @@ async fn run(folder: &Path, wanted: &words::Wanted) -> ExitCode {
         if has("times") {
             eprintln!("== times, DIALTONE_SEED={seed}");
             let times = times::run(&stage, &wanted.servers).await;
-            text += &format!("### Time through loss\n\n{}", report::times(&times));
+            show("times", &report::times(&times));
         }
         if has("matrix") {
             eprintln!("== the matrix, DIALTONE_SEED={seed}");
             let cells = matrix::run(&stage, &wanted.clients, &wanted.cases, &wanted.servers).await;
-            text += &report::matrix(&cells);
+            show("matrix", &report::matrix(&cells));
             let wrong = |cell: &&matrix::Cell| matches!(cell.outcome, outcome::Outcome::Failed(_));
             failed += cells.iter().filter(wrong).filter(|cell| cell.server.is_dialtone()).count();
         }
-    }
-    println!("{text}");
-    if wanted.all {
-        report::write(&text);
     }
     eprintln!("== after {:.0} s, {failed} failed", began.elapsed().as_secs_f32());
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }

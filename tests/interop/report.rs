@@ -10,21 +10,21 @@ use crate::servers::Server;
 use crate::times::{RUNS, Timed};
 
 const DOCUMENT: &str = "docs/interop.md";
-const BEGIN: &str = "<!-- written by make interop: begin -->\n";
-const END: &str = "<!-- written by make interop: end -->\n";
+const END: &str = "<!-- end -->\n";
 
-/// Puts the tables where the document has them.
-pub fn write(tables: &str) {
+/// Puts the tables of a part where the document has them.
+pub fn write(part: &str, tables: &str) {
+    let begin = format!("<!-- make interop ONLY={part} -->\n");
     let text = std::fs::read_to_string(DOCUMENT).unwrap();
-    let (before, rest) = text.split_once(BEGIN).expect("the document says where they begin");
-    let (_, after) = rest.split_once(END).expect("and where they end");
-    std::fs::write(DOCUMENT, format!("{before}{BEGIN}\n{}\n{END}{after}", tables.trim())).unwrap();
+    let (before, rest) = text.split_once(&begin).unwrap_or_else(|| panic!("{DOCUMENT} has no place for {part}"));
+    let (_, after) = rest.split_once(END).expect("each place has an end");
+    std::fs::write(DOCUMENT, format!("{before}{begin}\n{}\n\n{END}{after}", tables.trim())).unwrap();
 }
 
 /// What ran, and in which version.
 pub fn versions(peers: &Peers) -> String {
     let all: Vec<String> = peers.versions().map(|(name, version)| format!("{name} {version}")).collect();
-    format!("Versions: dialtone {}; {}.\n\n", env!("CARGO_PKG_VERSION"), all.join(", "))
+    format!("dialtone {}; {}.", env!("CARGO_PKG_VERSION"), all.join(", "))
 }
 
 /// The times of a file, the shortest of each line in bold.

@@ -16,9 +16,9 @@ use crate::servers::free;
 
 /// One program in the place of a phone.
 pub struct Resync {
-    pub part: &'static str,
+    part: &'static str,
     pub peer: &'static str,
-    pub package: &'static str,
+    package: &'static str,
     /// What it does.
     pub does: &'static str,
     how: How,
@@ -34,7 +34,7 @@ enum How {
     Telnet(&'static str),
 }
 
-pub const RESYNCS: &[Resync] = &[
+const RESYNCS: &[Resync] = &[
     Resync { does: "answers 200", how: How::Sipp("ok.xml", 1), says: None, ..SIPP },
     Resync { does: "answers 100, and a second later 200", how: How::Sipp("late.xml", 1), says: None, ..SIPP },
     Resync {
@@ -89,9 +89,18 @@ const PEERS_FILES: &str = "tests/interop/phones";
 const PATIENCE: Duration = Duration::from_secs(60);
 const TELNET_PORT: u16 = 23;
 
+/// Tries all of a part side by side, each at an address of its own.
+pub fn run(peers: &Peers, part: &str) -> Vec<(&'static Resync, Outcome)> {
+    std::thread::scope(|scope| {
+        let all = (1..).zip(RESYNCS).filter(|(_, resync)| resync.part == part);
+        let all: Vec<_> = all.map(|(n, resync)| (resync, scope.spawn(move || resync.try_it(peers, n)))).collect();
+        all.into_iter().map(|(resync, outcome)| (resync, outcome.join().unwrap())).collect()
+    })
+}
+
 impl Resync {
     /// Tries it at the n-th address.
-    pub fn try_it(&self, peers: &Peers, n: u8) -> Outcome {
+    fn try_it(&self, peers: &Peers, n: u8) -> Outcome {
         if peers.version(self.package).is_none() {
             return Outcome::Cannot("it could not be had here".to_owned());
         }

@@ -11,15 +11,14 @@ pub struct Wanted {
     pub clients: Vec<&'static Client>,
     pub cases: Vec<&'static Case>,
     pub servers: Vec<Server>,
-    /// Whether that is everything.
-    pub all: bool,
+    /// Whether each part that is wanted is wanted whole.
+    pub whole: bool,
 }
 
 impl Wanted {
     /// Of each kind those that words name, or all of it if none does.
     pub fn of(words: &str) -> Result<Wanted, String> {
         let mut words: Vec<String> = words.split(',').map(fold).filter(|word| !word.is_empty()).collect();
-        let all = words.is_empty();
         let mut known = Vec::new();
         let mut pick = |names: &[&'static str]| {
             known.extend(names.iter().map(|name| fold(name)));
@@ -44,7 +43,7 @@ impl Wanted {
             clients: if clients.is_empty() { CLIENTS.iter().collect() } else { clients },
             cases: if cases.is_empty() { CASES.iter().collect() } else { cases },
             servers: if servers.is_empty() { SERVERS.to_vec() } else { servers },
-            all,
+            whole: !cells_only,
         })
     }
 }

@@ -83,7 +83,7 @@ impl Proxy {
                     let Ok(client) = Client::start(from, server, socket.clone(), weather, seed).await else { continue };
                     clients.insert(from, client);
                 }
-                clients[&from].to_server(server, &datagram[..len]);
+                clients[&from].to_server(server, &datagram[..len]).await;
             }
         });
         Ok(Proxy { address, runtime: Some(runtime) })
@@ -135,7 +135,7 @@ impl Client {
                     doors.insert(from, door);
                 }
                 let fate = own.back.lock().expect("nobody panics with it").next();
-                deliver(&doors[&from], client, &datagram[..len], fate);
+                deliver(&doors[&from], client, &datagram[..len], fate).await;
             }
         });
         Ok(this)
@@ -146,21 +146,21 @@ impl Client {
         let mut datagram = vec![0; 65_536];
         loop {
             let Ok((len, _)) = door.recv_from(&mut datagram).await else { continue };
-            self.to_server(server, &datagram[..len]);
+            self.to_server(server, &datagram[..len]).await;
         }
     }
 
-    fn to_server(&self, server: SocketAddr, datagram: &[u8]) {
+    async fn to_server(&self, server: SocketAddr, datagram: &[u8]) {
         let fate = self.there.lock().expect("nobody panics with it").next();
-        deliver(&self.outside, server, datagram, fate);
+        deliver(&self.outside, server, datagram, fate).await;
     }
 }
 
 /// Sends the copies of a datagram, each at its time.
-fn deliver(from: &Arc<UdpSocket>, to: SocketAddr, datagram: &[u8], fate: Vec<Duration>) {
+async fn deliver(from: &Arc<UdpSocket>, to: SocketAddr, datagram: &[u8], fate: Vec<Duration>) {
     for after in fate {
         if after.is_zero() {
-            let _ = from.try_send_to(datagram, to);
+            let _ = from.send_to(datagram, to).await;
         } else {
             let (from, datagram) = (from.clone(), datagram.to_vec());
             tokio::spawn(async move {
