@@ -31,7 +31,7 @@ NPM_TFTP_DIGEST=cd2a55931dbbac32dce84de5112ba5559d1c7b11112a70c5973bc0b5a4786ff4
 
 out=$PWD/target/interop
 # Another list is another folder's content.
-key=$(sha256sum <"$0" | cut -c1-16)
+key=$(printf '%s\n' "${DEBIAN[@]}" "$TFTPY_DIGEST" "$NPM_TFTP_DIGEST" | sha256sum | cut -c1-16)
 if [[ $(cat "$out/key" 2>/dev/null) == "$key" ]]; then
   printf '%s\n' "$out"
   exit
@@ -40,7 +40,10 @@ work=$out/new
 rm -rf "$out" && mkdir -p "$work/deb" "$work/root"
 
 debian() {
-  command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || die "the peers are Debian's: apt-get and dpkg-deb are needed"
+  local tool
+  for tool in apt-get dpkg-deb; do
+    command -v "$tool" >/dev/null || die "the peers are Debian's: $tool is needed"
+  done
   local pinned name version wanted=() all=()
   ((EUID != 0)) || apt-get update -qq >/dev/null
   for pinned in "${DEBIAN[@]}"; do

@@ -18,7 +18,10 @@ pub fn write(part: &str, tables: &str) {
     let text = std::fs::read_to_string(DOCUMENT).unwrap();
     let (before, rest) = text.split_once(&begin).unwrap_or_else(|| panic!("{DOCUMENT} has no place for {part}"));
     let (_, after) = rest.split_once(END).expect("each place has an end");
-    std::fs::write(DOCUMENT, format!("{before}{begin}\n{}\n\n{END}{after}", tables.trim())).unwrap();
+    // All at once: another run may write its part.
+    let new = format!("{DOCUMENT}.{part}");
+    std::fs::write(&new, format!("{before}{begin}\n{}\n\n{END}{after}", tables.trim())).unwrap();
+    std::fs::rename(new, DOCUMENT).unwrap();
 }
 
 /// What ran, and in which version.
