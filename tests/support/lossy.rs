@@ -2,6 +2,7 @@
 #![allow(dead_code)] // Each test uses its own part.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -79,11 +80,14 @@ impl Proxy {
             let mut datagram = vec![0; 65_536];
             loop {
                 let Ok((len, from)) = socket.recv_from(&mut datagram).await else { continue };
-                if !clients.contains_key(&from) {
-                    let Ok(client) = Client::start(from, server, socket.clone(), weather, seed).await else { continue };
-                    clients.insert(from, client);
-                }
-                clients[&from].to_server(server, &datagram[..len]).await;
+                let client = match clients.entry(from) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(new) => match Client::start(from, server, socket.clone(), weather, seed).await {
+                        Ok(client) => new.insert(client),
+                        Err(_) => continue,
+                    },
+                };
+                client.to_server(server, &datagram[..len]).await;
             }
         });
         Ok(Proxy { address, runtime: Some(runtime) })
@@ -128,14 +132,17 @@ impl Client {
             let mut datagram = vec![0; 65_536];
             loop {
                 let Ok((len, from)) = own.outside.recv_from(&mut datagram).await else { continue };
-                if !doors.contains_key(&from) {
-                    let Ok(door) = UdpSocket::bind((inside, 0)).await else { continue };
-                    let door = Arc::new(door);
-                    tokio::spawn(own.clone().take_in(door.clone(), from));
-                    doors.insert(from, door);
-                }
+                let door = match doors.entry(from) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(new) => {
+                        let Ok(door) = UdpSocket::bind((inside, 0)).await else { continue };
+                        let door = Arc::new(door);
+                        tokio::spawn(own.clone().take_in(door.clone(), from));
+                        new.insert(door)
+                    }
+                };
                 let fate = own.back.lock().expect("nobody panics with it").next();
-                deliver(&doors[&from], client, &datagram[..len], fate).await;
+                deliver(door, client, &datagram[..len], fate).await;
             }
         });
         Ok(this)
