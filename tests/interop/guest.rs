@@ -129,8 +129,12 @@ pub async fn ipxe(peers: &Peers, ask: &Ask<'_>, folder: &Path, wanted: Option<&[
             // It is somewhere, with the length that iPXE says.
             let memory = machine.memory(folder, 0, MEGABYTES << 20).await?;
             let has_length = shown.contains(&format!("got : {} bytes", wanted.len()));
-            let is_there = wanted.is_empty() || finds(&memory, wanted);
-            ended.file = Some(if has_length && is_there { wanted.to_vec() } else { b"something else".to_vec() });
+            let wanted = wanted.to_vec();
+            // Elsewhere: the others' machines have consoles that must be read in time.
+            let found =
+                tokio::task::spawn_blocking(move || (wanted.is_empty() || finds(&memory, &wanted)).then_some(wanted));
+            let found = found.await.ok().flatten().filter(|_| has_length);
+            ended.file = Some(found.unwrap_or_else(|| b"something else".to_vec()));
         } else if ended.success == Some(true) {
             ended.file = Some(b"something".to_vec());
         }

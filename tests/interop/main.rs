@@ -80,12 +80,12 @@ async fn run(folder: &Path, wanted: &words::Wanted) -> ExitCode {
         if has("times") {
             eprintln!("== times, DIALTONE_SEED={seed}");
             let times = times::run(&stage, &wanted.servers).await;
-            show("times", &report::times(&times));
+            show("times", &format!("DIALTONE_SEED={seed}\n\n{}", report::times(&times)));
         }
         if has("matrix") {
             eprintln!("== the matrix, DIALTONE_SEED={seed}");
             let cells = matrix::run(&stage, &wanted.clients, &wanted.cases, &wanted.servers).await;
-            show("matrix", &report::matrix(&cells));
+            show("matrix", &format!("DIALTONE_SEED={seed}\n\n{}", report::matrix(&cells)));
             let wrong = |cell: &&matrix::Cell| matches!(cell.outcome, outcome::Outcome::Failed(_));
             failed += cells.iter().filter(wrong).filter(|cell| cell.server.is_dialtone()).count();
         }

@@ -93,7 +93,9 @@ impl Stage {
             return Outcome::Cannot("it could not be had here".to_owned());
         }
         let address = if case.ipv6 { served.v6 } else { Some(served.v4) };
-        let Some(address) = address else { return Outcome::Cannot(format!("{} listens for IPv4 only", server.name())) };
+        let Some(address) = address else {
+            return Outcome::Cannot(format!("{} listens for IPv4 only when it runs by itself", server.name()));
+        };
         let proxy = match self.proxy(client, address, case.weather, seed) {
             Ok(proxy) => proxy,
             Err(why) => return Outcome::Cannot(why),

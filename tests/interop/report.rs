@@ -109,13 +109,16 @@ fn cannot(cells: &[Cell]) -> String {
     let mut reasons: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
     for cell in cells {
         if let Outcome::Cannot(why) = &cell.outcome {
-            let who = if cell.server.cannot().is_some() { cell.server.name() } else { cell.client.name };
+            let is_servers = why.starts_with(cell.server.name()) || cell.server.cannot().is_some();
+            let who = if is_servers { cell.server.name() } else { cell.client.name };
             let cases = reasons.entry((who, why)).or_default();
             if !cases.contains(&cell.case.name) {
                 cases.push(cell.case.name);
             }
         }
     }
-    let lines = reasons.into_iter().map(|((who, why), cases)| format!("- {who}: {why} ({})\n", cases.join(", ")));
-    lines.collect()
+    let named = |cases: Vec<&str>| if cases.len() > 8 { format!("{} cases", cases.len()) } else { cases.join("; ") };
+    let lines = reasons.into_iter().map(|((who, why), cases)| format!("- {who}: {why} ({})\n", named(cases)));
+    let lines: String = lines.collect();
+    if lines.is_empty() { lines } else { format!("### Not tried\n\n{lines}") }
 }
