@@ -18,6 +18,8 @@ pub struct Client {
     pub netascii: Netascii,
     /// What cannot be tried with it, and why.
     pub cannot: &'static [(Need, &'static str)],
+    /// What goes wrong in a bad network by its own fault, whatever the server does.
+    pub own_fault: Option<&'static str>,
 }
 
 #[derive(Clone, Copy)]
@@ -128,14 +130,23 @@ pub const CLIENTS: &[Client] = &[
             (Need::Windowsize, "it requests no options"),
             (Need::Space, "its command line has no way to say a name with a space"),
         ],
+        own_fault: None,
     },
-    Client { name: "atftp", package: "atftp", how: How::Program(atftp), netascii: Netascii::Converts, cannot: &[] },
+    Client {
+        name: "atftp",
+        package: "atftp",
+        how: How::Program(atftp),
+        netascii: Netascii::Converts,
+        cannot: &[],
+        own_fault: None,
+    },
     Client {
         name: "curl",
         package: "curl",
         how: How::Program(curl),
         netascii: Netascii::KeepsAsSent,
         cannot: &[(Need::Windowsize, "it does not know this option")],
+        own_fault: None,
     },
     Client {
         name: "busybox",
@@ -149,6 +160,7 @@ pub const CLIENTS: &[Client] = &[
             (Need::Windowsize, "it does not know this option"),
             (Need::Tsize, "it requests it when it shows progress only"),
         ],
+        own_fault: None,
     },
     Client {
         name: "tftpy",
@@ -162,6 +174,7 @@ pub const CLIENTS: &[Client] = &[
             (Need::Windowsize, "it does not know this option"),
             (Need::Ipv6, "it knows IPv4 only"),
         ],
+        own_fault: None,
     },
     Client {
         name: "npm tftp",
@@ -169,6 +182,7 @@ pub const CLIENTS: &[Client] = &[
         how: How::Program(npm),
         netascii: Netascii::KeepsAsSent,
         cannot: &[(Need::Utf8, "it knows ASCII only"), (Need::Netascii, "it knows octet only")],
+        own_fault: Some("it writes blocks of a window twice; what was sent was right"),
     },
     Client {
         name: "Net::TFTP",
@@ -182,6 +196,7 @@ pub const CLIENTS: &[Client] = &[
             (Need::Windowsize, "it knows blksize only"),
             (Need::Ipv6, "it needs Perl modules for it that it does not bring"),
         ],
+        own_fault: None,
     },
     Client {
         name: "iPXE",
@@ -198,6 +213,7 @@ pub const CLIENTS: &[Client] = &[
             (Need::Netascii, "it knows octet only"),
             (Need::Ipv6, "this build has none"),
         ],
+        own_fault: None,
     },
     Client {
         name: "U-Boot",
@@ -214,6 +230,7 @@ pub const CLIENTS: &[Client] = &[
             (Need::Ipv6, "this build has none"),
             (Need::LargeBlksize, "it has buffers for 16,384 bytes"),
         ],
+        own_fault: None,
     },
 ];
 

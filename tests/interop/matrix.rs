@@ -107,7 +107,12 @@ impl Stage {
             if case.netascii && client.netascii == Netascii::KeepsAsSent { netascii(&content) } else { content };
         let wanted = comes.then_some(&wanted[..]);
         let ended = self.fetch(client, case, address, wanted).await;
-        Outcome::of(&ended, wanted, case.waits())
+        match (Outcome::of(&ended, wanted, case.waits()), client.own_fault) {
+            (Outcome::Failed(what), Some(why)) if case.waits() => {
+                Outcome::GaveUp(ended.after, format!("{what}: its own fault, {why}"))
+            }
+            (outcome, _) => outcome,
+        }
     }
 
     /// Stands before the server if the network is to be bad, or if a client can reach it in no other way.
