@@ -9,6 +9,9 @@ use std::process::Stdio;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use crate::child::Running;
 use crate::outcome::Outcome;
 use crate::peers::Peers;
@@ -191,6 +194,18 @@ impl Peer {
             }
         }
         false
+    }
+}
+
+impl Drop for Peer {
+    /// Asks it to end: kamailio ends its children only then.
+    fn drop(&mut self) {
+        let Some(running) = &mut self.running else { return };
+        let _ = kill(Pid::from_raw(running.0.id() as i32), Signal::SIGTERM);
+        let began = Instant::now();
+        while matches!(running.0.try_wait(), Ok(None)) && began.elapsed() < Duration::from_secs(5) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 
