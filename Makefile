@@ -53,6 +53,10 @@ soak: ## every fault test whole, and histories without end, for MINUTES=20 at le
 bench: ## how fast and small it is, beside the alternatives; ONLY=core,storm,operator,wire for parts
 	hack/bench.sh $(if $(ONLY),--only $(ONLY))
 
+.PHONY: interop
+interop: ## tries dialtone with TFTP, SIP and telnet programs that others wrote, writes docs/interop.md; ONLY=curl,lossy for some
+	@hack/interop.sh $(if $(ONLY),--only '$(ONLY)')
+
 .PHONY: crds
 crds: ## write the CustomResourceDefinitions anew
 	cargo run --locked --quiet -- crds >crds/dialtone.dev.yaml

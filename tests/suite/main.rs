@@ -16,8 +16,13 @@ mod generated;
 mod golden;
 mod hostile;
 mod import;
+mod interop;
 mod layers;
+#[path = "../support/lossy.rs"]
+mod lossy;
 mod operator;
+#[path = "../interop/outcome.rs"]
+mod outcome;
 #[path = "../support/reader.rs"]
 mod reader;
 mod reference;
