@@ -6,6 +6,10 @@ use super::ResyncKind;
 use crate::api::ResyncMethod;
 use crate::provision::sync::SyncProblem;
 
+/// For how many seconds after a phone took its own file it may still be about to take the common one, whichever it asks for first. It
+/// starts then, and hears of nothing.
+const STARTS: i64 = 8;
+
 /// What it follows from.
 #[derive(Clone, Copy, Debug)]
 pub struct NeedFacts<'a> {
@@ -64,6 +68,11 @@ impl Need {
             Some(SyncProblem::NeverFetched | SyncProblem::Outdated | SyncProblem::CommonOutdated) => true,
             Some(SyncProblem::Nothing | SyncProblem::NotServed) | None => false,
         };
+        let starts = || facts.fetched_at.and_then(|at| Timestamp::from_second(at.as_second() + STARTS).ok());
+        let common = facts.sync == Some(SyncProblem::CommonOutdated);
+        if let Some(then) = starts().filter(|then| common && *then > now) {
+            return Need::NotBefore(then);
+        }
         if is_stale && facts.is_served {
             return Need::Notify { kind, content: content(), requested: false, checks: None };
         }
@@ -113,6 +122,15 @@ mod tests {
         assert_eq!(Need::of(NeedFacts { is_served: false, ..stale }, at(200)), Need::Nothing);
         assert_eq!(Need::of(NeedFacts { method: ResyncMethod::Never, ..stale }, at(200)), Need::Nothing);
         assert_eq!(Need::of(facts(), at(200)), Need::Nothing);
+    }
+
+    #[test]
+    fn a_phone_that_took_its_own_file_just_now_may_be_about_to_take_the_common_one() {
+        let starts = NeedFacts { sync: Some(SyncProblem::CommonOutdated), ..facts() };
+        assert_eq!(Need::of(starts, at(101)), Need::NotBefore(at(108)));
+        assert!(notifies(&Need::of(starts, at(108))));
+        let own = NeedFacts { sync: Some(SyncProblem::Outdated), ..facts() };
+        assert!(notifies(&Need::of(own, at(101))), "it has taken that file already");
     }
 
     #[test]
