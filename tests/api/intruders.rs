@@ -23,7 +23,9 @@ fn pods_gain_nothing_by_a_stranger_s_edit_of_their_deployment() {
         victim.mended(what, || patch(space, DEPLOYMENT, "strategic", &with));
     };
     let replace = |what: &str, path: &str, with: Value| {
-        let with = json!([{"op": "add", "path": format!("/spec/template/spec/{path}"), "value": with}]);
+        // What is added at a place of a list goes in before what is there.
+        let op = if path.ends_with(|last: char| last.is_ascii_digit()) { "replace" } else { "add" };
+        let with = json!([{"op": op, "path": format!("/spec/template/spec/{path}"), "value": with}]);
         victim.mended(what, || patch(space, DEPLOYMENT, "json", &with));
     };
     victim.mended("paused", || patch(space, DEPLOYMENT, "merge", &json!({"spec": {"paused": true}})));
