@@ -106,6 +106,8 @@ pub enum Reason {
     Fetched,
     /// The phone never fetched its file.
     NeverFetched,
+    /// The phone was sent its newest file whole, and did not acknowledge the end: it may run it.
+    Unacknowledged,
     /// The phone runs an older configuration.
     Outdated,
     /// The phone runs an older `SIPDefault.cnf`.

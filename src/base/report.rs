@@ -209,8 +209,15 @@ pub struct Record {
     /// The duration in milliseconds.
     #[serde(default)]
     pub millis: u64,
+    /// For how many of them all bytes had been sent, and the last of them were not acknowledged.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unacknowledged: u64,
     /// Its outcome.
     pub outcome: Outcome,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Record {
@@ -226,6 +233,7 @@ impl Record {
             size: 0,
             acknowledged: 0,
             millis: 0,
+            unacknowledged: 0,
             outcome,
         }
     }

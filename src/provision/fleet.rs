@@ -15,6 +15,7 @@ mod render;
 mod report;
 mod resync;
 mod rollout;
+mod seen;
 mod site;
 mod surroundings;
 mod whereabouts;

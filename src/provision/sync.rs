@@ -70,6 +70,8 @@ pub enum SyncProblem {
     Nothing,
     /// It never fetched its file.
     NeverFetched,
+    /// It was sent the newest one whole, and did not acknowledge the end.
+    Unacknowledged,
     /// It fetched an older one.
     Outdated,
     /// It fetched an older `SIPDefault.cnf`.

@@ -82,6 +82,8 @@ pub struct Session {
     /// From this packet on those that are out were sent once only.
     sent_once: u64,
     pacing: Pacing,
+    /// When the last packet was sent for the first time.
+    ended: Option<Millis>,
     retransmissions: u64,
     budget: Budget,
 }
@@ -127,6 +129,7 @@ impl Session {
             sent: first,
             sent_once: first,
             pacing: Pacing::new(accepted.timeout, now),
+            ended: None,
             retransmissions: 0,
             budget: terms.budget,
         };
@@ -177,6 +180,13 @@ impl Session {
     /// How long it has taken so far.
     pub fn age(&self, now: Millis) -> Millis {
         self.pacing.age(now)
+    }
+
+    /// For how long all of the file has been sent to a client that has answered, and that has not acknowledged the end: at least a
+    /// millisecond, if that is so.
+    pub fn unacknowledged(&self, now: Millis) -> Option<Millis> {
+        let ended = self.ended.filter(|_| self.is_answered() && self.next <= self.last())?;
+        Some((now - ended).max(1))
     }
 
     /// Whether the client has answered.
@@ -282,7 +292,13 @@ impl Session {
                 count * (packet::DATA_HEADER + block) - missing
             }
         };
-        if self.budget.take(count, payload) { Step::Send { first, count } } else { Step::Wait }
+        if !self.budget.take(count, payload) {
+            return Step::Wait;
+        }
+        if self.sent > self.last() {
+            self.ended.get_or_insert(now);
+        }
+        Step::Send { first, count }
     }
 }
 

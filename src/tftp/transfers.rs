@@ -44,6 +44,8 @@ pub struct Transfer {
     pub sent_in: u64,
     /// After how many acknowledged bytes its progress is reported next.
     next_progress: Option<NonZeroU64>,
+    /// Whether it was reported that its end is not acknowledged.
+    end_reported: bool,
 }
 
 impl Transfer {
@@ -56,7 +58,19 @@ impl Transfer {
         socket: Option<Udp>,
     ) -> Transfer {
         let next_progress = (file.bytes.len() as u64 >= MIN_PROGRESS_BYTES).then_some(NonZeroU64::MIN);
-        Transfer { session, asked, client, local, requested, file, listener, socket, sent_in: 0, next_progress }
+        Transfer {
+            session,
+            asked,
+            client,
+            local,
+            requested,
+            file,
+            listener,
+            socket,
+            sent_in: 0,
+            next_progress,
+            end_reported: false,
+        }
     }
 
     /// The state of the protocol.
@@ -84,6 +98,13 @@ impl Transfer {
         is_due
     }
 
+    /// Whether it is to be reported now that its end is not acknowledged: once.
+    pub fn takes_unacknowledged_end(&mut self, now: Millis) -> bool {
+        let is_due = !self.end_reported && self.session.unacknowledged(now).is_some();
+        self.end_reported |= is_due;
+        is_due
+    }
+
     /// Its record in the log.
     pub fn record(&self, now: Millis, outcome: Outcome) -> Record {
         Record {
@@ -96,6 +117,7 @@ impl Transfer {
             size: self.file.bytes.len() as u64,
             acknowledged: self.session.acknowledged(),
             millis: self.session.age(now),
+            unacknowledged: self.session.unacknowledged(now).unwrap_or(0),
             outcome,
         }
     }

@@ -258,7 +258,14 @@ impl Worker {
 
     /// Fires the timers of the transfers whose deadline has passed.
     fn fire_timers(&mut self) {
-        while let Some((place, step)) = self.transfers.fire(self.clock.now) {
+        let now = self.clock.now;
+        while let Some((place, step)) = self.transfers.fire(now) {
+            if matches!(step, Step::Send { .. })
+                && let Some(transfer) = self.transfers.get_mut(place)
+                && transfer.takes_unacknowledged_end(now)
+            {
+                self.shared.log.append(transfer.record(now, Outcome::Running));
+            }
             self.follow(place, step);
             // The packets of all transfers at once would take as much memory as the transfers.
             if self.outbox.is_full() {

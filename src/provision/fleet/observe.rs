@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::base::digest::Digest;
 use crate::base::report::FileProblem;
@@ -116,6 +116,9 @@ impl Fleet {
             return;
         }
         self.note_answer(site, fetch, name, phone.as_ref());
+        if let Some(phone) = phone.as_ref().filter(|_| name.is_own_config()) {
+            self.asked_own(site, phone, fetch);
+        }
         self.follow(site, fetch, name, phone.as_ref());
         match (name, phone) {
             _ if fetch.end.is_none() => {}
@@ -135,6 +138,30 @@ impl Fleet {
         }
     }
 
+    /// A phone asked for its own file, and has not taken all of it: what it acknowledged came from its address.
+    fn asked_own(&mut self, key: &Key, phone_key: &Key, fetch: &Fetch) {
+        let (Some(site), Some(phone)) = (self.sites.get_mut(key), self.phones.get_mut(phone_key)) else { return };
+        if fetch.taken.is_some() || (fetch.sent == 0 && fetch.unacknowledged.is_none()) {
+            return;
+        }
+        let before = phone.last_fetch().address;
+        phone.seen_mut().asked(fetch.address, fetch.time);
+        site.callers.common.moved(phone_key, before, phone.last_fetch().address);
+        if let Some((digest, millis)) = fetch.unacknowledged {
+            let sent = fetch.time.checked_sub(SignedDuration::from_millis(millis)).unwrap_or(fetch.time);
+            phone.seen_mut().note_unacknowledged(digest, fetch.address, sent);
+        }
+        self.agenda.queue_facts(phone_key);
+    }
+
+    /// A phone that went on has taken its own file, although it did not acknowledge the end.
+    fn conclude(&mut self, key: &Key, phone_key: &Key) {
+        let Some(phone) = self.phones.get_mut(phone_key) else { return };
+        if let Some((digest, address, time)) = phone.seen_mut().take_sure() {
+            self.took_own(key, phone_key, digest, address, time);
+        }
+    }
+
     /// `SIPDefault.cnf` was taken: by a phone that took its own file from the same address, or is about to.
     fn fetched_common(&mut self, key: &Key, fetch: &Fetch) {
         let Some(site) = self.sites.get_mut(key) else { return };
@@ -149,7 +176,7 @@ impl Fleet {
         let (Some(site), Some(phone)) = (self.sites.get_mut(key), self.phones.get_mut(phone_key)) else { return };
         let hash = phone.own_forms(site.hash_key(), self.offline).of(taken, phone.last_fetch().own.as_deref());
         let before = phone.last_fetch().address;
-        if !phone.fetched_own(hash, address, time) {
+        if !phone.seen_mut().fetched_own(hash, address, time) {
             return;
         }
         site.callers.common.moved(phone_key, before, Some(address));
@@ -164,7 +191,7 @@ impl Fleet {
         let (Some(address), Some(time)) = (fetch.address, fetch.time) else { return };
         let Some(taken) = site.callers.common.before(address, time) else { return };
         if let Some(hash) = site.common_forms().of(taken, fetch.common.as_deref())
-            && phone.fetched_common(&hash)
+            && phone.seen_mut().fetched_common(&hash)
         {
             self.agenda.queue_facts(phone_key);
         }
@@ -184,7 +211,12 @@ impl Fleet {
                 let is_sure = fetch.taken.is_some() && name.is_own_config();
                 let earlier = site.callers.address_book.heard(own, fetch.address, fetch.time, is_sure);
                 let Some(phone) = self.phones.get_mut(own) else { return };
-                earlier.into_iter().for_each(|(time, event)| phone.events_mut().follow(event, time));
+                for (time, event) in earlier {
+                    if event.goes_on() {
+                        phone.seen_mut().went_on(time);
+                    }
+                    phone.events_mut().follow(event, time);
+                }
                 if let (Some(digest), true) = (fetch.taken, name.is_own_config()) {
                     let served = phone.plan().and_then(|plan| Some((plan.own_file()?, plan.image.as_deref())));
                     event = Some(BootEvent::Own(named(served, digest)));
@@ -206,6 +238,12 @@ impl Fleet {
                 }
             }
         };
+        if let Some(phone) = self.phones.get_mut(&phone_key)
+            && event.as_ref().is_some_and(BootEvent::goes_on)
+        {
+            phone.seen_mut().went_on(fetch.time);
+        }
+        self.conclude(key, &phone_key);
         let (Some(phone), Some(event)) = (self.phones.get_mut(&phone_key), event) else { return };
         let (before, knew) = (counts_for_rollout(phone.upgrade()), phone.release_seen());
         phone.events_mut().follow(event, fetch.time);

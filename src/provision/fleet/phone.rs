@@ -13,13 +13,13 @@ use crate::provision::diagnostic::Diagnostic;
 use crate::provision::firmware::rollout::Offer;
 use crate::provision::firmware::upgrade::{EventReorderer, Upgrade};
 use crate::provision::observe::pods::Served;
-use crate::provision::observe::whereabouts::Whereabouts;
 use crate::provision::render::plan::{PhonePlan, SitePlan, Standing, release};
 use crate::provision::resync::{ResyncAttempts, ResyncError, ResyncKind, Transport};
 use crate::provision::status::counts::PhoneTally;
 use crate::provision::sync::{HashForms, LastFetch, SyncProblem};
 
 use super::object::{Meta, Object, ObjectChange};
+use super::seen::Seen;
 
 /// One phone. Reads are fields' getters; each change goes through a method that keeps what follows from it right.
 #[derive(Debug)]
@@ -39,13 +39,6 @@ pub struct Phone {
     events: EventReorderer,
     resync: Resync,
     facts: Derived,
-}
-
-/// What is known of where a phone is.
-#[derive(Debug)]
-struct Seen {
-    fetch: LastFetch,
-    whereabouts: Whereabouts,
 }
 
 /// What is known of notifying a phone.
@@ -88,7 +81,7 @@ impl Phone {
             hash: None,
             target: None,
             offer: Offer::default(),
-            seen: Seen { fetch: last_fetch, whereabouts: Whereabouts::default() },
+            seen: Seen::new(last_fetch),
             events: EventReorderer::new(Upgrade::recover(status.firmware.as_ref())),
             resync: Resync { attempts, runs: None },
             facts: Derived::default(),
@@ -232,7 +225,7 @@ impl Phone {
         // Mostly it is shown so already.
         let differs =
             |fetched: &Option<String>, served: Option<&str>| fetched.is_some() && fetched.as_deref() != served;
-        let fetch = &mut self.seen.fetch;
+        let fetch = self.seen.fetch_mut();
         if differs(&fetch.own, self.hash.as_deref())
             && let Some(hash) = fetch.own.as_deref().and_then(|known| own.settled(known))
         {
@@ -276,43 +269,25 @@ impl Phone {
         running.is_some() && running == self.offer.image()
     }
 
+    /// What is known of where it is and what it fetched.
+    pub fn seen(&self) -> &Seen {
+        &self.seen
+    }
+
+    /// The same, to be changed.
+    pub fn seen_mut(&mut self) -> &mut Seen {
+        &mut self.seen
+    }
+
     /// What it last fetched.
     pub fn last_fetch(&self) -> &LastFetch {
-        &self.seen.fetch
+        self.seen.fetch()
     }
 
-    /// It took its own file; false if it is known to have taken it later.
-    pub fn fetched_own(&mut self, hash: Option<String>, address: std::net::IpAddr, time: jiff::Timestamp) -> bool {
-        if self.seen.fetch.time.is_some_and(|known| known > time) {
-            return false;
-        }
-        let common = self.seen.fetch.common.take();
-        self.seen.fetch = LastFetch { own: hash, common, address: Some(address), time: Some(time) };
-        true
-    }
-
-    /// What speaks against its address.
-    pub fn whereabouts(&self) -> &Whereabouts {
-        &self.seen.whereabouts
-    }
-
-    /// What speaks against its address, to be changed.
-    pub fn whereabouts_mut(&mut self) -> &mut Whereabouts {
-        &mut self.seen.whereabouts
-    }
-
-    /// Where it took its file last, and when.
-    pub fn last_place(&self) -> Option<(std::net::IpAddr, jiff::Timestamp)> {
-        self.seen.fetch.address.zip(self.seen.fetch.time)
-    }
-
-    /// It took the common file; whether that is another one.
-    pub fn fetched_common(&mut self, hash: &str) -> bool {
-        let news = self.seen.fetch.common.as_deref() != Some(hash);
-        if news {
-            self.seen.fetch.common = Some(hash.to_owned());
-        }
-        news
+    /// Whether it may have taken the file that it is served, of which it did not acknowledge the end.
+    pub fn may_have_taken(&self) -> bool {
+        let own = self.plan.as_ref().and_then(|plan| plan.own_file());
+        own.is_some_and(|own| self.seen.may_have_taken(own.digest))
     }
 
     /// What is known of its firmware from its requests.

@@ -38,15 +38,15 @@ impl Fleet {
         let known = phone.last_fetch().address;
         let is_elsewhere = known.is_some_and(|known| known != fetch.address);
         if is_elsewhere && !allows(fetch.address) && known.is_some_and(allows) {
-            phone.whereabouts_mut().reject(fetch.address, fetch.time);
+            phone.seen_mut().whereabouts_mut().reject(fetch.address, fetch.time);
             self.note_doubt(key);
             return false;
         }
         let Some(digest) = fetch.taken.filter(|_| name.is_own_config()) else { return !is_elsewhere };
         // An address where no phone can be says nothing against one where phones may be.
-        let known = phone.last_place().filter(|(known, _)| allows(*known) || !allows(fetch.address));
-        let counts = phone.whereabouts_mut().arrive(known, fetch.address, fetch.time, digest);
-        if !phone.whereabouts().is_calm() {
+        let known = phone.seen().last_place().filter(|(known, _)| allows(*known) || !allows(fetch.address));
+        let counts = phone.seen_mut().whereabouts_mut().arrive(known, fetch.address, fetch.time, digest);
+        if !phone.seen().whereabouts().is_calm() {
             self.note_doubt(key);
         }
         counts
@@ -63,8 +63,8 @@ impl Fleet {
         for key in std::mem::take(&mut self.places.in_doubt) {
             let Some(phone) = self.phones.get_mut(&key) else { continue };
             let seen = phone.last_fetch().time;
-            let (ended, moved) = phone.whereabouts_mut().lapse(seen, now);
-            if !phone.whereabouts().is_calm() {
+            let (ended, moved) = phone.seen_mut().whereabouts_mut().lapse(seen, now);
+            if !phone.seen().whereabouts().is_calm() {
                 self.places.in_doubt.insert(key.clone());
             }
             if let Some(rival) = moved
@@ -84,7 +84,7 @@ impl Fleet {
             let message = "the phone was never seen: plug it in, and it fetches everything by itself";
             return Err(ResyncError::new(Reason::NoAddress, message));
         };
-        if let Some(doubt @ Doubt::TwoAddresses(..)) = phone.whereabouts().doubt(now) {
+        if let Some(doubt @ Doubt::TwoAddresses(..)) = phone.seen().whereabouts().doubt(now) {
             return Err(ResyncError::new(Reason::TwoAddresses, doubtful(address, doubt, site.networks())));
         }
         let message = match site.networks().check(address, &self.places.own) {
@@ -104,7 +104,7 @@ impl Fleet {
     pub(super) fn address_conflict(&self, phone: &Phone, now: Timestamp) -> Option<Verdict> {
         let site = self.sites.get(phone.home()?)?;
         let address = phone.last_fetch().address?;
-        let doubt = phone.whereabouts().doubt(now)?;
+        let doubt = phone.seen().whereabouts().doubt(now)?;
         let reason = match doubt {
             Doubt::TwoAddresses(..) => Reason::TwoAddresses,
             Doubt::Outside(_) => Reason::AddressNotAllowed,

@@ -15,6 +15,9 @@ pub struct Fetch {
     pub name: String,
     /// The digest of the bytes, if the file is there and all of them were acknowledged.
     pub taken: Option<Digest>,
+    /// The digest of the bytes, if all of them were sent to a client that had acknowledged some, and their end was not acknowledged; and for
+    /// how many milliseconds that had been so.
+    pub unacknowledged: Option<(Digest, i64)>,
     /// Whether there is no such file.
     pub missing: bool,
     /// Who asked.
@@ -34,9 +37,12 @@ pub struct Fetch {
 impl From<&Record> for Fetch {
     fn from(record: &Record) -> Fetch {
         let complete = record.outcome == Outcome::Complete;
+        let digest = record.digest.as_deref().and_then(Digest::from_hex);
+        let unacknowledged = i64::try_from(record.unacknowledged).ok().filter(|millis| *millis > 0 && !complete);
         Fetch {
             name: name_of(record),
-            taken: record.digest.as_deref().filter(|_| complete).and_then(Digest::from_hex),
+            taken: digest.filter(|_| complete),
+            unacknowledged: digest.zip(unacknowledged),
             missing: record.outcome == Outcome::NotFound,
             address: record.peer.ip().to_canonical(),
             port: record.peer.port(),

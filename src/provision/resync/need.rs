@@ -66,6 +66,8 @@ impl Need {
         let Some(kind) = kind else { return later };
         let is_stale = match facts.sync {
             Some(SyncProblem::NeverFetched | SyncProblem::Outdated | SyncProblem::CommonOutdated) => true,
+            // It runs the newest one, as far as is known, and would restart for nothing.
+            Some(SyncProblem::Unacknowledged) => false,
             Some(SyncProblem::Nothing | SyncProblem::NotServed) | None => false,
         };
         let starts = || facts.fetched_at.and_then(|at| Timestamp::from_second(at.as_second() + STARTS).ok());

@@ -159,6 +159,10 @@ fn in_sync_verdict(problem: SyncProblem) -> Verdict {
     let (reason, message) = match problem {
         SyncProblem::Nothing => (Reason::NotServed, "there is nothing for the phone to fetch yet"),
         SyncProblem::NeverFetched => (Reason::NeverFetched, "the phone has not fetched its configuration yet"),
+        SyncProblem::Unacknowledged => (
+            Reason::Unacknowledged,
+            "the phone was sent all of its newest configuration and did not acknowledge the end; it may run it",
+        ),
         SyncProblem::Outdated => {
             (Reason::Outdated, "the phone has fetched an older configuration; it takes the new one when it restarts")
         }

@@ -148,6 +148,7 @@ fn fetch(name: &str, taken: Option<Digest>) -> Fetch {
     Fetch {
         name: name.into(),
         taken,
+        unacknowledged: None,
         missing: taken.is_none(),
         address: [10, 0, 0, 9].into(),
         port: 50_000,
@@ -625,4 +626,73 @@ fn trouble_that_ends_when_the_site_comes_is_known_as_such() {
     assert!(fleet.has_errors(&key("a")));
     site(&mut fleet, 1, json!({"settings": {"proxy1Address": "10.0.0.1"}}));
     assert!(!fleet.has_errors(&key("a")));
+}
+
+/// A request for its own file by a phone of which the last acknowledgement did not arrive: all of it had been sent a second before.
+fn not_acknowledged(fleet: &Fleet, second: i64) -> Fetch {
+    let digest = Digest::of(&fleet.tree(&key("hq"))[FILE]);
+    let time = Timestamp::from_second(second).unwrap();
+    Fetch {
+        taken: None,
+        unacknowledged: Some((digest, 1_000)),
+        missing: false,
+        sent: 512,
+        end: None,
+        time,
+        ..fetch(FILE, None)
+    }
+}
+
+#[test]
+fn a_phone_whose_last_acknowledgement_was_lost_has_an_address_and_took_its_file_if_it_goes_on() {
+    for goes_on_first in [false, true] {
+        let mut fleet = Fleet::new();
+        fleet.set_hash_key(&key("hq"), HashKey::new(b"k"));
+        site(&mut fleet, 1, json!({"settings": {"proxy1Address": "10.0.0.1"}}));
+        phone(&mut fleet, "p", 1, 0, plain(MAC, "1"));
+        write_all(&mut fleet);
+        holds(&mut fleet, "a");
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let next = Fetch { time: at(1_000), ..fetch("RINGLIST.DAT", None) };
+        let (own, common) = (not_acknowledged(&fleet, 1_001), Digest::of(&fleet.tree(&key("hq"))["SIPDefault.cnf"]));
+        fleet.fetched(&key("hq"), &Fetch { time: at(999), ..fetch("SIPDefault.cnf", Some(common)) });
+        if goes_on_first {
+            // What it asked for next is told before, because that ended sooner.
+            fleet.fetched(&key("hq"), &next);
+        }
+        fleet.fetched(&key("hq"), &own);
+        if !goes_on_first {
+            let status = fleet.current_status(&key("p"), at(1_002)).unwrap();
+            assert_eq!((status.address.as_deref(), status.fetched_hash), (Some("10.0.0.9"), None));
+            assert_eq!(condition(&mut fleet, "p", "InSync"), "False Unacknowledged");
+            fleet.fetched(&key("hq"), &next);
+        }
+        assert_eq!(condition(&mut fleet, "p", "InSync"), "True Fetched", "{goes_on_first}");
+        // The server gives up at last, which says no more.
+        fleet.fetched(
+            &key("hq"),
+            &Fetch {
+                end: Some(Err("it fell silent".into())),
+                unacknowledged: own.unacknowledged.map(|(digest, _)| (digest, 31_000)),
+                time: at(1_031),
+                ..own
+            },
+        );
+        assert_eq!(condition(&mut fleet, "p", "InSync"), "True Fetched");
+    }
+}
+
+#[test]
+fn a_phone_that_starts_again_after_an_unacknowledged_end_has_not_gone_on_and_is_not_told_again() {
+    let mut fleet = Fleet::new();
+    fleet.set_hash_key(&key("hq"), HashKey::new(b"k"));
+    site(&mut fleet, 1, json!({"settings": {"proxy1Address": "10.0.0.1"}, "resync": {"method": "Notify"}}));
+    phone(&mut fleet, "p", 1, 0, plain(MAC, "1"));
+    write_all(&mut fleet);
+    holds(&mut fleet, "a");
+    let own = not_acknowledged(&fleet, 1_001);
+    fleet.fetched(&key("hq"), &own);
+    fleet.fetched(&key("hq"), &Fetch { time: Timestamp::from_second(1_010).unwrap(), ..fetch("OS79XX.TXT", None) });
+    assert_eq!(condition(&mut fleet, "p", "InSync"), "False Unacknowledged");
+    assert_eq!(fleet.resync_orders(&key("hq"), Timestamp::from_second(1_300).unwrap()).0, []);
 }

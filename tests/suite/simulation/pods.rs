@@ -127,6 +127,7 @@ impl Pod {
             file: held.map(|_| name.into()),
             digest: held.map(|(_, digest)| Arc::from(digest.to_string())),
             size,
+            unacknowledged: 0,
             acknowledged: if outcome == Outcome::Complete { size } else { size / 3 },
             millis: 10,
             outcome: if held.is_some() { outcome } else { Outcome::NotFound },

@@ -3,7 +3,7 @@
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
-use dialtone::base::report::Outcome;
+use dialtone::base::report::{Outcome, Query};
 use dialtone::tftp::{Config, PortMode};
 
 use super::{Client, Site, bytes, records, start};
@@ -220,4 +220,21 @@ fn ipv4_and_ipv6_can_both_be_listened_on_in_either_order_and_ipv6_alone_is_for_b
         dialtone::tftp::Server::start(&config, Default::default(), site(PortMode::Single).log, Default::default());
     let said = refused.err().unwrap().to_string();
     assert!(said.contains(&format!("it is to listen on 0.0.0.0:{port} too; leave out one of them")), "{said}");
+}
+
+#[test]
+fn an_end_that_is_not_acknowledged_is_reported_soon_and_once() {
+    let site = site(PortMode::Single);
+    let client = Client::new(site.address());
+    client.request("a", "");
+    assert_eq!(client.block(), 1);
+    client.ack(1, site.address());
+    assert_eq!([client.block(), client.block(), client.block()], [2; 3]);
+    let told = site.log.report(&Query::default()).journal.records;
+    let [one] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!((one.outcome, one.acknowledged, one.size), (Outcome::Running, 512, 600));
+    assert!((1..3_000).contains(&one.unacknowledged), "{one:?}");
+    client.ack(2, site.address());
+    let last = records(&site, 1).remove(0);
+    assert_eq!((last.outcome, last.unacknowledged), (Outcome::Complete, 0));
 }

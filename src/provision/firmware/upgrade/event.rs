@@ -37,6 +37,21 @@ pub enum BootEvent {
     Unclear,
 }
 
+impl BootEvent {
+    /// Whether phones ask for that after their own file, in the same start.
+    pub fn goes_on(&self) -> bool {
+        match self {
+            BootEvent::Goes | BootEvent::Loads { .. } | BootEvent::Part { .. } => true,
+            BootEvent::LegacyStart
+            | BootEvent::LoaderStart
+            | BootEvent::LoaderAsks
+            | BootEvent::Common(_)
+            | BootEvent::Own(_)
+            | BootEvent::Unclear => false,
+        }
+    }
+}
+
 /// The image that a file names which a phone read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Named {
