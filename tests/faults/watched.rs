@@ -80,6 +80,14 @@ impl Cluster {
         let name = format!("{} {name}", object["kind"].as_str().unwrap());
         let mut all = self.0.lock().unwrap();
         let namespace = all.entry(namespace.to_owned()).or_default();
+        // An answer may come later than what a watch tells of a newer version.
+        let version = |object: &Value| {
+            let version = object["metadata"]["resourceVersion"].as_str();
+            version.and_then(|version| version.parse::<u64>().ok()).unwrap_or_default()
+        };
+        if is_there && namespace.objects.get(&name).is_some_and(|known| version(known) > version(&object)) {
+            return;
+        }
         namespace.changed = Some(Instant::now());
         namespace.looked = None;
         if is_there {
