@@ -87,6 +87,10 @@ pub fn many_phones_come_and_go() {
 pub fn nothing_is_written_when_nothing_changes() {
     step("an idle minute without a write");
     boot_all();
+    // A phone that had a password until now leaves its file where it was until every kubelet must have heard of the move.
+    wait_for("nothing to be left in the Secret", 150, || {
+        (!kube(&["get", "secrets", "-n", SPACE, "-o", "json"]).contains("SIP000A8A123457")).then_some(())
+    });
     settle();
     let before = writes().len();
     // An unprovisioned phone that polls is no reason either, once it is known to wait.
