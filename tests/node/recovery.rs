@@ -80,7 +80,8 @@ fn operator_pods() -> Vec<String> {
         &["pods", "-l", "app.kubernetes.io/name=dialtone-operator", "--field-selector=status.phase=Running"],
     );
     let pods = pods["items"].as_array().cloned().unwrap_or_default();
-    pods.iter().map(|pod| pod["metadata"]["name"].as_str().unwrap().to_owned()).collect()
+    let stays = pods.iter().filter(|pod| pod["metadata"]["deletionTimestamp"].is_null());
+    stays.map(|pod| pod["metadata"]["name"].as_str().unwrap().to_owned()).collect()
 }
 
 /// The pod that leads, by the Lease.
