@@ -103,6 +103,8 @@ fn probe(server: SocketAddr, mac: &str, stop: &AtomicBool) -> Seen {
                 last = Instant::now();
                 seen.contents.insert(content);
             }
+            // A pod that ends says so, and whoever asks again is served by another one.
+            Fetched::Refused(why) if why.contains("this server is ending") => {}
             Fetched::Refused(why) => seen.refused.push(why),
             Fetched::Silent => {}
         }
