@@ -93,13 +93,20 @@ impl Server {
         let (sockets, addresses) = bind(&config.listen, workers)?;
         let deadline = Deadline::default();
         let mut threads = Vec::new();
+        let (begun, all_begun) = std::sync::mpsc::channel::<()>();
         for (i, listeners) in sockets.into_iter().enumerate() {
-            let (shared, deadline) = (shared.clone(), deadline.clone());
+            let (shared, deadline, begun) = (shared.clone(), deadline.clone(), begun.clone());
             threads.push(SupervisedThread::spawn(format!("tftp-{i}"), move || {
-                run(i, Worker::new(shared, listeners)?, &deadline);
+                let worker = Worker::new(shared, listeners)?;
+                drop(begun);
+                run(i, worker, &deadline);
                 Ok(())
             })?);
         }
+        drop(begun);
+        // A server that says that it serves has all descriptors that it needs for that. Nothing is sent: it ends when all have begun, or
+        // failed, which their supervisors tell.
+        let _ = all_begun.recv();
         Ok(Server { shared, addresses, workers: threads, deadline })
     }
 
