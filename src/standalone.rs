@@ -184,8 +184,8 @@ async fn serve(mut shell: Shell, log: &TransferLog, mut reader: Reader) -> anyho
     // What was fetched before the call.
     fetches.mark_changed();
     let mut resyncs = Resyncs::new();
-    // The phones that are being told.
-    let told = watch::Sender::new(BTreeSet::new());
+    // The phones that are being notified.
+    let under_way = watch::Sender::new(BTreeSet::new());
     let mut poll = tokio::time::interval(POLL);
     shell.update_screen();
     loop {
@@ -200,12 +200,12 @@ async fn serve(mut shell: Shell, log: &TransferLog, mut reader: Reader) -> anyho
                 Err(error) => return anyhow!("a resync failed: {error}"),
             },
         }
-        told.send_modify(|told: &mut BTreeSet<Key>| told.retain(|phone| shell.awaits_answer(phone)));
+        under_way.send_modify(|phones: &mut BTreeSet<Key>| phones.retain(|phone| shell.awaits_answer(phone)));
         for order in shell.resync_orders() {
-            told.send_modify(|told| {
-                told.insert(order.phone.clone());
+            under_way.send_modify(|phones| {
+                phones.insert(order.phone.clone());
             });
-            let awaited = told.subscribe();
+            let awaited = under_way.subscribe();
             resyncs.spawn(async move {
                 let is_heard = || !awaited.borrow().contains(&order.phone);
                 let result = resync::send(&order, is_heard).await;

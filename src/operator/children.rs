@@ -320,5 +320,4 @@ fn version(object: &Value) -> u64 {
 }
 
 #[cfg(test)]
-#[path = "children/tests.rs"]
 mod tests;

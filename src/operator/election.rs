@@ -143,12 +143,12 @@ pub(super) async fn campaign(ctx: Arc<Context>) -> anyhow::Result<()> {
     };
     let mut seats = seats(ctx.cluster.client(), &ctx.options.namespaces, election);
     let (mut said, mut left) = (None, BTreeSet::new());
-    loop {
+    let end = loop {
         let leads = ctx.leadership.leads();
         let standing = tokio::select! {
             standing = pass(&ctx.leadership, election, &mut seats, &mut said) => standing,
             // One that leads waits for the answer: only then it knows which version of its Lease it releases.
-            () = ctx.leadership.ended(), if !leads => break,
+            () = ctx.leadership.ended(), if !leads => break Ok(()),
         };
         let refused = refused(&seats);
         let freed = left.difference(&refused).next().cloned();
@@ -163,11 +163,10 @@ pub(super) async fn campaign(ctx: Arc<Context>) -> anyhow::Result<()> {
             left = refused;
         }
         match (ctx.leadership.standing(), freed) {
-            (Standing::Ended, _) => break,
+            (Standing::Ended, _) => break Ok(()),
             (Standing::Leads(_), Some(namespace)) => {
                 ctx.leadership.end().await;
-                join_all(seats.iter().map(Seat::release)).await;
-                return Err(Anew(format!("namespace {namespace} can be looked after now")).into());
+                break Err(Anew(format!("namespace {namespace} can be looked after now")).into());
             }
             (Standing::Leads(_), None) if !ctx.leadership.leads() || !matches!(standing, Standing::Leads(_)) => {
                 ctx.leadership.end().await;
@@ -187,12 +186,12 @@ pub(super) async fn campaign(ctx: Arc<Context>) -> anyhow::Result<()> {
         };
         tokio::select! {
             () = sleep(period) => {}
-            () = ctx.leadership.ended() => break,
+            () = ctx.leadership.ended() => break Ok(()),
         }
-    }
-    // It was told to end: whoever stands by need not wait until the Lease has expired.
+    };
+    // It ends of its own accord: whoever leads next need not wait until the Lease has expired.
     join_all(seats.iter().map(Seat::release)).await;
-    Ok(())
+    end
 }
 
 /// The namespaces that are left alone because their Leases are refused.

@@ -81,15 +81,17 @@ pub enum SyncProblem {
 }
 
 /// Why a phone does not run what it should; nothing if it does. `own` and `common` are the hashes of the files that it should
-/// have fetched.
+/// have fetched; it `may_have` its own, if that was sent to it whole and it did not acknowledge the end.
 pub fn sync_problem(
     own: Option<&str>,
     common: Option<&str>,
     fetched: &LastFetch,
+    may_have: bool,
     up_to_date: bool,
 ) -> Option<SyncProblem> {
     let Some(own) = own else { return Some(SyncProblem::Nothing) };
     match (fetched.own.as_deref(), common) {
+        (fetched, _) if may_have && fetched != Some(own) => Some(SyncProblem::Unacknowledged),
         (None, _) => Some(SyncProblem::NeverFetched),
         (Some(fetched), _) if fetched != own => Some(SyncProblem::Outdated),
         (_, Some(wanted)) if fetched.common.as_deref() != Some(wanted) => Some(SyncProblem::CommonOutdated),
@@ -132,13 +134,18 @@ mod tests {
             common: common.map(str::to_owned),
             ..LastFetch::default()
         };
-        let problem = |own, common| sync_problem(Some("a"), Some("b"), &fetched(own, common), true);
+        let problem = |own, common| sync_problem(Some("a"), Some("b"), &fetched(own, common), false, true);
         assert_eq!(problem(None, None), Some(SyncProblem::NeverFetched));
         assert_eq!(problem(Some("x"), Some("b")), Some(SyncProblem::Outdated));
         assert_eq!(problem(Some("a"), Some("x")), Some(SyncProblem::CommonOutdated));
         assert_eq!(problem(Some("a"), Some("b")), None);
         let both = fetched(Some("a"), Some("b"));
-        assert_eq!(sync_problem(Some("a"), Some("b"), &both, false), Some(SyncProblem::NotServed));
-        assert_eq!(sync_problem(None, Some("b"), &both, true), Some(SyncProblem::Nothing));
+        assert_eq!(sync_problem(Some("a"), Some("b"), &both, false, false), Some(SyncProblem::NotServed));
+        assert_eq!(sync_problem(None, Some("b"), &both, true, true), Some(SyncProblem::Nothing));
+        for own in [None, Some("x")] {
+            let problem = sync_problem(Some("a"), Some("b"), &fetched(own, Some("b")), true, true);
+            assert_eq!(problem, Some(SyncProblem::Unacknowledged));
+        }
+        assert_eq!(sync_problem(Some("a"), Some("b"), &both, true, true), None);
     }
 }

@@ -233,7 +233,7 @@ impl Shell {
         self.fleet.resync_orders(site, Timestamp::now()).0
     }
 
-    /// Whether a phone is being told, and was not heard since.
+    /// Whether a phone is being notified, and was not heard since.
     pub fn awaits_answer(&self, phone: &Key) -> bool {
         self.fleet.awaits_answer(phone)
     }

@@ -1,4 +1,4 @@
-//! Who is told that what it sent belongs to no transfer (ERROR 5).
+//! Who gets an ERROR 5: what it sent belongs to no transfer.
 //!
 //! A client whose transfer is gone, because its pod was replaced or its address was translated anew, waits half a minute otherwise.
 //! But sources can be forged, so each gets few answers, and so do all together. And a client that has all of its file may have sent
@@ -16,7 +16,7 @@ use super::shares::Origin;
 
 /// How many answers a source gets in a second.
 const PER_SECOND: u16 = 32;
-/// How many sources are told apart; times [`PER_SECOND`] that is the most answers of all.
+/// How many sources are distinguished; times [`PER_SECOND`] that is the most answers of all.
 const SOURCES: usize = 256;
 /// How many clients whose transfer has ended are remembered.
 const ENDED: usize = 4_096;

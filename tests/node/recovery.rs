@@ -75,13 +75,8 @@ fn measure(
 }
 
 fn operator_pods() -> Vec<String> {
-    let pods = get(
-        "dialtone",
-        &["pods", "-l", "app.kubernetes.io/name=dialtone-operator", "--field-selector=status.phase=Running"],
-    );
-    let pods = pods["items"].as_array().cloned().unwrap_or_default();
-    let stays = pods.iter().filter(|pod| pod["metadata"]["deletionTimestamp"].is_null());
-    stays.map(|pod| pod["metadata"]["name"].as_str().unwrap().to_owned()).collect()
+    let pods = running("dialtone", "app.kubernetes.io/name=dialtone-operator");
+    pods.iter().map(|pod| pod["metadata"]["name"].as_str().unwrap().to_owned()).collect()
 }
 
 /// The pod that leads, by the Lease.

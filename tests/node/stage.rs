@@ -244,11 +244,17 @@ pub fn node_port() -> SocketAddr {
     address.parse().unwrap()
 }
 
+/// The pods with a label that run and are not ending.
+pub fn running(namespace: &str, label: &str) -> Vec<Value> {
+    let pods = get(namespace, &["pods", "-l", label, "--field-selector=status.phase=Running"]);
+    let mut pods = pods["items"].as_array().cloned().unwrap_or_default();
+    pods.retain(|pod| pod["metadata"]["deletionTimestamp"].is_null());
+    pods
+}
+
 pub fn pods() -> Vec<(String, SocketAddr)> {
-    let pods = get(SPACE, &["pods", "-l", "dialtone.dev/site=hq", "--field-selector=status.phase=Running"]);
-    let pods = pods["items"].as_array().cloned().unwrap_or_default();
-    let alive = pods.iter().filter(|pod| pod["metadata"]["deletionTimestamp"].is_null());
-    alive
+    let pods = running(SPACE, "dialtone.dev/site=hq");
+    pods.iter()
         .filter_map(|pod| {
             let ip = pod["status"]["podIP"].as_str()?.parse().ok()?;
             Some((pod["metadata"]["name"].as_str()?.to_owned(), SocketAddr::new(ip, 6969)))

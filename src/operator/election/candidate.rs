@@ -140,5 +140,4 @@ fn seconds(duration: Duration) -> i32 {
 }
 
 #[cfg(test)]
-#[path = "candidate/tests.rs"]
 mod tests;

@@ -109,22 +109,6 @@ fn is_exact(found: &Value, wanted: &Value) -> bool {
     }
 }
 
-/// Adds a merge patch to another.
-pub(super) fn add(patch: &mut Value, more: Value) {
-    match (patch, more) {
-        (Value::Object(patch), Value::Object(more)) => {
-            for (field, value) in more {
-                match patch.get_mut(&field) {
-                    Some(part) if part.is_object() && value.is_object() => add(part, value),
-                    _ => drop(patch.insert(field, value)),
-                }
-            }
-        }
-        (_, Value::Null) => {}
-        (patch, more) => *patch = more,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -202,12 +186,5 @@ mod tests {
             let patch = intruders(Kind::NetworkPolicy, &found, &policy);
             assert_eq!(patch, Some(json!({"spec": {"ingress": policy["spec"]["ingress"]}})));
         }
-    }
-
-    #[test]
-    fn patches_are_put_together() {
-        let mut patch = json!({"spec": {"a": 1, "b": {"c": [1]}}});
-        add(&mut patch, json!({"spec": {"b": {"d": null}, "c": [2]}}));
-        assert_eq!(patch, json!({"spec": {"a": 1, "b": {"c": [1], "d": null}, "c": [2]}}));
     }
 }

@@ -22,6 +22,22 @@ pub(super) fn merge(target: &mut Value, patch: &Value) {
     }
 }
 
+/// Adds a merge patch to another: applied, the sum does what both do.
+pub(super) fn add(patch: &mut Value, more: Value) {
+    match (patch, more) {
+        (Value::Object(patch), Value::Object(more)) => {
+            for (field, value) in more {
+                match patch.get_mut(&field) {
+                    Some(part) if part.is_object() && value.is_object() => add(part, value),
+                    _ => drop(patch.insert(field, value)),
+                }
+            }
+        }
+        (_, Value::Null) => {}
+        (patch, more) => *patch = more,
+    }
+}
+
 /// Whether an object has everything that is wanted of it: defaults that the API server added do not count.
 pub(super) fn covers(observed: &Value, wanted: &Value) -> bool {
     match (observed, wanted) {
@@ -70,5 +86,12 @@ mod tests {
         let (wanted, more) = (json!({"selector": {"a": "1"}}), json!({"selector": {"a": "1", "b": "2"}}));
         assert!(covers(&wanted, &wanted) && !covers(&more, &wanted), "one more label selects something else");
         assert!(covers(&json!({"projected": {"sources": null}}), &json!({"projected": {"sources": []}})));
+    }
+
+    #[test]
+    fn patches_are_put_together() {
+        let mut patch = json!({"spec": {"a": 1, "b": {"c": [1]}}});
+        add(&mut patch, json!({"spec": {"b": {"d": null}, "c": [2]}}));
+        assert_eq!(patch, json!({"spec": {"a": 1, "b": {"c": [1], "d": null}, "c": [2]}}));
     }
 }

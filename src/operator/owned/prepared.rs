@@ -67,7 +67,7 @@ impl Prepared {
             return None;
         }
         let mut patch = mend::correction(observed, &self.object, merge::covers);
-        closed::add(&mut patch, intruders.unwrap_or_default());
+        merge::add(&mut patch, intruders.unwrap_or_default());
         mend::for_version(patch, observed)
     }
 

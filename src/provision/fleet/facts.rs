@@ -2,7 +2,7 @@
 
 use crate::provision::Key;
 use crate::provision::observe::pods::Served;
-use crate::provision::sync::{SyncProblem, sync_problem};
+use crate::provision::sync::sync_problem;
 
 use super::Fleet;
 use super::agenda::WorkItem;
@@ -24,12 +24,7 @@ impl Fleet {
         };
         let (common, up_to_date) = (site.and_then(|site| site.common_hash()), phone.standing().is_up_to_date());
         let own = phone.hash().filter(|_| phone.plan().is_some());
-        let sync = match sync_problem(own, common, phone.last_fetch(), up_to_date) {
-            Some(SyncProblem::NeverFetched | SyncProblem::Outdated) if phone.may_have_taken() => {
-                Some(SyncProblem::Unacknowledged)
-            }
-            sync => sync,
-        };
+        let sync = sync_problem(own, common, phone.last_fetch(), phone.may_have_taken(), up_to_date);
         phone.set_derived(Derived { served, sync, ..*phone.derived() }, None);
 
         let Some(phone) = self.phones.get(key) else { return };

@@ -222,20 +222,7 @@ impl Phone {
 
     /// What it fetched is shown as what is served now is, if it is the same.
     pub fn settle_hashes(&mut self, own: HashForms<'_>, common: Option<HashForms<'_>>, common_hash: Option<&str>) {
-        // Mostly it is shown so already.
-        let differs =
-            |fetched: &Option<String>, served: Option<&str>| fetched.is_some() && fetched.as_deref() != served;
-        let fetch = self.seen.fetch_mut();
-        if differs(&fetch.own, self.hash.as_deref())
-            && let Some(hash) = fetch.own.as_deref().and_then(|known| own.settled(known))
-        {
-            fetch.own = Some(hash);
-        }
-        if differs(&fetch.common, common_hash)
-            && let Some(hash) = fetch.common.as_deref().and_then(|known| common?.settled(known))
-        {
-            fetch.common = Some(hash);
-        }
+        self.seen.settle_hashes((own, self.hash.as_deref()), (common, common_hash));
     }
 
     /// The site has another key for hashes.

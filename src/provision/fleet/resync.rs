@@ -47,7 +47,7 @@ impl Fleet {
                 None => phone.attempts_mut().begin(&content, now),
             }
             if let Some(site) = phone.home().cloned().and_then(|home| self.sites.get_mut(&home)) {
-                site.callers.told.insert(address, key.clone());
+                site.callers.notified.insert(address, key.clone());
             }
             self.agenda.work(WorkItem::PhoneStatus(key.clone()));
             let attempt = phone.attempts().count();
@@ -100,15 +100,15 @@ impl Fleet {
     /// as good as an answer, which may not find its way.
     pub(super) fn note_answer(&mut self, site: &Key, fetch: &Fetch, name: FileName<'_>, own: Option<&Key>) {
         let Some(site) = self.sites.get_mut(site) else { return };
-        let told = match name {
-            FileName::SyncInfo | FileName::Xml(_) => site.callers.told.get(&fetch.address).cloned(),
+        let asker = match name {
+            FileName::SyncInfo | FileName::Xml(_) => site.callers.notified.get(&fetch.address).cloned(),
             _ => own.cloned(),
         };
-        let Some((key, phone)) = told.and_then(|key| self.phones.get_mut(&key).map(|phone| (key, phone))) else {
+        let Some((key, phone)) = asker.and_then(|key| self.phones.get_mut(&key).map(|phone| (key, phone))) else {
             return;
         };
         if phone.attempts_mut().hear(fetch.time) {
-            site.callers.told.remove(&fetch.address);
+            site.callers.notified.remove(&fetch.address);
             self.agenda.work(WorkItem::PhoneStatus(key));
         }
     }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::base::digest::Digest;
 use crate::provision::observe::whereabouts::Whereabouts;
-use crate::provision::sync::LastFetch;
+use crate::provision::sync::{HashForms, LastFetch};
 
 /// For how many seconds after its own file a phone that asks for something else goes on with the same start.
 const GOES_ON: i64 = 120;
@@ -42,9 +42,18 @@ impl Seen {
         &self.fetch
     }
 
-    /// What it last fetched, to be shown otherwise.
-    pub fn fetch_mut(&mut self) -> &mut LastFetch {
-        &mut self.fetch
+    /// What it fetched is shown as what is served now is, if it is the same. Of each file its forms, and the hash that is shown now.
+    pub fn settle_hashes(&mut self, own: (HashForms<'_>, Option<&str>), common: (Option<HashForms<'_>>, Option<&str>)) {
+        let settle = |fetched: &mut Option<String>, (forms, served): (Option<HashForms<'_>>, Option<&str>)| {
+            // Mostly it is shown so already.
+            if let Some(known) = fetched.as_deref().filter(|known| Some(*known) != served)
+                && let Some(hash) = forms.and_then(|forms| forms.settled(known))
+            {
+                *fetched = Some(hash);
+            }
+        };
+        settle(&mut self.fetch.own, (Some(own.0), own.1));
+        settle(&mut self.fetch.common, common);
     }
 
     /// It took its own file; false if it is known to have taken it later.

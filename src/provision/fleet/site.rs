@@ -82,14 +82,14 @@ pub struct Callers {
     /// Who is not declared.
     pub unclaimed: UnclaimedPhones,
     /// Who was notified last at each address, and not heard since.
-    pub told: HashMap<IpAddr, Key>,
+    pub notified: HashMap<IpAddr, Key>,
 }
 
 impl Callers {
     /// A phone is gone.
     pub fn forget(&mut self, phone: &Key, address: Option<IpAddr>) {
-        if let Some(address) = address.filter(|address| self.told.get(address) == Some(phone)) {
-            self.told.remove(&address);
+        if let Some(address) = address.filter(|address| self.notified.get(address) == Some(phone)) {
+            self.notified.remove(&address);
         }
         self.address_book.forget(phone);
         self.common.moved(phone, address, None);
