@@ -1,9 +1,10 @@
 //! The rights that the chart gives, and what operators ask: whatever was asked was allowed, by a rule of the chart, and each verb of each
 //! rule was needed. The API server's own log of all that operators with these rights asked in this run says so.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
@@ -116,23 +117,55 @@ impl Asked {
     }
 }
 
-/// Why a request was refused, if it was. In a namespace that was deleted before nobody can make anything, whatever rights they have.
-fn refusal(event: &Value, deleted: &BTreeMap<String, String>) -> Option<String> {
-    let is_allowed = event["annotations"]["authorization.k8s.io/decision"] == "allow";
-    let is_leaving =
-        deleted.get(&part(event, "namespace")).is_some_and(|since| *since < text(&event["requestReceivedTimestamp"]));
+/// Why a request was refused, if it was.
+fn refusal(event: &Value, gone: &[Gone]) -> Option<String> {
     let status = &event["responseStatus"];
-    (status["code"] == 403 && !(is_allowed && is_leaving)).then(|| text(&status["message"]))
+    (status["code"] == 403 && !gone.iter().any(|gone| gone.explains(event))).then(|| text(&status["message"]))
 }
 
-/// The namespaces that were deleted, and when.
-fn deleted(run: &[Value]) -> BTreeMap<String, String> {
-    let deletes = run.iter().filter(|event| {
-        event["verb"] == "delete"
-            && event["objectRef"]["resource"] == "namespaces"
-            && event["responseStatus"]["code"] == 200
-    });
-    deletes.map(|event| (part(event, "name"), text(&event["requestReceivedTimestamp"]))).collect()
+/// How long the API server may take to know of rights that were given.
+const UNTIL_RIGHTS_HOLD: SignedDuration = SignedDuration::from_secs(5);
+
+/// A namespace that was deleted, and with it the rights that are given in it: until it is there again with its rights, nobody can make
+/// anything in it, whatever other rights they have.
+struct Gone {
+    namespace: String,
+    since: Timestamp,
+    until: Option<Timestamp>,
+}
+
+impl Gone {
+    fn explains(&self, event: &Value) -> bool {
+        let asked = time(event);
+        part(event, "namespace") == self.namespace
+            && self.since < asked
+            && self.until.is_none_or(|until| asked < until + UNTIL_RIGHTS_HOLD)
+    }
+
+    /// Those of a run.
+    fn all(run: &[Value]) -> Vec<Gone> {
+        let mut all: Vec<Gone> = Vec::new();
+        for event in run {
+            let (verb, resource) = (text(&event["verb"]), part(event, "resource"));
+            match (&*verb, &*resource, event["responseStatus"]["code"].as_u64()) {
+                ("delete", "namespaces", Some(200)) => {
+                    all.push(Gone { namespace: part(event, "name"), since: time(event), until: None });
+                }
+                ("create", "namespaces" | "rolebindings", Some(201)) | ("patch", "rolebindings", Some(201)) => {
+                    let made = if resource == "namespaces" { part(event, "name") } else { part(event, "namespace") };
+                    if let Some(gone) = all.iter_mut().rev().find(|gone| gone.namespace == made) {
+                        gone.until = Some(time(event));
+                    }
+                }
+                _ => {}
+            }
+        }
+        all
+    }
+}
+
+fn time(event: &Value) -> Timestamp {
+    text(&event["requestReceivedTimestamp"]).parse().unwrap()
 }
 
 /// The rights that nobody needed in this run, and what was asked without a right.
@@ -140,10 +173,10 @@ fn compare(account: &'static str) -> (Vec<String>, BTreeSet<String>) {
     let all = rights_of(account);
     let (mut used, mut complaints) = (BTreeSet::new(), BTreeSet::new());
     let run = Audit::run();
-    let deleted = deleted(&run);
+    let gone = Gone::all(&run);
     for event in run.iter().filter(|event| event["user"]["username"] == account) {
         let request = format!("{account}: {} {}", text(&event["verb"]), text(&event["requestURI"]));
-        if let Some(why) = refusal(event, &deleted) {
+        if let Some(why) = refusal(event, &gone) {
             complaints.insert(format!("{request} was refused: {why}"));
             continue;
         }
