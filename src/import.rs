@@ -2,10 +2,14 @@
 
 mod args;
 pub(crate) mod assemble;
+mod carry;
 pub(crate) mod check;
 mod convert;
 mod files;
 mod hoist;
+mod model;
+mod named;
+mod plans;
 mod slips;
 pub(crate) mod tree;
 
@@ -56,7 +60,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             say(format_args!("{} differences between the files and what the manifests render to", differences.len()));
             return Ok(ExitCode::FAILURE);
         }
-        say(format_args!("checked: the manifests render to the same parameters for every phone"));
+        let apart = if args.firmware { "" } else { ", firmware apart" };
+        say(format_args!("checked: the manifests render to the same parameters and files for every phone{apart}"));
     }
     Ok(ExitCode::SUCCESS)
 }

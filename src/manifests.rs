@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::api::{API_VERSION, GROUP, PhoneSite, RESYNC_AT, SecretKey, SipPhone};
 use crate::base::folder::Stamp;
 use crate::base::text::printable;
-use crate::provision::catalog::{FirmwareFile, Inventory};
+use crate::provision::catalog::inventory;
 use crate::provision::consent::{Withheld, of_map, of_secret};
 use crate::provision::{Fleet, Key, Meta, Reference, WorkItem};
 use document::{check_keys, check_lost, check_site_name, check_size, drop_nulls, key, typed};
@@ -244,9 +244,14 @@ impl Manifests {
         file.map_or("", String::as_str)
     }
 
-    /// The bytes of a ConfigMap.
-    pub fn map_data(&self, key: &Key) -> Option<&BTreeMap<String, bytes::Bytes>> {
-        self.maps.get(key)
+    /// All files that phones get of a site, with those from its ConfigMaps.
+    pub fn served(&self, fleet: &Fleet, site: &Key) -> BTreeMap<String, bytes::Bytes> {
+        let sources = fleet.firmware_sources(site);
+        let firmware = sources.iter().filter_map(|key| self.maps.get(key)).flatten();
+        let mut files: BTreeMap<String, bytes::Bytes> =
+            firmware.map(|(name, bytes)| (name.clone(), bytes.clone())).collect();
+        files.extend(fleet.tree(site));
+        files
     }
 
     /// Applies everything to a fleet, and deletes the fleet's sites and phones that are not among the manifests.
@@ -295,7 +300,9 @@ impl Manifests {
         match (self.withheld.get(&(kind, key.clone())), kind) {
             (Some(why), _) => fleet.withhold(kind, key, *why),
             (None, Reference::Secret) => fleet.set_secret(key, self.secrets.get(key).cloned()),
-            (None, Reference::ConfigMap) => fleet.set_firmware(key, self.maps.get(key).map(inventory)),
+            (None, Reference::ConfigMap) => {
+                fleet.set_firmware(key, self.maps.get(key).map(inventory::<&String, &bytes::Bytes>))
+            }
         }
     }
 
@@ -318,8 +325,3 @@ impl Manifests {
 const MAX_ERRORS: usize = 5000;
 /// The longest of them, in bytes.
 const MAX_ERROR: usize = 1000;
-
-/// The inventory of firmware files.
-pub fn inventory(data: &BTreeMap<String, bytes::Bytes>) -> Inventory {
-    data.iter().map(|(name, bytes)| (name.clone(), FirmwareFile::new(name, bytes))).collect()
-}

@@ -2,17 +2,14 @@
 
 pub(crate) mod dial;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
-
-use anyhow::Context as _;
-use bytes::Bytes;
 
 use crate::base::output::Output;
 use crate::base::terminal::{print, say};
 use crate::manifests::Manifests;
 use crate::provision::{Fleet, Key};
+use anyhow::Context as _;
 
 /// Write what phones would fetch to DIR/NAMESPACE/SITE/FILE
 ///
@@ -59,7 +56,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         anyhow::bail!("there is no PhoneSite among the inputs");
     }
     for site in sites {
-        let files = tree(&manifests, &fleet, &site);
+        let files = manifests.served(&fleet, &site);
         for number in &args.dial {
             print(dial::explain(&files, &site, number))?;
         }
@@ -97,13 +94,4 @@ fn print_diagnostics(manifests: &Manifests, fleet: &Fleet, errors_only: bool) ->
 /// Prints errors to stderr, without warnings; returns the number of errors.
 pub fn report_errors(manifests: &Manifests, fleet: &Fleet) -> usize {
     print_diagnostics(manifests, fleet, true)
-}
-
-/// All files of a site, with its firmware.
-pub fn tree(manifests: &Manifests, fleet: &Fleet, site: &Key) -> BTreeMap<String, Bytes> {
-    let sources = fleet.firmware_sources(site);
-    let firmware = sources.iter().filter_map(|key| manifests.map_data(key)).flatten();
-    let mut files: BTreeMap<String, Bytes> = firmware.map(|(name, bytes)| (name.clone(), bytes.clone())).collect();
-    files.extend(fleet.tree(site));
-    files
 }

@@ -95,7 +95,7 @@ impl Rendered {
         let errors = render::report_errors(manifests, &fleet);
         let sites: Vec<Key> = fleet.sites().cloned().collect();
         let trees: BTreeMap<Key, BTreeMap<String, Bytes>> =
-            sites.into_iter().map(|site| (site.clone(), render::tree(manifests, &fleet, &site))).collect();
+            sites.into_iter().map(|site| (site.clone(), manifests.served(&fleet, &site))).collect();
         let commons: BTreeMap<&Key, BTreeMap<String, String>> =
             trees.iter().map(|(site, tree)| (site, values(tree, SIP_DEFAULT))).collect();
         let mut phones = BTreeMap::new();

@@ -49,11 +49,11 @@ pub(super) fn assert_files(files: &BTreeMap<String, Bytes>, is_extra: impl Fn(&s
                 assert!(find(parameter).is_some() || is_extra(parameter), "{name}: {parameter} was smuggled in");
             }
         } else if name.eq_ignore_ascii_case(&dial_plan(DIAL_TEMPLATE)) {
-            let (rules, problems) = dialplan::read(bytes);
+            let dialplan::Reading { rules, problems, .. } = dialplan::read(bytes);
             let elements = bytes.split(|byte| *byte == b'<').filter(|part| part.starts_with(b"TEMPLATE ")).count();
             assert!(problems.is_empty() && rules.len() == elements, "{name}: {problems:?}");
         } else if name == "RINGLIST.DAT" {
-            let (rings, problems) = ringlist::read(bytes);
+            let ringlist::Reading { rings, problems, .. } = ringlist::read(bytes);
             assert_eq!(
                 (rings.len(), problems),
                 (bytes.iter().filter(|byte| **byte == b'\n').count(), vec![]),

@@ -91,7 +91,7 @@ pub fn report(input: &[u8]) {
     for file in &report.holdings.held {
         let Some(digest) = Digest::from_hex(&file.digest) else { continue };
         let size = usize::try_from(file.size).unwrap_or(usize::MAX);
-        firmware.push((file.name.clone(), FirmwareFile { digest, size, first: file.first, parts: file.parts.clone() }));
+        firmware.push((file.name.clone(), FirmwareFile::reported(digest, size, file.first, file.parts.clone())));
         held.push((file.name.clone(), digest));
     }
     let (complete, gone) = (report.holdings.complete, &report.holdings.gone);

@@ -63,7 +63,8 @@ fn fits(pattern: &str, keys: &[char]) -> bool {
 pub fn dialplan(input: &[u8]) {
     let mut parts = parts(input);
     let (file, keys) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let (rules, problems) = dialplan::read(file);
+    let dialplan::Reading { rules, lines, problems } = dialplan::read(file);
+    assert!(lines.len() == rules.len() && lines.is_sorted());
     assert!(rules.len() + problems.len() <= file.iter().filter(|byte| **byte == b'<').count() + 1);
     problems.iter().for_each(|(_, why)| assert_shown(why));
     let can_be_written = |rule: &&Rule| {
@@ -72,7 +73,8 @@ pub fn dialplan(input: &[u8]) {
         rule.line.is_none() && all.all(|text| dialplan::check_attribute(text).is_ok())
     };
     let kept: Vec<Rule> = rules.iter().filter(can_be_written).cloned().collect();
-    assert_eq!(dialplan::read(&dialplan::write(kept.iter().map(Rule::template))), (kept, vec![]));
+    let again = dialplan::read(&dialplan::write(kept.iter().map(Rule::template)));
+    assert_eq!((again.rules, again.problems), (kept, vec![]));
 
     let keys: String = keys.iter().take(80).map(|byte| char::from(b"0123456789*#"[usize::from(byte % 12)])).collect();
     let matcher = Matcher::new(rules.iter().map(Rule::template));
@@ -102,15 +104,18 @@ pub fn dialplan(input: &[u8]) {
 
 /// `RINGLIST.DAT`.
 pub fn ringlist(input: &[u8]) {
-    let (rings, problems) = ringlist::read(input);
+    let ringlist::Reading { rings, lines, problems } = ringlist::read(input);
+    assert!(lines.len() == rings.len() && lines.is_sorted());
     problems.iter().for_each(|(_, why)| assert_shown(why));
     // At the beginning of a file the reader takes a byte-order mark off.
-    let has_mark = |name: &str| name.starts_with("\u{ef}\u{bb}\u{bf}");
+    let has_mark =
+        |name: &str| ["\u{ef}\u{bb}\u{bf}", "\u{ff}\u{fe}", "\u{fe}\u{ff}"].iter().any(|mark| name.starts_with(mark));
     let is_plain =
         |text: &str| !has_mark(text) && !text.is_empty() && text.trim() == text && text::check(text, 80).is_ok();
     let kept: Vec<_> = rings.into_iter().filter(|(name, file)| is_plain(name) && is_plain(file)).collect();
     let written = ringlist::write(kept.iter().map(|(name, file)| Ring { name, file }));
-    assert_eq!(ringlist::read(&written), (kept, vec![]));
+    let again = ringlist::read(&written);
+    assert_eq!((again.rings, again.problems), (kept, vec![]));
     let _ = ringlist::ring_problem(input, input.len());
 }
 
@@ -134,6 +139,11 @@ pub fn xml(input: &[u8]) {
             }
         }
     }
+    let lines = file.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let problems = crate::phone::xml::problems(file);
+    assert!(problems.iter().all(|(line, _)| *line <= lines) && problems.len() <= 18, "{problems:?}");
+    problems.iter().for_each(|(_, why)| assert_shown(why));
+    let _ = (crate::phone::xml::texts(file, "loadInformation"), crate::phone::bitmap::problem(file));
     if let Some(sync) = sync_of(file, "P0S3-8-12-00") {
         assert!(!sync.contains('"'));
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::phone::Model;
+use super::model::Said;
 
 /// Turn an existing TFTP root into manifests on stdout
 ///
@@ -25,9 +25,10 @@ pub struct Args {
     #[arg(long, value_name = "NS")]
     pub namespace: Option<String>,
 
-    /// The model of phones whose files do not tell it [default: 7960, with a warning]
-    #[arg(long, value_name = "7940|7960")]
-    pub model: Option<Model>,
+    /// The model of all phones, or of one, as in 000A8A123456=7940; may be given several times. It holds whatever the files say
+    /// [default: what lines 3 to 6 in a phone's file show, then what comments hint at, then 7960; with a warning]
+    #[arg(long, value_name = "7940|7960|MAC=…")]
+    pub model: Vec<Said>,
 
     /// Move what all phones have in common to the site
     #[arg(long)]
@@ -41,7 +42,7 @@ pub struct Args {
     #[arg(long)]
     pub firmware: bool,
 
-    /// Render the result and compare it with the files, parameter for parameter
+    /// Render the result and compare it with the files: all parameters and all files that each phone would fetch
     #[arg(long)]
     pub check: bool,
 }

@@ -1,60 +1,56 @@
 //! Assembles the objects.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::args::Args;
+use super::carry::{Files, MAP_SIZE};
 use super::convert::{Draft, Style, is_given};
-use super::files::{self, Files};
+use super::files::{self, Plan};
 use super::hoist;
+use super::model::Models;
+use super::named::{self, Names};
 use super::tree::{Config, Note, Tree};
 use crate::api::{API_VERSION, PhoneSiteSpec, SipPhoneSpec};
 use crate::phone::file_name::{SIP_DEFAULT, dial_plan};
 use crate::phone::image::Image;
-use crate::phone::parameter::{Place, check_file_name};
+use crate::phone::parameter::Place;
 use crate::phone::{FileName, Mac, Model};
 use crate::provision::DIAL_TEMPLATE;
-use crate::provision::catalog::Catalog;
+use crate::provision::catalog::{Catalog, inventory};
 
 /// The manifests of a tree, as YAML.
 pub fn manifests(tree: &mut Tree, args: &Args) -> anyhow::Result<String> {
     let style = Style { tidy: args.tidy };
-    let common = tree.common.clone().unwrap_or_default();
+    let mut common = tree.common.clone().unwrap_or_default();
+    let mut configs = tree.phones.clone();
+    let mut names = Names::default();
+    let plans = plans(tree, &mut names, &mut common, &mut configs);
     if tree.common.is_none() {
         let why = "is not there; phones keep what they have of the common parameters";
         tree.notes.push(Note::file(SIP_DEFAULT, why));
     }
     let mut site = Draft::new(&common);
     let mut phones: Vec<(Mac, Model, Draft)> = Vec::new();
-    let mut guessed = Vec::new();
-    for (mac, config) in tree.phones.clone() {
-        let model = model(tree, mac, &config).or(args.model).unwrap_or_else(|| {
-            guessed.push(config.file.clone());
-            Model::Cp7960
-        });
+    let mut models = Models::new(&args.model);
+    for (mac, config) in configs {
+        let model = models.of(tree, mac, &config);
         let mut draft = Draft::new(&config);
         draft.take_phone(model, &object_name(mac));
         draft.take_rest(Place::Phone, &object_name(mac), style, &mut tree.notes);
         phones.push((mac, model, draft));
     }
     site.take_rest(Place::Site, &secret_name(&args.site), style, &mut tree.notes);
-    if !guessed.is_empty() {
-        let why = "nothing tells a 7940 from a 7960: taken for a 7960; --model says otherwise";
-        let more = guessed.len().saturating_sub(NAMED);
-        guessed.truncate(NAMED);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        tree.notes.push(Note::file(&format!("{}{more}", guessed.join(", ")), why));
-    }
+    tree.notes.extend(models.notes());
     if args.hoist && phones.len() > 1 {
         hoist::hoist(&mut site, phones.iter_mut().map(|(_, _, draft)| draft).collect());
     }
     untype_duplicates(&common, &mut phones, &mut tree.notes);
 
-    let templates = templates(tree, &common, phones.iter().map(|(mac, ..)| *mac));
-    let files = files::take(tree, &templates, args.firmware);
+    let files = files::take(tree, &mut names, &plans, args.firmware);
     let mut text = String::new();
     site_objects(args, site, files, &mut phones, &mut text)?;
     for (mac, model, draft) in phones {
@@ -91,32 +87,6 @@ fn push(text: &mut String, object: &impl Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The model, if a phone's own file or the loader's file shows it.
-fn model(tree: &mut Tree, mac: Mac, config: &Config) -> Option<Model> {
-    let model_in = |text: &[u8]| {
-        let has = |model: &[u8]| text.windows(model.len()).any(|window| window == model);
-        match (has(b"7940"), has(b"7960")) {
-            (true, false) => Some(Model::Cp7940),
-            (false, true) => Some(Model::Cp7960),
-            _ => None,
-        }
-    };
-    let third_line = (3..=6).any(|n| config.get(&format!("line{n}_name")).is_some_and(is_given));
-    if third_line {
-        return Some(Model::Cp7960);
-    }
-    let loader = tree.find(&FileName::Sep(Some(mac)).to_string());
-    let loader = loader.and_then(|file| tree.files.get(&file).cloned().flatten());
-    let comments: Vec<u8> = config
-        .text
-        .split(|b| *b == b'\n')
-        .filter(|line| line.trim_ascii_start().starts_with(b"#") || line.trim_ascii_start().starts_with(b";"))
-        .flatten()
-        .copied()
-        .collect();
-    loader.and_then(|text| model_in(&text)).or_else(|| model_in(&comments))
-}
-
 /// Two phones cannot have one line on one proxy: the later one's becomes extra parameters.
 fn untype_duplicates(common: &Config, phones: &mut [(Mac, Model, Draft)], notes: &mut Vec<Note>) {
     let of_site = |n: usize| {
@@ -150,17 +120,38 @@ fn untype_duplicates(common: &Config, phones: &mut [(Mac, Model, Draft)], notes:
     }
 }
 
-/// The dial plans that configuration files name, the site's first.
-fn templates(tree: &Tree, common: &Config, phones: impl Iterator<Item = Mac>) -> Vec<String> {
-    let fine = |name: &str| is_given(name) && check_file_name(name).is_ok();
-    let of_site = common.get("dial_template").filter(|name| fine(name)).map(str::to_owned);
-    let of_site = of_site.or_else(|| tree.find(&dial_plan(DIAL_TEMPLATE)).map(|_| DIAL_TEMPLATE.to_owned()));
-    let own: BTreeSet<String> = phones
-        .filter_map(|mac| tree.phones.get(&mac)?.get("dial_template").filter(|name| fine(name)).map(str::to_owned))
-        .filter(|name| Some(name) != of_site.as_ref())
-        .collect();
-    of_site.into_iter().chain(own).collect()
+/// The dial plans that configuration files name, the site's first. Where a plan is served under another name than before,
+/// `dial_template` says so from here on.
+fn plans(tree: &mut Tree, names: &mut Names, common: &mut Config, phones: &mut BTreeMap<Mac, Config>) -> Vec<Plan> {
+    let mut plans: Vec<Plan> = Vec::new();
+    for (of_site, config) in std::iter::once((true, common)).chain(phones.values_mut().map(|config| (false, config))) {
+        match config.values.get_mut(DIAL_TEMPLATE_PARAMETER) {
+            Some((_, template, _)) if is_given(template) => {
+                let plan = Plan { template: template.clone(), by: config.file.clone(), of_site };
+                if let Some(next) = names.template(tree, template) {
+                    *template = next;
+                }
+                let file = |plan: &Plan| named::find(tree, &dial_plan(&plan.template));
+                let is_same = |other: &Plan| {
+                    other.template == plan.template || file(&plan).is_some_and(|own| file(other) == Some(own))
+                };
+                if !plans.iter().any(is_same) {
+                    plans.push(plan);
+                }
+            }
+            // Who says that there is none wants none.
+            Some(_) => {}
+            None if of_site && tree.find(&dial_plan(DIAL_TEMPLATE)).is_some() => {
+                plans.push(Plan { template: DIAL_TEMPLATE.to_owned(), by: String::new(), of_site });
+            }
+            None => {}
+        }
+    }
+    plans
 }
+
+/// The parameter that names a dial plan.
+const DIAL_TEMPLATE_PARAMETER: &str = "dial_template";
 
 fn site_objects(
     args: &Args,
@@ -182,7 +173,7 @@ fn site_objects(
     };
     let mut spec = files.spec;
     let firmware = files.firmware;
-    let inventory = files::inventory(&firmware);
+    let inventory = inventory(&firmware);
     let catalog = Catalog::new(vec![&inventory]);
     for draft in std::iter::once(&mut site).chain(phones.iter_mut().map(|(_, _, draft)| draft)) {
         if let Some(image) = draft.image().filter(|image| files::is_whole(image, &catalog)).map(str::to_owned) {
@@ -190,7 +181,7 @@ fn site_objects(
             draft.settings.insert(IMAGE.to_owned(), image.into());
         }
     }
-    let firmware_maps = maps("firmware", files::pack(firmware, files::MAP_SIZE));
+    let firmware_maps = maps("firmware", files::pack(firmware, MAP_SIZE));
     if !firmware_maps.is_empty() {
         let names: Vec<Value> = firmware_maps.iter().map(|(name, _)| json!({"name": name})).collect();
         spec.entry("firmware").or_insert_with(|| json!({}))["source"] = json!({"configMaps": names});
@@ -200,14 +191,19 @@ fn site_objects(
     }
     let mut others = files.others;
     if let Some(image) = spec.get("firmware").and_then(|firmware| firmware["image"].as_str()) {
-        // dialtone writes the loaders' files itself.
+        // dialtone writes the loaders' files of its phones itself.
         let uses_loader = Image::parse(image).is_some_and(|image| image.uses_loader());
-        let names_image = |name: &str| matches!(FileName::parse(name), FileName::Sep(_) | FileName::XmlDefault);
+        let is_own = |mac: Mac| phones.iter().any(|(own, ..)| *own == mac);
+        let names_image = |name: &str| match FileName::parse(name) {
+            FileName::XmlDefault => true,
+            FileName::Sep(mac) => mac.is_some_and(is_own),
+            _ => false,
+        };
         others.retain(|name, _| !uses_loader || !names_image(name));
     }
     let mut parts = files::pack(others.clone(), files::SMALL_MAP_SIZE);
     if parts.len() > FILE_MAPS {
-        parts = files::pack(others, files::MAP_SIZE);
+        parts = files::pack(others, MAP_SIZE);
     }
     let other_maps = maps("files", parts);
     if !other_maps.is_empty() {
@@ -221,9 +217,6 @@ fn site_objects(
     parameters(&mut spec, site, &secret_name(&args.site));
     document::<PhoneSiteSpec>(args, "PhoneSite", &args.site, spec, text)
 }
-
-/// The number of files that one note names.
-const NAMED: usize = 8;
 
 /// The most ConfigMaps that a site takes files from.
 const FILE_MAPS: usize = 16;

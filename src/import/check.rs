@@ -1,14 +1,20 @@
-//! `--check`: renders the manifests and compares the result with the imported files, parameter by parameter.
+//! `--check`: renders the manifests and compares what phones would fetch with what they fetched: parameters one by one, and files by
+//! what they mean, or byte for byte.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
+
 use super::args::Args;
+use super::named;
 use super::tree::{Config, Tree};
 use crate::manifests::Manifests;
-use crate::phone::file_name::SIP_DEFAULT;
+use crate::phone::dialplan::{self, Rule};
+use crate::phone::file_name::{OS79XX, RING_LIST, SIP_DEFAULT, SYNC_INFO, XML_DEFAULT, dial_plan, looked_for};
+use crate::phone::image::Image;
 use crate::phone::parameter::is_secret;
-use crate::phone::{cnf, find};
-use crate::provision::Fleet;
+use crate::phone::{FileName, Mac, cnf, find, ringlist, text, xml};
+use crate::provision::{DIAL_TEMPLATE, Fleet};
 
 /// Describes every difference.
 pub fn differences(tree: &Tree, text: &str, args: &Args) -> anyhow::Result<Vec<String>> {
@@ -20,19 +26,31 @@ pub fn differences(tree: &Tree, text: &str, args: &Args) -> anyhow::Result<Vec<S
         differences.extend(found.iter().filter(|one| one.is_error()).map(|one| format!("{kind} {key}: {one}")));
     }
     let Some(site) = fleet.sites().next().cloned() else { return Ok(differences) };
-    let files = fleet.tree(&site);
-    let read = |name: &str| files.get(name).map(|bytes| cnf::read(bytes).effective()).unwrap_or_default();
+    let files = Files { tree, after: manifests.served(&fleet, &site) };
+    let read = |name: &str| files.after.get(name).map(|bytes| cnf::read(bytes).effective()).unwrap_or_default();
     let (common_before, common_after) = (effective(tree.common.as_ref()), read(SIP_DEFAULT));
+    let mut compare = |file: &str, before: &Values, after: &Values| {
+        let plans = [before, after].map(|values| values.get("dial_template").map_or(DIAL_TEMPLATE, String::as_str));
+        let plan = files.plan(file, plans);
+        // A plan that is the same under another name is no other plan.
+        let renamed = plan.is_none() && files.is_plan(plans[0]);
+        differences.extend(plan);
+        parameters(file, before, after, Style { tidy: args.tidy, renamed }, &mut differences);
+    };
     for (mac, config) in &tree.phones {
         let mut before = common_before.clone();
         before.extend(effective(Some(config)));
         let mut after = common_after.clone();
         after.extend(read(&mac.config_file()));
-        compare(&config.file, &before, &after, args.tidy, &mut differences);
+        compare(&config.file, &before, &after);
     }
     if tree.phones.is_empty() {
-        compare(SIP_DEFAULT, &common_before, &common_after, args.tidy, &mut differences);
+        compare(SIP_DEFAULT, &common_before, &common_after);
     }
+    differences.extend(files.others(args));
+    // Many phones may share what is missing.
+    let mut told = BTreeSet::new();
+    differences.retain(|difference| told.insert(difference.clone()));
     Ok(differences)
 }
 
@@ -43,11 +61,23 @@ fn effective(config: Option<&Config>) -> Values {
     values.map(|(name, (_, value, _))| (name.clone(), value.clone())).collect()
 }
 
-fn compare(file: &str, before: &Values, after: &Values, tidy: bool, differences: &mut Vec<String>) {
+/// What counts as the same.
+#[derive(Clone, Copy)]
+struct Style {
+    /// What phones read as the same.
+    tidy: bool,
+    /// The dial plan has another name.
+    renamed: bool,
+}
+
+fn parameters(file: &str, before: &Values, after: &Values, style: Style, differences: &mut Vec<String>) {
     let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     for name in names {
         let (was, is) = (before.get(name), after.get(name));
-        if was == is || (tidy && reads_the_same(name, was, is)) {
+        if was == is
+            || (style.tidy && reads_the_same(name, was, is))
+            || (style.renamed && name == "dial_template" && was.is_some() && is.is_some())
+        {
             continue;
         }
         let show = |value: Option<&String>| match value {
@@ -64,4 +94,171 @@ fn reads_the_same(name: &str, was: Option<&String>, is: Option<&String>) -> bool
     let (Some(parameter), Some(was), Some(is)) = (find(name), was, is) else { return false };
     let (was, is) = (parameter.value_like(was), parameter.value_like(is));
     was.is_some() && was == is
+}
+
+/// The files that phones got and those that they get.
+struct Files<'a> {
+    tree: &'a Tree,
+    after: BTreeMap<String, Bytes>,
+}
+
+impl Files<'_> {
+    /// What a phone got when it asked for a name. Of what was too large to be read nothing is known, and no phone read it.
+    fn before(&self, requested: &str) -> Option<&[u8]> {
+        self.tree.files.get(&named::find(self.tree, requested)?)?.as_deref()
+    }
+
+    /// What it gets.
+    fn after(&self, requested: &str) -> Option<&[u8]> {
+        let found = |name: String| {
+            let same = |(key, _): &(&String, &Bytes)| key.eq_ignore_ascii_case(&name);
+            self.after.get(&name).or_else(|| self.after.iter().find(same).map(|(_, bytes)| bytes))
+        };
+        looked_for(requested).find_map(found).map(AsRef::as_ref)
+    }
+
+    fn is_plan(&self, template: &str) -> bool {
+        self.before(&dial_plan(template)).is_some()
+    }
+
+    /// Describes how the dial plan differs that a phone is told of.
+    fn plan(&self, file: &str, [was, is]: [&str; 2]) -> Option<String> {
+        // Without a name phones ask for none.
+        let asked = |template: &str| (!template.is_empty()).then(|| dial_plan(template));
+        let before = asked(was).and_then(|plan| self.before(&plan));
+        let after = asked(is).and_then(|plan| self.after(&plan));
+        let is_same = match (before, after) {
+            (Some(before), Some(after)) => {
+                before == after || (fits(before) && fits(after) && rules(before) == rules(after))
+            }
+            (None, None) => true,
+            _ => false,
+        };
+        let show = |template: &str, plan: Option<&[u8]>| match plan {
+            None => "none".to_owned(),
+            Some(plan) if !fits(plan) => format!("{}, which is too large", dial_plan(template)),
+            Some(plan) => format!("{} of {} rules", dial_plan(template), rules(plan).len()),
+        };
+        (!is_same).then(|| format!("{file}: the dial plan was {} and is {}", show(was, before), show(is, after)))
+    }
+
+    /// Describes the differences of all other files.
+    fn others(&self, args: &Args) -> Vec<String> {
+        let mut differences = self.rings();
+        let mut asked: BTreeMap<String, Meaning> =
+            BTreeMap::from([(SYNC_INFO.to_owned(), Meaning::Bytes), (OS79XX.to_owned(), Meaning::Name)]);
+        asked.insert(XML_DEFAULT.to_owned(), Meaning::Image);
+        for name in self.tree.files.keys().filter(|name| !name.contains('/')) {
+            match FileName::parse(name) {
+                FileName::Sep(mac) => asked.insert(loader_name(mac, name, FileName::Sep(mac)), Meaning::Image),
+                FileName::CtlSep(mac) => asked.insert(loader_name(mac, name, FileName::CtlSep(mac)), Meaning::Bytes),
+                FileName::Mgc(mac) => asked.insert(FileName::Mgc(mac).to_string(), Meaning::Bytes),
+                FileName::Loads(_) | FileName::ImagePart(_) if args.firmware => {
+                    asked.insert(name.clone(), Meaning::Bytes)
+                }
+                _ => None,
+            };
+        }
+        for (name, meaning) in asked {
+            if let Some(how) = meaning.difference(self.before(&name), self.after(&name)) {
+                differences.push(format!("{name}: {how}"));
+            }
+        }
+        differences
+    }
+
+    /// Describes how the ring list and the rings differ.
+    fn rings(&self) -> Vec<String> {
+        let list = |file: Option<&[u8]>| file.map(|file| ringlist::read(file).rings).unwrap_or_default();
+        let (before, after) = (list(self.before(RING_LIST)), list(self.after(RING_LIST)));
+        let mut differences = Vec::new();
+        if before.len() != after.len() {
+            differences.push(format!("{RING_LIST}: had {} rings and has {}", before.len(), after.len()));
+        }
+        for ((name, was), (now, is)) in before.iter().zip(&after) {
+            if name != now {
+                differences.push(format!("{RING_LIST}: the ring {name:?} is called {now:?}"));
+            }
+            match (self.before(was), self.after(is)) {
+                (Some(_), None) => {
+                    differences.push(format!("{RING_LIST}: the ring {name:?} had {was}, and has no file"))
+                }
+                (None, Some(_)) => {
+                    differences.push(format!("{RING_LIST}: the ring {name:?} had no file, and has {is}"))
+                }
+                (before, after) if before != after => {
+                    differences.push(format!("{RING_LIST}: the ring {name:?} had {was}, and has another file, {is}"));
+                }
+                _ => {}
+            }
+        }
+        differences
+    }
+}
+
+/// The name of a file that a loader asks for; one without an address is asked for by nobody but as it is.
+fn loader_name(mac: Option<Mac>, name: &str, file: FileName<'_>) -> String {
+    mac.map_or_else(|| name.to_owned(), |_| file.to_string())
+}
+
+fn fits(plan: &[u8]) -> bool {
+    plan.len() <= dialplan::MAX_SIZE
+}
+
+/// The rules of a plan, each as phones read it.
+fn rules(plan: &[u8]) -> Vec<Rule> {
+    let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let plain = |rule: Rule| Rule {
+        user: given(rule.user).map(|user| user.to_ascii_lowercase()),
+        route: given(rule.route),
+        ..rule
+    };
+    dialplan::read(plan).rules.into_iter().map(plain).collect()
+}
+
+/// What of a file has to stay.
+#[derive(Clone, Copy)]
+enum Meaning {
+    /// Every byte.
+    Bytes,
+    /// The name of an image that is all that is in it.
+    Name,
+    /// Every byte, unless dialtone writes the file: then no image may be named that it did not name.
+    Image,
+}
+
+impl Meaning {
+    fn difference(self, before: Option<&[u8]>, after: Option<&[u8]>) -> Option<String> {
+        let (before, after) = match (before, after) {
+            (None, None) => return None,
+            // A loader that found none went on to what the other files say.
+            (None, Some(_)) if matches!(self, Meaning::Image | Meaning::Name) => return None,
+            (None, Some(_)) => return Some("was not there, and is now".to_owned()),
+            (Some(_), None) => return Some("was there, and is not any more".to_owned()),
+            (Some(before), Some(after)) => (before, after),
+        };
+        if before == after {
+            return None;
+        }
+        let name = |file: &[u8]| {
+            text::from_latin1(file).trim_matches(|c: char| c.is_whitespace() || c.is_control()).to_owned()
+        };
+        match self {
+            Meaning::Bytes => Some(format!("had {} bytes, and has {} others", before.len(), after.len())),
+            Meaning::Name => {
+                let (was, is) = (name(before), name(after));
+                (was != is).then(|| format!("named {was:?}, and names {is:?}"))
+            }
+            Meaning::Image => {
+                let images = |file: &[u8]| xml::texts(file, "loadInformation").into_iter().map(|(_, name)| name);
+                let now: BTreeSet<String> = images(after).collect();
+                // The loader comes in the image's own package, and leads to it.
+                let leads = |name: &String| {
+                    now.iter().any(|now| Image::parse(now).and_then(|now| now.loader()).as_ref() == Some(name))
+                };
+                let lost = images(before).find(|name| !name.is_empty() && !now.contains(name) && !leads(name));
+                lost.map(|name| format!("named {name:?}, and does not any more"))
+            }
+        }
+    }
 }

@@ -2,47 +2,45 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::carry::{Files, MAP_SIZE, keep, note_flaws};
+use super::named::{self, Names};
+use super::plans::take_dial_plan;
 use super::tree::{Note, Tree};
-use crate::phone::dialplan::{self, Rule, check_attribute};
-use crate::phone::file_name::{OS79XX, RING_LIST, SYNC_INFO, XML_DEFAULT, dial_plan};
+use crate::phone::file_name::{OS79XX, RING_LIST, SYNC_INFO, XML_DEFAULT};
 use crate::phone::image::{Image, NAME_MAX};
-use crate::phone::parameter::{check_file_name, check_host};
+use crate::phone::parameter::check_file_name;
 use crate::phone::{FileName, ringlist, text};
-use crate::provision::catalog::{Catalog, FirmwareFile, Inventory, MAX_FILES, problems};
+use crate::provision::catalog::{Catalog, MAX_FILES, problems};
 
-/// The most bytes of one ConfigMap; the API server refuses more than 1 MiB.
-pub const MAP_SIZE: usize = 1_000_000;
 /// The bytes of one ConfigMap of small files: `kubectl apply` keeps a copy of the object in an annotation,
 /// in base64, and the API server refuses annotations of more than 256 KiB.
 pub const SMALL_MAP_SIZE: usize = 180_000;
 
-/// The fields of a site and the files that go with it.
-#[derive(Debug, Default)]
-pub struct Files {
-    /// Fields of the spec.
-    pub spec: Map<String, Value>,
-    /// Files that are served as they are.
-    pub others: BTreeMap<String, Vec<u8>>,
-    /// Firmware, if it was asked for.
-    pub firmware: BTreeMap<String, Vec<u8>>,
+/// A dial plan that configuration names.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The value of `dial_template`.
+    pub template: String,
+    /// The file that says so; none if it is only there.
+    pub by: String,
+    /// Whether it is the site's.
+    pub of_site: bool,
 }
 
-/// Converts all files that are no configuration. `templates` are the dial plans that the configuration names, the site's
-/// first; `firmware` says whether images are imported.
-pub fn take(tree: &mut Tree, templates: &[String], firmware: bool) -> Files {
+/// Converts all files that are no configuration. `plans` are the dial plans that the configuration names; `firmware` says whether
+/// images are imported.
+pub fn take(tree: &mut Tree, names: &mut Names, plans: &[Plan], firmware: bool) -> Files {
     let mut files = Files::default();
-    for (i, template) in templates.iter().enumerate() {
-        take_dial_plan(tree, &mut files, &dial_plan(template), i == 0);
+    for Plan { template, by, of_site } in plans {
+        take_dial_plan(tree, &mut files, names, template, by, *of_site);
     }
-    ring_list(tree, &mut files);
+    ring_list(tree, &mut files, names);
     bootstrap(tree, &mut files);
     for name in [XML_DEFAULT, SYNC_INFO] {
         if let Some((file, bytes)) = tree.take(name) {
-            if bytes.iter().filter(|byte| **byte == b'"').count() % 2 == 1 {
-                tree.notes.push(Note::file(&file, "has a quote that is not closed; it is served as it is"));
-            }
+            note_flaws(tree, &file, name, &bytes);
             keep(tree, &mut files, name, bytes);
         }
     }
@@ -52,97 +50,64 @@ pub fn take(tree: &mut Tree, templates: &[String], firmware: bool) -> Files {
     files
 }
 
-fn keep(tree: &mut Tree, files: &mut Files, name: &str, bytes: Vec<u8>) {
-    if check_file_name(name).is_err() || bytes.len() > MAP_SIZE {
-        tree.notes.push(Note::file(name, "not used: a ConfigMap cannot hold it"));
-    } else {
-        files.others.insert(name.to_owned(), bytes);
-    }
-}
-
-fn take_dial_plan(tree: &mut Tree, files: &mut Files, name: &str, of_site: bool) {
-    let Some((file, bytes)) = tree.take(name) else {
-        let why = "dial_template names it, and it is not there: phones dial without a plan";
-        return tree.notes.push(Note::file(name, why));
-    };
-    let (rules, problems) = dialplan::read(&bytes);
-    for (line, problem) in &problems {
-        tree.notes.push(Note::line(&file, *line, format!("phones pass it over: {problem}")));
-    }
-    let typed: Option<Vec<Value>> = rules.iter().map(typed_rule).collect();
-    let size = dialplan::write(rules.iter().map(Rule::template)).len();
-    match typed.filter(|rules| of_site && (1..=200).contains(&rules.len()) && size <= dialplan::MAX_SIZE) {
-        Some(rules) => {
-            files.spec.insert("dialPlan".to_owned(), json!({"templates": rules}));
-        }
-        None => {
-            let why = if of_site { "no dialPlan can say it; it is" } else { "a phone's own dial plan is" };
-            tree.notes.push(Note::file(&file, format!("{why} served as it is, from a ConfigMap")));
-            keep(tree, files, name, bytes);
-        }
-    }
-}
-
-/// A rule as a manifest has it; `None` if a manifest cannot express it.
-fn typed_rule(rule: &Rule) -> Option<Value> {
-    if rule.line.is_some() {
-        return None;
-    }
-    let mut value = Map::new();
-    check_attribute(&rule.pattern).ok().filter(|()| !rule.pattern.is_empty())?;
-    value.insert("match".to_owned(), rule.pattern.clone().into());
-    if let Some(timeout) = rule.timeout {
-        (timeout <= 3600).then(|| value.insert("timeout".to_owned(), timeout.into()))?;
-    }
-    if let Some(user) = rule.user.as_deref().filter(|user| !user.is_empty()) {
-        let known = ["Phone", "IP"].into_iter().find(|known| known.eq_ignore_ascii_case(user))?;
-        value.insert("user".to_owned(), known.into());
-    }
-    if let Some(rewrite) = &rule.rewrite {
-        check_attribute(rewrite).ok()?;
-        value.insert("rewrite".to_owned(), rewrite.clone().into());
-    }
-    if let Some(route) = rule.route.as_deref().filter(|route| !route.is_empty()) {
-        check_host(route).ok().filter(|()| check_attribute(route).is_ok())?;
-        value.insert("route".to_owned(), route.into());
-    }
-    if !rule.tones.is_empty() {
-        let fine = |tone: &String| tone.len() <= 63 && tone.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-        (rule.tones.len() <= 3 && rule.tones.iter().all(fine)).then_some(())?;
-        value.insert("tones".to_owned(), rule.tones.clone().into());
-    }
-    Some(value.into())
-}
-
-fn ring_list(tree: &mut Tree, files: &mut Files) {
+fn ring_list(tree: &mut Tree, files: &mut Files, names: &mut Names) {
     let Some((file, bytes)) = tree.take(RING_LIST) else { return };
-    let (rings, problems) = ringlist::read(&bytes);
-    for (line, problem) in problems {
-        tree.notes.push(Note::line(&file, line, format!("not used: {problem}")));
+    note_flaws(tree, &file, RING_LIST, &bytes);
+    let ringlist::Reading { mut rings, .. } = ringlist::read(&bytes);
+    let mut renamed = false;
+    for (_, sound) in &mut rings {
+        let requested = sound.clone();
+        let (Some(name), Some(bytes)) = (names.serve(tree, &requested), named::take(tree, &requested)) else {
+            named::note_missing(tree, &requested, &file, "phones show the ring and play nothing");
+            continue;
+        };
+        if name != requested {
+            renamed = true;
+            let why = format!("is served as {name}, because a ConfigMap has no folders, and the ring list names it so");
+            tree.notes.push(Note::file(&requested, why));
+            *sound = name.clone();
+        }
+        match name.rsplit_once('.').map(|(_, end)| end.to_ascii_lowercase()).as_deref() {
+            Some("raw" | "pcm") => note_flaws(tree, &requested, &name, &bytes),
+            // It is a ring by its place in the list.
+            _ => note_flaws(tree, &requested, "ring.raw", &bytes),
+        }
+        keep(tree, files, &name, bytes);
     }
-    for (_, sound) in &rings {
-        match tree.take(sound) {
-            Some((_, bytes)) => {
-                if let Some(problem) = ringlist::ring_problem(&bytes, bytes.len()) {
-                    tree.notes.push(Note::file(
-                        sound,
-                        format!("{problem}: a ring is raw, 240 to 16080 bytes, a multiple of 240"),
-                    ));
-                }
-                keep(tree, files, sound, bytes);
-            }
-            None => tree.notes.push(Note::file(sound, format!("{file} names it, and it is not there"))),
+    match typed_rings(&rings) {
+        Ok(list) => {
+            files.spec.insert("ringList".to_owned(), list.into());
+        }
+        Err(reason) => {
+            let how = if renamed { "with the files' new names" } else { "as it is" };
+            let why = format!("no ringList can say it; it is served {how}, from a ConfigMap, because {reason}");
+            tree.notes.push(Note::file(&file, why));
+            let rings = rings.iter().map(|(name, file)| ringlist::Ring { name, file });
+            keep(tree, files, RING_LIST, if renamed { ringlist::write(rings) } else { bytes });
         }
     }
-    let name_ok = |name: &str| !name.is_empty() && text::check(name, 31).is_ok();
-    let file_ok = |name: &str| !name.is_empty() && check_file_name(name).is_ok();
-    if rings.len() <= 64 && rings.iter().all(|(name, file)| name_ok(name) && file_ok(file)) {
-        let list: Vec<Value> = rings.into_iter().map(|(name, file)| json!({"name": name, "file": file})).collect();
-        files.spec.insert("ringList".to_owned(), list.into());
-    } else {
-        tree.notes.push(Note::file(&file, "no ringList can say it; it is served as it is, from a ConfigMap"));
-        keep(tree, files, RING_LIST, bytes);
+}
+
+/// The most rings that a manifest can hold.
+const MAX_RINGS: usize = 64;
+
+/// The rings as a manifest has them, or why it cannot.
+fn typed_rings(rings: &[(String, String)]) -> Result<Vec<Value>, String> {
+    if rings.len() > MAX_RINGS {
+        return Err(format!("it has {} rings, and a ringList at most {MAX_RINGS}", rings.len()));
     }
+    let typed = |(name, file): &(String, String)| {
+        if name.is_empty() {
+            return Err(format!("the ring of {file:?} has no name"));
+        }
+        text::check(name, 31).map_err(|why| format!("the name {name:?} {why}"))?;
+        if file.is_empty() {
+            return Err(format!("the ring {name:?} has no file"));
+        }
+        check_file_name(file).map_err(|why| format!("the file of {name:?} {why}"))?;
+        Ok(json!({"name": name, "file": file}))
+    };
+    rings.iter().map(typed).collect()
 }
 
 fn bootstrap(tree: &mut Tree, files: &mut Files) {
@@ -154,7 +119,10 @@ fn bootstrap(tree: &mut Tree, files: &mut Files) {
         && name.len() <= NAME_MAX
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
     if !fine {
-        return tree.notes.push(Note::file(&file, format!("not used: {name:?} is no image's name")));
+        note_flaws(tree, &file, OS79XX, &bytes);
+        tree.notes
+            .push(Note::file(&file, format!("{name:?} is no image's name; it is served as it is, from a ConfigMap")));
+        return keep(tree, files, OS79XX, bytes);
     }
     if line != name {
         let why = "has blanks around the name, which old firmware takes for a part of it; dialtone writes none";
@@ -172,9 +140,7 @@ fn loaders(tree: &mut Tree, files: &mut Files) {
     for name in tree.files.keys().filter(asked).cloned().collect::<Vec<_>>() {
         let Some(bytes) = tree.files.get(&name).cloned().flatten() else { continue };
         tree.mark_used(&name);
-        if bytes.is_empty() && name.to_ascii_lowercase().ends_with(".xml") {
-            tree.notes.push(Note::file(&name, "is empty, and phones then say \"Protocol Application Invalid\""));
-        }
+        note_flaws(tree, &name, &name, &bytes);
         keep(tree, files, &name, bytes);
     }
 }
@@ -199,11 +165,6 @@ fn images(tree: &mut Tree, files: &mut Files, taken: bool) {
     }
 }
 
-/// What is known of the firmware's files.
-pub fn inventory(firmware: &BTreeMap<String, Vec<u8>>) -> Inventory {
-    firmware.iter().map(|(name, bytes)| (name.clone(), FirmwareFile::new(name, bytes))).collect()
-}
-
 /// Whether the firmware holds all files of an image.
 pub fn is_whole(image: &str, firmware: &Catalog<'_>) -> bool {
     Image::parse(image).is_some() && problems(image, firmware, &BTreeMap::new()).is_empty()
@@ -213,8 +174,14 @@ pub fn is_whole(image: &str, firmware: &Catalog<'_>) -> bool {
 fn leftovers(tree: &mut Tree) {
     for name in tree.unused() {
         let base = name.rsplit('/').next().unwrap_or(&name).to_ascii_lowercase();
-        let why = if name.contains('/') {
-            "phones do not look into this folder; import it by itself if it is another site's"
+        let why = if base.ends_with(".bmp") {
+            let bytes = tree.files.get(&name).cloned().flatten().unwrap_or_default();
+            note_flaws(tree, &name, &name, &bytes);
+            "phones fetch logos over HTTP, from where logo_url says: a web server has to serve it"
+        } else if ["ringlist.xml", "distinctiveringlist.xml"].contains(&base.as_str()) {
+            "it is for phones of another kind: these read RINGLIST.DAT"
+        } else if name.contains('/') {
+            "nothing names it, and phones do not look into this folder; import it by itself if it is another site's"
         } else if base.starts_with("sip") && base.contains(".cnf") {
             "no phone asks for this name: SIP, twelve digits in upper case, .cnf"
         } else {

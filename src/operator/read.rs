@@ -8,7 +8,7 @@ use super::cluster::Error;
 use super::context::Context;
 use super::kind::Kind;
 use super::queue::Outcome;
-use crate::provision::catalog::FirmwareFile;
+use crate::provision::catalog::inventory;
 use crate::provision::consent::{of_map, of_secret};
 use crate::provision::{Key, Reference, WorkItem};
 
@@ -43,17 +43,19 @@ pub(super) async fn reconcile(ctx: &Context, kind: Reference, key: &Key) -> Resu
                 ctx.update(|fleet| fleet.withhold(kind, key, why));
                 return Ok(Outcome::Done);
             }
-            let inventory = map.map(|map| {
+            let files = map.map(|map| {
                 let binary = map.binary_data.unwrap_or_default().into_iter().map(|(name, value)| (name, value.0));
                 let text = map.data.unwrap_or_default().into_iter().map(|(name, value)| (name, value.into_bytes()));
-                binary
-                    .chain(text)
-                    .map(|(name, bytes)| {
-                        let file = FirmwareFile::new(&name, &bytes);
-                        (name, file)
-                    })
-                    .collect()
+                binary.chain(text).collect::<Vec<_>>()
             });
+            // People choose what is in them, and it is looked into: not where others wait.
+            let inventory = match files {
+                Some(files) => {
+                    let looked_at = tokio::task::spawn_blocking(move || inventory(files)).await;
+                    Some(looked_at.map_err(|error| Error::Waits(format!("its files cannot be looked at: {error}")))?)
+                }
+                None => None,
+            };
             ctx.update(|fleet| fleet.set_firmware(key, inventory));
         }
     }

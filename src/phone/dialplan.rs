@@ -5,7 +5,7 @@ mod pattern;
 mod read;
 
 pub use matcher::{Budget, Call, Matcher, When};
-pub use read::{Rule, read};
+pub use read::{Reading, Rule, read};
 
 use super::text;
 

@@ -144,6 +144,20 @@ pub fn dial_plan(template: &str) -> String {
     format!("{template}{XML}")
 }
 
+/// The names under which a file that a phone asks for is looked for: with its folders, and then without, because phones put
+/// `tftp_cfg_dir` in front of their file's name. A leading `/` or `./` counts for nothing, and nothing above the root exists.
+pub fn looked_for(requested: &str) -> impl Iterator<Item = String> + use<> {
+    let mut parts = Vec::new();
+    let mut inside = true;
+    for part in requested.split(['/', '\\']).filter(|part| !matches!(*part, "" | ".")) {
+        inside &= part != "..";
+        parts.push(part);
+    }
+    let base = (parts.len() > 1).then(|| parts.last().map(|base| (*base).to_owned())).flatten();
+    let name = (!parts.is_empty()).then(|| parts.join("/"));
+    [name, base].into_iter().flatten().filter(move |_| inside)
+}
+
 /// The twelve digits between prefix and extension, if the name is these three and nothing else.
 fn address_in(base: &str, (prefix, extension): (&str, &str)) -> Option<Mac> {
     let digits = base.len().checked_sub(extension.len()).and_then(|end| base.get(prefix.len()..end))?;
@@ -252,6 +266,22 @@ mod tests {
             ("", FileName::Other("")),
         ] {
             assert_eq!(FileName::parse(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_looked_for_with_its_folders_and_without() {
+        for (requested, names) in [
+            ("dialplan.xml", &["dialplan.xml"] as &[_]),
+            ("./dialplan.xml", &["dialplan.xml"]),
+            ("//./a.raw", &["a.raw"]),
+            ("voip/plans/desk.xml", &["voip/plans/desk.xml", "desk.xml"]),
+            ("rings\\a.raw", &["rings/a.raw", "a.raw"]),
+            ("../a.raw", &[]),
+            ("./", &[]),
+            ("", &[]),
+        ] {
+            assert_eq!(looked_for(requested).collect::<Vec<_>>(), names, "{requested}");
         }
     }
 

@@ -10,6 +10,7 @@
 //! | [`cnf`] | writer and reader of `SIPDefault.cnf` and `SIP<MAC>.cnf` |
 //! | [`boot`], [`dialplan`], [`ringlist`], [`syncinfo`] | writers and readers of the other files |
 //! | [`image`] | firmware: names, releases, the files of an image |
+//! | [`bitmap`], [`xml`] | whether a logo, or one of the small files in XML, can be read |
 //! | [`text`], [`zone`] | the character set; time zones in the phone's parameters |
 //!
 //! # A further model, or a further family
@@ -41,6 +42,7 @@
 //! bytes and digests only, and does not change. `import`, `diff` and `render --dial` read [`cnf`] files and would refuse or
 //! skip another family's; the simulator would need a boot order and a reader of the new format.
 
+pub mod bitmap;
 pub mod boot;
 mod check;
 mod choice;
@@ -55,6 +57,7 @@ pub mod ringlist;
 pub mod syncinfo;
 mod table;
 pub mod text;
+pub mod xml;
 pub mod zone;
 
 pub use choice::Choice;

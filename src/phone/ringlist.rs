@@ -31,13 +31,25 @@ pub fn write<'a>(rings: impl IntoIterator<Item = Ring<'a>>) -> Vec<u8> {
     out
 }
 
-/// The rings of a list, name and file.
-pub type Rings = Vec<(String, String)>;
+/// A parsed list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// The rings, name and file.
+    pub rings: Vec<(String, String)>,
+    /// The line of each ring, from 1.
+    pub lines: Vec<usize>,
+    /// The lines that are no ring, with their numbers.
+    pub problems: Vec<(usize, String)>,
+}
 
-/// Parses a list: names and files, and the lines that are no ring, with their numbers.
-pub fn read(file: &[u8]) -> (Rings, Vec<(usize, String)>) {
+/// Parses a list.
+pub fn read(file: &[u8]) -> Reading {
+    let mut reading = Reading::default();
+    if text::is_utf16(file) {
+        reading.problems.push((1, "the file is UTF-16, which phones cannot read: save it as plain text".to_owned()));
+        return reading;
+    }
     let file = text::from_latin1(file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file)).replace("\r\n", "\n");
-    let (mut rings, mut problems) = (Vec::new(), Vec::new());
     for (i, line) in file.split(['\n', '\r']).enumerate() {
         let line = line.trim_matches(|c: char| matches!(c, ' ' | '\t' | '\0' | '\u{1a}'));
         if line.is_empty() {
@@ -45,11 +57,14 @@ pub fn read(file: &[u8]) -> (Rings, Vec<(usize, String)>) {
         }
         // A name may have blanks; without a tab, the file is what follows the last blank.
         match line.split_once('\t').or_else(|| line.rsplit_once(' ')) {
-            Some((name, file)) => rings.push((name.trim().to_owned(), file.trim().to_owned())),
-            None => problems.push((i + 1, format!("{line:?} has no tab between a name and a file"))),
+            Some((name, file)) => {
+                reading.rings.push((name.trim().to_owned(), file.trim().to_owned()));
+                reading.lines.push(i + 1);
+            }
+            None => reading.problems.push((i + 1, format!("{line:?} has no tab between a name and a file"))),
         }
     }
-    (rings, problems)
+    reading
 }
 
 /// Why a file is no ring, judged by its first bytes and its size.
@@ -68,12 +83,13 @@ mod tests {
 
     #[test]
     fn lists_in_use_are_read() {
-        let (rings, problems) = read(b"CTU24raw\tCTU24raw.raw\r\nPiano 1\t\t piano1.pcm \r\nBells bells.pcm\nalone\n");
+        let Reading { rings, lines, problems } =
+            read(b"CTU24raw\tCTU24raw.raw\r\nPiano 1\t\t piano1.pcm \r\nBells bells.pcm\nalone\n");
         let expected = [("CTU24raw", "CTU24raw.raw"), ("Piano 1", "piano1.pcm"), ("Bells", "bells.pcm")];
         assert_eq!(rings, expected.map(|(name, file)| (name.to_owned(), file.to_owned())));
-        assert_eq!(problems[0].0, 4);
+        assert_eq!((problems[0].0, lines), (4, vec![1, 2, 3]));
         let written = write(rings.iter().map(|(name, file)| Ring { name, file }));
-        assert_eq!(read(&written).0, rings);
+        assert_eq!(read(&written).rings, rings);
     }
 
     #[test]

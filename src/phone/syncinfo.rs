@@ -6,6 +6,9 @@
 
 pub use super::file_name::SYNC_INFO as FILE;
 
+/// The most bytes of the file that phones read.
+pub const MAX_SIZE: usize = 4096;
+
 /// The value, which no phone's `sync` may have.
 pub const MARK: &str = "restart-when-told";
 

@@ -70,3 +70,15 @@ pub fn latin1(text: &str, out: &mut Vec<u8>) {
 pub fn from_latin1(bytes: &[u8]) -> String {
     bytes.iter().map(|&b| char::from(b)).collect()
 }
+
+/// Whether text that was read as ISO 8859-1 begins with a quote of a word processor, in UTF-8 or as Windows writes it.
+pub fn typographic_quote(text: &str) -> bool {
+    let utf8 = ["\u{2018}", "\u{2019}", "\u{201a}", "\u{201c}", "\u{201d}", "\u{201e}", "\u{ab}", "\u{bb}", "\u{2033}"];
+    text.starts_with(['\u{84}', '\u{91}', '\u{92}', '\u{93}', '\u{94}', '\u{ab}', '\u{bb}'])
+        || utf8.iter().any(|quote| text.starts_with(&from_latin1(quote.as_bytes())))
+}
+
+/// Whether a file begins as UTF-16 does.
+pub fn is_utf16(file: &[u8]) -> bool {
+    file.starts_with(&[0xFF, 0xFE]) || file.starts_with(&[0xFE, 0xFF])
+}

@@ -55,6 +55,14 @@ pub const ALL: &[Advice] = &[
     TELNET_PASSWORD,
     TWO_STEP,
     UNUSUAL_VALUE,
+    BOOT_FILE_BLANK,
+    DIAL_PLAN_MISSING,
+    DIAL_RULE_IGNORED,
+    FILE_TOO_LARGE,
+    LOGO_FORMAT,
+    RING_LINE,
+    RING_LIST_OF_OTHERS,
+    XML_BROKEN,
 ];
 
 /// `LockedInCommonFile`
@@ -290,6 +298,62 @@ pub const TWO_STEP: Advice = Advice {
 /// `UnusualValue`
 pub const UNUSUAL_VALUE: Advice =
     Advice { code: "UnusualValue", why: "the phone is not known to take this value", do_this: "correct it" };
+
+/// `BootFileBlank`
+pub const BOOT_FILE_BLANK: Advice = Advice {
+    code: "BootFileBlank",
+    why: "phones with old firmware take the blank for a part of the name, and ask for a file that is not there",
+    do_this: "write the name and nothing else",
+};
+
+/// `DialPlanMissing`
+pub const DIAL_PLAN_MISSING: Advice = Advice {
+    code: "DialPlanMissing",
+    why: "phones then dial without a plan: each call waits until they know that no more digits come",
+    do_this: "add the file to a ConfigMap in spec.files.configMaps, or write spec.dialPlan",
+};
+
+/// `DialRuleIgnored`
+pub const DIAL_RULE_IGNORED: Advice = Advice {
+    code: "DialRuleIgnored",
+    why: "phones know a dialect of XML that is small and strict, and pass over what is not written in it",
+    do_this: "write <TEMPLATE MATCH=\"…\" Timeout=\"…\"/> within <DIALTEMPLATE>, with straight double quotes",
+};
+
+/// `FileTooLarge`
+pub const FILE_TOO_LARGE: Advice = Advice {
+    code: "FileTooLarge",
+    why: "phones load nothing of a file that is larger than their memory for it",
+    do_this: "make it smaller",
+};
+
+/// `LogoFormat`
+pub const LOGO_FORMAT: Advice = Advice {
+    code: "LogoFormat",
+    why: "a logo is a Windows bitmap of 256 colours, not compressed and of 90 by 56 pixels at most; phones fetch it over HTTP",
+    do_this: "convert it, and let a web server serve it",
+};
+
+/// `RingLineIgnored`
+pub const RING_LINE: Advice = Advice {
+    code: "RingLineIgnored",
+    why: "each line of a ring list has a name, a tab and a file",
+    do_this: "correct it",
+};
+
+/// `RingListOfOthers`
+pub const RING_LIST_OF_OTHERS: Advice = Advice {
+    code: "RingListOfOthers",
+    why: "it is for phones of another kind: these read RINGLIST.DAT only",
+    do_this: "write spec.ringList",
+};
+
+/// `XmlBroken`
+pub const XML_BROKEN: Advice = Advice {
+    code: "XmlBroken",
+    why: "no parser takes it: phones go on as if it were not there, or say \"Protocol Application Invalid\"",
+    do_this: "correct it",
+};
 
 #[cfg(test)]
 mod tests {

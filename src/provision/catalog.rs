@@ -4,11 +4,13 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
+use crate::phone::file_name::looked_for;
 use crate::phone::image::{self, Image, Protocol};
 
 use crate::base::digest::Digest;
+use crate::provision::contents::{Contents, Effort, examine};
 
-/// What is known of one firmware file.
+/// What is known of one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FirmwareFile {
     /// Its digest.
@@ -19,22 +21,67 @@ pub struct FirmwareFile {
     pub first: [u8; 4],
     /// For a `.loads` file: the files that it names.
     pub parts: Vec<String>,
+    /// What was found in it; nothing if its bytes are elsewhere.
+    pub contents: Contents,
 }
 
 impl FirmwareFile {
     /// Describes a file by its bytes.
     pub fn new(name: &str, bytes: &[u8]) -> FirmwareFile {
+        FirmwareFile::within(name, bytes, &mut Effort::default())
+    }
+
+    fn within(name: &str, bytes: &[u8], effort: &mut Effort) -> FirmwareFile {
         FirmwareFile {
             digest: Digest::of(bytes),
             size: bytes.len(),
             first: image::first(bytes),
             parts: image::parts(name, bytes),
+            contents: examine(name, bytes, effort),
         }
+    }
+
+    /// A file that somebody else read.
+    pub fn reported(digest: Digest, size: usize, first: [u8; 4], parts: Vec<String>) -> FirmwareFile {
+        FirmwareFile { digest, size, first, parts, contents: Contents::default() }
     }
 }
 
 /// The files of a source, by name.
 pub type Inventory = BTreeMap<String, FirmwareFile>;
+
+/// The inventory of one source. However many files it has, looking into them takes no longer than some 20 ms and what reading
+/// them takes.
+pub fn inventory<N: Into<String>, B: AsRef<[u8]>>(files: impl IntoIterator<Item = (N, B)>) -> Inventory {
+    let mut effort = Effort::default();
+    let files = files.into_iter().map(|(name, bytes)| (name.into(), bytes)).collect::<BTreeMap<String, B>>();
+    let described = |(name, bytes): (String, B)| {
+        let file = FirmwareFile::within(&name, bytes.as_ref(), &mut effort);
+        (name, file)
+    };
+    files.into_iter().map(described).collect()
+}
+
+/// Where a source stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A ConfigMap of `spec.firmware.source`, by its place in the list.
+    Firmware(usize),
+    /// A ConfigMap of `spec.files`.
+    Files(usize),
+    /// Somewhere else: a folder, or what pods see.
+    Elsewhere,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Firmware(i) => write!(f, "spec.firmware.source.configMaps[{i}]"),
+            Origin::Files(i) => write!(f, "spec.files.configMaps[{i}]"),
+            Origin::Elsewhere => f.write_str("folder"),
+        }
+    }
+}
 
 /// The most files of one ConfigMap. Names cost a ConfigMap next to nothing, and every change of a site goes through all of them.
 pub const MAX_FILES: usize = 512;
@@ -42,7 +89,7 @@ pub const MAX_FILES: usize = 512;
 /// The files of several sources together, without a copy: of files with one name, that of the first source counts.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog<'a> {
-    sources: Vec<&'a Inventory>,
+    sources: Vec<(Origin, &'a Inventory)>,
     /// The first name of each that are spelled alike, once it is asked for.
     alike: OnceCell<HashMap<String, &'a str>>,
 }
@@ -50,17 +97,46 @@ pub struct Catalog<'a> {
 impl<'a> Catalog<'a> {
     /// A catalog of sources, those first that win.
     pub fn new(sources: Vec<&'a Inventory>) -> Catalog<'a> {
+        Catalog::of(sources.into_iter().map(|source| (Origin::Elsewhere, source)).collect())
+    }
+
+    /// A catalog of sources, those first that win, with where they stand.
+    pub fn of(sources: Vec<(Origin, &'a Inventory)>) -> Catalog<'a> {
         Catalog { sources, alike: OnceCell::new() }
     }
 
     /// The file of this name.
     pub fn get(&self, name: &str) -> Option<&'a FirmwareFile> {
-        self.sources.iter().find_map(|source| source.get(name))
+        self.sources.iter().find_map(|(_, source)| source.get(name))
+    }
+
+    /// The file that phones get when they ask for a name, and its own name: whatever its case, and without the folders if it is
+    /// not there with them.
+    pub fn asked(&self, requested: &str) -> Option<(&'a str, &'a FirmwareFile)> {
+        looked_for(requested).find_map(|name| {
+            let own = |(_, source): &(Origin, &'a Inventory)| source.get_key_value(&name);
+            let found = self.sources.iter().find_map(own);
+            let found = found.map(|(name, file)| (name.as_str(), file));
+            found.or_else(|| {
+                let near = self.find_name(|key| key.eq_ignore_ascii_case(&name))?;
+                Some((near, self.get(near)?))
+            })
+        })
+    }
+
+    /// All files that phones can get, each once, with where they come from.
+    pub fn files(&self) -> impl Iterator<Item = (Origin, &'a str, &'a FirmwareFile)> + use<'_, 'a> {
+        let sources = self.sources.iter().enumerate();
+        sources.flat_map(move |(i, (origin, source))| {
+            let wins = move |name: &str| !self.sources[..i].iter().any(|(_, before)| before.contains_key(name));
+            let files = source.iter().filter(move |(name, _)| wins(name));
+            files.map(|(name, file)| (*origin, name.as_str(), file))
+        })
     }
 
     /// The names of all files; one that several sources have stands there several times.
     pub fn names(&self) -> impl Iterator<Item = &'a str> {
-        self.sources.iter().flat_map(|source| source.keys()).map(String::as_str)
+        self.sources.iter().flat_map(|(_, source)| source.keys()).map(String::as_str)
     }
 
     /// The first name in the order of names that is accepted.

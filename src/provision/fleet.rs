@@ -324,7 +324,7 @@ impl Fleet {
     pub fn set_folder(&mut self, inventory: Inventory) {
         if self.folder != inventory {
             self.folder = inventory;
-            self.sites.keys().for_each(|site| self.agenda.queue_images(site));
+            self.sites.keys().for_each(|site| self.agenda.queue_files(site));
         }
     }
 

@@ -7,6 +7,7 @@ pub mod advice;
 pub mod catalog;
 mod claims;
 pub mod consent;
+pub mod contents;
 mod dependencies;
 pub mod diagnostic;
 mod firmware;
@@ -20,12 +21,12 @@ mod status;
 mod sync;
 mod verdict;
 
+pub use contents::dial_plan::USUAL_NAME as DIAL_TEMPLATE;
 pub use dependencies::Reference;
 pub use fleet::{Fleet, Meta, PhoneReport, Urgency, WorkItem};
 pub use observe::fetch::Fetch;
 pub use placement::slot::{Content, MAX_SHARDS, Slot};
 pub use render::secret_value::SecretError;
-pub use render::site::DIAL_TEMPLATE;
 pub use status::site::{Infra, InfraProblem};
 
 use std::fmt;

@@ -1,25 +1,66 @@
 //! `dialtone render --dial`: how the phones of a site handle a dialled number.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt::Write as _;
 
 use bytes::Bytes;
 
-use crate::phone::cnf;
-use crate::phone::dialplan::{self, Budget, Matcher, Rule, When};
-use crate::phone::file_name::{SIP_DEFAULT, dial_plan};
+use crate::phone::dialplan::{self, Budget, MAX_SIZE, Matcher, Rule, When};
+use crate::phone::file_name::{SIP_DEFAULT, dial_plan, looked_for};
 use crate::phone::parameter::UNPROVISIONED;
+use crate::phone::{FileName, cnf};
 use crate::provision::{DIAL_TEMPLATE, Key};
 
 /// How many steps a number may take: some tenths of a second.
 const MOST_STEPS: u64 = 10_000_000;
 
-/// The explanation for one number and the files of one site.
+/// The explanation for one number and the files of one site: what phones make of it, and what those make of it that have another dial
+/// plan.
 pub fn explain(files: &BTreeMap<String, Bytes>, site: &Key, keys: &str) -> String {
     let common = files.get(SIP_DEFAULT).map(|file| cnf::read(file).effective()).unwrap_or_default();
-    let plan = common.get("dial_template").map_or(DIAL_TEMPLATE, String::as_str);
-    let rules = served(files, &dial_plan(plan));
-    let mut text = format!("{site}: {keys}\n");
+    let mut text = explain_one(files, &format!("{site}: {keys}"), &common, keys);
+    for (template, (first, more, own)) in others(files, &common) {
+        let and = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let values: Values = common.clone().into_iter().chain(own).collect();
+        let title = format!("{site}: {keys} on {first}{and}, with the dial plan {template}");
+        text += &explain_one(files, &title, &values, keys);
+    }
+    text
+}
+
+type Values = BTreeMap<String, String>;
+
+/// The dial plans that single phones have of their own: the file of the first phone, how many more there are, and its values.
+fn others<'a>(files: &'a BTreeMap<String, Bytes>, common: &Values) -> BTreeMap<String, (&'a str, usize, Values)> {
+    let mut others = BTreeMap::new();
+    for (name, file) in files.iter().filter(|(name, _)| FileName::parse(name).is_own_config()) {
+        let values = cnf::read(file).effective();
+        let Some(template) = values.get(DIAL_TEMPLATE_PARAMETER).cloned() else { continue };
+        if common.get(DIAL_TEMPLATE_PARAMETER) == Some(&template) {
+            continue;
+        }
+        match others.entry(template) {
+            Entry::Occupied(mut other) => {
+                let (_, more, _): &mut (&str, usize, Values) = other.get_mut();
+                *more += 1;
+            }
+            Entry::Vacant(new) => drop(new.insert((name.as_str(), 0, values))),
+        }
+    }
+    others
+}
+
+/// The parameter that names the dial plan.
+const DIAL_TEMPLATE_PARAMETER: &str = "dial_template";
+
+fn explain_one(files: &BTreeMap<String, Bytes>, title: &str, values: &Values, keys: &str) -> String {
+    let told = values.get(DIAL_TEMPLATE_PARAMETER).map(String::as_str);
+    let (rules, none) = match served(files, told) {
+        Ok(rules) => (rules, "the dial plan has no rule that phones know".to_owned()),
+        Err(why) => (Vec::new(), why),
+    };
+    let mut text = format!("{title}\n");
     let Some(call) = Matcher::new(rules.iter().map(|rule| rule.template())).dial(keys, &mut Budget::new(MOST_STEPS))
     else {
         let _ = writeln!(text, "  too many keys for {} rules: try fewer", rules.len());
@@ -31,8 +72,11 @@ pub fn explain(files: &BTreeMap<String, Bytes>, site: &Key, keys: &str) -> Strin
     };
     match (call.rule, rule) {
         (Some(i), Some(rule)) => line("rule", format!("templates[{i}], {}", rule.pattern)),
-        _ if rules.is_empty() => line("rule", "none: the site has no dial plan".to_owned()),
+        _ if rules.is_empty() => line("rule", format!("none: {none}")),
         _ => line("rule", "none fits".to_owned()),
+    }
+    if told.is_none() && !rules.is_empty() {
+        line("plan", format!("{}, if phones remember it: no dial_template names it", dial_plan(DIAL_TEMPLATE)));
     }
     let last = call.dialled.chars().count();
     line(
@@ -46,7 +90,7 @@ pub fn explain(files: &BTreeMap<String, Bytes>, site: &Key, keys: &str) -> Strin
     let user = rule.and_then(|rule| rule.user.as_deref()).filter(|user| !user.is_empty());
     let user = user.map(|user| format!(";user={}", user.to_ascii_lowercase()));
     line("number", format!("{}{}", call.number, user.unwrap_or_default()));
-    line("to", destination(rule.and_then(|rule| rule.route.as_deref()), &common));
+    line("to", destination(rule.and_then(|rule| rule.route.as_deref()), values));
     for (after, tone) in &call.tones {
         line("tone", format!("{tone} after {after} {}", if *after == 1 { "key" } else { "keys" }));
     }
@@ -56,17 +100,31 @@ pub fn explain(files: &BTreeMap<String, Bytes>, site: &Key, keys: &str) -> Strin
     text
 }
 
-/// The rules of a dial plan as phones read it, whether it was written from the manifest or comes from a ConfigMap.
-fn served(files: &BTreeMap<String, Bytes>, plan: &str) -> Vec<Rule> {
-    let found = files
-        .get(plan)
-        .or_else(|| files.iter().find(|(name, _)| name.eq_ignore_ascii_case(plan)).map(|(_, file)| file));
-    found.map(|file| dialplan::read(file).0).unwrap_or_default()
+/// The rules of a dial plan as phones read it, whether it was written from the manifest or comes from a ConfigMap; or why they have
+/// none.
+fn served(files: &BTreeMap<String, Bytes>, told: Option<&str>) -> Result<Vec<Rule>, String> {
+    if told == Some("") {
+        return Err("dial_template is empty".to_owned());
+    }
+    let plan = dial_plan(told.unwrap_or(DIAL_TEMPLATE));
+    let find = |name: String| {
+        let same = |(key, _): &(&String, &Bytes)| key.eq_ignore_ascii_case(&name);
+        files.get(&name).or_else(|| files.iter().find(same).map(|(_, file)| file))
+    };
+    match looked_for(&plan).find_map(find) {
+        None if plan == dial_plan(DIAL_TEMPLATE) => Err("the site has no dial plan".to_owned()),
+        None => Err(format!("phones ask for {plan}, and the site has no such file")),
+        Some(file) if file.len() > MAX_SIZE => {
+            let have = file.len();
+            Err(format!("{plan} has {have} bytes, and phones read at most {MAX_SIZE}: they load no rule of it"))
+        }
+        Some(file) => Ok(dialplan::read(file).rules),
+    }
 }
 
-fn destination(route: Option<&str>, common: &BTreeMap<String, String>) -> String {
+fn destination(route: Option<&str>, values: &Values) -> String {
     let given =
-        |name: &str| common.get(name).map(String::as_str).filter(|value| !value.is_empty() && *value != UNPROVISIONED);
+        |name: &str| values.get(name).map(String::as_str).filter(|value| !value.is_empty() && *value != UNPROVISIONED);
     let at = |name: &str, port: &str| Some(format!("{}:{}", given(name)?, given(port).unwrap_or("5060")));
     let target = match route {
         Some(route) if route.eq_ignore_ascii_case("Emergency") => match at("proxy_emergency", "proxy_emergency_port") {

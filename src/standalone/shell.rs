@@ -14,7 +14,8 @@ use crate::base::folder::Stamp;
 use crate::base::lasting::Lasting;
 use crate::base::report::Query;
 use crate::base::terminal::say;
-use crate::manifests::{Manifests, inventory};
+use crate::manifests::Manifests;
+use crate::provision::catalog::inventory;
 use crate::provision::resync::{Answer, ResyncError, ResyncOrder};
 use crate::provision::{Fetch, Fleet, Key, WorkItem};
 use crate::render;
@@ -189,7 +190,7 @@ impl Shell {
     fn publish(&mut self) -> bool {
         let Some(site) = &self.site else { return false };
         let mut files = self.firmware.clone();
-        files.extend(render::tree(&self.manifests, &self.fleet, site));
+        files.extend(self.manifests.served(&self.fleet, site));
         let change = self.files.replace(files);
         if !change.is_empty() {
             self.log.files_loaded(&change, Vec::new());

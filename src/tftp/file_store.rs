@@ -7,6 +7,8 @@ use bytes::Bytes;
 use rustc_hash::FxHashMap;
 use sha2::{Digest as _, Sha256};
 
+use crate::phone::file_name::looked_for;
+
 /// One file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
@@ -80,18 +82,8 @@ impl Snapshot {
         if is_plain && let Some(file) = self.exact.get(requested) {
             return Some(file);
         }
-        let mut parts: Vec<&str> = Vec::new();
-        for part in requested.split(['/', '\\']) {
-            match part {
-                "" | "." => {}
-                ".." => return None,
-                part => parts.push(part),
-            }
-        }
-        let name = parts.join("/");
-        let find = |name: &str| self.exact.get(name).or_else(|| self.folded.get(&name.to_ascii_lowercase()));
-        find(&name)
-            .or_else(|| parts.split_last().filter(|(_, folders)| !folders.is_empty()).and_then(|(base, _)| find(base)))
+        let find = |name: String| self.exact.get(&*name).or_else(|| self.folded.get(&name.to_ascii_lowercase()));
+        looked_for(requested).find_map(find)
     }
 
     /// All files, by name.

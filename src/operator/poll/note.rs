@@ -17,7 +17,7 @@ pub(super) fn report(ctx: &Context, site: &Key, pod: &Key, report: Report) -> bo
     for file in report.holdings.held {
         let Some(digest) = Digest::from_hex(&file.digest) else { continue };
         let size = usize::try_from(file.size.min(MAX_SIZE)).unwrap_or(usize::MAX);
-        firmware.push((file.name.clone(), FirmwareFile { digest, size, first: file.first, parts: file.parts }));
+        firmware.push((file.name.clone(), FirmwareFile::reported(digest, size, file.first, file.parts)));
         held.push((file.name, digest));
     }
     let now = Timestamp::now();

@@ -37,10 +37,26 @@ impl Rule {
     }
 }
 
-/// Parses a file: the rules, and what phones would ignore, with the line number.
-pub fn read(file: &[u8]) -> (Vec<Rule>, Vec<(usize, String)>) {
+/// A parsed file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// The rules.
+    pub rules: Vec<Rule>,
+    /// The line of each rule, from 1.
+    pub lines: Vec<usize>,
+    /// What phones would ignore, with its line.
+    pub problems: Vec<(usize, String)>,
+}
+
+/// Parses a file.
+pub fn read(file: &[u8]) -> Reading {
+    let mut reading = Reading::default();
+    let Reading { rules, lines, problems } = &mut reading;
+    if text::is_utf16(file) {
+        problems.push((1, "the file is UTF-16, which phones cannot read: save it as plain text".to_owned()));
+        return reading;
+    }
     let file = text::from_latin1(file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file));
-    let (mut rules, mut problems) = (Vec::new(), Vec::new());
     let (mut inside, mut at) = (false, 0);
     let (mut line, mut counted) = (1, 0);
     while let Some(start) = file[at..].find('<').map(|start| at + start) {
@@ -59,16 +75,21 @@ pub fn read(file: &[u8]) -> (Vec<Rule>, Vec<(usize, String)>) {
             "TEMPLATE" if tag.starts_with('/') => {}
             "TEMPLATE" if !inside => problems.push((line, "a TEMPLATE stands outside of DIALTEMPLATE".to_owned())),
             "TEMPLATE" => match rule(tag["TEMPLATE".len()..].trim().trim_end_matches('/')) {
-                Ok(rule) => rules.push(rule),
+                Ok(rule) => {
+                    rules.push(rule);
+                    lines.push(line);
+                }
                 Err(problem) => problems.push((line, problem)),
             },
+            // What is said of an element is not said of its end again.
+            _ if tag.starts_with('/') => {}
             name if name.eq_ignore_ascii_case("TEMPLATE") => {
                 problems.push((line, format!("phones know TEMPLATE in capitals only, not {name:?}")));
             }
             name => problems.push((line, format!("phones do not know the element {name:?}"))),
         }
     }
-    (rules, problems)
+    reading
 }
 
 /// Where an element ends: at the first `>` outside quotes, or the first at all in a comment.
@@ -91,8 +112,11 @@ fn rule(mut attributes: &str) -> Result<Rule, String> {
     while !attributes.trim().is_empty() {
         let (name, rest) = attributes.split_once('=').ok_or_else(|| format!("{:?} has no value", attributes.trim()))?;
         let name = name.trim();
-        let quoted =
-            rest.trim_start().strip_prefix('"').ok_or_else(|| format!("the value of {name:?} has no quotes"))?;
+        let rest = rest.trim_start();
+        let quoted = rest.strip_prefix('"').ok_or_else(|| match text::typographic_quote(rest) {
+            true => format!("the value of {name:?} has typographic quotes; phones know straight ones only"),
+            false => format!("the value of {name:?} has no double quotes"),
+        })?;
         let (value, rest) =
             quoted.split_once('"').ok_or_else(|| format!("the value of {name:?} has no closing quote"))?;
         attributes = rest;
@@ -128,9 +152,10 @@ mod tests {
         let file = b"<?xml version=\"1.0\"?>\r\n<dialtemplate>\n<!-- the operator -->\n\
             <TEMPLATE MATCH=\"0\"\tTIMEOUT=\"1\" User=\"Phone\"/> <!-- 0 -->\n\
             <TEMPLATE match=\"9,1..........\" Timeout=\"0\" Tone=\"Cisco-Zip\" Rewrite=\"1..........\" Route=\"Default\" />\n</dialtemplate>";
-        let (rules, problems) = read(file);
+        let Reading { rules, problems, .. } = read(file);
         assert!(problems.is_empty(), "{problems:?}");
         assert_eq!(rules.len(), 2);
+        assert_eq!(read(file).lines, [4, 5]);
         assert_eq!((rules[0].timeout, rules[0].user.as_deref()), (Some(1), Some("Phone")));
         assert_eq!(rules[1].tones, ["Cisco-Zip"]);
         assert_eq!(rules[1].rewrite.as_deref(), Some("1.........."));
@@ -140,7 +165,7 @@ mod tests {
     fn what_phones_ignore_is_reported_with_its_line() {
         let file = b"<TEMPLATE MATCH=\"1\"/>\n<DIALTEMPLATE>\n<Template MATCH=\"2\"/>\n<TEMPLATE MATCH=\"3\" Lines=\"1\"/>\n\
             <TEMPLATE Timeout=\"4\"/>\n<TEMPLATE MATCH='5'/>\n<TEMPLATE MATCH=\"6\" Timeout=\"-1\"/>\n<x/>\n<TEMPLATE MATCH=\"7";
-        let (rules, problems) = read(file);
+        let Reading { rules, problems, .. } = read(file);
         assert!(rules.is_empty());
         let lines: Vec<usize> = problems.iter().map(|(line, _)| *line).collect();
         assert_eq!(lines, [1, 3, 4, 5, 6, 7, 8, 9, 9], "{problems:?}");
@@ -149,9 +174,25 @@ mod tests {
     #[test]
     fn a_large_file_takes_no_longer_for_each_line_than_a_small_one() {
         let (began, lines) = (std::time::Instant::now(), 200_000);
-        let (_, problems) = read("<x>\n".repeat(lines).as_bytes());
+        let problems = read("<x>\n".repeat(lines).as_bytes()).problems;
         assert_eq!(problems.last().map(|(line, _)| *line), Some(lines));
         assert!(began.elapsed() < std::time::Duration::from_secs(10), "counting lines anew for each takes minutes");
+    }
+
+    #[test]
+    fn what_word_processors_make_of_a_plan_is_told() {
+        for quoted in ["\u{201c}911\u{201d}", "\u{201e}911\u{201c}", "\u{ab}911\u{bb}", "\u{2018}911\u{2019}"] {
+            let problems = read(format!("<DIALTEMPLATE>\n<TEMPLATE MATCH={quoted}/>\n").as_bytes()).problems;
+            assert!(problems.len() == 1 && problems[0].1.contains("typographic"), "{quoted}: {problems:?}");
+        }
+        // As Windows writes them.
+        let problems = read(b"<DIALTEMPLATE><TEMPLATE MATCH=\x93911\x94/></DIALTEMPLATE>").problems;
+        assert!(problems[0].1.contains("typographic"), "{problems:?}");
+        let wide: Vec<u8> = "\u{feff}<DIALTEMPLATE/>".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert!(read(&wide).problems[0].1.contains("UTF-16"));
+        let stamped =
+            read(b"<DIALTEMPLATE>\n<versionStamp>17</versionStamp>\n<TEMPLATE MATCH=\"1\"/>\n</DIALTEMPLATE>");
+        assert_eq!((stamped.rules.len(), stamped.problems.len()), (1, 1), "{stamped:?}");
     }
 
     proptest! {
@@ -163,7 +204,7 @@ mod tests {
         #[test]
         fn what_is_written_is_read(patterns in proptest::collection::vec("[0-9.*,]{1,10}", 0..5), timeout in proptest::option::of(0i64..100)) {
             let written = patterns.iter().map(|pattern| Template { pattern, timeout, rewrite: Some("%s"), ..Template::default() });
-            let (rules, problems) = read(&write(written));
+            let Reading { rules, problems, .. } = read(&write(written));
             prop_assert!(problems.is_empty());
             prop_assert_eq!(rules.iter().map(|rule| rule.pattern.clone()).collect::<Vec<_>>(), patterns);
             prop_assert!(rules.iter().all(|rule| rule.timeout == timeout && rule.rewrite.as_deref() == Some("%s")));

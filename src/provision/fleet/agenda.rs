@@ -76,6 +76,12 @@ impl Agenda {
         self.images.insert(site.clone());
     }
 
+    /// A site gets other files from elsewhere: images may be staged, and there may be something to say of them.
+    pub fn queue_files(&mut self, site: &Key) {
+        self.queue_images(site);
+        self.queue_site(site);
+    }
+
     /// A phone has to be rendered.
     pub fn queue_phone(&mut self, phone: &Key) {
         self.phones.insert(phone.clone());

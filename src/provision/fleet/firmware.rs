@@ -2,7 +2,7 @@
 
 use crate::api::Reason;
 use crate::provision::Key;
-use crate::provision::catalog::{Catalog, Inventory};
+use crate::provision::catalog::{Catalog, Inventory, Origin};
 use crate::provision::dependencies::Dependency;
 use crate::provision::diagnostic::Diagnostic;
 use crate::provision::firmware::staging::{Holders, Sources};
@@ -36,21 +36,24 @@ impl Fleet {
         let config_maps: Vec<(&str, Dependency<&Inventory>)> =
             config_maps.map(|name| (name, self.dependencies.config_map(&key.sibling(name)))).collect();
         // A later ConfigMap wins over an earlier one, as in the pod; all of them win over what comes from elsewhere.
-        let mut layers: Vec<&Inventory> = Vec::new();
+        let mut layers: Vec<(Origin, &Inventory)> = Vec::new();
         let mut is_known = true;
-        for (_, map) in config_maps.iter().rev() {
+        let firmware = site.spec().firmware.as_ref().and_then(|firmware| firmware.source.as_ref());
+        let firmware = firmware.map_or(0, |source| source.config_maps.len());
+        for (i, (_, map)) in config_maps.iter().enumerate().rev() {
+            let origin = i.checked_sub(firmware).map_or(Origin::Firmware(i), Origin::Files);
             match map {
                 Dependency::Pending => is_known = false,
                 Dependency::Missing | Dependency::Withheld(_) => {}
-                Dependency::Found(inventory) => layers.push(inventory),
+                Dependency::Found(inventory) => layers.push((origin, inventory)),
             }
         }
-        layers.push(&self.folder);
+        layers.push((Origin::Elsewhere, &self.folder));
         if pod_side {
-            layers.extend(site.pods.firmware());
+            layers.extend(site.pods.firmware().map(|inventory| (Origin::Elsewhere, inventory)));
         }
         Sources {
-            catalog: is_known.then(|| Catalog::new(layers)),
+            catalog: is_known.then(|| Catalog::of(layers)),
             config_maps,
             folder: Catalog::new(vec![&self.folder]),
             spec: site.spec().firmware.as_ref().and_then(|firmware| firmware.source.as_ref()),

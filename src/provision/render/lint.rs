@@ -1,19 +1,21 @@
 //! What looks wrong in a site or a phone although phones would take it.
 
-use crate::api::{DialRule, PhoneSiteSpec, Ring, SipPhoneSpec, UnsetParameters};
-use crate::phone::dialplan::{Budget, Call, Matcher, TONES, When};
+use crate::api::{DialRule, PhoneSiteSpec, SipPhoneSpec, UnsetParameters};
+use crate::phone::dialplan::{Budget, Template};
 use crate::phone::image::{self, Image, Protocol, Release};
 use crate::phone::parameter::Kind;
-use crate::phone::{boot, ringlist, syncinfo};
+use crate::phone::syncinfo;
 
 use crate::provision::advice::{self, Advice};
 use crate::provision::catalog::Catalog;
+use crate::provision::contents::dial_plan::{self, Routes};
 use crate::provision::diagnostic::Diagnostic;
+use crate::provision::render::lint_files;
 use crate::provision::render::plan::{PhoneBase, release};
 use crate::provision::render::values::Values;
 
-/// A site's values, before defaults are filled in.
-pub fn site(spec: &PhoneSiteSpec, values: &Values, found: &mut Vec<Diagnostic>) {
+/// A site's values, before defaults are filled in. The catalog has the files from elsewhere, as far as they are known.
+pub fn site(spec: &PhoneSiteSpec, values: &Values, catalog: Option<&Catalog<'_>>, found: &mut Vec<Diagnostic>) {
     let firmware = spec.firmware.as_ref();
     let image = firmware.and_then(|firmware| firmware.image.as_deref());
     image_name("spec.firmware.image", image, found);
@@ -26,13 +28,23 @@ pub fn site(spec: &PhoneSiteSpec, values: &Values, found: &mut Vec<Diagnostic>) 
         }
     }
     let rules = spec.dial_plan.as_ref().map(|plan| plan.templates.as_slice()).unwrap_or_default();
-    proxies(values, rules, found);
+    let rules: Vec<Template<'_>> = rules.iter().map(DialRule::template).collect();
+    let plan = if rules.is_empty() {
+        catalog.and_then(|catalog| lint_files::routes(lint_files::told(spec, values), catalog))
+    } else {
+        let routes = Routes::of(&rules);
+        Some((routes, format!("spec.dialPlan.templates[{}].route", routes.emergency.unwrap_or_default())))
+    };
+    proxies(values, plan, found);
     telnet(values, false, found);
     if spec.unset_parameters == UnsetParameters::Reset {
         clock(values, advice::DAYLIGHT_SAVING, found);
     }
     time_server(values, found);
-    dial_plan(rules, found);
+    dial_plan::lint(&rules, &mut Budget::new(dial_plan::STEPS), |rule, part, advice, what| {
+        let field = rule.map(|rule| format!("spec.dialPlan.templates[{rule}].{part}"));
+        advise(found, advice, field.as_deref().unwrap_or("spec.dialPlan.templates"), what);
+    });
     if !rules.is_empty() && values.given("dial_template").is_none() && spec.unset_parameters == UnsetParameters::Keep {
         advise(found, advice::DIAL_PLAN_NOT_TOLD, "spec.dialPlan", "is served as dialplan.xml");
     }
@@ -45,7 +57,7 @@ pub fn phone(spec: &SipPhoneSpec, values: &Values, base: &PhoneBase, found: &mut
     image_name("spec.firmware.image", image, found);
     let backup_or_outbound = ["proxy_backup", "outbound_proxy"].iter().any(|name| values.given(name).is_some());
     if backup_or_outbound {
-        proxies(values, &[], found);
+        proxies(values, None, found);
     }
     telnet(values, base.password, found);
     clock(values, advice::DAYLIGHT_SAVING_OF_SITE, found);
@@ -144,11 +156,11 @@ fn is_placeholder(value: &str) -> bool {
         || wrapped("<?", "?>")
 }
 
-fn proxies(values: &Values, rules: &[DialRule], found: &mut Vec<Diagnostic>) {
-    let routes_to_emergency = rules.iter().position(is_emergency);
+/// `plan` is where the dial plan sends calls, and the field of its rule for emergency calls.
+fn proxies(values: &Values, plan: Option<(Routes, String)>, found: &mut Vec<Diagnostic>) {
+    let (routes, emergency) = plan.unwrap_or_default();
     if let (Some(field), Some(proxy)) = (values.field("outbound_proxy"), values.given("outbound_proxy")) {
-        let routes = rules.iter().filter(|rule| routes_elsewhere(rule)).count();
-        let what = match routes {
+        let what = match routes.elsewhere {
             0 => format!("is {proxy}"),
             1 => format!("is {proxy}, and a rule of the dial plan has a route that will not be taken"),
             n => format!("is {proxy}, and {n} rules of the dial plan have routes that will not be taken"),
@@ -158,11 +170,8 @@ fn proxies(values: &Values, rules: &[DialRule], found: &mut Vec<Diagnostic>) {
     if let (Some(field), Some(proxy)) = (values.field("proxy_backup"), values.given("proxy_backup")) {
         advise(found, advice::PROXY_BACKUP, field, format!("is {proxy}"));
     }
-    match (values.given("proxy_emergency"), routes_to_emergency) {
-        (None, Some(rule)) => {
-            let field = format!("spec.dialPlan.templates[{rule}].route");
-            advise(found, advice::EMERGENCY_PROXY, &field, "is Emergency");
-        }
+    match (values.given("proxy_emergency"), routes.emergency) {
+        (None, Some(_)) => advise(found, advice::EMERGENCY_PROXY, &emergency, "is Emergency"),
         (Some(proxy), None) => {
             if let Some(field) = values.field("proxy_emergency") {
                 advise(found, advice::EMERGENCY_UNUSED, field, format!("is {proxy}"));
@@ -170,14 +179,6 @@ fn proxies(values: &Values, rules: &[DialRule], found: &mut Vec<Diagnostic>) {
         }
         _ => {}
     }
-}
-
-fn is_emergency(rule: &DialRule) -> bool {
-    rule.route.as_deref().is_some_and(|route| route.eq_ignore_ascii_case("Emergency"))
-}
-
-fn routes_elsewhere(rule: &DialRule) -> bool {
-    rule.route.as_deref().is_some_and(|route| !route.is_empty() && !route.eq_ignore_ascii_case("Default"))
 }
 
 /// `known` says whether a password is set where these values do not show it.
@@ -204,131 +205,5 @@ fn time_server(values: &Values, found: &mut Vec<Diagnostic>) {
     let server = values.given("sntp_server").filter(|server| *server != "0.0.0.0");
     if let (Some(field), Some("unicast"), None) = (values.field("sntp_mode"), values.given("sntp_mode"), server) {
         advise(found, advice::SNTP_OFF, field, "is Unicast and sntpServer is not set");
-    }
-}
-
-/// Numbers that somebody in need dials, somewhere in the world.
-const EMERGENCY_NUMBERS: [&str; 7] = ["911", "112", "999", "000", "110", "119", "111"];
-
-fn dial_plan(rules: &[DialRule], found: &mut Vec<Diagnostic>) {
-    if rules.is_empty() {
-        return;
-    }
-    let matcher = Matcher::new(rules.iter().map(DialRule::template));
-    let mut budget = Budget::new(LINT_STEPS);
-    let mut not_examined = 0;
-    for (i, rule) in rules.iter().enumerate() {
-        let field = |name: &str| format!("spec.dialPlan.templates[{i}].{name}");
-        if is_foreign(&rule.pattern) {
-            advise(found, advice::DIAL_PLAN_FOREIGN, &field("match"), format!("is {:?}", rule.pattern));
-        } else {
-            match reach(&matcher, i, &mut budget) {
-                Reach::Reached => {}
-                Reach::NotExamined => not_examined += 1,
-                Reach::Instead(keys, call) => {
-                    let instead = match call.rule {
-                        Some(other) => format!(
-                            "is {:?}, and dialling {keys} takes templates[{other}], {:?}{}",
-                            rule.pattern,
-                            rules[other].pattern,
-                            if call.when == When::AtOnce && !call.left.is_empty() {
-                                ", which is sent before"
-                            } else {
-                                ""
-                            },
-                        ),
-                        None => format!("is {:?}, and dialling {keys} takes no rule", rule.pattern),
-                    };
-                    advise(found, advice::DIAL_RULE_UNREACHABLE, &field("match"), instead);
-                }
-            }
-        }
-        let ends_in_star = rule.pattern.ends_with('*') && !rule.pattern.ends_with(r"\*");
-        if ends_in_star && rule.timeout == Some(0) {
-            advise(found, advice::DIAL_STAR_AT_ONCE, &field("timeout"), format!("is 0 for {:?}", rule.pattern));
-        }
-        let commas = rule.pattern.matches(',').count();
-        if rule.tones.len() > commas {
-            let what = format!("has {} tones for {commas} commas", rule.tones.len());
-            advise(found, advice::DIAL_TONES, &field("tones"), what);
-        }
-        if let Some(tone) = rule.tones.iter().find(|tone| !tone.is_empty() && !TONES.contains(&tone.as_str())) {
-            advise(found, advice::DIAL_TONES, &field("tones"), format!("has {tone:?}"));
-        }
-    }
-    if not_examined > 0 {
-        let what = format!("has {} rules, of which {not_examined} were not tried", rules.len());
-        advise(found, advice::DIAL_RULES_NOT_EXAMINED, "spec.dialPlan.templates", what);
-    }
-    // A few short numbers, whatever was spent before.
-    let mut budget = Budget::new(LINT_STEPS);
-    let mut knows = |number: &&str| {
-        let Some(call) = matcher.dial(number, &mut budget) else { return false };
-        call.dialled == **number && call.rule.is_some_and(|rule| rules[rule].pattern.replace(',', "") == **number)
-    };
-    if !rules.iter().any(is_emergency) && !EMERGENCY_NUMBERS.iter().any(&mut knows) {
-        advise(found, advice::EMERGENCY_RULE, "spec.dialPlan.templates", "has no rule for emergency calls");
-    }
-}
-
-/// How many steps it may take to see which rules of a plan numbers take: some 20 ms, while others wait for the fleet.
-const LINT_STEPS: u64 = 1_000_000;
-
-/// Whether a number takes a rule.
-enum Reach {
-    Reached,
-    /// These keys should take it, and make another call.
-    Instead(String, Call),
-    NotExamined,
-}
-
-fn reach(matcher: &Matcher<'_>, rule: usize, budget: &mut Budget) -> Reach {
-    let mut first = None;
-    for keys in matcher.samples(rule) {
-        match matcher.dial(&keys, budget) {
-            None => return Reach::NotExamined,
-            Some(call) if call.rule == Some(rule) => return Reach::Reached,
-            Some(call) => first = first.or(Some((keys, call))),
-        }
-    }
-    first.map_or(Reach::NotExamined, |(keys, call)| Reach::Instead(keys, call))
-}
-
-/// Whether a pattern is written in another system's language, such as `_9NXXXXXX` or `[2-9]..`.
-fn is_foreign(pattern: &str) -> bool {
-    let words = pattern.bytes().all(|b| b.is_ascii_digit() || b"XNZTxnzt.*#+,_!-[]|\\".contains(&b));
-    words && pattern.bytes().any(|b| b"XNZTxnzt_![]|".contains(&b))
-}
-
-/// A site's rings, and the files from ConfigMaps that phones never get.
-pub fn files(rings: &[Ring], written: &[&str], catalog: &Catalog<'_>, found: &mut Vec<Diagnostic>) {
-    for (i, ring) in rings.iter().enumerate() {
-        let field = format!("spec.ringList[{i}].file");
-        let name = ring.file.as_str();
-        match catalog.get(name) {
-            Some(file) => {
-                if let Some(problem) = ringlist::ring_problem(&file.first, file.size) {
-                    advise(found, advice::RING_FORMAT, &field, format!("{name} {problem}"));
-                }
-            }
-            None => match catalog.find_name(|key| key.eq_ignore_ascii_case(name)) {
-                Some(near) => advise(found, advice::FILE_CASE, &field, format!("is {name}, and the file is {near}")),
-                None => advise(found, advice::RING_MISSING, &field, format!("{name} is not among the site's files")),
-            },
-        }
-    }
-    let others = [ringlist::FILE, boot::OS79XX, boot::XML_DEFAULT, syncinfo::FILE].into_iter();
-    for asked in others.filter(|name| !written.contains(name) && catalog.get(name).is_none()) {
-        if let Some(near) = catalog.find_name(|key| key.eq_ignore_ascii_case(asked)) {
-            advise(
-                found,
-                advice::FILE_CASE,
-                "spec.files.configMaps",
-                format!("hold {near}, and phones ask for {asked}"),
-            );
-        }
-    }
-    for name in written.iter().filter(|name| catalog.names().any(|key| key.eq_ignore_ascii_case(name))) {
-        advise(found, advice::FILE_SHADOWED, "spec.files.configMaps", format!("hold {name}"));
     }
 }

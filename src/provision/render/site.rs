@@ -4,16 +4,18 @@ use std::collections::BTreeSet;
 
 use crate::api::{PhoneSiteSpec, Reason, Rollout, UnsetParameters};
 use crate::phone::dialplan;
+use crate::phone::file_name::{dial_plan as dial_plan_file, looked_for};
 use crate::phone::image::{Image, Release};
 use crate::phone::model::MAX_LINES;
 use crate::phone::parameter::{Parameter, Place, check_file_name, check_host};
 use crate::phone::{FileName, boot, ringlist, syncinfo, text};
 
-use super::lint;
+use super::{lint, lint_files};
 use crate::base::digest::Digest;
 use crate::provision::File;
 use crate::provision::advice;
 use crate::provision::catalog::{self, Catalog};
+use crate::provision::contents::dial_plan::USUAL_NAME as DIAL_TEMPLATE;
 use crate::provision::diagnostic::Diagnostic;
 use crate::provision::networks::PhoneNetworks;
 use crate::provision::render::image_field::{check_image, take_image};
@@ -63,7 +65,8 @@ pub fn render(input: Input<'_>, secrets: &Secrets<'_>) -> Rendering<SitePlan> {
     let named = image.as_deref().filter(|image| rollout.is_none() && staged.contains(*image));
     take_image(&mut values, image.as_deref(), named, diagnostics);
     let dial_rules = spec.dial_plan.as_ref().map(|plan| plan.templates.as_slice()).unwrap_or_default();
-    lint::site(spec, &values, diagnostics);
+    lint::site(spec, &values, catalog, diagnostics);
+    let told = lint_files::told(spec, &values).map(str::to_owned);
     if spec.unset_parameters == UnsetParameters::Reset {
         if !dial_rules.is_empty() && values.get("dial_template").is_none_or(str::is_empty) {
             values.set("dial_template", DIAL_TEMPLATE);
@@ -75,8 +78,10 @@ pub fn render(input: Input<'_>, secrets: &Secrets<'_>) -> Rendering<SitePlan> {
     let common = common_file(&mut values, release(image.as_deref()), diagnostics);
     let mut files = vec![File::new(boot::SIP_DEFAULT, common)];
     if !dial_rules.is_empty() {
-        let name = values.given("dial_template").filter(|name| check_file_name(name).is_ok()).unwrap_or(DIAL_TEMPLATE);
-        let file = format!("{name}.xml");
+        // A plan in a folder is found without it too.
+        let base = |name: &String| looked_for(name).last().filter(|name| check_file_name(name).is_ok());
+        let name = told.as_ref().and_then(base).unwrap_or_else(|| DIAL_TEMPLATE.to_owned());
+        let file = dial_plan_file(&name);
         if is_taken(&file) {
             let field = values.field("dial_template").unwrap_or("spec.settings.dialTemplate");
             diagnostics.push(Diagnostic::invalid(
@@ -137,10 +142,8 @@ pub fn render(input: Input<'_>, secrets: &Secrets<'_>) -> Rendering<SitePlan> {
         }
     }
     if let Some(catalog) = catalog.filter(|_| !values.pending) {
-        // Only what people put into ConfigMaps can stand in the way of what is rendered.
-        let has_maps = spec.config_maps().next().is_some();
-        let written = files.iter().map(|file| file.name.as_str()).filter(|_| has_maps).collect::<Vec<_>>();
-        lint::files(&spec.ring_list, &written, catalog, diagnostics);
+        let written = files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>();
+        lint_files::lint(lint_files::Asked { spec, values: &values, written: &written, catalog }, diagnostics);
     }
     let plan = SitePlan {
         base,
@@ -186,9 +189,6 @@ fn proxies(values: &Values) -> [Option<Proxy>; MAX_LINES] {
     let first = proxy(1);
     std::array::from_fn(|i| proxy(i + 1).or_else(|| first.clone()))
 }
-
-/// The dial plan's file, without extension, if the spec names no other.
-pub const DIAL_TEMPLATE: &str = "dialplan";
 
 /// The most bytes of `SIPDefault.cnf` that firmware before 5.0 was seen to load.
 const OLD_BUDGET: usize = 4096;
@@ -244,7 +244,8 @@ fn dial_plan(rules: &[crate::api::DialRule], diagnostics: &mut Vec<Diagnostic>) 
     }
     let bytes = dialplan::write(rules.iter().map(crate::api::DialRule::template));
     if bytes.len() > dialplan::MAX_SIZE {
-        diagnostics.push(Diagnostic::invalid(
+        diagnostics.push(Diagnostic::error(
+            Reason::FileTooLarge,
             "spec.dialPlan.templates",
             format!("make a file of {} bytes; phones read at most {}: remove rules", bytes.len(), dialplan::MAX_SIZE),
         ));

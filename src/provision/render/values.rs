@@ -333,6 +333,10 @@ fn doubt(typed: &Parameter, value: &str, from: Place) -> Option<(advice::Advice,
     if from == Place::Site && !typed.phone_only_values.is_empty() && matches!(value, "2" | "3") {
         return Some((advice::CALLS_LOCKED_IN_COMMON, format!("is {value}")));
     }
+    // One phone's own plan, or one in a folder, has no field, and phones load it.
+    if matches!(typed.kind, Kind::FileName) && (from == Place::Phone || value.contains(['/', '\\'])) {
+        return None;
+    }
     if let Some(word) = typed.value_of(value).or_else(|| typed.value_like(value)) {
         if let Some(problem) = misplaced(typed, &word, from) {
             return Some((advice::UNUSUAL_VALUE, problem));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use dialtone::provision::advice;
-use dialtone::provision::catalog::FirmwareFile;
+use dialtone::provision::catalog::{FirmwareFile, inventory};
 
 use super::*;
 
@@ -21,6 +21,17 @@ fn said(at_site: Value, at_phone: Value) -> Vec<(String, String)> {
     let files = [("OTHER.pcm", vec![0u8; 240]), ("wav.pcm", b"RIFFxxxx".to_vec()), ("SIPDefault.cnf", vec![1])];
     let files = files.into_iter().map(|(name, bytes)| (name.to_owned(), FirmwareFile::new(name, &bytes))).collect();
     fleet.set_firmware(&key("files"), Some(files));
+    let large = format!("<DIALTEMPLATE>{}</DIALTEMPLATE>", "<TEMPLATE MATCH=\"1\"/>".repeat(400));
+    let odd: [(&str, &[u8]); 6] = [
+        ("OS79XX.TXT", b"P003-07-4-00 \r\n"),
+        ("SEP000A8A999999.cnf.xml", b"<device>"),
+        ("RINGLIST.DAT", b"alone\n"),
+        ("logo.bmp", b"\x89PNG\r\n"),
+        ("large.xml", large.as_bytes()),
+        ("plan.xml", b"<DIALTEMPLATE>\n<TEMPLATE MATCH='911'/>\n</DIALTEMPLATE>\n"),
+    ];
+    fleet.set_firmware(&key("odd"), Some(inventory(odd)));
+    fleet.set_firmware(&key("others"), Some(inventory([("RingList.xml", b"<CiscoIPPhoneRingList/>")])));
     fleet.take_work();
     let found = fleet.findings().flat_map(|(_, _, found)| found);
     found.map(|one| (one.code().to_owned(), one.to_string())).collect()
@@ -50,6 +61,7 @@ fn plan(rules: Value) -> Value {
 /// One example for each code, with a part of what is said.
 fn examples() -> Vec<(&'static str, Value, Value, &'static str)> {
     let none = || json!({});
+    let map = |name: &str| and(good(), "files", json!({"configMaps": [{"name": name}]}));
     let extra = |name: &str, value: &str| and(good(), "extraParameters", json!({name: value}));
     let image = |image: &str| and(good(), "firmware", json!({"image": image}));
     let rings = |file: &str| {
@@ -62,6 +74,39 @@ fn examples() -> Vec<(&'static str, Value, Value, &'static str)> {
     let many: serde_json::Map<String, Value> = (0..5).map(|n| (format!("x{n}"), "y".repeat(1000).into())).collect();
     let emergency = json!({"match": "911", "timeout": 0, "route": "Emergency"});
     vec![
+        (
+            "BootFileBlank",
+            map("odd"),
+            none(),
+            "spec.files.configMaps[0]/OS79XX.TXT: has blanks around the name P003-07-4-00",
+        ),
+        (
+            "DialPlanMissing",
+            with(json!({"dialTemplate": "desk"})),
+            none(),
+            "spec.settings.dialTemplate: asks for desk.xml",
+        ),
+        (
+            "DialRuleIgnored",
+            map("odd"),
+            none(),
+            "spec.files.configMaps[0]/plan.xml:2: phones pass it over: the value of \"MATCH\" has no double quotes",
+        ),
+        (
+            "FileTooLarge",
+            map("odd"),
+            none(),
+            "spec.files.configMaps[0]/large.xml: has 8429 bytes; phones read at most 8192",
+        ),
+        ("LogoFormat", map("odd"), none(), "spec.files.configMaps[0]/logo.bmp: is a PNG file"),
+        ("RingLineIgnored", map("odd"), none(), "spec.files.configMaps[0]/RINGLIST.DAT:1: \"alone\" has no tab"),
+        ("RingListOfOthers", map("others"), none(), "spec.files.configMaps[0]/RingList.xml: is served"),
+        (
+            "XmlBroken",
+            map("odd"),
+            none(),
+            "spec.files.configMaps[0]/SEP000A8A999999.cnf.xml:1: the element \"device\" has no end",
+        ),
         ("LockedInCommonFile", extra("call_waiting", "3"), none(), "call_waiting: is 3"),
         (
             "CommonFileLarge",
@@ -209,10 +254,12 @@ fn the_case_of_files_that_phones_ask_for_by_name_is_looked_at() {
     site(&mut fleet, 1, and(good(), "files", json!({"configMaps": [{"name": "files"}]})));
     fleet.take_work();
     let files = ["ringlist.dat", "XMLDefault.cnf.xml", "xmldefault.cnf.xml"];
-    let files = files.map(|name| (name.to_owned(), FirmwareFile::new(name, b"x")));
+    let files = files.map(|name| (name.to_owned(), FirmwareFile::new(name, b"<x/>\ty.raw\n")));
     fleet.set_firmware(&key("files"), Some(files.into_iter().collect()));
     fleet.take_work();
     let said: Vec<String> = fleet.findings().flat_map(|(_, _, found)| found).map(ToString::to_string).collect();
+    // The list itself names a file that is not there.
+    let said: Vec<&String> = said.iter().filter(|said| !said.contains("RingMissing")).collect();
     assert!(said.len() == 1 && said[0].contains("hold ringlist.dat, and phones ask for RINGLIST.DAT"), "{said:?}");
 }
 

@@ -248,7 +248,7 @@ proptest! {
         fleet.take_work();
         let tree = fleet.tree(&key("hq"));
         if let Some(plan) = tree.get("dialplan.xml") {
-            let (rules, problems) = dialtone::phone::dialplan::read(plan);
+            let dialtone::phone::dialplan::Reading { rules, problems, .. } = dialtone::phone::dialplan::read(plan);
             prop_assert!(problems.is_empty() && rules.len() == 1);
             let texts = [Some(&rules[0].pattern), rules[0].rewrite.as_ref(), rules[0].route.as_ref()];
             if let Some(text) = texts.get(field) {

@@ -1,5 +1,6 @@
 //! `dialtone import`, over trees that mimic what people's hands and other generators made of the phones' files.
 
+mod carried;
 mod corpus;
 mod generated;
 mod odd;

@@ -380,10 +380,8 @@ impl Shell {
         let (mut held, mut firmware) = (Vec::new(), Vec::new());
         for file in report.holdings.held {
             let digest = dialtone::base::digest::Digest::from_hex(&file.digest).unwrap();
-            firmware.push((
-                file.name.clone(),
-                FirmwareFile { digest, size: file.size as usize, first: file.first, parts: file.parts },
-            ));
+            firmware
+                .push((file.name.clone(), FirmwareFile::reported(digest, file.size as usize, file.first, file.parts)));
             held.push((file.name, digest));
         }
         let fetches: Vec<Fetch> = report.journal.records.iter().map(Fetch::from).collect();

@@ -1,0 +1,156 @@
+//! The files that parameters and lists name, wherever they are in a tree. A ConfigMap has no folders: what is in one gets a name
+//! without, and what named it is rewritten.
+
+use std::collections::BTreeMap;
+
+use super::tree::{Note, Tree};
+use crate::phone::FileName;
+use crate::phone::file_name::{dial_plan, looked_for};
+use crate::phone::parameter::check_file_name;
+
+/// The most bytes of a name.
+const MAX_NAME: usize = 64;
+
+/// The names under which files are served.
+#[derive(Debug, Default)]
+pub struct Names {
+    /// By the file in the tree.
+    of: BTreeMap<String, String>,
+    /// The file in the tree by the name in lower case.
+    taken: BTreeMap<String, String>,
+}
+
+impl Names {
+    /// The name for a file that something names; nothing if it is not there.
+    pub fn serve(&mut self, tree: &mut Tree, requested: &str) -> Option<String> {
+        let file = find(tree, requested)?;
+        if let Some(name) = self.of.get(&file) {
+            return Some(name.clone());
+        }
+        let base = file.rsplit('/').next().unwrap_or(&file);
+        // What lies in the root keeps its name, in the spelling that phones ask for.
+        let spelled = looked_for(requested).next().unwrap_or_default();
+        let plain = if file.contains('/') { fitting(base) } else { fitting(&spelled) };
+        let long = fitting(&file.replace('/', "-"));
+        let numbered = (2..100).map(|n| numbered(&long, n));
+        let is_free = |name: &String| {
+            let of_root = tree.find(name).is_some_and(|other| other != file);
+            let plain =
+                |name: &FileName<'_>| matches!(name, FileName::Xml(_) | FileName::Other(_)) || name.is_firmware();
+            let is_reserved = *name != file && !plain(&FileName::parse(name));
+            !of_root && !is_reserved && !self.taken.contains_key(&name.to_ascii_lowercase())
+        };
+        let name = [plain, long.clone()].into_iter().chain(numbered).find(is_free)?;
+        self.taken.insert(name.to_ascii_lowercase(), file.clone());
+        self.of.insert(file, name.clone());
+        Some(name)
+    }
+
+    /// The value of `dial_template` for a plan: nothing if it stays as it is.
+    pub fn template(&mut self, tree: &mut Tree, template: &str) -> Option<String> {
+        let name = self.serve(tree, &dial_plan(template))?;
+        let next = name.strip_suffix(".xml")?;
+        (next != template).then(|| next.to_owned())
+    }
+}
+
+/// The file in a tree that a phone gets when it asks for this name.
+pub fn find(tree: &Tree, requested: &str) -> Option<String> {
+    // The server that the tree was made for finds a file only where it is.
+    tree.find(&looked_for(requested).next()?)
+}
+
+/// The file that a phone gets, which counts as used; says so if other servers would not find it.
+pub fn take(tree: &mut Tree, requested: &str) -> Option<Vec<u8>> {
+    tree.take(&looked_for(requested).next()?).map(|(_, bytes)| bytes)
+}
+
+/// Says why a file that something names is not carried along.
+pub fn note_missing(tree: &mut Tree, requested: &str, by: &str, then: &str) {
+    let file = find(tree, requested);
+    let (file, why) = match &file {
+        Some(file) => (file.as_str(), format!("not used: {by} names it, and it is too large to be served: {then}")),
+        None => (requested, format!("{by} names it, and it is not there: {then}")),
+    };
+    tree.notes.push(Note::file(file, why));
+}
+
+/// A name that a ConfigMap can hold, as near to this one as can be.
+fn fitting(name: &str) -> String {
+    let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let name: String = name.chars().map(|c| if fine(c) { c } else { '-' }).collect();
+    let name = name.trim_start_matches(['.', '-']);
+    let (stem, end) = split(name);
+    let stem: String = stem.chars().take(MAX_NAME.saturating_sub(end.len())).collect();
+    let name = format!("{}{end}", if stem.is_empty() { "file" } else { &stem });
+    debug_assert!(check_file_name(&name).is_ok(), "{name}");
+    name
+}
+
+fn numbered(name: &str, n: u32) -> String {
+    let (stem, end) = split(name);
+    let more = format!("-{n}{end}");
+    let stem: String = stem.chars().take(MAX_NAME.saturating_sub(more.len())).collect();
+    format!("{stem}{more}")
+}
+
+/// A name and its ending, with the dot.
+fn split(name: &str) -> (&str, &str) {
+    match name.rfind('.') {
+        Some(dot) if name.len() - dot <= 8 => name.split_at(dot),
+        _ => (name, ""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(files: &[&str], asked: &[&str]) -> Vec<Option<String>> {
+        let mut tree = Tree::of(files.iter().map(|name| ((*name).to_owned(), b"x".to_vec())));
+        let mut names = Names::default();
+        asked.iter().map(|asked| names.serve(&mut tree, asked)).collect()
+    }
+
+    #[test]
+    fn each_file_has_one_name_and_no_two_the_same() {
+        let some = |names: &[&str]| names.iter().map(|name| Some((*name).to_owned())).collect::<Vec<_>>();
+        let files = [
+            "a/ring.raw",
+            "b/ring.raw",
+            "b/Ring 2.raw",
+            "top.raw",
+            "c/top.raw",
+            "d/syncinfo.xml",
+            "a-b/c.raw",
+            "a/b-c.raw",
+            "a/b/c.raw",
+        ];
+        let asked =
+            ["a/ring.raw", "./a/ring.raw", "b\\ring.raw", "b/Ring 2.raw", "top.raw", "/c/top.raw", "d/syncinfo.xml"];
+        let expected = ["ring.raw", "ring.raw", "b-ring.raw", "Ring-2.raw", "top.raw", "c-top.raw", "d-syncinfo.xml"];
+        assert_eq!(names(&files, &asked), some(&expected));
+        let asked = ["a-b/c.raw", "a/b-c.raw", "a/b/c.raw"];
+        assert_eq!(names(&files, &asked), some(&["c.raw", "b-c.raw", "a-b-c.raw"]));
+        assert_eq!(names(&["a.raw"], &["../a.raw", "b.raw", "x/a.raw", ""]), [None, None, None, None]);
+        let long = format!("{}.raw", "x".repeat(90));
+        let name = names(&[&long], &[&long])[0].clone().unwrap();
+        assert!(name.len() == 64 && name.ends_with("x.raw"), "{name}");
+    }
+
+    #[test]
+    fn a_template_is_rewritten_only_where_it_has_to_be() {
+        let mut tree = Tree::of([
+            ("voip/desk.xml".to_owned(), vec![]),
+            ("own.xml".to_owned(), vec![]),
+            ("dial plan.xml".to_owned(), vec![]),
+        ]);
+        let mut names = Names::default();
+        let mut template = |name: &str| names.template(&mut tree, name);
+        assert_eq!(template("own"), None);
+        assert_eq!(template("./own").as_deref(), Some("own"));
+        assert_eq!(template("voip/desk").as_deref(), Some("desk"));
+        assert_eq!(template("dial plan").as_deref(), Some("dial-plan"));
+        assert_eq!(template("gone"), None);
+    }
+}
