@@ -24,6 +24,10 @@ pub fn take_dial_plan(tree: &mut Tree, files: &mut Files, names: &mut Names, tem
         let why = format!("is served as {name}, because a ConfigMap has no folders, and dial_template names it so");
         tree.notes.push(Note::file(&file, why));
     }
+    if by.is_empty() {
+        let why = "no dial_template names it: it is taken for the site's dial plan, which phones load only if they remember that";
+        tree.notes.push(Note::file(&file, why));
+    }
     note_flaws(tree, &file, &name, &bytes);
     match typed(&bytes) {
         Ok(rules) if of_site => {

@@ -267,3 +267,66 @@ fn a_secret_that_holds_credentials_for_something_else_is_refused() {
     assert!(said(&output).contains(expected) && said(&output).contains("[SecretNotAllowed]"), "{}", said(&output));
     assert!(!said(&output).contains("eyJ") && std::fs::read_dir(out.path()).unwrap().next().is_none());
 }
+
+#[test]
+fn a_number_is_promised_nothing_by_a_plan_that_no_phone_loads() {
+    let manifests = |template: &str, unset: &str, file: &str, plan: &str| {
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: m}}\ndata:\n  {file}: |\n    {}\n---\napiVersion: dialtone.dev/v1alpha1\nkind: PhoneSite\nmetadata: {{name: hq}}\nspec: {{{template}unsetParameters: {unset}, files: {{configMaps: [{{name: m}}]}}}}\n",
+            plan.replace('\n', "\n    ")
+        )
+    };
+    let named = |template: &str| format!("extraParameters: {{dial_template: \"{template}\"}}, ");
+    let plan = "<DIALTEMPLATE>\n<TEMPLATE MATCH=\"7...\" Timeout=\"0\"/>\n</DIALTEMPLATE>";
+    let large = format!("{plan}\n<!-- {} -->", "x".repeat(9000));
+    for (template, unset, file, plan, expected) in [
+        ("", "Reset", "dialplan.xml", plan, "rule      templates[0], 7...\n  sent      at once"),
+        ("", "Keep", "dialplan.xml", plan, "plan      dialplan.xml, if phones remember it"),
+        (&named("./dialplan"), "Reset", "dialplan.xml", plan, "rule      templates[0], 7..."),
+        (&named("voip/plans/desk"), "Reset", "desk.xml", plan, "rule      templates[0], 7..."),
+        (
+            &named("voip/plans/desk"),
+            "Reset",
+            "dialplan.xml",
+            plan,
+            "none: phones ask for voip/plans/desk.xml, and the site has no such file",
+        ),
+        (&named(""), "Reset", "dialplan.xml", plan, "none: dial_template is empty"),
+        ("", "Reset", "other.xml", plan, "none: the site has no dial plan"),
+        (
+            "",
+            "Reset",
+            "dialplan.xml",
+            &large,
+            "bytes, and phones read at most 8192: they load no rule of it\n  sent      10 s after the last key",
+        ),
+        (
+            "",
+            "Reset",
+            "dialplan.xml",
+            "<DIALTEMPLATE></DIALTEMPLATE>",
+            "none: the dial plan has no rule that phones know",
+        ),
+    ] {
+        let out = tempfile::tempdir().unwrap();
+        let output = render(&["-f", "-", "--dial", "7123"], &manifests(template, unset, file, plan), out.path());
+        assert!(output.status.success(), "{}", said(&output));
+        let dialled = String::from_utf8(output.stdout).unwrap();
+        assert!(dialled.contains(expected), "{expected}: {dialled}");
+    }
+}
+
+#[test]
+fn what_is_doubtful_in_a_config_map_is_a_warning_with_its_line() {
+    let manifests = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m}\ndata:\n  dialplan.xml: |\n    <DIALTEMPLATE>\n    <TEMPLATE MATCH=\"911\"/>\n    <TEMPLATE MATCH=“0”/>\n    </DIALTEMPLATE>\n  SEP000A8A123456.cnf.xml: \"<device>\"\n---\napiVersion: dialtone.dev/v1alpha1\nkind: PhoneSite\nmetadata: {name: hq}\nspec: {files: {configMaps: [{name: m}]}}\n";
+    let out = tempfile::tempdir().unwrap();
+    let output = render(&["-f", "-"], manifests, out.path());
+    let said = said(&output);
+    assert!(output.status.success(), "{said}");
+    for expected in [
+        "warning: stdin: PhoneSite default/hq: spec.files.configMaps[0]/dialplan.xml:3: phones pass it over: the value of \"MATCH\" has typographic quotes",
+        "warning: stdin: PhoneSite default/hq: spec.files.configMaps[0]/SEP000A8A123456.cnf.xml:1: the element \"device\" has no end",
+    ] {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+}

@@ -3,6 +3,7 @@
 mod addresses;
 mod advice;
 mod edges;
+mod files;
 mod floods;
 mod hashes;
 mod properties;
