@@ -23,7 +23,9 @@ pub fn import(input: &[u8]) {
         let text = assemble::manifests(&mut tree, &args).expect("any tree can be converted");
         let manifests = Manifests::parse("stdout", &text);
         assert_eq!(manifests.errors, Vec::<String>::new(), "{text}");
-        let differences = check::differences(&tree, &text, &args).expect("what was written can be rendered");
+        let mut differences = check::differences(&tree, &text, &args).expect("what was written can be rendered");
+        // An image that dialtone manages takes the place of what the loaders' files named, which is told.
+        differences.retain(|one| !one.ends_with("and does not any more"));
         assert_eq!(differences, Vec::<String>::new(), "{text}");
     }
 }

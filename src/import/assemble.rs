@@ -52,7 +52,7 @@ pub fn manifests(tree: &mut Tree, args: &Args) -> anyhow::Result<String> {
 
     let files = files::take(tree, &mut names, &plans, args.firmware);
     let mut text = String::new();
-    site_objects(args, site, files, &mut phones, &mut text)?;
+    site_objects(args, tree, site, files, &mut phones, &mut text)?;
     for (mac, model, draft) in phones {
         phone_objects(args, mac, model, draft, &mut text)?;
     }
@@ -155,6 +155,7 @@ const DIAL_TEMPLATE_PARAMETER: &str = "dial_template";
 
 fn site_objects(
     args: &Args,
+    tree: &mut Tree,
     mut site: Draft,
     files: Files,
     phones: &mut [(Mac, Model, Draft)],
@@ -199,7 +200,13 @@ fn site_objects(
             FileName::Sep(mac) => mac.is_some_and(is_own),
             _ => false,
         };
-        others.retain(|name, _| !uses_loader || !names_image(name));
+        let (gone, kept): (BTreeMap<_, _>, _) =
+            others.into_iter().partition(|(name, _)| uses_loader && names_image(name));
+        others = kept;
+        for name in gone.into_keys() {
+            let why = format!("not used: dialtone manages the image, {image}, and writes this file itself");
+            tree.notes.push(Note::file(&name, why));
+        }
     }
     let mut parts = files::pack(others.clone(), files::SMALL_MAP_SIZE);
     if parts.len() > FILE_MAPS {

@@ -6,14 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use super::args::Args;
+use super::files::image_folders;
 use super::named;
 use super::tree::{Config, Tree};
 use crate::manifests::Manifests;
 use crate::phone::dialplan::{self, Rule};
 use crate::phone::file_name::{OS79XX, RING_LIST, SIP_DEFAULT, SYNC_INFO, XML_DEFAULT, dial_plan, looked_for};
 use crate::phone::image::Image;
-use crate::phone::parameter::is_secret;
-use crate::phone::{FileName, Mac, cnf, find, ringlist, text, xml};
+use crate::phone::parameter::{check_file_name, is_secret};
+use crate::phone::{FileName, cnf, find, ringlist, text, xml};
 use crate::provision::{DIAL_TEMPLATE, Fleet};
 
 /// Describes every difference.
@@ -148,12 +149,18 @@ impl Files<'_> {
         let mut asked: BTreeMap<String, Meaning> =
             BTreeMap::from([(SYNC_INFO.to_owned(), Meaning::Bytes), (OS79XX.to_owned(), Meaning::Name)]);
         asked.insert(XML_DEFAULT.to_owned(), Meaning::Image);
-        for name in self.tree.files.keys().filter(|name| !name.contains('/')) {
+        let folders = image_folders(self.tree.common.iter().chain(self.tree.phones.values()));
+        let is_asked = |name: &&String| {
+            let folder = name.rsplit_once('/').map(|(folder, _)| folder.to_ascii_lowercase());
+            folder.is_none_or(|folder| FileName::parse(name).is_firmware() && folders.contains(&folder))
+        };
+        for name in self.tree.files.keys().filter(is_asked) {
             match FileName::parse(name) {
-                FileName::Sep(mac) => asked.insert(loader_name(mac, name, FileName::Sep(mac)), Meaning::Image),
-                FileName::CtlSep(mac) => asked.insert(loader_name(mac, name, FileName::CtlSep(mac)), Meaning::Bytes),
+                // One without an address is asked for by nobody.
+                file @ FileName::Sep(Some(_)) => asked.insert(file.to_string(), Meaning::Image),
+                file @ FileName::CtlSep(Some(_)) => asked.insert(file.to_string(), Meaning::Bytes),
                 FileName::Mgc(mac) => asked.insert(FileName::Mgc(mac).to_string(), Meaning::Bytes),
-                FileName::Loads(_) | FileName::ImagePart(_) if args.firmware => {
+                FileName::Loads(base) | FileName::ImagePart(base) if args.firmware && check_file_name(base).is_ok() => {
                     asked.insert(name.clone(), Meaning::Bytes)
                 }
                 _ => None,
@@ -194,11 +201,6 @@ impl Files<'_> {
         }
         differences
     }
-}
-
-/// The name of a file that a loader asks for; one without an address is asked for by nobody but as it is.
-fn loader_name(mac: Option<Mac>, name: &str, file: FileName<'_>) -> String {
-    mac.map_or_else(|| name.to_owned(), |_| file.to_string())
 }
 
 fn fits(plan: &[u8]) -> bool {

@@ -1,17 +1,18 @@
 //! Converts dial plans, ring lists, firmware and all other files of a TFTP root.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
 use super::carry::{Files, MAP_SIZE, keep, note_flaws};
 use super::named::{self, Names};
 use super::plans::take_dial_plan;
-use super::tree::{Note, Tree};
-use crate::phone::file_name::{OS79XX, RING_LIST, SYNC_INFO, XML_DEFAULT};
+use super::tree::{Config, Note, Tree};
+use crate::phone::file_name::{OS79XX, RING_LIST, SYNC_INFO, XML_DEFAULT, looked_for};
 use crate::phone::image::{Image, NAME_MAX};
 use crate::phone::parameter::check_file_name;
 use crate::phone::{FileName, ringlist, text};
+use crate::provision::advice;
 use crate::provision::catalog::{Catalog, MAX_FILES, problems};
 
 /// The bytes of one ConfigMap of small files: `kubectl apply` keeps a copy of the object in an annotation,
@@ -27,6 +28,12 @@ pub struct Plan {
     pub by: String,
     /// Whether it is the site's.
     pub of_site: bool,
+}
+
+/// The folders in which images lie, as `image_version` names them.
+pub fn image_folders<'a>(configs: impl IntoIterator<Item = &'a Config>) -> BTreeSet<String> {
+    let named = configs.into_iter().filter_map(|config| looked_for(config.get("image_version")?).next());
+    named.filter_map(|image| Some(image.rsplit_once('/')?.0.to_ascii_lowercase())).collect()
 }
 
 /// Converts all files that are no configuration. `plans` are the dial plans that the configuration names; `firmware` says whether
@@ -58,7 +65,7 @@ fn ring_list(tree: &mut Tree, files: &mut Files, names: &mut Names) {
     for (_, sound) in &mut rings {
         let requested = sound.clone();
         let (Some(name), Some(bytes)) = (names.serve(tree, &requested), named::take(tree, &requested)) else {
-            named::note_missing(tree, &requested, &file, "phones show the ring and play nothing");
+            named::note_missing(tree, &requested, &file, advice::RING_MISSING);
             continue;
         };
         if name != requested {
@@ -146,13 +153,20 @@ fn loaders(tree: &mut Tree, files: &mut Files) {
 }
 
 fn images(tree: &mut Tree, files: &mut Files, taken: bool) {
-    let names: Vec<String> =
-        tree.files.keys().filter(|name| !name.contains('/') && FileName::parse(name).is_firmware()).cloned().collect();
+    let folders = image_folders(tree.common.iter().chain(tree.phones.values()));
+    let asked = |name: &&String| {
+        let folder = name.rsplit_once('/').map(|(folder, _)| folder.to_ascii_lowercase());
+        FileName::parse(name).is_firmware() && folder.is_none_or(|folder| folders.contains(&folder))
+    };
+    let mut names: Vec<String> = tree.files.keys().filter(asked).cloned().collect();
+    // What lies in the root wins over what lies in a folder and has the same name.
+    names.sort_by_key(|name| name.contains('/'));
     for name in &names {
         tree.mark_used(name);
+        let base = name.rsplit('/').next().unwrap_or(name);
         match tree.files.get(name).cloned().flatten() {
-            Some(bytes) if taken && bytes.len() <= MAP_SIZE && check_file_name(name).is_ok() => {
-                files.firmware.insert(name.clone(), bytes);
+            Some(bytes) if taken && bytes.len() <= MAP_SIZE && check_file_name(base).is_ok() => {
+                files.firmware.entry(base.to_owned()).or_insert(bytes);
             }
             _ if taken => tree.notes.push(Note::file(name, "not used: a ConfigMap cannot hold it")),
             _ => {}

@@ -7,6 +7,7 @@ use super::tree::{Note, Tree};
 use crate::phone::FileName;
 use crate::phone::file_name::{dial_plan, looked_for};
 use crate::phone::parameter::check_file_name;
+use crate::provision::advice::Advice;
 
 /// The most bytes of a name.
 const MAX_NAME: usize = 64;
@@ -66,13 +67,22 @@ pub fn take(tree: &mut Tree, requested: &str) -> Option<Vec<u8>> {
 }
 
 /// Says why a file that something names is not carried along.
-pub fn note_missing(tree: &mut Tree, requested: &str, by: &str, then: &str) {
+pub fn note_missing(tree: &mut Tree, requested: &str, by: &str, advice: Advice) {
     let file = find(tree, requested);
-    let (file, why) = match &file {
-        Some(file) => (file.as_str(), format!("not used: {by} names it, and it is too large to be served: {then}")),
-        None => (requested, format!("{by} names it, and it is not there: {then}")),
+    let Advice { code, why, .. } = advice;
+    // People write the ending, which phones append.
+    let without = requested.strip_suffix(".xml").and_then(|named| find(tree, named));
+    let (file, what) = match (&file, without) {
+        (Some(file), _) => (file.as_str(), format!("not used: {by} names it, and it is too large to be served")),
+        (None, Some(other)) => (
+            requested,
+            format!(
+                "{by} names it, and it is not there; there is {other}: phones append .xml, and it is written without"
+            ),
+        ),
+        (None, None) => (requested, format!("{by} names it, and it is not there")),
     };
-    tree.notes.push(Note::file(file, why));
+    tree.notes.push(Note::file(file, format!("{what}: {why} [{code}]")));
 }
 
 /// A name that a ConfigMap can hold, as near to this one as can be.

@@ -8,6 +8,7 @@ use super::tree::{Note, Tree};
 use crate::phone::dialplan::{self, Rule, check_attribute};
 use crate::phone::file_name::dial_plan;
 use crate::phone::parameter::check_host;
+use crate::provision::advice;
 
 /// The most rules that a manifest can hold.
 const MAX_RULES: usize = 200;
@@ -17,7 +18,7 @@ pub fn take_dial_plan(tree: &mut Tree, files: &mut Files, names: &mut Names, tem
     let requested = dial_plan(template);
     let (Some(name), Some(bytes)) = (names.serve(tree, &requested), take(tree, &requested)) else {
         let by = if by.is_empty() { "dial_template".to_owned() } else { format!("dial_template in {by}") };
-        return note_missing(tree, &requested, &by, "phones dial without a plan");
+        return note_missing(tree, &requested, &by, advice::DIAL_PLAN_MISSING);
     };
     let file = super::named::find(tree, &requested).unwrap_or_else(|| requested.clone());
     if name != requested {

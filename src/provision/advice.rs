@@ -309,7 +309,7 @@ pub const BOOT_FILE_BLANK: Advice = Advice {
 /// `DialPlanMissing`
 pub const DIAL_PLAN_MISSING: Advice = Advice {
     code: "DialPlanMissing",
-    why: "phones then dial without a plan: each call waits until they know that no more digits come",
+    why: "phones dial without a plan, and each call waits until they know that no more digits come",
     do_this: "add the file to a ConfigMap in spec.files.configMaps, or write spec.dialPlan",
 };
 

@@ -137,6 +137,10 @@ fn template(asked: Asked<'_, '_>, found: &mut Vec<Diagnostic>) {
             Some((name, _)) if !looked_for(&plan).any(|asked| asked == name) => {
                 advise(found, advice::FILE_CASE, field, format!("asks for {plan}, and the file is {name}"));
             }
+            Some((name, file)) if file.contents.content == Content::Other => {
+                let what = format!("asks for {name}: phones pass it over: it is no dial plan");
+                advise(found, advice::DIAL_RULE_IGNORED, field, what);
+            }
             Some(_) => {}
             None if asked.is_pod_side() => {}
             None => advise(found, advice::DIAL_PLAN_MISSING, field, missing(told.unwrap_or_default(), catalog)),

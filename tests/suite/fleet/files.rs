@@ -208,6 +208,7 @@ fn phones_are_told_of_the_plan_that_is_there() {
             "DialPlanMissing asks for dialplan.xml.xml, and the file is dialplan.xml: it is written without .xml",
         ),
         ("".into(), false, "dialplan.xml", ""),
+        ("syncinfo".into(), false, "syncinfo.xml", "DialRuleIgnored asks for syncinfo.xml"),
     ] {
         let found = told(template.clone(), keep, file);
         assert!(

@@ -173,6 +173,7 @@ fn what_is_missing_before_is_no_difference_and_is_told() {
         ("gone", "gone.xml"),
         ("old/plan", "old/plan.xml"),
         ("dialplan.xml", "dialplan.xml.xml"),
+        ("voip/desk.xml", "voip/desk.xml.xml"),
         ("../plan", "../plan.xml"),
     ] {
         let common = format!("dial_template: \"{value}\"\n");
@@ -196,6 +197,29 @@ fn what_is_missing_before_is_no_difference_and_is_told() {
         "{}",
         done.said
     );
+}
+
+#[test]
+fn images_in_the_folder_that_image_version_names_come_along() {
+    let files: [(&str, &[u8]); 5] = [
+        ("SIPDefault.cnf", b"image_version: \"fw/P0S3-06-3-00\"\n"),
+        ("SIP000A8A123456.cnf", b"line1_name: 7101\n"),
+        ("fw/P0S3-06-3-00.bin", b"image"),
+        ("other/P0S3-07-4-00.loads", b"nobody's"),
+        ("P0S30202.bin", b"stepping stone"),
+    ];
+    let done = import(&files, &["--firmware"]);
+    let (out, _) = rendered(&done, &[]);
+    assert_eq!(served(&out, "P0S3-06-3-00.bin").unwrap(), b"image");
+    assert_eq!(served(&out, "P0S30202.bin").unwrap(), b"stepping stone");
+    assert!(done.said.contains("other/P0S3-07-4-00.loads: not used"), "{}", done.said);
+    let done = import(&files, &[]);
+    assert!(
+        done.ok && done.said.contains("P0S30202.bin, fw/P0S3-06-3-00.bin: firmware is taken along"),
+        "{}",
+        done.said
+    );
+    assert!(done.said.contains("for every phone, firmware apart"), "{}", done.said);
 }
 
 #[test]
