@@ -1,7 +1,7 @@
 //! `--check`: renders the manifests and compares what phones would fetch with what they fetched: parameters one by one, and files by
 //! what they mean, or byte for byte.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bytes::Bytes;
 
@@ -27,15 +27,18 @@ pub fn differences(tree: &Tree, text: &str, args: &Args) -> anyhow::Result<Vec<S
         differences.extend(found.iter().filter(|one| one.is_error()).map(|one| format!("{kind} {key}: {one}")));
     }
     let Some(site) = fleet.sites().next().cloned() else { return Ok(differences) };
-    let files = Files { tree, after: manifests.served(&fleet, &site) };
+    let files = Files::new(tree, manifests.served(&fleet, &site));
     let read = |name: &str| files.after.get(name).map(|bytes| cnf::read(bytes).effective()).unwrap_or_default();
     let (common_before, common_after) = (effective(tree.common.as_ref()), read(SIP_DEFAULT));
+    // Most phones are told of the same plan.
+    let mut plans: HashMap<[String; 2], Option<String>> = HashMap::new();
     let mut compare = |file: &str, before: &Values, after: &Values| {
-        let plans = [before, after].map(|values| values.get("dial_template").map_or(DIAL_TEMPLATE, String::as_str));
-        let plan = files.plan(file, plans);
+        let told = |values: &Values| values.get("dial_template").map_or(DIAL_TEMPLATE, String::as_str).to_owned();
+        let told = [told(before), told(after)];
+        let plan = plans.entry(told.clone()).or_insert_with(|| files.plan(&told));
         // A plan that is the same under another name is no other plan.
-        let renamed = plan.is_none() && files.is_plan(plans[0]);
-        differences.extend(plan);
+        let renamed = plan.is_none() && files.is_plan(&told[0]);
+        differences.extend(plan.as_ref().map(|how| format!("{file}: {how}")));
         parameters(file, before, after, Style { tidy: args.tidy, renamed }, &mut differences);
     };
     for (mac, config) in &tree.phones {
@@ -101,9 +104,16 @@ fn reads_the_same(name: &str, was: Option<&String>, is: Option<&String>) -> bool
 struct Files<'a> {
     tree: &'a Tree,
     after: BTreeMap<String, Bytes>,
+    /// The names by their lower case.
+    folded: HashMap<String, String>,
 }
 
 impl Files<'_> {
+    fn new(tree: &Tree, after: BTreeMap<String, Bytes>) -> Files<'_> {
+        let folded = after.keys().rev().map(|name| (name.to_ascii_lowercase(), name.clone())).collect();
+        Files { tree, after, folded }
+    }
+
     /// What a phone got when it asked for a name. Of what was too large to be read nothing is known, and no phone read it.
     fn before(&self, requested: &str) -> Option<&[u8]> {
         self.tree.files.get(&named::find(self.tree, requested)?)?.as_deref()
@@ -112,8 +122,7 @@ impl Files<'_> {
     /// What it gets.
     fn after(&self, requested: &str) -> Option<&[u8]> {
         let found = |name: String| {
-            let same = |(key, _): &(&String, &Bytes)| key.eq_ignore_ascii_case(&name);
-            self.after.get(&name).or_else(|| self.after.iter().find(same).map(|(_, bytes)| bytes))
+            self.after.get(&name).or_else(|| self.after.get(self.folded.get(&name.to_ascii_lowercase())?))
         };
         looked_for(requested).find_map(found).map(AsRef::as_ref)
     }
@@ -123,7 +132,7 @@ impl Files<'_> {
     }
 
     /// Describes how the dial plan differs that a phone is told of.
-    fn plan(&self, file: &str, [was, is]: [&str; 2]) -> Option<String> {
+    fn plan(&self, [was, is]: &[String; 2]) -> Option<String> {
         // Without a name phones ask for none.
         let asked = |template: &str| (!template.is_empty()).then(|| dial_plan(template));
         let before = asked(was).and_then(|plan| self.before(&plan));
@@ -140,7 +149,7 @@ impl Files<'_> {
             Some(plan) if !fits(plan) => format!("{}, which is too large", dial_plan(template)),
             Some(plan) => format!("{} of {} rules", dial_plan(template), rules(plan).len()),
         };
-        (!is_same).then(|| format!("{file}: the dial plan was {} and is {}", show(was, before), show(is, after)))
+        (!is_same).then(|| format!("the dial plan was {} and is {}", show(was, before), show(is, after)))
     }
 
     /// Describes the differences of all other files.
