@@ -50,8 +50,9 @@ impl RoundTrip {
 pub struct Pacing {
     /// The time that the client asked for; 0 for none.
     asked: u16,
-    /// Whether the packets that are out were sent again because the client asked for it.
-    restarted: bool,
+    /// Whether the client may have two copies of packets that are out, or of those before them: then it may acknowledge both, which
+    /// asks for nothing.
+    doubled: bool,
     /// How often the packets that are out were sent.
     attempts: u32,
     round_trip: Option<RoundTrip>,
@@ -70,7 +71,7 @@ impl Pacing {
     pub fn new(asked: Option<u8>, now: Millis) -> Pacing {
         Pacing {
             asked: asked.map_or(0, |seconds| u16::from(seconds) * 1_000),
-            restarted: false,
+            doubled: false,
             attempts: 1,
             round_trip: None,
             doubtful: None,
@@ -116,8 +117,8 @@ impl Pacing {
         (first << doublings).min(MAX_TIMEOUT)
     }
 
-    /// Something new was acknowledged; whether it was sent once only.
-    pub fn progress(&mut self, was_sent_once: bool, now: Millis) {
+    /// Something new was acknowledged; whether it was sent once only, and whether packets behind it were out, which go out again.
+    pub fn progress(&mut self, was_sent_once: bool, goes_again: bool, now: Millis) {
         self.doubtful = None;
         if was_sent_once {
             self.measure(now.saturating_sub(self.sent));
@@ -125,7 +126,8 @@ impl Pacing {
             // Nothing else was sent since the last progress: that is when the first copy went out.
             self.doubtful = u32::try_from(now.saturating_sub(self.moved)).ok();
         }
-        (self.moved, self.attempts, self.restarted) = (now, 1, false);
+        (self.moved, self.attempts) = (now, 1);
+        self.doubled = goes_again || !was_sent_once;
     }
 
     fn measure(&mut self, measured: Millis) {
@@ -140,19 +142,25 @@ impl Pacing {
         }
     }
 
-    /// Whether a client that repeats its last acknowledgement may ask for what is out: once after each progress, and again when what
-    /// it was sent has had the time to arrive.
-    pub fn restart(&mut self, now: Millis) -> bool {
+    /// Whether an acknowledgement may be that of a second copy, and asks for nothing: the client has something twice, and what it was
+    /// sent last has not had the time to arrive. Otherwise each window that came twice would be acknowledged twice, and draw the next
+    /// one twice, to the end of the file.
+    pub fn is_echo(&self, now: Millis) -> bool {
         let round_trip = self.round_trip.map_or(FIRST, RoundTrip::most).max(LEAST_ROUND_TRIP);
-        let may = !self.restarted || now >= self.sent + round_trip;
-        self.restarted |= may;
+        self.doubled && now < self.sent + round_trip
+    }
+
+    /// Whether a client that repeats its last acknowledgement asks for what is out; then that is sent, and it has it twice.
+    pub fn restart(&mut self, now: Millis) -> bool {
+        let may = !self.is_echo(now);
+        self.doubled |= may;
         may
     }
 
     /// The deadline has passed without progress.
     pub fn timed_out(&mut self) {
         self.attempts += 1;
-        self.restarted = false;
+        self.doubled = true;
     }
 }
 
@@ -166,7 +174,7 @@ mod tests {
         for _ in 0..packets {
             pacing.send(now);
             now += round_trip;
-            pacing.progress(true, now);
+            pacing.progress(true, false, now);
         }
         (pacing, now)
     }
@@ -192,7 +200,7 @@ mod tests {
             (0..7).map(next).collect::<Vec<_>>()
         };
         assert_eq!(timeouts(&mut pacing), [250, 500, 1_000, 2_000, 4_000, 8_000, 8_000]);
-        pacing.progress(false, now);
+        pacing.progress(false, false, now);
         assert_eq!(pacing.timeout(), 250, "after progress it is the first one");
         let mut asked = Pacing::new(Some(3), 0);
         asked.measure(1);
@@ -209,7 +217,7 @@ mod tests {
         pacing.send(now);
         pacing.timed_out();
         pacing.send(now + 250);
-        pacing.progress(false, now + 600);
+        pacing.progress(false, false, now + 600);
         assert_eq!(pacing.timeout(), 250);
         pacing.repeated();
         assert!(pacing.timeout() > 600, "{}", pacing.timeout());
@@ -225,7 +233,13 @@ mod tests {
         assert_eq!([pacing.restart(now + 1), pacing.restart(now + 1)], [true, false]);
         pacing.send(now + 1);
         assert_eq!([pacing.restart(now + 30), pacing.restart(now + 60)], [false, true]);
-        pacing.progress(true, now + 60);
+        // What follows a window that was sent twice, or behind which packets were out, is not asked for at once.
+        pacing.send(now + 60);
+        for (once, again) in [(false, false), (true, true)] {
+            pacing.progress(once, again, now + 60);
+            assert_eq!([pacing.restart(now + 60), pacing.restart(now + 61)], [false; 2]);
+        }
+        pacing.progress(true, false, now + 60);
         assert!(pacing.restart(now + 60));
     }
 }

@@ -133,7 +133,7 @@ impl Session {
             retransmissions: 0,
             budget: terms.budget,
         };
-        let step = session.send(1, now);
+        let step = session.send(first, first + 1, now);
         (session, step)
     }
 
@@ -218,15 +218,22 @@ impl Session {
             return if repeats_last { self.repeated_ack(now) } else { Step::Wait };
         }
         self.budget.answered(self.window);
-        self.pacing.progress(number >= self.sent_once, now);
+        let behind = self.sent - (number + 1);
+        // What came twice is acknowledged twice, each time somewhere in what is out: then that is still on its way.
+        let is_under_way = behind > 0 && self.pacing.is_echo(now);
+        self.pacing.progress(number >= self.sent_once, behind > 0, now);
         self.next = number + 1;
         if number == self.last() {
             return Step::End(End::Complete);
         }
         self.content.advance(number, self.block.into());
+        let end = (number + u64::from(self.window)).min(self.last()) + 1;
+        if is_under_way {
+            return self.send(self.sent, end.max(self.sent), now);
+        }
         // Everything after the acknowledged block goes out anew: the client has discarded what it had of it (RFC 7440).
-        self.retransmissions += self.sent.saturating_sub(self.next);
-        self.send(u64::from(self.window).min(self.last() - number), now)
+        self.retransmissions += behind;
+        self.send(self.next, end, now)
     }
 
     /// The last acknowledgement came again: a client with a window may miss the first block of what is out.
@@ -269,30 +276,29 @@ impl Session {
 
     /// Sends the packets that are out again.
     fn resend(&mut self, now: Millis) -> Step {
-        let count = self.sent - self.next;
-        let step = self.send(count, now);
+        let step = self.send(self.next, self.sent, now);
         if step != Step::Wait {
-            self.retransmissions += count;
+            self.retransmissions += self.sent - self.next;
         }
         step
     }
 
-    /// Sends so many packets, from the first one on that is not acknowledged, if the budget has room for them. After an
-    /// acknowledgement it always has.
-    fn send(&mut self, count: u64, now: Millis) -> Step {
-        let first = self.next;
-        self.sent_once = self.sent.max(first);
-        self.sent = first + count;
+    /// Sends packets, of which the first is not acknowledged, and nothing behind the end is out, if the budget has room for them.
+    /// After an acknowledgement it always has.
+    fn send(&mut self, first: u64, end: u64, now: Millis) -> Step {
+        // Of packets that were sent at several times nobody knows how long they took.
+        self.sent_once = if first > self.next { end } else { self.sent.max(first) };
+        self.sent = end;
         self.pacing.send(now);
-        let block = u64::from(self.block);
+        let (count, block) = (end - first, u64::from(self.block));
         let payload = match first {
             0 => MAX_OACK,
             _ => {
-                let missing = if self.sent > self.last() { block - self.size() % block } else { 0 };
+                let missing = if end > self.last() && count > 0 { block - self.size() % block } else { 0 };
                 count * (packet::DATA_HEADER + block) - missing
             }
         };
-        if !self.budget.take(count, payload) {
+        if count == 0 || !self.budget.take(count, payload) {
             return Step::Wait;
         }
         if self.sent > self.last() {
