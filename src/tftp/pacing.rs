@@ -50,9 +50,6 @@ impl RoundTrip {
 pub struct Pacing {
     /// The time that the client asked for; 0 for none.
     asked: u16,
-    /// Whether the client may have two copies of packets that are out, or of those before them: then it may acknowledge both, which
-    /// asks for nothing.
-    doubled: bool,
     /// How often the packets that are out were sent.
     attempts: u32,
     round_trip: Option<RoundTrip>,
@@ -71,7 +68,6 @@ impl Pacing {
     pub fn new(asked: Option<u8>, now: Millis) -> Pacing {
         Pacing {
             asked: asked.map_or(0, |seconds| u16::from(seconds) * 1_000),
-            doubled: false,
             attempts: 1,
             round_trip: None,
             doubtful: None,
@@ -117,8 +113,8 @@ impl Pacing {
         (first << doublings).min(MAX_TIMEOUT)
     }
 
-    /// Something new was acknowledged; whether it was sent once only, and whether packets behind it were out, which go out again.
-    pub fn progress(&mut self, was_sent_once: bool, goes_again: bool, now: Millis) {
+    /// Something new was acknowledged; whether it was sent once only, and with the last that were sent.
+    pub fn progress(&mut self, was_sent_once: bool, now: Millis) {
         self.doubtful = None;
         if was_sent_once {
             self.measure(now.saturating_sub(self.sent));
@@ -127,7 +123,6 @@ impl Pacing {
             self.doubtful = u32::try_from(now.saturating_sub(self.moved)).ok();
         }
         (self.moved, self.attempts) = (now, 1);
-        self.doubled = goes_again || !was_sent_once;
     }
 
     fn measure(&mut self, measured: Millis) {
@@ -142,25 +137,14 @@ impl Pacing {
         }
     }
 
-    /// Whether an acknowledgement may be that of a second copy, and asks for nothing: the client has something twice, and what it was
-    /// sent last has not had the time to arrive. Otherwise each window that came twice would be acknowledged twice, and draw the next
-    /// one twice, to the end of the file.
-    pub fn is_echo(&self, now: Millis) -> bool {
-        let round_trip = self.round_trip.map_or(FIRST, RoundTrip::most).max(LEAST_ROUND_TRIP);
-        self.doubled && now < self.sent + round_trip
-    }
-
-    /// Whether a client that repeats its last acknowledgement asks for what is out; then that is sent, and it has it twice.
-    pub fn restart(&mut self, now: Millis) -> bool {
-        let may = !self.is_echo(now);
-        self.doubled |= may;
-        may
+    /// Whether what was sent last has had the time to arrive, and an answer to it too.
+    pub fn has_arrived(&self, now: Millis) -> bool {
+        now >= self.sent + self.round_trip.map_or(FIRST, RoundTrip::most).max(LEAST_ROUND_TRIP)
     }
 
     /// The deadline has passed without progress.
     pub fn timed_out(&mut self) {
         self.attempts += 1;
-        self.doubled = true;
     }
 }
 
@@ -174,7 +158,7 @@ mod tests {
         for _ in 0..packets {
             pacing.send(now);
             now += round_trip;
-            pacing.progress(true, false, now);
+            pacing.progress(true, now);
         }
         (pacing, now)
     }
@@ -200,7 +184,7 @@ mod tests {
             (0..7).map(next).collect::<Vec<_>>()
         };
         assert_eq!(timeouts(&mut pacing), [250, 500, 1_000, 2_000, 4_000, 8_000, 8_000]);
-        pacing.progress(false, false, now);
+        pacing.progress(false, now);
         assert_eq!(pacing.timeout(), 250, "after progress it is the first one");
         let mut asked = Pacing::new(Some(3), 0);
         asked.measure(1);
@@ -217,7 +201,7 @@ mod tests {
         pacing.send(now);
         pacing.timed_out();
         pacing.send(now + 250);
-        pacing.progress(false, false, now + 600);
+        pacing.progress(false, now + 600);
         assert_eq!(pacing.timeout(), 250);
         pacing.repeated();
         assert!(pacing.timeout() > 600, "{}", pacing.timeout());
@@ -227,19 +211,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_out_is_asked_for_once_in_a_round_trip() {
+    fn what_was_sent_has_arrived_after_most_round_trips() {
         let (mut pacing, now) = steady(40, 100);
         pacing.send(now);
-        assert_eq!([pacing.restart(now + 1), pacing.restart(now + 1)], [true, false]);
-        pacing.send(now + 1);
-        assert_eq!([pacing.restart(now + 30), pacing.restart(now + 60)], [false, true]);
-        // What follows a window that was sent twice, or behind which packets were out, is not asked for at once.
-        pacing.send(now + 60);
-        for (once, again) in [(false, false), (true, true)] {
-            pacing.progress(once, again, now + 60);
-            assert_eq!([pacing.restart(now + 60), pacing.restart(now + 61)], [false; 2]);
-        }
-        pacing.progress(true, false, now + 60);
-        assert!(pacing.restart(now + 60));
+        assert_eq!([30, 60].map(|pause| pacing.has_arrived(now + pause)), [false, true]);
+        assert!(!Pacing::new(None, now).has_arrived(now + 999), "nothing was measured");
     }
 }

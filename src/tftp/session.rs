@@ -20,7 +20,10 @@ const PATIENCE: Millis = 60_000;
 /// ... but for a second for each so many bytes that it acknowledged.
 const MIN_BYTES_PER_SECOND: u64 = 256;
 /// A repeated request within this time may have been delayed on its way, whatever was acknowledged since.
-const MAX_DELAY: Millis = 1_000;
+pub const MAX_DELAY: Millis = 1_000;
+/// Many clients acknowledge second copies as they do the first. Each such acknowledgement draws a window, which comes twice again. So
+/// many in a row are taken for what RFC 7440 makes of them, because the network may be as bad as that.
+const MAX_UNCLEAN: u8 = 8;
 /// The largest block that is accepted, in bytes: one that fits an Ethernet frame.
 const MAX_BLOCK: u16 = 1428;
 /// The largest window that can be allowed, in blocks.
@@ -81,6 +84,12 @@ pub struct Session {
     sent: u64,
     /// From this packet on those that are out were sent once only.
     sent_once: u64,
+    /// The first of those that were sent last.
+    sent_last: u64,
+    /// How many acknowledgements in a row were of packets that were sent twice, or of the midst of a window.
+    unclean: u8,
+    /// Whether a repetition of the last acknowledgement asks for nothing until what was sent last has had the time to arrive.
+    restarted: bool,
     pacing: Pacing,
     /// When the last packet was sent for the first time.
     ended: Option<Millis>,
@@ -128,6 +137,9 @@ impl Session {
             next: first,
             sent: first,
             sent_once: first,
+            sent_last: first,
+            unclean: 0,
+            restarted: false,
             pacing: Pacing::new(accepted.timeout, now),
             ended: None,
             retransmissions: 0,
@@ -219,19 +231,22 @@ impl Session {
         }
         self.budget.answered(self.window);
         let behind = self.sent - (number + 1);
-        // What came twice is acknowledged twice, each time somewhere in what is out: then that is still on its way.
-        let is_under_way = behind > 0 && self.pacing.is_echo(now);
-        self.pacing.progress(number >= self.sent_once, behind > 0, now);
+        let was_sent_twice = number < self.sent_once;
+        self.pacing.progress(number >= self.sent_once.max(self.sent_last), now);
         self.next = number + 1;
         if number == self.last() {
             return Step::End(End::Complete);
         }
         self.content.advance(number, self.block.into());
         let end = (number + u64::from(self.window)).min(self.last()) + 1;
-        if is_under_way {
+        self.unclean = if was_sent_twice || behind > 0 { self.unclean.saturating_add(1) } else { 0 };
+        if was_sent_twice && self.unclean > MAX_UNCLEAN {
+            // It seems to acknowledge packets that it had, and what is behind them is on its way: only what was not sent yet is sent.
+            (self.unclean, self.restarted) = (0, true);
             return self.send(self.sent, end.max(self.sent), now);
         }
         // Everything after the acknowledged block goes out anew: the client has discarded what it had of it (RFC 7440).
+        self.restarted = false;
         self.retransmissions += behind;
         self.send(self.next, end, now)
     }
@@ -239,7 +254,11 @@ impl Session {
     /// The last acknowledgement came again: a client with a window may miss the first block of what is out.
     fn repeated_ack(&mut self, now: Millis) -> Step {
         self.pacing.repeated();
-        if self.window > 1 && self.pacing.restart(now) { self.resend(now) } else { Step::Wait }
+        if self.window == 1 || (self.restarted && !self.pacing.has_arrived(now)) {
+            return Step::Wait;
+        }
+        self.restarted = true;
+        self.resend(now)
     }
 
     /// The deadline may have passed.
@@ -255,6 +274,7 @@ impl Session {
             return Step::End(End::TimedOut);
         }
         self.pacing.timed_out();
+        self.restarted = false;
         self.resend(now)
     }
 
@@ -286,9 +306,10 @@ impl Session {
     /// Sends packets, of which the first is not acknowledged, and nothing behind the end is out, if the budget has room for them.
     /// After an acknowledgement it always has.
     fn send(&mut self, first: u64, end: u64, now: Millis) -> Step {
-        // Of packets that were sent at several times nobody knows how long they took.
-        self.sent_once = if first > self.next { end } else { self.sent.max(first) };
-        self.sent = end;
+        if first == self.next {
+            self.sent_once = self.sent.max(first);
+        }
+        (self.sent_last, self.sent) = (first, end);
         self.pacing.send(now);
         let (count, block) = (end - first, u64::from(self.block));
         let payload = match first {

@@ -297,7 +297,8 @@ impl Worker {
         };
         let now = self.clock.now;
         if matches!(end, End::Complete | End::Aborted) {
-            self.strays.note_end(transfer.client, now);
+            let served = (end == End::Complete).then(|| (transfer.request(), now - transfer.session().age(now)));
+            self.strays.note_end(transfer.client, served, now);
         }
         self.count();
         self.shared.metrics.transfer_ended(outcome);
