@@ -113,7 +113,7 @@ impl Pacing {
         (first << doublings).min(MAX_TIMEOUT)
     }
 
-    /// Something new was acknowledged; whether it was sent once only, and with the last that were sent.
+    /// Something new was acknowledged; whether it was sent once only, with all that are out.
     pub fn progress(&mut self, was_sent_once: bool, now: Millis) {
         self.doubtful = None;
         if was_sent_once {

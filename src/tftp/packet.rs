@@ -27,7 +27,7 @@ pub enum ErrorCode {
 }
 
 /// How a file is transferred.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// As it is.
     Octet,
@@ -36,7 +36,7 @@ pub enum Mode {
 }
 
 /// The options that the server understands; others are ignored, as RFC 2347 says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// RFC 2348: bytes in a block.
     pub blksize: Option<u16>,

@@ -20,7 +20,7 @@ const PATIENCE: Millis = 60_000;
 /// ... but for a second for each so many bytes that it acknowledged.
 const MIN_BYTES_PER_SECOND: u64 = 256;
 /// A repeated request within this time may have been delayed on its way, whatever was acknowledged since.
-pub const MAX_DELAY: Millis = 1_000;
+const MAX_DELAY: Millis = 1_000;
 /// Many clients acknowledge second copies as they do the first. Each such acknowledgement draws a window, which comes twice again. So
 /// many in a row are taken for what RFC 7440 makes of them, because the network may be as bad as that.
 const MAX_UNCLEAN: u8 = 8;
@@ -71,7 +71,7 @@ pub enum Step {
     End(End),
 }
 
-/// A transfer of one file to one client.
+/// A transfer of one file to one client. Many fields because every event may change nearly all of them.
 #[derive(Debug)]
 pub struct Session {
     content: Content,
@@ -84,8 +84,6 @@ pub struct Session {
     sent: u64,
     /// From this packet on those that are out were sent once only.
     sent_once: u64,
-    /// The first of those that were sent last.
-    sent_last: u64,
     /// How many acknowledgements in a row were of packets that were sent twice, or of the midst of a window.
     unclean: u8,
     /// Whether a repetition of the last acknowledgement asks for nothing until what was sent last has had the time to arrive.
@@ -137,7 +135,6 @@ impl Session {
             next: first,
             sent: first,
             sent_once: first,
-            sent_last: first,
             unclean: 0,
             restarted: false,
             pacing: Pacing::new(accepted.timeout, now),
@@ -232,7 +229,7 @@ impl Session {
         self.budget.answered(self.window);
         let behind = self.sent - (number + 1);
         let was_sent_twice = number < self.sent_once;
-        self.pacing.progress(number >= self.sent_once.max(self.sent_last), now);
+        self.pacing.progress(!was_sent_twice, now);
         self.next = number + 1;
         if number == self.last() {
             return Step::End(End::Complete);
@@ -306,10 +303,9 @@ impl Session {
     /// Sends packets, of which the first is not acknowledged, and nothing behind the end is out, if the budget has room for them.
     /// After an acknowledgement it always has.
     fn send(&mut self, first: u64, end: u64, now: Millis) -> Step {
-        if first == self.next {
-            self.sent_once = self.sent.max(first);
-        }
-        (self.sent_last, self.sent) = (first, end);
+        // Of packets that were sent at several times nobody knows how long they took.
+        self.sent_once = if first > self.next { end } else { self.sent.max(first) };
+        self.sent = end;
         self.pacing.send(now);
         let (count, block) = (end - first, u64::from(self.block));
         let payload = match first {

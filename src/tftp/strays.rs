@@ -4,8 +4,6 @@
 //! But sources can be forged, so each gets few answers, and so do all together. And a client that has all of its file may have sent
 //! an acknowledgement twice: an error that meets its next request would be taken for the answer to that one.
 //!
-//! A copy of its request may come late, too, when it has asked for the next file. Served, it would be taken for that file.
-//!
 //! Both tables are of one size and never grow: of two that share an entry, one may get a wrong answer or none, which costs a wait.
 
 use std::hash::{BuildHasher as _, Hash};
@@ -13,7 +11,7 @@ use std::net::SocketAddr;
 
 use hashbrown::DefaultHashBuilder;
 
-use super::session::{MAX_DELAY, Millis};
+use super::session::Millis;
 use super::shares::Origin;
 
 /// How many answers a source gets in a second.
@@ -36,8 +34,6 @@ struct Ended {
     client: u32,
     /// The second in which it ended; 0 for none.
     second: u32,
-    /// A number of the request that was served whole, and when that began.
-    served: Option<(u32, Millis)>,
 }
 
 /// What is remembered of sources and clients.
@@ -69,25 +65,16 @@ impl Strays {
         (hash as usize % places, (hash >> 32) as u32)
     }
 
-    /// A client ended its transfer, and knows it; with the request and its beginning if it was served whole.
-    pub fn note_end(&mut self, client: SocketAddr, served: Option<(impl Hash, Millis)>, now: Millis) {
-        let served = served.map(|(request, began)| (self.place(request, 1).1, began));
+    /// A client ended its transfer, and knows it.
+    pub fn note_end(&mut self, client: SocketAddr, now: Millis) {
         let (place, client) = self.place(client, ENDED);
-        self.ended[place] = Ended { client, second: second(now), served };
-    }
-
-    /// Whether a request of a client that has another transfer is a late copy of the one that was served before.
-    pub fn is_late_copy(&self, client: SocketAddr, request: impl Hash, now: Millis) -> bool {
-        let (place, client) = self.place(client, ENDED);
-        let (_, request) = self.place(request, 1);
-        let Ended { client: known, served, .. } = self.ended[place];
-        served.is_some_and(|(served, began)| known == client && served == request && now < began + MAX_DELAY)
+        self.ended[place] = Ended { client, second: second(now) };
     }
 
     /// Whether a client gets an answer to what belongs to no transfer.
     pub fn may_answer(&mut self, client: SocketAddr, now: Millis) -> bool {
         let (place, number) = self.place(client, ENDED);
-        let Ended { client: known, second: at, .. } = self.ended[place];
+        let Ended { client: known, second: at } = self.ended[place];
         let second = second(now);
         if at > 0 && known == number && second - at <= REMEMBERED {
             return false;
@@ -129,20 +116,9 @@ mod tests {
     #[test]
     fn a_client_that_has_just_ended_its_transfer_is_left_alone_for_a_while() {
         let mut strays = Strays::new();
-        strays.note_end(client(1, 5), None::<(u8, Millis)>, 500);
+        strays.note_end(client(1, 5), 500);
         assert!(!strays.may_answer(client(1, 5), 10_000));
         assert!(strays.may_answer(client(1, 6), 10_000));
         assert!(strays.may_answer(client(1, 5), 12_000));
-    }
-
-    #[test]
-    fn a_copy_of_the_request_that_was_served_last_is_late_for_a_second() {
-        let mut strays = Strays::new();
-        strays.note_end(client(1, 5), Some(("a", 400)), 500);
-        let late = |port, request, now| strays.is_late_copy(client(1, port), request, now);
-        assert_eq!(
-            [late(5, "a", 1_399), late(5, "a", 1_400), late(5, "b", 600), late(6, "a", 600)],
-            [true, false, false, false]
-        );
     }
 }

@@ -1,7 +1,7 @@
 //! The transfers of one worker, each found by its place or by its client, and their timers. A session changes here only, so that
 //! its timer cannot miss that its deadline has moved.
 
-use std::hash::{BuildHasher as _, Hash};
+use std::hash::BuildHasher as _;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -87,11 +87,6 @@ impl Transfer {
         };
         let is_same = self.asked == (request.mode, request.options) && self.local == local;
         is_same && self.session.may_be_repeated(now) && has_name()
-    }
-
-    /// What it was asked for with: the same for a request that comes again.
-    pub fn request(&self) -> impl Hash + use<> {
-        (self.requested.clone(), self.asked, self.local)
     }
 
     /// Whether progress is to be reported now; then the next report is due a part of the file later.

@@ -297,8 +297,7 @@ impl Worker {
         };
         let now = self.clock.now;
         if matches!(end, End::Complete | End::Aborted) {
-            let served = (end == End::Complete).then(|| (transfer.request(), now - transfer.session().age(now)));
-            self.strays.note_end(transfer.client, served, now);
+            self.strays.note_end(transfer.client, now);
         }
         self.count();
         self.shared.metrics.transfer_ended(outcome);

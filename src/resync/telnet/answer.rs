@@ -62,7 +62,7 @@ pub fn is_door(said: &str, prompt: &str) -> Said {
 }
 
 /// Whether the phone asks for its password.
-pub fn asks_for_password(said: &str) -> bool {
+fn asks_for_password(said: &str) -> bool {
     let line = open_line(said).to_ascii_lowercase();
     let end = line.rsplit_once("assword").map(|(_, end)| end);
     end.is_some_and(|end| line.ends_with([':', '?']) || !end.contains(char::is_alphanumeric))

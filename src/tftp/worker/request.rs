@@ -1,7 +1,6 @@
 //! What a worker does with requests: it begins transfers, or refuses.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use nix::sys::epoll::{EpollEvent, EpollFlags};
@@ -31,11 +30,6 @@ impl Worker {
             if self.transfers.get(place).is_some_and(|transfer| transfer.is_repeated_by(request, received.local, now)) {
                 let step = self.transfers.change(place, |session| session.repeated_request(received.len, now));
                 return self.follow(place, step);
-            }
-            let copy =
-                (Arc::<str>::from(packet::printable(request.name)), (request.mode, request.options), received.local);
-            if self.strays.is_late_copy(received.peer, copy, now) {
-                return self.shared.metrics.datagram_ignored();
             }
             // A client has one transfer at a port: it knows nothing of this one any more.
             self.end(place, End::Replaced);

@@ -106,28 +106,6 @@ fn a_request_to_another_of_the_servers_addresses_is_answered_from_there() {
 }
 
 #[test]
-fn a_late_copy_of_a_request_that_was_served_does_not_disturb_the_next_one() {
-    for mode in [PortMode::Single, PortMode::Ephemeral] {
-        let site = site(mode);
-        let client = Client::new(site.address());
-        client.fetch("a", "", 512, 1);
-        records(&site, 1);
-        client.request("b", "");
-        let (packet, port) = client.receive();
-        assert_eq!(packet[..4], [0, 3, 0, 1]);
-        client.request("a", "");
-        assert!(client.is_left_alone(), "{mode:?}: it would take the other file for this one");
-        client.ack(1, port);
-        while client.block() != 2 {}
-        // Later the client means it.
-        std::thread::sleep(Duration::from_millis(1_000));
-        while !client.is_left_alone() {}
-        client.request("a", "");
-        assert_eq!(client.receive().0, [b"\0\x03\0\x01", &bytes(600)[..512]].concat(), "{mode:?}");
-    }
-}
-
-#[test]
 fn a_client_that_misses_the_first_block_of_a_window_has_it_at_once() {
     let site = site(PortMode::Single);
     let client = Client::new(site.address());
