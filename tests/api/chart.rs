@@ -232,3 +232,24 @@ fn the_notes_hold_commands_that_work() {
         kube(&command.split(' ').collect::<Vec<_>>());
     }
 }
+
+/// The base for kustomize is what the chart makes, and the API server takes it.
+#[test]
+fn the_kustomize_base_is_what_the_chart_makes() {
+    let made = Command::new("hack/manifests.sh").arg("-").output().unwrap();
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    let kept = std::fs::read_to_string("kustomize/operator.yaml").unwrap();
+    assert!(text(&made.stdout) == kept, "kustomize/operator.yaml is out of date: run `make manifests`");
+    let built = Command::new("kubectl").args(["kustomize", "kustomize"]).output().unwrap();
+    assert!(built.status.success(), "{}", text(&built.stderr));
+    let all: Vec<Value> = serde_saphyr::from_multiple(&text(&built.stdout)).unwrap();
+    assert_eq!((of_kind(&all, "CustomResourceDefinition").len(), of_kind(&all, "Namespace").len()), (2, 1));
+    let container = &of_kind(&all, "Deployment")[0]["spec"]["template"]["spec"]["containers"][0];
+    let env = container["env"].as_array().unwrap().iter().find(|env| env["name"] == "DIALTONE_IMAGE").unwrap();
+    assert_eq!(env["value"], container["image"], "the TFTP pods' image is the operator's");
+    kube(&["create", "namespace", "dialtone-kustomize"]);
+    let moved = text(&built.stdout).replace("namespace: dialtone\n", "namespace: dialtone-kustomize\n");
+    let args = ["apply", "--server-side", "--force-conflicts", "--warnings-as-errors", "--dry-run=server", "-f", "-"];
+    let output = kubectl(&args, Some(&moved));
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
