@@ -246,16 +246,14 @@ pub fn roll(rollout: &Rollout, members: &mut [Member], now: Timestamp) -> Vec<Ke
             changed.push(key.clone());
         }
     }
-    for member in members {
-        let was_under_way = member.is_under_way();
-        let Member { key, stage, image, staged, failures, offer, .. } = member;
+    for Member { key, stage, image, staged, failures, offer, .. } in members {
         if stage.runs() {
             offer.arrive();
         }
         let is_next = match stage {
             RolloutStage::Waits if offer.image.is_some() && offer.image == *image => false,
-            RolloutStage::Waits if *staged && under_way - usize::from(was_under_way) < most => {
-                under_way += usize::from(!was_under_way);
+            RolloutStage::Waits if *staged && !offer.lingers && under_way < most => {
+                under_way += 1;
                 true
             }
             // It is under way as it is, and goes where it should.

@@ -49,6 +49,10 @@ fn a_phone_that_is_not_heard_of_goes_to_the_end_of_the_line() {
     roll(&rollout(1), &mut members, at(2_000));
     assert_eq!(offered(&members), 0, "a pod still has the file that names the image");
     for member in &mut members {
+        member.stage = RolloutStage::Waits;
+    }
+    assert!(roll(&rollout(1), &mut members, at(2_000)).is_empty(), "it does not take its own place again");
+    for member in &mut members {
         (member.stage, member.served) = (RolloutStage::Waits, true);
     }
     roll(&rollout(1), &mut members, at(2_000));
