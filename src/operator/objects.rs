@@ -239,9 +239,10 @@ impl Applied<'_> {
 
 /// Notes the address of the site's server and how many pods should run. Of a suspended site nothing is tried, and nothing fails.
 fn note_infra(ctx: &Context, site: &Key, wanted: i64, suspended: bool) {
-    let address = address(ctx, site);
+    let (address, no_address) = (address(ctx, site), why_no_address(ctx, site));
     ctx.update(|fleet| {
         let mut infra = fleet.infra(site);
+        infra.no_address = no_address.filter(|_| address.is_none() && !suspended);
         infra.address = address;
         infra.wanted = wanted;
         if suspended {
@@ -268,6 +269,21 @@ fn address(ctx: &Context, site: &Key) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// Why there is no address where there is none.
+fn why_no_address(ctx: &Context, site: &Key) -> Option<String> {
+    let name = workload(&site.name);
+    let service = ctx.children.get(Kind::Service, &site.sibling(name.clone()));
+    let kind = service.as_ref().and_then(|service| service["spec"]["type"].as_str());
+    Some(match kind {
+        Some("LoadBalancer") => format!(
+            "Service {name} has no address yet: something in the cluster has to give one to Services of type LoadBalancer, such as MetalLB \
+             or the cloud's controller; see kubectl describe service {name}, or set spec.tftp.service.type to NodePort"
+        ),
+        Some("NodePort") | None => "no node of a TFTP pod is known yet".to_owned(),
+        Some(_) => format!("Service {name} has no address yet"),
+    })
 }
 
 fn node_port(service: &Value) -> Option<u64> {

@@ -374,6 +374,7 @@ impl Fleet {
             self.agenda.work(WorkItem::Pods(key.clone()));
             self.agenda.work(WorkItem::SiteStatus(key.clone()));
         }
+        self.follow_revoked(key);
         self.let_go(key);
     }
 

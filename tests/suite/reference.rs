@@ -11,7 +11,7 @@ use dialtone::provision::diagnostic;
 use serde_json::Value;
 
 /// Compares a page with what it should be, or writes it.
-fn check(file: &str, text: &str) {
+pub fn check(file: &str, text: &str) {
     if std::env::var_os("DIALTONE_WRITE_DOCS").is_some() {
         std::fs::write(file, text).unwrap();
     }

@@ -183,7 +183,9 @@ impl Handler<DynamicObject> for Children {
     fn on_delete(&self, ctx: &Arc<Context>, deleted: Deleted) {
         ctx.children.forget(self.0, &deleted.key, deleted.version);
         let named = parse_workload(&deleted.key.name).map(|site| deleted.key.sibling(site));
-        look_at(ctx, deleted.site(), named);
+        let labelled = deleted.site();
+        labelled.iter().chain(&named).for_each(|site| ctx.note_gone(site, self.0, &deleted.key));
+        look_at(ctx, labelled, named);
     }
 }
 
@@ -242,6 +244,23 @@ mod tests {
         assert!(!ctx.pods.contains(&Key::new("ns", "stranger")) && ctx.pods.silent().is_empty());
         let lines = logs.lines();
         assert_eq!(lines.iter().filter(|line| line.contains("none of its Deployment")).count(), 1, "{lines:?}");
+    }
+
+    #[tokio::test]
+    async fn of_objects_of_a_site_that_is_not_there_nothing_stays_when_they_are_gone() {
+        let (tasks, _supervisor) = supervised();
+        let (ctx, kind) = (context(tasks), Kind::Service);
+        let key = Key::new("ns", "dialtone-invented");
+        let site = json!({"kind": "PhoneSite", "apiVersion": "dialtone.dev/v1alpha1", "name": "invented", "uid": "0"});
+        let object = json!({"metadata": {"name": "dialtone-invented", "namespace": "ns", "uid": "9", "resourceVersion": "5",
+            "ownerReferences": [site]}});
+        for (uid, stays) in [(None, 0), (Some("0"), 1)] {
+            uid.into_iter().for_each(|uid| ctx.sites.note_uid(&Key::new("ns", "invented"), uid.to_owned()));
+            Children(kind).on_apply(&ctx, serde_json::from_value(object.clone()).unwrap()).unwrap();
+            assert_eq!(ctx.children.owners(), 1);
+            Children(kind).on_delete(&ctx, Deleted { key: key.clone(), site: None, version: 6 });
+            assert_eq!(ctx.children.owners(), stays);
+        }
     }
 
     #[tokio::test]

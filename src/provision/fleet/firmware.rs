@@ -153,6 +153,7 @@ impl Fleet {
 
     /// The pods of a site hold something else: queues its nudge and its status, and its resync if phones wait for that.
     pub(super) fn pods_changed(&mut self, key: &Key) {
+        self.follow_revoked(key);
         self.agenda.work(WorkItem::SiteStatus(key.clone()));
         self.agenda.work(WorkItem::Pods(key.clone()));
         if self.sites.get(key).is_some_and(|site| !site.resync_queue.is_empty()) {

@@ -51,6 +51,8 @@ pub struct Site {
     pub callers: Callers,
     /// The phones that have to be notified of a change, now or later.
     pub resync_queue: BTreeSet<Key>,
+    /// Whether pods may still have files that offer what was revoked.
+    pub has_lingering_offers: bool,
 }
 
 /// What a site serves.
@@ -113,6 +115,7 @@ impl Site {
             counts: Counts::default(),
             callers,
             resync_queue: BTreeSet::new(),
+            has_lingering_offers: false,
             object: Object::new(meta, spec, status),
         }
     }

@@ -12,6 +12,7 @@ use crate::provision::observe::pods::Served;
 use crate::provision::render::plan::LineIdentity;
 use crate::provision::status::conditions::{acceptance, conditions};
 use crate::provision::status::counts::PhoneTally;
+use crate::provision::status::health::{Health, Obstacle};
 use crate::provision::sync::{LastFetch, SyncProblem};
 use crate::provision::verdict::Verdict;
 
@@ -60,7 +61,13 @@ const SEEN_EVERY: i64 = 600;
 impl PhoneFacts<'_> {
     /// Whether everything is done on the server's side.
     fn is_ready(&self, accepted: bool) -> bool {
-        accepted && self.up_to_date && self.served == Served::Everywhere && !self.firmware.staging.is_pending()
+        let is_current = self.up_to_date || self.is_held();
+        accepted && is_current && self.served == Served::Everywhere && !self.firmware.staging.is_pending()
+    }
+
+    /// Whether its file is as it was when its site was suspended.
+    fn is_held(&self) -> bool {
+        self.suspended && !self.up_to_date && self.file.is_some() && self.served == Served::Everywhere
     }
 
     /// What is counted of the phone.
@@ -129,14 +136,15 @@ fn phone_conditions(
     let served = facts.served_verdict();
     let staging = facts.firmware.staging;
     let staged = staging.verdict();
-    let stalled = !accepted.holds || staging.is_stalled();
-    let ready = match [&accepted, &served, &staged].into_iter().find(|verdict| !verdict.holds) {
-        Some(obstacle) => obstacle.clone(),
-        None => Verdict::yes(Reason::Ready, "everything is done on the server's side"),
-    };
-    let behind = !facts.up_to_date && facts.file.is_some();
     // Work goes on by itself while pods take up a file; what a person has to change is stalled.
-    let waits = !(ready.holds || stalled || facts.suspended && behind);
+    let held = facts.is_held();
+    let mut obstacles = vec![Obstacle::lasting(&accepted, ConditionType::Accepted, &before.conditions)];
+    obstacles.extend((!held).then(|| Obstacle::passing(&served)));
+    obstacles.push(match staging.is_stalled() {
+        true => Obstacle::lasting(&staged, ConditionType::FirmwareStaged, &before.conditions),
+        false => Obstacle::passing(&staged),
+    });
+    let Health { ready, reconciling, stalled } = Health::of(&obstacles, held, now);
     let in_sync = || Verdict::yes(Reason::Fetched, "the phone fetched its newest configuration");
     let verdict = |kind| match kind {
         ConditionType::Accepted => Some(accepted.clone()),
@@ -146,8 +154,8 @@ fn phone_conditions(
         ConditionType::Resynced => resynced.clone(),
         ConditionType::AddressConflict => address_conflict.clone(),
         ConditionType::Ready => Some(ready.clone()),
-        ConditionType::Reconciling => Verdict::only_if(waits, ready.reason, ready.message.clone()),
-        ConditionType::Stalled => Verdict::only_if(stalled, ready.reason, ready.message.clone()),
+        ConditionType::Reconciling => reconciling.clone(),
+        ConditionType::Stalled => stalled.clone(),
         // Sites are suspended, not phones.
         ConditionType::Suspended => None,
     };
