@@ -12,6 +12,7 @@ mod sources;
 mod strangers;
 mod trust;
 mod upgrades;
+mod where_served;
 
 use std::collections::BTreeMap;
 
