@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::tree::{Note, Tree};
+use super::tree::{Note, Tree, Weight};
 use crate::phone::dialplan::{self, Rule, check_attribute};
 use crate::phone::file_name::{OS79XX, RING_LIST, SYNC_INFO, XML_DEFAULT, dial_plan};
 use crate::phone::image::{Image, NAME_MAX};
@@ -195,7 +195,7 @@ fn images(tree: &mut Tree, files: &mut Files, taken: bool) {
     if !taken && !names.is_empty() {
         let list = names.join(", ");
         let why = "firmware is taken along with --firmware only; phones keep what they run";
-        tree.notes.push(Note::file(&list, why));
+        tree.notes.push(Note::file(&list, why).weighing(Weight::Minor));
     }
 }
 
@@ -220,7 +220,7 @@ fn leftovers(tree: &mut Tree) {
         } else {
             "no phone asks for it by itself"
         };
-        tree.notes.push(Note::file(&name, format!("not used: {why}")));
+        tree.notes.push(Note::file(&name, format!("not used: {why}")).weighing(Weight::Minor));
     }
 }
 

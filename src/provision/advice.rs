@@ -40,6 +40,7 @@ pub const ALL: &[Advice] = &[
     LINE_NAME_DASHES,
     LINE_NAME_SHARED,
     LOGO_URL,
+    MISSPELLED,
     NAT_WITH_NAME,
     NEWER_THAN_FIRMWARE,
     NO_LINES,
@@ -207,6 +208,12 @@ pub const LOGO_URL: Advice = Advice {
     why: "the phone fetches its logo over HTTP, a Windows bitmap of 256 colours and 90 by 56 pixels",
     do_this: "write a URL that begins with http://",
 };
+/// `MisspelledParameter`
+pub const MISSPELLED: Advice = Advice {
+    code: "MisspelledParameter",
+    why: "phones report a name that they do not know and go on without it",
+    do_this: "write the name as phones know it, best in settings or lines, which check the value",
+};
 /// `NatWithName`
 pub const NAT_WITH_NAME: Advice = Advice {
     code: "NatWithName",
@@ -243,7 +250,7 @@ pub const PASSWORD_LONG: Advice = Advice {
 pub const PLACEHOLDER: Advice = Advice {
     code: "Placeholder",
     why: "it looks like a placeholder of a template that nobody filled in",
-    do_this: "write the value",
+    do_this: "write the value, or leave the field out",
 };
 /// `ProxyBackup`
 pub const PROXY_BACKUP: Advice = Advice {

@@ -3,12 +3,12 @@
 use crate::api::{DialRule, PhoneSiteSpec, Ring, SipPhoneSpec, UnsetParameters};
 use crate::phone::dialplan::{Budget, Call, Matcher, TONES, When};
 use crate::phone::image::{self, Image, Protocol, Release};
-use crate::phone::parameter::Kind;
 use crate::phone::{boot, ringlist, syncinfo};
 
 use crate::provision::advice::{self, Advice};
 use crate::provision::catalog::Catalog;
 use crate::provision::diagnostic::Diagnostic;
+use crate::provision::placeholder::{Use, is_placeholder};
 use crate::provision::render::plan::{PhoneBase, release};
 use crate::provision::render::values::Values;
 
@@ -89,7 +89,8 @@ fn common(values: &Values, image: Option<&str>, found: &mut Vec<Diagnostic>) {
     }
     let firmware = release(image);
     for (parameter, value, field) in values.by_people() {
-        if is_placeholder(value) && !matches!(parameter.kind, Kind::Secret { .. }) {
+        let purpose = Use::of(parameter);
+        if purpose != Use::Password && is_placeholder(value, purpose) {
             advise(found, advice::PLACEHOLDER, field, format!("is {value:?}"));
         }
         if firmware.is_some_and(|firmware| parameter.since > firmware) {
@@ -129,19 +130,6 @@ fn letter_o(field: &str, name: &str, found: &mut Vec<Diagnostic>) -> bool {
         advise(found, advice::IMAGE_LETTER_O, field, format!("is {name:?} (did you mean {meant}?)"));
     }
     meant.is_some()
-}
-
-/// Text that a template engine should have replaced.
-fn is_placeholder(value: &str) -> bool {
-    let wrapped = |open: &str, close: &str| {
-        value.split_once(open).is_some_and(|(_, rest)| rest.split_once(close).is_some_and(|(name, _)| !name.is_empty()))
-    };
-    let variable = |rest: &str| rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    value.split('$').skip(1).any(variable)
-        || wrapped("{{", "}}")
-        || wrapped("${", "}")
-        || wrapped("__", "__")
-        || wrapped("<?", "?>")
 }
 
 fn proxies(values: &Values, rules: &[DialRule], found: &mut Vec<Diagnostic>) {
@@ -246,6 +234,9 @@ fn dial_plan(rules: &[DialRule], found: &mut Vec<Diagnostic>) {
         let ends_in_star = rule.pattern.ends_with('*') && !rule.pattern.ends_with(r"\*");
         if ends_in_star && rule.timeout == Some(0) {
             advise(found, advice::DIAL_STAR_AT_ONCE, &field("timeout"), format!("is 0 for {:?}", rule.pattern));
+        }
+        if let Some(route) = rule.route.as_deref().filter(|route| is_placeholder(route, Use::Host)) {
+            advise(found, advice::PLACEHOLDER, &field("route"), format!("is {route:?}"));
         }
         let commas = rule.pattern.matches(',').count();
         if rule.tones.len() > commas {

@@ -108,6 +108,7 @@ fn examples() -> Vec<(&'static str, Value, Value, &'static str)> {
             "as is lines[0] on another proxy",
         ),
         ("LogoUrl", extra("logo_url", "logo.bmp"), none(), "http://"),
+        ("MisspelledParameter", extra("timer_register", "1800"), none(), "did you mean timer_register_expires?"),
         (
             "NatWithName",
             with(json!({"natEnable": true, "proxy1Address": "sip.example.com"})),

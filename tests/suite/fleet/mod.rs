@@ -5,6 +5,7 @@ mod advice;
 mod edges;
 mod floods;
 mod hashes;
+mod names;
 mod properties;
 mod resync;
 mod rollout;
