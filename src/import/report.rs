@@ -3,10 +3,10 @@
 use super::tree::{Config, Note, Tree, Weight};
 use crate::base::terminal::say;
 use crate::phone::find;
-use crate::phone::parameter::is_secret;
+use crate::phone::parameter::{UNPROVISIONED, is_secret, is_unset};
 use crate::provision::placeholder::{Use, is_placeholder};
 
-/// Notes the values that look like left-overs of a template.
+/// Notes the values that look like left-overs of a template, and the lines that were meant to be none.
 pub fn left_overs(tree: &mut Tree) {
     let configs: Vec<&Config> = tree.common.iter().chain(tree.phones.values()).collect();
     let found: Vec<Note> = configs.into_iter().flat_map(of_file).collect();
@@ -18,6 +18,12 @@ fn of_file(config: &Config) -> Vec<Note> {
     for (key, (name, value, line)) in &config.values {
         let unknown = if is_secret(key) { Use::Password } else { Use::Name };
         let purpose = find(key).map_or(unknown, Use::of);
+        if value == UNPROVISIONED && !is_unset(key, value) {
+            let why = format!(
+                "{name} is {value}, and phones show and register a line of that name: only an empty name means no line"
+            );
+            found.push(Note::line(&config.file, *line, why));
+        }
         if is_placeholder(value, purpose) {
             let shown = if purpose == Use::Password { String::new() } else { format!(" is {value:?}, which") };
             let why =

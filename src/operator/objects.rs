@@ -256,8 +256,7 @@ fn address(ctx: &Context, site: &Key) -> Option<String> {
     let Some(service) = ctx.children.get(Kind::Service, &site.sibling(workload(&site.name))) else {
         return ctx.pods.first_host(site);
     };
-    let ingress = &service["status"]["loadBalancer"]["ingress"][0];
-    if let Some(address) = ingress["ip"].as_str().or(ingress["hostname"].as_str()) {
+    if let Some(address) = load_balancer(&service) {
         return Some(address.to_owned());
     }
     match service["spec"]["type"].as_str() {
@@ -268,6 +267,16 @@ fn address(ctx: &Context, site: &Key) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// What a load balancer can be reached by: best an IPv4 address, which every phone and DHCP option takes, and a name only if there is
+/// nothing else.
+fn load_balancer(service: &Value) -> Option<&str> {
+    let all = || service["status"]["loadBalancer"]["ingress"].as_array().into_iter().flatten();
+    let addresses = || all().filter_map(|one| one["ip"].as_str()).filter(|ip| !ip.is_empty());
+    let v4 = addresses().find(|ip| ip.parse::<std::net::Ipv4Addr>().is_ok());
+    let name = || all().filter_map(|one| one["hostname"].as_str()).find(|name| !name.is_empty());
+    v4.or_else(|| addresses().next()).or_else(name)
 }
 
 fn node_port(service: &Value) -> Option<u64> {
@@ -295,6 +304,19 @@ mod tests {
         secret["metadata"]["resourceVersion"] = "1".into();
         ctx.children.note_token(&site, serde_json::from_value::<TrimmedSecret>(secret).unwrap().into());
         site
+    }
+
+    #[test]
+    fn of_all_that_a_load_balancer_has_an_ipv4_address_is_shown_and_a_name_if_there_is_nothing_else() {
+        let of = |ingress: Value| {
+            load_balancer(&json!({"status": {"loadBalancer": {"ingress": ingress}}})).map(str::to_owned)
+        };
+        let name = || json!({"hostname": "lb.example.net"});
+        assert_eq!(of(json!([name(), {"ip": "2001:db8::1"}, {"ip": "10.0.0.5"}])).as_deref(), Some("10.0.0.5"));
+        assert_eq!(of(json!([name(), {"ip": "2001:db8::1"}])).as_deref(), Some("2001:db8::1"));
+        assert_eq!(of(json!([{"hostname": "lb.example.net", "ip": "10.0.0.5"}])).as_deref(), Some("10.0.0.5"));
+        assert_eq!(of(json!([{"ip": ""}, name()])).as_deref(), Some("lb.example.net"));
+        assert_eq!((of(json!([])), of(json!(null)), of(json!([{}]))), (None, None, None));
     }
 
     fn child(uid: &str, owner: &str) -> Value {

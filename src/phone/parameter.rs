@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 pub use super::check::{
     FILE_NAME_PATTERN, HOST_OR_ADDRESS_PATTERN, HOST_PATTERN, IPV4_PATTERN, TIME_PATTERN, URL_PATTERN, ZONE_PATTERN,
-    check_file_name, check_host, is_secret,
+    check_file_name, check_host, is_secret, is_unset,
 };
 use super::choice::Choice;
 use super::image::Release;
@@ -121,7 +121,7 @@ pub enum Place {
     Elsewhere,
 }
 
-/// The value that the phone reads as "not set".
+/// The value that the phone reads as "not set", but for the name of a line: see [`is_unset`].
 pub const UNPROVISIONED: &str = "UNPROVISIONED";
 
 /// What is written for a parameter that is not set, under `unsetParameters: Reset`.

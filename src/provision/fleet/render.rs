@@ -18,6 +18,7 @@ use super::Fleet;
 use super::agenda::WorkItem;
 use super::object::Meta;
 use super::site::Site;
+use super::surroundings::address_advice;
 
 impl Fleet {
     /// Renders a site, and decides what is served of it.
@@ -37,6 +38,7 @@ impl Fleet {
         let rendering = render::site::render(input, &secrets)
             .with_violations(site.violations())
             .with(self.withheld_maps(key, site))
+            .with(address_advice(&site.infra))
             .with(resync_advice(site.meta()));
         let next = rendering.ready().cloned().map(Arc::new);
         let before = site.plan().cloned();

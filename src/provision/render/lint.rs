@@ -1,8 +1,9 @@
 //! What looks wrong in a site or a phone although phones would take it.
 
-use crate::api::{DialRule, PhoneSiteSpec, Ring, SipPhoneSpec, UnsetParameters};
+use crate::api::{DialRule, OffHook, PhoneSiteSpec, Ring, SipPhoneSpec, UnsetParameters};
 use crate::phone::dialplan::{Budget, Call, Matcher, TONES, When};
 use crate::phone::image::{self, Image, Protocol, Release};
+use crate::phone::parameter::{UNPROVISIONED, is_unset};
 use crate::phone::{boot, ringlist, syncinfo};
 
 use crate::provision::advice::{self, Advice};
@@ -33,7 +34,11 @@ pub fn site(spec: &PhoneSiteSpec, values: &Values, found: &mut Vec<Diagnostic>) 
     }
     time_server(values, found);
     dial_plan(rules, found);
-    if !rules.is_empty() && values.given("dial_template").is_none() && spec.unset_parameters == UnsetParameters::Keep {
+    let plan = spec.dial_plan.as_ref().filter(|plan| !plan.is_empty());
+    if let Some(off_hook) = plan.and_then(|plan| plan.off_hook.as_ref()) {
+        hotline(off_hook, found);
+    }
+    if plan.is_some() && values.given("dial_template").is_none() && spec.unset_parameters == UnsetParameters::Keep {
         advise(found, advice::DIAL_PLAN_NOT_TOLD, "spec.dialPlan", "is served as dialplan.xml");
     }
     common(values, image, found);
@@ -89,6 +94,9 @@ fn common(values: &Values, image: Option<&str>, found: &mut Vec<Diagnostic>) {
     }
     let firmware = release(image);
     for (parameter, value, field) in values.by_people() {
+        if value == UNPROVISIONED && is_unset(&parameter.name, "") && !is_unset(&parameter.name, value) {
+            advise(found, advice::LINE_UNPROVISIONED, field, format!("is {value}"));
+        }
         let purpose = Use::of(parameter);
         if purpose != Use::Password && is_placeholder(value, purpose) {
             advise(found, advice::PLACEHOLDER, field, format!("is {value:?}"));
@@ -259,6 +267,17 @@ fn dial_plan(rules: &[DialRule], found: &mut Vec<Diagnostic>) {
     };
     if !rules.iter().any(is_emergency) && !EMERGENCY_NUMBERS.iter().any(&mut knows) {
         advise(found, advice::EMERGENCY_RULE, "spec.dialPlan.templates", "has no rule for emergency calls");
+    }
+}
+
+/// What a phone calls by itself.
+fn hotline(off_hook: &OffHook, found: &mut Vec<Diagnostic>) {
+    let field = |name: &str| format!("spec.dialPlan.offHook.{name}");
+    if off_hook.timeout == 0 {
+        advise(found, advice::DIAL_HOTLINE, &field("timeout"), format!("is 0 for {:?}", off_hook.number));
+    }
+    if is_placeholder(&off_hook.number, Use::Name) {
+        advise(found, advice::PLACEHOLDER, &field("number"), format!("is {:?}", off_hook.number));
     }
 }
 

@@ -3,6 +3,7 @@
 mod addresses;
 mod advice;
 mod edges;
+mod facts;
 mod floods;
 mod hashes;
 mod names;

@@ -78,3 +78,64 @@ fn what_matters_is_said_first_and_spelling_in_one_line() {
     let count = lines.iter().filter(|line| line.starts_with("warning: ")).count();
     assert!(said.contains(&format!("hq: 2 phones, {count} warnings")), "{said}");
 }
+
+/// Imports a dial plan; what was said, and the manifests.
+fn with_plan(plan: &str) -> (String, String) {
+    let root = tempfile::tempdir().unwrap();
+    write(
+        root.path(),
+        &[
+            ("SIPDefault.cnf", "dial_template: dialplan\n"),
+            ("SIP000A8A123456.cnf", "line1_name: 1\n"),
+            ("dialplan.xml", plan),
+        ],
+    );
+    let output = round_trip(root.path(), &["--model", "7960"]);
+    (text(&output.stderr), text(&output.stdout))
+}
+
+#[test]
+fn a_hotline_and_a_warm_line_are_typed_where_a_manifest_can_say_them() {
+    let plan = |rules: &str| with_plan(&format!("<DIALTEMPLATE>\n{rules}\n</DIALTEMPLATE>\n"));
+    let (_, hotline) = plan("<TEMPLATE MATCH=\"\" Timeout=\"0\" Rewrite=\"7100\"/>");
+    assert!(
+        hotline.contains("offHook:") && hotline.contains("number: \"7100\"") && hotline.contains("timeout: 0"),
+        "{hotline}"
+    );
+    assert!(!hotline.contains("templates:") && !hotline.contains("kind: ConfigMap"), "{hotline}");
+    let (_, warm) = plan(
+        "<TEMPLATE MATCH=\"\" Timeout=\"8\" Rewrite=\"0\" User=\"Phone\" Route=\"Emergency\"/>\n<TEMPLATE MATCH=\"112\" Timeout=\"0\"/>",
+    );
+    assert!(
+        ["offHook:", "timeout: 8", "user: Phone", "route: Emergency", "templates:"]
+            .iter()
+            .all(|part| warm.contains(part)),
+        "{warm}"
+    );
+    for other in [
+        "<TEMPLATE MATCH=\"\" Rewrite=\"7100\"/>",
+        "<TEMPLATE MATCH=\"\" Timeout=\"0\" Rewrite=\"7100\" Line=\"2\"/>",
+        "<TEMPLATE MATCH=\"\" Timeout=\"0\" Rewrite=\"7100\"/>\n<TEMPLATE MATCH=\"\" Timeout=\"5\" Rewrite=\"7200\"/>",
+        "<TEMPLATE MATCH=\"112\" Timeout=\"0\"/>\n<TEMPLATE MATCH=\"\" Timeout=\"5\" Rewrite=\"7200\"/>",
+    ] {
+        let (said, manifests) = plan(other);
+        assert!(!manifests.contains("offHook") && manifests.contains("kind: ConfigMap"), "{other}\n{manifests}");
+        assert!(said.contains("served as it is"), "{said}");
+    }
+    let (said, _) = plan("<TEMPLATE MATCH=\"\" Timeout=\"0\"/>");
+    assert!(said.contains("calls nobody when the handset is lifted"), "{said}");
+}
+
+#[test]
+fn the_word_unprovisioned_as_a_name_is_told_of() {
+    let said = said(
+        "proxy1_address: 10.0.0.1\n",
+        "line1_name: 7101\nline2_name: UNPROVISIONED\nline2_authname: UNPROVISIONED\nline3_name: \"\"\n",
+    );
+    let told = said.iter().filter(|line| line.contains("only an empty name means no line")).count();
+    assert!(
+        told == 1
+            && said.iter().any(|line| line.starts_with("warning: SIP000A8A123456.cnf:2: line2_name is UNPROVISIONED")),
+        "{said:#?}"
+    );
+}
