@@ -1,6 +1,7 @@
 //! Which names and values the phone's files can hold: host names, URLs, times of day, file names; and which names hide a secret.
 
-use super::parameter::UNPROVISIONED;
+/// The value that the phone reads as "not set", but for the name of a line: see [`is_unset`].
+pub const UNPROVISIONED: &str = "UNPROVISIONED";
 
 /// Whether a parameter's name says that its value is secret, whether the table knows it or not.
 pub fn is_secret(name: &str) -> bool {

@@ -23,8 +23,8 @@ impl Fleet {
         if self.sites.get(&named).is_some_and(|site| has_it(site)) {
             return;
         }
-        let here = |(site, _): &(&Key, &Box<Site>)| site.namespace == key.namespace;
-        let found = self.sites.iter().filter(here).filter(|(_, site)| has_it(site)).map(|(site, _)| site).min();
+        let here = self.sites.iter().filter(|(site, _)| site.namespace == key.namespace);
+        let found = here.filter(|(_, site)| has_it(site)).map(|(site, _)| site).min();
         let Some(home) = found.cloned() else { return };
         let Some(plan) = self.sites.get(&home).and_then(|site| recovered_phone(site, mac)) else { return };
         if let (Some(site), Some(phone)) = (self.sites.get_mut(&home), self.phones.get_mut(key)) {
