@@ -107,7 +107,7 @@ impl Manifests {
             (version, kind) => match meant(version, kind) {
                 Some(meant) => Err(anyhow::anyhow!("{kind} of apiVersion {version:?}: did its author mean {meant}?")),
                 None => {
-                    self.origins.other(file, other(&document));
+                    self.origins.other(file, other(&document), document["metadata"]["name"].as_str());
                     Ok(())
                 }
             },

@@ -16,8 +16,8 @@ pub(super) struct Origins {
 #[derive(Debug, Default)]
 struct Content {
     is_blank: bool,
-    /// The documents that are of no use here, in words.
-    others: Vec<String>,
+    /// The documents that are of no use here: in words, and the name that each gives itself.
+    others: Vec<(String, Option<String>)>,
 }
 
 /// The most documents of one file that are told apart.
@@ -35,10 +35,10 @@ impl Origins {
     }
 
     /// A document that is of no use stands in a file.
-    pub(super) fn other(&mut self, file: &str, what: String) {
+    pub(super) fn other(&mut self, file: &str, what: String, name: Option<&str>) {
         let others = &mut self.files.entry(file.to_owned()).or_default().others;
         if others.len() < MAX_OTHERS {
-            others.push(what);
+            others.push((what, name.map(str::to_owned)));
         }
     }
 
@@ -52,9 +52,14 @@ impl Origins {
                     "{file}: is empty, and {kind} {key} stood there: delete the file if that is to go"
                 ));
             }
-            let known = before.files.get(file).map(|content| content.others.as_slice()).unwrap_or_default();
-            let new = now.others.iter().find(|other| !known.contains(other)).or_else(|| now.others.get(known.len()))?;
-            Some(format!("{file}: {kind} {key} stood there, and now there is {new}: correct it, or take it out"))
+            // One with another name is another object, and one without may be any.
+            let may_be = |name: &Option<String>| name.as_deref().is_none_or(|name| *name == *key.name);
+            let mut known = before.files.get(file).map(|content| content.others.clone()).unwrap_or_default();
+            let (what, _) = now.others.iter().find(|other| {
+                let was_there = known.iter().position(|known| known == *other).map(|at| known.swap_remove(at));
+                was_there.is_none() && may_be(&other.1)
+            })?;
+            Some(format!("{file}: {kind} {key} stood there, and now there is {what}: correct it, or take it out"))
         })
     }
 }

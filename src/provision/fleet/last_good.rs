@@ -3,17 +3,31 @@
 
 use std::sync::Arc;
 
-use crate::api::SipPhoneSpec;
-use crate::phone::{FileName, Mac, cnf};
+use crate::api::{Extra, ObjectRef, SecretParameters, Settings, SipPhoneSpec, SipPhoneStatus, Violation};
+use crate::phone::{FileName, Mac, Model, cnf};
 use crate::provision::render::plan::{PhoneBase, PhonePlan, Standing};
 use crate::provision::render::reach::Reach;
 use crate::provision::{File, Key};
 
 use super::Fleet;
 use super::agenda::WorkItem;
+use super::object::Meta;
 use super::site::Site;
 
 impl Fleet {
+    /// A phone was made or changed, and its spec cannot be read: what is known of it, and what is served of it, stays. Right after a
+    /// start nothing but its status says what that is.
+    pub fn hold_phone(&mut self, meta: Meta, status: SipPhoneStatus, why: &str) {
+        let key = meta.key.clone();
+        if !self.phones.contains_key(&key) {
+            self.apply_phone(meta.clone(), unread_spec(), status);
+        }
+        if let Some(phone) = self.phones.get_mut(&key) {
+            phone.refuse(meta, Violation { field: "spec".to_owned(), message: why.to_owned() });
+            self.agenda.queue_phone(&key);
+        }
+    }
+
     /// Right after a start a phone that names another site, or none that exists, is where its file is found.
     pub(super) fn find_home(&mut self, key: &Key) {
         let Some(phone) = self.phones.get(key).filter(|phone| phone.home().is_none()) else { return };
@@ -78,6 +92,22 @@ impl Fleet {
             self.unplace(&other);
             self.agenda.queue_phone(&other);
         }
+    }
+}
+
+/// What is known of a phone's spec that was never read: nothing. It names no site and has no address.
+fn unread_spec() -> SipPhoneSpec {
+    SipPhoneSpec {
+        site_ref: ObjectRef { name: String::new() },
+        mac: String::new(),
+        model: Model::Cp7960,
+        label: None,
+        lines: Vec::new(),
+        settings: Settings::default(),
+        extra_parameters: Extra::default(),
+        secret_parameters: SecretParameters::default(),
+        firmware: None,
+        resync: None,
     }
 }
 

@@ -106,6 +106,11 @@ impl Phone {
         change
     }
 
+    /// It was seen again, and its newest spec cannot be read.
+    pub fn refuse(&mut self, meta: Meta, violation: Violation) {
+        self.object.refuse(meta, violation);
+    }
+
     /// Its status was written; what the API server made of it.
     pub fn note_status(&mut self, written: SipPhoneStatus, stored: SipPhoneStatus, version: u64) {
         self.object.note_status(written, stored, version);

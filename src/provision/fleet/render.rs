@@ -136,7 +136,8 @@ impl Fleet {
     fn without_site(&self, key: &Key, site_key: &Key) -> Vec<Diagnostic> {
         let Some(phone) = self.phones.get(key) else { return Vec::new() };
         let mut diagnostics: Vec<Diagnostic> = phone.violations().iter().map(Diagnostic::refused).collect();
-        if diagnostics.iter().all(|one| one.field != "spec.siteRef.name") {
+        // Of what cannot be read nothing else is said.
+        if diagnostics.iter().all(|one| !["spec", "spec.siteRef.name"].contains(&one.field.as_str())) {
             let missing = format!(
                 "PhoneSite {} does not exist in namespace {}: create it, or correct the name",
                 site_key.name, key.namespace

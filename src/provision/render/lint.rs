@@ -41,6 +41,12 @@ pub fn site(spec: &PhoneSiteSpec, values: &Values, found: &mut Vec<Diagnostic>) 
     if plan.is_some() && values.given("dial_template").is_none() && spec.unset_parameters == UnsetParameters::Keep {
         advise(found, advice::DIAL_PLAN_NOT_TOLD, "spec.dialPlan", "is served as dialplan.xml");
     }
+    let source = firmware.and_then(|firmware| firmware.source.as_ref());
+    for (i, one) in
+        source.iter().flat_map(|source| &source.urls).enumerate().filter(|(_, one)| is_placeholder(&one.url, Use::Url))
+    {
+        advise(found, advice::PLACEHOLDER, &format!("spec.firmware.source.urls[{i}].url"), format!("is {:?}", one.url));
+    }
     common(values, image, found);
 }
 

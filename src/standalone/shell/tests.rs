@@ -159,6 +159,20 @@ fn what_is_gone_is_gone() {
 }
 
 #[test]
+fn an_object_of_another_kind_and_name_may_take_the_place_of_a_phone() {
+    let mut served = Served::new();
+    served.write("phone.yaml", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\n");
+    assert!(!served.files().contains_key(FILE), "{}", served.said());
+    let mut served = Served::new();
+    served.write("phone.yaml", &format!("kind: Odd\n---\n{PHONE}"));
+    served.write("phone.yaml", "kind: Odd\n");
+    assert!(!served.files().contains_key(FILE), "that one stood there before");
+    let mut served = Served::new();
+    served.write("phone.yaml", "kind: Odd\n---\nkind: Odd\n");
+    assert!(served.files().contains_key(FILE));
+}
+
+#[test]
 fn a_site_and_its_phones_may_have_another_name_together_and_a_file_another_name_too() {
     let mut served = Served::new();
     std::fs::write(served.folder.path().join("site.yaml"), SITE.replace("{name: hq}", "{name: home}")).unwrap();
@@ -167,7 +181,7 @@ fn a_site_and_its_phones_may_have_another_name_together_and_a_file_another_name_
     std::fs::rename(served.folder.path().join("phone.yaml"), served.folder.path().join("desk.yml")).unwrap();
     served.reload();
     assert!(served.files().contains_key(FILE));
-    // Objects of other kinds may come and stand beside.
+    // Objects of other kinds may come, stand beside, and take the place of one that goes.
     served.write("compose.yaml", "services: {web: {image: nginx}}\n");
     served.write(
         "desk.yml",

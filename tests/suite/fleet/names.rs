@@ -125,6 +125,13 @@ fn what_nobody_filled_in_is_told_of_wherever_it_stands() {
             at_phone(json!({"lines": [{"name": "7101", "proxy": {"address": "pbx.yourdomain.com"}}]})),
             "spec.lines[0].proxy.address",
         ),
+        (
+            said(
+                json!({"firmware": {"source": {"urls": [{"url": "https://YOUR_SERVER/P0S3-8-12-00.bin", "sha256": "0".repeat(64)}]}}}),
+                json!({}),
+            ),
+            "spec.firmware.source.urls[0].url",
+        ),
         (at_phone(json!({"label": "{{label}}"})), "spec.label"),
         (at_phone(json!({"label": "CHANGEME"})), "spec.label"),
         (at_phone(json!({"extraParameters": {"unheard_of": "@@VALUE@@"}})), "spec.extraParameters.unheard_of"),

@@ -225,3 +225,28 @@ fn a_status_alone_keeps_nothing_from_anybody() {
     assert!(text(&fleet, FILE).unwrap().contains("line1_name: 7\n"));
     assert!(reasons(&fleet, "young").is_empty());
 }
+
+#[test]
+fn a_phone_whose_spec_cannot_be_read_keeps_its_file_also_after_a_restart() {
+    let (mut fleet, good) = served();
+    holds(&mut fleet, "a");
+    let status = fleet.current_status(&key("p"), Timestamp::UNIX_EPOCH).unwrap();
+    fleet.hold_phone(meta("p", 2, 10), status.clone(), "unknown variant `7941`");
+    assert!(write_all(&mut fleet).is_empty());
+    assert_eq!((text(&fleet, FILE).as_ref(), reasons(&fleet, "p")), (Some(&good), vec!["Invalid"]));
+    let slots: Vec<Slot> = Slot::all().collect();
+    let mut after = restarted(&fleet, &slots, |fleet| {
+        site(fleet, 1, json!({"settings": {"proxy1Address": "10.0.0.1"}}));
+        fleet.hold_phone(meta("p", 2, 10), status.clone(), "unknown variant `7941`");
+    });
+    after.finish_recovery();
+    assert!(write_all(&mut after).is_empty());
+    assert_eq!((text(&after, FILE).as_ref(), reasons(&after, "p")), (Some(&good), vec!["Invalid"]));
+    phone(&mut after, "p", 3, 10, plain(MAC, "3"));
+    write_all(&mut after);
+    assert!(text(&after, FILE).unwrap().contains("line1_name: 3\n") && reasons(&after, "p").is_empty());
+    after.hold_phone(meta("p", 4, 10), status, "unknown variant `7941`");
+    after.delete_phone(&key("p"));
+    write_all(&mut after);
+    assert_eq!(text(&after, FILE), None);
+}
