@@ -90,9 +90,13 @@ fn is_engines(text: &str, strict: bool) -> bool {
     if ["__", "@@", "##", "%%", "||"].iter().any(wrapped) {
         return true;
     }
-    // Of two digits after a percent sign a URL is made.
+    if ["#", "@"].iter().any(|mark| wrapped_in(text, mark).any(is_constant)) {
+        return true;
+    }
+    // Two hexadecimal digits after a percent sign are a character of a URL.
     let is_variable = |inner: &str| {
-        is_constant(inner) && inner.len() > 2 && (inner.len() > 3 || !inner.bytes().all(|b| b.is_ascii_hexdigit()))
+        let is_hex = inner.bytes().all(|b| b.is_ascii_hexdigit());
+        (is_noun(inner) && !is_hex) || (is_constant(inner) && inner.len() > 2 && (inner.len() > 3 || !is_hex))
     };
     if wrapped_in(text, "%").any(is_variable) {
         return true;
@@ -203,8 +207,9 @@ fn is_to_be_changed(text: &str) -> bool {
         ["changeme", "changethis", "changeit", "replaceme", "replacethis", "fixme", "fillmein"].contains(&word.as_str())
     };
     let two = |pair: &[String]| {
-        ["change", "replace", "edit", "insert", "put", "enter", "fill"].contains(&pair[0].as_str())
-            && ["me", "this", "your", "here", "with"].contains(&pair[1].as_str())
+        let is_noun = text.contains('_') && is_noun(&pair[1]);
+        ["change", "replace", "edit", "insert", "put", "enter", "fill", "set"].contains(&pair[0].as_str())
+            && (is_noun || ["me", "this", "your", "here", "with"].contains(&pair[1].as_str()))
     };
     // With blanks it may be a sentence that somebody means.
     words.iter().any(one) || (!text.contains(' ') && words.windows(2).any(two))
@@ -281,7 +286,7 @@ fn is_no_host(text: &str) -> bool {
     let is_variable = is_constant(text)
         && words(text).count() > 1
         && words(text).last().is_some_and(|word| {
-            ["IP", "ADDRESS", "ADDR", "HOSTNAME", "FQDN", "HOST", "URL"]
+            ["IP", "ADDRESS", "ADDR", "HOSTNAME", "FQDN", "HOST", "URL", "SERVER", "DOMAIN"]
                 .contains(&word.trim_end_matches(|c: char| c.is_ascii_digit()))
         });
     is_masked_address(text)
@@ -291,6 +296,7 @@ fn is_no_host(text: &str) -> bool {
         || lower.split('.').any(of_you)
         || unreal_end
         || known.contains(&lower)
+        || ["_ip", "_address", "_hostname", "_fqdn"].iter().any(|end| lower.ends_with(end))
         || lower.ends_with("ipaddress")
         || is_variable
         || text.contains(' ') && words(text).any(is_noun)

@@ -95,6 +95,8 @@ const OF_LINES: &[(&str, &str)] = &[
 const OF_PROXIES: &[(&str, &str)] = &[
     ("", "proxy#_address"),
     ("addr", "proxy#_address"),
+    ("address", "proxy#_address"),
+    ("port", "proxy#_port"),
     ("host", "proxy#_address"),
     ("ip", "proxy#_address"),
     ("server", "proxy#_address"),
@@ -115,6 +117,8 @@ pub fn meant(name: &str) -> Option<&'static str> {
         .map(|parameter| parameter.name.as_str())
         .or_else(|| KNOWN.iter().find(|(slip, _)| *slip == words.join("_")).and_then(|(_, meant)| known(meant)))
         .or_else(|| numbered(&words.concat()))
+        // The letter l for the digit 1.
+        .or_else(|| numbered(&words.concat().replacen("linel", "line1", 1).replacen("proxyl", "proxy1", 1)))
         .or_else(|| nearest(&words))
 }
 
@@ -176,14 +180,33 @@ fn nearest(words: &[String]) -> Option<&'static str> {
     candidates.filter_map(|known| Some((distance(words, &squeezed, known)?, known))).min().map(|(_, known)| known)
 }
 
+/// Words that stand for each other.
+const SAME: &[(&str, &str)] = &[
+    ("address", "addr"),
+    ("adress", "addr"),
+    ("disabled", "disable"),
+    ("enabled", "enable"),
+    ("expiration", "expires"),
+    ("expiry", "expires"),
+    ("uri", "url"),
+];
+
+/// A name as one word, whichever of the words that stand for each other it has.
+fn canonical<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    words.map(|word| SAME.iter().find(|(one, _)| *one == word).map_or(word, |(_, other)| *other)).collect()
+}
+
 /// How far a name is from a known one; nothing if that is no likely slip.
 fn distance(words: &[String], squeezed: &str, known: &str) -> Option<usize> {
     let known_squeezed = squeeze(known);
-    if squeezed.len().abs_diff(known_squeezed.len()) > 3 {
-        return None;
-    }
     if known_squeezed == squeezed {
         return Some(0);
+    }
+    if canonical(known.split('_')) == canonical(words.iter().map(String::as_str)) {
+        return Some(1);
+    }
+    if squeezed.len().abs_diff(known_squeezed.len()) > 3 {
+        return None;
     }
     let parts: Vec<&str> = known.split('_').collect();
     let mut in_order: (Vec<&str>, Vec<&str>) = (parts.clone(), words.iter().map(String::as_str).collect());
@@ -274,6 +297,14 @@ mod tests {
             ("backup_proxy", "proxy_backup"),
             ("start_media_prot", "start_media_port"),
             ("speed_line_1", "speed_line1"),
+            ("http_proxy_address", "http_proxy_addr"),
+            ("call_manager1_address", "call_manager1_addr"),
+            ("dyn_tftp_adress", "dyn_tftp_addr"),
+            ("nat_addr", "nat_address"),
+            ("nat_enabled", "nat_enable"),
+            ("linel_name", "line1_name"),
+            ("proxyl_address", "proxy1_address"),
+            ("timer_register_expiration", "timer_register_expires"),
         ] {
             if meant(slip) != Some(right) {
                 wrong.push((slip, meant(slip)));

@@ -44,7 +44,9 @@ fn what_people_should_have_replaced_is_seen_where_it_is_certain() {
          192.168.1.* ¦ CHANGEME ¦ CHANGEME_PROXY ¦ changeme ¦ change-me.example.net ¦ REPLACE_WITH_IP ¦ \
          REPLACEME ¦ INSERT_YOUR_IP ¦ SERVER_IP ¦ PBX_HOST ¦ WAN_ADDRESS ¦ NTP_SERVER_IP ¦ \
          TrixboxIpaddress ¦ hostname ¦ EXCHANGE HOSTNAME ¦ IP address ¦ example.domain.ext ¦ \
-         pbx.domain.tld ¦ ******* ¦ XXXX",
+         pbx.domain.tld ¦ ******* ¦ XXXX ¦ \
+         ENTER_IP_HERE ¦ INSERT_SERVER_NAME ¦ SET_ME ¦ ASTERISK_SERVER ¦ my_server_ip ¦ %ip% ¦ %server% ¦ #SERVER# ¦ @HOST@ ¦ \
+         <PBX-IP> ¦ {ip} ¦ <ip-address> ¦ ${{ host }} ¦ {{{host}}}",
         &[Use::Host],
     );
     seen(
@@ -73,7 +75,7 @@ fn what_people_should_have_replaced_is_seen_where_it_is_certain() {
 #[test]
 fn good_values_are_left_alone() {
     passed(
-        "XX-Lab ¦ 100% ¦ 50% off 20% ¦ Your Pizza ¦ YOUR PIZZA ¦ Change Me Cafe ¦ $mart ¦ Ca$h ¦ A$AP ¦ $5 ¦ \
+        "#1 in #2 ¦ a@b@c ¦ Set Me Up ¦ XX-Lab ¦ 100% ¦ 50% off 20% ¦ Your Pizza ¦ YOUR PIZZA ¦ Change Me Cafe ¦ $mart ¦ Ca$h ¦ A$AP ¦ $5 ¦ \
          100$ ¦ {x} ¦ a_b ¦ <3 ¦ <Desk> ¦ [Lab] ¦ {Sales} ¦ #1 ¦ C# ¦ A & B ¦ Todo ¦ XXX ¦ x ¦ XX ¦ Xavier ¦ \
          Reception ¦ Name ¦ Server Room ¦ IP Phone ¦ User 7 ¦ Host ¦ Enter here ¦ Put me through ¦ \
          The Change ¦ *** ¦ ... ¦ Büro ¦ a__b ¦ 50%ABV ¦ =^_^= ¦ R&D_LAB ¦ Domain Desk ¦ Edit Suite ¦ \
@@ -81,7 +83,7 @@ fn good_values_are_left_alone() {
         &[Use::Display],
     );
     passed(
-        "10.0.0.1 ¦ 0.0.0.0 ¦ 255.255.255.255 ¦ 1.2.3.4 ¦ sip.example.net ¦ sip.example.com ¦ pbx ¦ PBX ¦ \
+        "change-server.example.net ¦ set-top.example ¦ ip.example.net ¦ 10.0.0.1 ¦ 0.0.0.0 ¦ 255.255.255.255 ¦ 1.2.3.4 ¦ sip.example.net ¦ sip.example.com ¦ pbx ¦ PBX ¦ \
          PBX1 ¦ yourtown.gov.uk ¦ yourpizza.com ¦ younger.example ¦ server ¦ server1 ¦ host ¦ proxy ¦ \
          USECALLMANAGER ¦ x.example.net ¦ xx.yy.zz.net ¦ n.n.net ¦ SIP_SRV ¦ pbx_main ¦ PBX_MAIN ¦ my-pbx ¦ \
          time.nist.gov ¦ a.b.c.example ¦ changes.example.net ¦ replacement-pbx.net ¦ 10.0.0.1:5060 ¦ \
