@@ -2,6 +2,7 @@
 
 mod document;
 mod files;
+mod origins;
 pub(crate) mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +20,8 @@ use crate::base::text::printable;
 use crate::provision::catalog::{FirmwareFile, Inventory};
 use crate::provision::consent::{Withheld, of_map, of_secret};
 use crate::provision::{Fleet, Key, Meta, Reference, WorkItem};
-use document::{check_keys, check_lost, check_site_name, check_size, drop_nulls, key, typed};
+use document::{check_keys, check_lost, check_site_name, check_size, drop_nulls, key, meant, other, typed};
+use origins::Origins;
 
 /// The objects of a set of manifests. Sites and phones stand with the file that they come from.
 #[derive(Default)]
@@ -30,6 +32,7 @@ pub struct Manifests {
     /// Those of which nothing may be served.
     withheld: BTreeMap<(Reference, Key), Withheld>,
     maps: BTreeMap<Key, BTreeMap<String, bytes::Bytes>>,
+    origins: Origins,
     /// The documents that cannot be used: file, object, field and reason.
     pub errors: Vec<String>,
 }
@@ -60,6 +63,7 @@ impl Manifests {
     }
 
     fn take(&mut self, file: &str, text: &str) {
+        self.origins.file(file, text);
         match yaml::documents(text) {
             Ok(documents) => documents.into_iter().for_each(|document| self.document(file, document)),
             Err(why) => self.errors.push(format!("{file}: {}", printable(&why, MAX_ERROR))),
@@ -79,7 +83,7 @@ impl Manifests {
         if document.is_null() {
             return;
         }
-        if document["kind"] == "List" {
+        if document["kind"] == "List" && document["items"].is_array() {
             // Taken out, not copied: lists may hold lists.
             if let Some(Value::Array(items)) = document.get_mut("items").map(Value::take) {
                 items.into_iter().for_each(|item| self.document(file, item));
@@ -97,10 +101,16 @@ impl Manifests {
             (v, "PhoneSite" | "SipPhone") => {
                 Err(anyhow::anyhow!("{kind} of apiVersion {v:?}: it must be {API_VERSION}"))
             }
-            ("v1", "Secret") => self.secret(document),
-            ("v1", "ConfigMap") => self.map(document),
+            ("v1", "Secret") => self.secret(file, document),
+            ("v1", "ConfigMap") => self.map(file, document),
             // Objects of other kinds may stand in the same folder.
-            _ => Ok(()),
+            (version, kind) => match meant(version, kind) {
+                Some(meant) => Err(anyhow::anyhow!("{kind} of apiVersion {version:?}: did its author mean {meant}?")),
+                None => {
+                    self.origins.other(file, other(&document), document["metadata"]["name"].as_str());
+                    Ok(())
+                }
+            },
         };
         if let Err(error) = result {
             self.error(file, &format!("{error:#}"));
@@ -115,6 +125,7 @@ impl Manifests {
         let key = key(&site.metadata)?;
         check_site_name(&key)?;
         check_lost("PhoneSite", &key, &spec, &site.spec)?;
+        self.origins.object("PhoneSite", &key, file);
         if let Some((_, other)) = self.sites.insert(key.clone(), (site, file.to_owned())) {
             bail!("PhoneSite {key} stands in {other} too");
         }
@@ -128,13 +139,14 @@ impl Manifests {
         let phone: SipPhone = typed(document)?;
         let key = key(&phone.metadata)?;
         check_lost("SipPhone", &key, &spec, &phone.spec)?;
+        self.origins.object("SipPhone", &key, file);
         if let Some((_, other)) = self.phones.insert(key.clone(), (phone, file.to_owned())) {
             bail!("SipPhone {key} stands in {other} too");
         }
         Ok(())
     }
 
-    fn secret(&mut self, document: Value) -> anyhow::Result<()> {
+    fn secret(&mut self, file: &str, document: Value) -> anyhow::Result<()> {
         let secret: Secret = typed(document)?;
         let text = secret.string_data.unwrap_or_default().into_iter().map(|(name, text)| (name, text.into()));
         let data = secret.data.unwrap_or_default().into_iter().map(|(name, bytes)| (name, bytes.0.into()));
@@ -142,11 +154,12 @@ impl Manifests {
         check_keys("Secret", &key, &data)?;
         let why = of_secret(&key.name, secret.type_.as_deref(), secret.metadata.labels.as_ref(), false);
         self.withheld.extend(why.map(|why| ((Reference::Secret, key.clone()), why)));
+        self.origins.object("Secret", &key, file);
         self.secrets.insert(key, data);
         Ok(())
     }
 
-    fn map(&mut self, document: Value) -> anyhow::Result<()> {
+    fn map(&mut self, file: &str, document: Value) -> anyhow::Result<()> {
         let map: ConfigMap = typed(document)?;
         let text = map.data.unwrap_or_default().into_iter().map(|(name, text)| (name, text.into()));
         let binary = map.binary_data.unwrap_or_default().into_iter().map(|(name, bytes)| (name, bytes.0.into()));
@@ -154,8 +167,46 @@ impl Manifests {
         check_keys("ConfigMap", &key, &data)?;
         let why = of_map(data.len(), map.metadata.labels.as_ref(), false);
         self.withheld.extend(why.map(|why| ((Reference::ConfigMap, key.clone()), why)));
+        self.origins.object("ConfigMap", &key, file);
         self.maps.insert(key, data);
         Ok(())
+    }
+
+    /// An object that was among earlier manifests and is missing, although its file says something that may stand for it.
+    pub fn mislaid(&self, before: &Manifests) -> Option<String> {
+        self.origins.mislaid(&before.origins)
+    }
+
+    /// Takes ConfigMaps of earlier manifests over that sites name and that are missing here. What there is to say of each.
+    pub fn keep_named_maps(&mut self, before: &Manifests) -> Vec<String> {
+        let mut kept = Vec::new();
+        for (site, file, name) in self
+            .sites
+            .iter()
+            .flat_map(|(key, (site, file))| site.spec.config_maps().map(move |name| (key, file, key.sibling(name))))
+        {
+            let Some(data) = before.maps.get(&name).filter(|_| !self.maps.contains_key(&name)) else { continue };
+            kept.push((name.clone(), data.clone(), format!(
+                "{file}: PhoneSite {site}: ConfigMap {name} is no longer among the manifests, and its files go on being served: put it back, or remove its name from the site"
+            )));
+        }
+        kept.into_iter()
+            .map(|(name, data, why)| {
+                self.maps.insert(name, data);
+                why
+            })
+            .collect()
+    }
+
+    /// The sites.
+    pub fn sites(&self) -> impl Iterator<Item = &Key> {
+        self.sites.keys()
+    }
+
+    /// How many phones name a site.
+    pub fn phones_of(&self, site: &Key) -> usize {
+        let names = |(key, (phone, _)): &(&Key, &(SipPhone, String))| key.sibling(&phone.spec.site_ref.name) == *site;
+        self.phones.iter().filter(names).count()
     }
 
     /// Adds an object that does not come from a file.

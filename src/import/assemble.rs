@@ -10,6 +10,7 @@ use super::args::Args;
 use super::convert::{Draft, Style, is_given};
 use super::files::{self, Files};
 use super::hoist;
+use super::report;
 use super::tree::{Config, Note, Tree};
 use crate::api::{API_VERSION, PhoneSiteSpec, SipPhoneSpec};
 use crate::phone::file_name::{SIP_DEFAULT, dial_plan};
@@ -27,6 +28,7 @@ pub fn manifests(tree: &mut Tree, args: &Args) -> anyhow::Result<String> {
         let why = "is not there; phones keep what they have of the common parameters";
         tree.notes.push(Note::file(SIP_DEFAULT, why));
     }
+    report::left_overs(tree);
     let mut site = Draft::new(&common);
     let mut phones: Vec<(Mac, Model, Draft)> = Vec::new();
     let mut guessed = Vec::new();

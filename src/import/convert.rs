@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::slips;
-use super::tree::{Config, Note};
+use super::tree::{Config, Note, Weight};
 use crate::api::{EXTRA_COUNT, EXTRA_VALUE_MAX, SECRET_COUNT};
 use crate::phone::image::Image;
 use crate::phone::parameter::{Kind, Parameter, Place, UNPROVISIONED, check_host, is_secret};
 use crate::phone::{Model, find, text};
+use crate::provision::slips;
 
 /// Options of the conversion.
 #[derive(Clone, Copy, Debug, Default)]
@@ -134,10 +134,12 @@ impl Draft {
                 continue;
             }
             let Some(typed) = typed else {
-                let meant = slips::meant(&key).filter(|_| suggestions > 0);
+                let meant = slips::meant(&name).filter(|_| suggestions > 0);
                 suggestions = suggestions.saturating_sub(1);
+                let weight = if meant.is_some() { Weight::Matters } else { Weight::Minor };
                 let meant = meant.map_or(String::new(), |meant| format!("; did its author mean {meant}?"));
-                notes.push(note(format!("{name} is unknown to dialtone and kept as it is in extraParameters{meant}")));
+                let why = format!("{name} is unknown to dialtone and kept as it is in extraParameters{meant}");
+                notes.push(note(why).weighing(weight));
                 self.extra.insert(name, value);
                 continue;
             };
@@ -146,8 +148,9 @@ impl Draft {
                     self.settings.insert(typed.field.clone(), value);
                 }
                 Err(why) => {
-                    if let Some(why) = why.filter(|_| is_given(&value)) {
-                        notes.push(note(format!("{name} {why}; it is kept as it is in extraParameters")));
+                    if let Some((why, weight)) = why.filter(|_| is_given(&value)) {
+                        let why = format!("{name} {why}; it is kept as it is in extraParameters");
+                        notes.push(note(why).weighing(weight));
                     }
                     self.extra.insert(key, value);
                 }
@@ -222,7 +225,8 @@ fn is_line_name(name: &str) -> bool {
 }
 
 /// The value for `settings`; or why there is none, if that is worth a note.
-fn setting(typed: &Parameter, value: &str, from: Place, style: Style) -> Result<Value, Option<String>> {
+fn setting(typed: &Parameter, value: &str, from: Place, style: Style) -> Result<Value, Option<(String, Weight)>> {
+    let matters = |why: String| Err(Some((why, Weight::Matters)));
     let exact = typed.value_of(value);
     let found = exact.clone().or_else(|| typed.value_like(value).filter(|_| style.tidy));
     let fits = match typed.place {
@@ -234,7 +238,7 @@ fn setting(typed: &Parameter, value: &str, from: Place, style: Style) -> Result<
         Some(found)
             if from == Place::Site && found.as_str().is_some_and(|found| typed.phone_only_values.contains(&found)) =>
         {
-            Err(Some(format!("is {value}, which phones obey only in their own file")))
+            matters(format!("is {value}, which phones obey only in their own file"))
         }
         Some(found) if fits => Ok(found),
         // The value is right, and this kind of object has no field for it.
@@ -242,9 +246,10 @@ fn setting(typed: &Parameter, value: &str, from: Place, style: Style) -> Result<
         None if !fits => Err(None),
         None => match typed.value_like(value) {
             Some(like) => {
-                Err(Some(format!("is {value:?}; settings.{}: {} would say the same", typed.field, plain(&like))))
+                let why = format!("is {value:?}; settings.{}: {} would say the same", typed.field, plain(&like));
+                Err(Some((why, Weight::Spelling)))
             }
-            None => Err(Some(format!("is {value:?}, which settings.{} refuses", typed.field))),
+            None => matters(format!("is {value:?}, which settings.{} refuses", typed.field)),
         },
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::tree::{Note, Tree};
+use super::tree::{Note, Tree, Weight};
 use crate::phone::dialplan::{self, Rule, check_attribute};
 use crate::phone::file_name::{OS79XX, RING_LIST, SYNC_INFO, XML_DEFAULT, dial_plan};
 use crate::phone::image::{Image, NAME_MAX};
@@ -69,11 +69,16 @@ fn take_dial_plan(tree: &mut Tree, files: &mut Files, name: &str, of_site: bool)
     for (line, problem) in &problems {
         tree.notes.push(Note::line(&file, *line, format!("phones pass it over: {problem}")));
     }
-    let typed: Option<Vec<Value>> = rules.iter().map(typed_rule).collect();
+    let idle = rules.iter().any(|rule| rule.pattern.is_empty() && rule.rewrite.as_ref().is_none_or(String::is_empty));
+    if idle {
+        let why = "has a rule with an empty MATCH and no Rewrite, which calls nobody when the handset is lifted";
+        tree.notes.push(Note::file(&file, why));
+    }
     let size = dialplan::write(rules.iter().map(Rule::template)).len();
-    match typed.filter(|rules| of_site && (1..=200).contains(&rules.len()) && size <= dialplan::MAX_SIZE) {
-        Some(rules) => {
-            files.spec.insert("dialPlan".to_owned(), json!({"templates": rules}));
+    let typed = typed_plan(&rules).filter(|_| of_site && rules.len() <= 200 && size <= dialplan::MAX_SIZE);
+    match typed {
+        Some(plan) => {
+            files.spec.insert("dialPlan".to_owned(), plan);
         }
         None => {
             let why = if of_site { "no dialPlan can say it; it is" } else { "a phone's own dial plan is" };
@@ -81,6 +86,35 @@ fn take_dial_plan(tree: &mut Tree, files: &mut Files, name: &str, of_site: bool)
             keep(tree, files, name, bytes);
         }
     }
+}
+
+/// A dial plan as a manifest has it; `None` if a manifest cannot express it. What is called when the handset is lifted stands first
+/// there.
+fn typed_plan(rules: &[Rule]) -> Option<Value> {
+    let (off_hook, rules) = match rules.split_first() {
+        Some((first, rest)) if first.pattern.is_empty() => (Some(typed_off_hook(first)?), rest),
+        _ => (None, rules),
+    };
+    let templates: Vec<Value> = rules.iter().map(typed_rule).collect::<Option<_>>()?;
+    let mut plan = Map::new();
+    plan.extend(off_hook.map(|off_hook| ("offHook".to_owned(), off_hook)));
+    if !templates.is_empty() {
+        plan.insert("templates".to_owned(), templates.into());
+    }
+    (!plan.is_empty()).then(|| plan.into())
+}
+
+fn typed_off_hook(rule: &Rule) -> Option<Value> {
+    let number = rule.rewrite.clone().filter(|number| !number.is_empty())?;
+    // Without a timeout it is the phone's own, which a manifest does not say.
+    rule.timeout.filter(|_| rule.tones.is_empty())?;
+    let rule = Rule { pattern: "0".to_owned(), ..rule.clone() };
+    let mut value = typed_rule(&rule)?;
+    let fields = value.as_object_mut()?;
+    fields.remove("match");
+    fields.remove("rewrite");
+    fields.insert("number".to_owned(), number.into());
+    Some(value)
 }
 
 /// A rule as a manifest has it; `None` if a manifest cannot express it.
@@ -195,7 +229,7 @@ fn images(tree: &mut Tree, files: &mut Files, taken: bool) {
     if !taken && !names.is_empty() {
         let list = names.join(", ");
         let why = "firmware is taken along with --firmware only; phones keep what they run";
-        tree.notes.push(Note::file(&list, why));
+        tree.notes.push(Note::file(&list, why).weighing(Weight::Minor));
     }
 }
 
@@ -220,7 +254,7 @@ fn leftovers(tree: &mut Tree) {
         } else {
             "no phone asks for it by itself"
         };
-        tree.notes.push(Note::file(&name, format!("not used: {why}")));
+        tree.notes.push(Note::file(&name, format!("not used: {why}")).weighing(Weight::Minor));
     }
 }
 

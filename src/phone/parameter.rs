@@ -5,8 +5,8 @@ mod value;
 use std::fmt::Write as _;
 
 pub use super::check::{
-    FILE_NAME_PATTERN, HOST_OR_ADDRESS_PATTERN, HOST_PATTERN, IPV4_PATTERN, TIME_PATTERN, URL_PATTERN, ZONE_PATTERN,
-    check_file_name, check_host, is_secret,
+    FILE_NAME_PATTERN, HOST_OR_ADDRESS_PATTERN, HOST_PATTERN, IPV4_PATTERN, TIME_PATTERN, UNPROVISIONED, URL_PATTERN,
+    ZONE_PATTERN, check_file_name, check_host, is_secret, is_unset,
 };
 use super::choice::Choice;
 use super::image::Release;
@@ -120,9 +120,6 @@ pub enum Place {
     /// Not in `settings`: the object has a field of its own for it.
     Elsewhere,
 }
-
-/// The value that the phone reads as "not set".
-pub const UNPROVISIONED: &str = "UNPROVISIONED";
 
 /// What is written for a parameter that is not set, under `unsetParameters: Reset`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,11 +15,13 @@ pub struct Advice {
 
 /// All advice.
 pub const ALL: &[Advice] = &[
+    ADDRESS_IS_NAME,
     CALLS_LOCKED_IN_COMMON,
     COMMON_FILE_LARGE,
     COMMON_FILE_TRIMMED,
     DAYLIGHT_SAVING,
     DAYLIGHT_SAVING_OF_SITE,
+    DIAL_HOTLINE,
     DIAL_PLAN_FOREIGN,
     DIAL_PLAN_NOT_TOLD,
     DIAL_RULE_UNREACHABLE,
@@ -39,7 +41,9 @@ pub const ALL: &[Advice] = &[
     IMAGE_OTHER_PROTOCOL,
     LINE_NAME_DASHES,
     LINE_NAME_SHARED,
+    LINE_UNPROVISIONED,
     LOGO_URL,
+    MISSPELLED,
     NAT_WITH_NAME,
     NEWER_THAN_FIRMWARE,
     NO_LINES,
@@ -57,6 +61,12 @@ pub const ALL: &[Advice] = &[
     UNUSUAL_VALUE,
 ];
 
+/// `AddressIsName`
+pub const ADDRESS_IS_NAME: Advice = Advice {
+    code: "AddressIsName",
+    why: "DHCP option 150 carries addresses and no names; option 66 takes a name, which phones look up with the DNS server of option 6",
+    do_this: "put the name into option 66 alone, or have the load balancer give an address: spec.tftp.service.loadBalancerIP, or its annotations",
+};
 /// `LockedInCommonFile`
 pub const CALLS_LOCKED_IN_COMMON: Advice = Advice {
     code: "LockedInCommonFile",
@@ -86,6 +96,12 @@ pub const DAYLIGHT_SAVING_OF_SITE: Advice = Advice {
     code: "DaylightSavingOfSite",
     why: "the phone then changes its clock by the rules that its site says, or remembers",
     do_this: "name the zone as the tz database does, such as Asia/Tokyo, or set the dst fields on the phone too",
+};
+/// `DialHotline`
+pub const DIAL_HOTLINE: Advice = Advice {
+    code: "DialHotline",
+    why: "phones then call this number as soon as the handset is lifted, on every line, and nobody can dial another one, an emergency call neither",
+    do_this: "nothing if that is meant; otherwise set some seconds, in which a key can be pressed",
 };
 /// `DialPlanForeign`
 pub const DIAL_PLAN_FOREIGN: Advice = Advice {
@@ -201,11 +217,23 @@ pub const LINE_NAME_SHARED: Advice = Advice {
     why: "the application note wants names unique even on different proxies: stations are identified by them",
     do_this: "give each line a name of its own",
 };
+/// `LineUnprovisioned`
+pub const LINE_UNPROVISIONED: Advice = Advice {
+    code: "LineUnprovisioned",
+    why: "only an empty name means that there is no line: phones show and register one that is called UNPROVISIONED",
+    do_this: "leave the line out, or set its name to nothing",
+};
 /// `LogoUrl`
 pub const LOGO_URL: Advice = Advice {
     code: "LogoUrl",
     why: "the phone fetches its logo over HTTP, a Windows bitmap of 256 colours and 90 by 56 pixels",
     do_this: "write a URL that begins with http://",
+};
+/// `MisspelledParameter`
+pub const MISSPELLED: Advice = Advice {
+    code: "MisspelledParameter",
+    why: "phones report a name that they do not know and go on without it",
+    do_this: "write the name as phones know it, best in settings or lines, which check the value",
 };
 /// `NatWithName`
 pub const NAT_WITH_NAME: Advice = Advice {
@@ -243,7 +271,7 @@ pub const PASSWORD_LONG: Advice = Advice {
 pub const PLACEHOLDER: Advice = Advice {
     code: "Placeholder",
     why: "it looks like a placeholder of a template that nobody filled in",
-    do_this: "write the value",
+    do_this: "write the value, or leave the field out",
 };
 /// `ProxyBackup`
 pub const PROXY_BACKUP: Advice = Advice {

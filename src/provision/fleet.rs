@@ -6,6 +6,7 @@
 mod agenda;
 mod facts;
 mod firmware;
+mod last_good;
 mod moves;
 mod object;
 mod observe;

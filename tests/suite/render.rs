@@ -267,3 +267,41 @@ fn a_secret_that_holds_credentials_for_something_else_is_refused() {
     assert!(said(&output).contains(expected) && said(&output).contains("[SecretNotAllowed]"), "{}", said(&output));
     assert!(!said(&output).contains("eyJ") && std::fs::read_dir(out.path()).unwrap().next().is_none());
 }
+
+#[test]
+fn what_a_phone_calls_by_itself_is_shown_when_nothing_or_anything_is_dialled() {
+    let dial = |off_hook: &str, number: &str| {
+        let site = format!(
+            "apiVersion: dialtone.dev/v1alpha1\nkind: PhoneSite\nmetadata: {{name: hq}}\nspec:\n  settings: {{proxy1Address: 10.0.0.1}}\n  dialPlan: {{offHook: {off_hook}, templates: [{{match: \"7...\", timeout: 0}}]}}\n"
+        );
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("site.yaml"), site).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dialtone"));
+        let output = command.args(["render", "-f"]).arg(folder.path()).args(["--dial", number]).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let hotline = "{number: \"7100\", timeout: 0}";
+    let lifted = dial(hotline, "");
+    assert!(
+        lifted.contains("offHook, a hotline")
+            && lifted.contains("as soon as the handset is lifted")
+            && lifted.contains("10.0.0.1:5060"),
+        "{lifted}"
+    );
+    let dialled = dial(hotline, "112");
+    assert!(dialled.contains("number    7100\n") && dialled.contains("too late  112"), "{dialled}");
+    let warm = "{number: \"0\", timeout: 8, user: Phone, route: gw}";
+    let lifted = dial(warm, "");
+    assert!(
+        ["offHook, a warm line", "8 s after the handset is lifted", "number    0;user=phone", "to        gw"]
+            .iter()
+            .all(|part| lifted.contains(part)),
+        "{lifted}"
+    );
+    let dialled = dial(warm, "7101");
+    assert!(
+        ["templates[0], 7...", "number    7101\n", "otherwise 0, 8 s after"].iter().all(|part| dialled.contains(part)),
+        "{dialled}"
+    );
+}

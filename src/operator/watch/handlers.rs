@@ -66,10 +66,19 @@ impl Handler<TrimmedPhone> for Phones {
             self.on_delete(ctx, Deleted::of(&phone.metadata));
             return Ok(());
         }
-        let (spec, status) = (phone.spec.decoded()?, phone.status.decoded().unwrap_or_default());
+        let (spec, status) = (phone.spec.decoded(), phone.status.decoded().unwrap_or_default());
         let meta = meta_of(&phone.metadata);
-        ctx.update(|fleet| fleet.apply_phone(meta, spec, status));
-        Ok(())
+        ctx.update(|fleet| match spec {
+            Ok(spec) => {
+                fleet.apply_phone(meta, spec, status);
+                Ok(())
+            }
+            // It is there, and so is its file, also after a restart.
+            Err(error) => {
+                fleet.hold_phone(meta, status, &error.to_string());
+                Err(error)
+            }
+        })
     }
 
     fn on_delete(&self, ctx: &Arc<Context>, deleted: Deleted) {
@@ -220,6 +229,31 @@ mod tests {
         ctx.initial_sync.take();
         References(Reference::Secret).on_apply(&ctx, secret()).unwrap();
         assert_eq!(ctx.queue.next().await, WorkItem::Read(Reference::Secret, Key::new("ns", "s")));
+    }
+
+    #[tokio::test]
+    async fn a_phone_that_cannot_be_decoded_is_known_and_says_so() {
+        let (tasks, _supervisor) = supervised();
+        let ctx = context(tasks);
+        let phone = |model: &str| -> TrimmedPhone {
+            let spec = json!({"siteRef": {"name": "hq"}, "mac": "000A8A123456", "model": model});
+            serde_json::from_value(json!({"metadata": {"name": "p", "namespace": "ns", "generation": 2}, "spec": spec}))
+                .unwrap()
+        };
+        assert!(Phones.on_apply(&ctx, phone("7941")).is_err());
+        let said = |ctx: &Context| {
+            ctx.update(|fleet| fleet.settle());
+            ctx.read(|fleet| {
+                fleet.findings().flat_map(|(_, _, found)| found).map(ToString::to_string).collect::<Vec<_>>()
+            })
+        };
+        let found = said(&ctx);
+        assert!(
+            found.len() == 1 && found[0].starts_with("spec: cannot be decoded") && found[0].contains("7941"),
+            "{found:?}"
+        );
+        assert!(Phones.on_apply(&ctx, phone("7940")).is_ok());
+        assert!(said(&ctx).iter().all(|one| !one.contains("decoded")));
     }
 
     fn site(uid: &str, more: Value) -> TrimmedSite {

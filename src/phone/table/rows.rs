@@ -142,8 +142,14 @@ fn sip() -> Vec<Parameter> {
         ),
         row("sip_retx", Sip, number(1, 32, "times"), "10", "How often a request other than INVITE is retransmitted."),
         row("sip_invite_retx", Sip, number(1, 32, "times"), "6", "How often an INVITE is retransmitted."),
-        row("user_info", Sip, Kind::Choice(USER_INFO), "none", "The user= parameter in the REGISTER's URI.")
-            .since(3, 0),
+        row(
+            "user_info",
+            Sip,
+            Kind::Choice(USER_INFO),
+            "none",
+            "The user= parameter in the REGISTER's URI; firmware 8.12 puts it into Contact, too.",
+        )
+        .since(3, 0),
         row("remote_party_id", Sip, Kind::Switch, "0", "Whether the phone sends and reads Remote-Party-ID.")
             .since(4, 0),
         row("domain_name", Sip, Kind::Host, "", "A domain name.").by_cme(),
@@ -259,7 +265,7 @@ fn nat() -> Vec<Parameter> {
             "Whether the phone learns its address from the received= tag.",
         )
         .since(2, 2),
-        row("voip_control_port", Nat, number(1025, 65_535, ""), "5060", "The phone's own SIP port.").since(2, 2),
+        row("voip_control_port", Nat, number(1025, 65_535, ""), "5060", "The SIP port on which the phone listens. Firmware 8.12 says it in Via and Contact, and sends from another, changing port: a SIP server must answer to Via.").since(2, 2),
         row("start_media_port", Nat, number(16_384, 32_766, ""), "16384", "The first RTP port.").since(2, 2),
         row("end_media_port", Nat, number(16_384, 32_766, ""), "32766", "The last RTP port.").since(2, 2),
     ]

@@ -118,7 +118,7 @@ impl Fleet {
 
 /// What a phone's file named when the operator started; otherwise what its status says.
 fn offered_before(site: &Site, phone: &Phone) -> Option<String> {
-    let mac = phone.mac().as_ref().ok()?;
+    let mac = phone.held().or_else(|| phone.mac().as_ref().ok().copied())?;
     if let Some((_, own)) = site.placement.recovered(&mac.config_file()) {
         let common = || cnf::image_named(site.placement.recovered(SIP_DEFAULT)?.1);
         return cnf::image_named(own).or_else(common);

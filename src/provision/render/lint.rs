@@ -1,14 +1,15 @@
 //! What looks wrong in a site or a phone although phones would take it.
 
-use crate::api::{DialRule, PhoneSiteSpec, Ring, SipPhoneSpec, UnsetParameters};
+use crate::api::{DialRule, OffHook, PhoneSiteSpec, Ring, SipPhoneSpec, UnsetParameters};
 use crate::phone::dialplan::{Budget, Call, Matcher, TONES, When};
 use crate::phone::image::{self, Image, Protocol, Release};
-use crate::phone::parameter::Kind;
+use crate::phone::parameter::{UNPROVISIONED, is_unset};
 use crate::phone::{boot, ringlist, syncinfo};
 
 use crate::provision::advice::{self, Advice};
 use crate::provision::catalog::Catalog;
 use crate::provision::diagnostic::Diagnostic;
+use crate::provision::placeholder::{Use, is_placeholder};
 use crate::provision::render::plan::{PhoneBase, release};
 use crate::provision::render::values::Values;
 
@@ -33,8 +34,18 @@ pub fn site(spec: &PhoneSiteSpec, values: &Values, found: &mut Vec<Diagnostic>) 
     }
     time_server(values, found);
     dial_plan(rules, found);
-    if !rules.is_empty() && values.given("dial_template").is_none() && spec.unset_parameters == UnsetParameters::Keep {
+    let plan = spec.dial_plan.as_ref().filter(|plan| !plan.is_empty());
+    if let Some(off_hook) = plan.and_then(|plan| plan.off_hook.as_ref()) {
+        hotline(off_hook, found);
+    }
+    if plan.is_some() && values.given("dial_template").is_none() && spec.unset_parameters == UnsetParameters::Keep {
         advise(found, advice::DIAL_PLAN_NOT_TOLD, "spec.dialPlan", "is served as dialplan.xml");
+    }
+    let source = firmware.and_then(|firmware| firmware.source.as_ref());
+    for (i, one) in
+        source.iter().flat_map(|source| &source.urls).enumerate().filter(|(_, one)| is_placeholder(&one.url, Use::Url))
+    {
+        advise(found, advice::PLACEHOLDER, &format!("spec.firmware.source.urls[{i}].url"), format!("is {:?}", one.url));
     }
     common(values, image, found);
 }
@@ -89,7 +100,11 @@ fn common(values: &Values, image: Option<&str>, found: &mut Vec<Diagnostic>) {
     }
     let firmware = release(image);
     for (parameter, value, field) in values.by_people() {
-        if is_placeholder(value) && !matches!(parameter.kind, Kind::Secret { .. }) {
+        if value == UNPROVISIONED && is_unset(&parameter.name, "") && !is_unset(&parameter.name, value) {
+            advise(found, advice::LINE_UNPROVISIONED, field, format!("is {value}"));
+        }
+        let purpose = Use::of(parameter);
+        if purpose != Use::Password && is_placeholder(value, purpose) {
             advise(found, advice::PLACEHOLDER, field, format!("is {value:?}"));
         }
         if firmware.is_some_and(|firmware| parameter.since > firmware) {
@@ -129,19 +144,6 @@ fn letter_o(field: &str, name: &str, found: &mut Vec<Diagnostic>) -> bool {
         advise(found, advice::IMAGE_LETTER_O, field, format!("is {name:?} (did you mean {meant}?)"));
     }
     meant.is_some()
-}
-
-/// Text that a template engine should have replaced.
-fn is_placeholder(value: &str) -> bool {
-    let wrapped = |open: &str, close: &str| {
-        value.split_once(open).is_some_and(|(_, rest)| rest.split_once(close).is_some_and(|(name, _)| !name.is_empty()))
-    };
-    let variable = |rest: &str| rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    value.split('$').skip(1).any(variable)
-        || wrapped("{{", "}}")
-        || wrapped("${", "}")
-        || wrapped("__", "__")
-        || wrapped("<?", "?>")
 }
 
 fn proxies(values: &Values, rules: &[DialRule], found: &mut Vec<Diagnostic>) {
@@ -247,6 +249,9 @@ fn dial_plan(rules: &[DialRule], found: &mut Vec<Diagnostic>) {
         if ends_in_star && rule.timeout == Some(0) {
             advise(found, advice::DIAL_STAR_AT_ONCE, &field("timeout"), format!("is 0 for {:?}", rule.pattern));
         }
+        if let Some(route) = rule.route.as_deref().filter(|route| is_placeholder(route, Use::Host)) {
+            advise(found, advice::PLACEHOLDER, &field("route"), format!("is {route:?}"));
+        }
         let commas = rule.pattern.matches(',').count();
         if rule.tones.len() > commas {
             let what = format!("has {} tones for {commas} commas", rule.tones.len());
@@ -268,6 +273,17 @@ fn dial_plan(rules: &[DialRule], found: &mut Vec<Diagnostic>) {
     };
     if !rules.iter().any(is_emergency) && !EMERGENCY_NUMBERS.iter().any(&mut knows) {
         advise(found, advice::EMERGENCY_RULE, "spec.dialPlan.templates", "has no rule for emergency calls");
+    }
+}
+
+/// What a phone calls by itself.
+fn hotline(off_hook: &OffHook, found: &mut Vec<Diagnostic>) {
+    let field = |name: &str| format!("spec.dialPlan.offHook.{name}");
+    if off_hook.timeout == 0 {
+        advise(found, advice::DIAL_HOTLINE, &field("timeout"), format!("is 0 for {:?}", off_hook.number));
+    }
+    if is_placeholder(&off_hook.number, Use::Name) {
+        advise(found, advice::PLACEHOLDER, &field("number"), format!("is {:?}", off_hook.number));
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod image_field;
 pub mod lint;
+mod names;
 pub mod phone;
 pub mod plan;
 pub mod reach;

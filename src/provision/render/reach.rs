@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::api::Reason;
 use crate::phone::model::MAX_LINES;
-use crate::phone::parameter::UNPROVISIONED;
+use crate::phone::parameter::is_unset;
 use crate::phone::{Model, cnf, find};
 use crate::provision::render::values::Values;
 use crate::provision::resync::{Password, ResyncError, ResyncKind, Transport};
@@ -67,7 +67,7 @@ impl Reach {
         // The phone's own file has the last word, also where it says that there is no value.
         let value = |name: &str| {
             let value = self.get(name).or_else(|| common.get(name));
-            value.filter(|value| !value.is_empty() && *value != UNPROVISIONED)
+            value.filter(|value| !is_unset(name, value))
         };
         match kind {
             ResyncKind::Notify => {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::api::{PhoneSiteSpec, Reason, Rollout, UnsetParameters};
+use crate::api::{DialPlan, PhoneSiteSpec, Reason, Rollout, UnsetParameters};
 use crate::phone::dialplan;
 use crate::phone::image::{Image, Release};
 use crate::phone::model::MAX_LINES;
@@ -62,10 +62,10 @@ pub fn render(input: Input<'_>, secrets: &Secrets<'_>) -> Rendering<SitePlan> {
     // What all phones share names no image that some of them are to wait for.
     let named = image.as_deref().filter(|image| rollout.is_none() && staged.contains(*image));
     take_image(&mut values, image.as_deref(), named, diagnostics);
-    let dial_rules = spec.dial_plan.as_ref().map(|plan| plan.templates.as_slice()).unwrap_or_default();
+    let plan = spec.dial_plan.as_ref().filter(|plan| !plan.is_empty());
     lint::site(spec, &values, diagnostics);
     if spec.unset_parameters == UnsetParameters::Reset {
-        if !dial_rules.is_empty() && values.get("dial_template").is_none_or(str::is_empty) {
+        if plan.is_some() && values.get("dial_template").is_none_or(str::is_empty) {
             values.set("dial_template", DIAL_TEMPLATE);
         }
         let common = |p: &Parameter| matches!(p.place, Place::Either | Place::Site) || p.name == "tftp_cfg_dir";
@@ -74,7 +74,7 @@ pub fn render(input: Input<'_>, secrets: &Secrets<'_>) -> Rendering<SitePlan> {
 
     let common = common_file(&mut values, release(image.as_deref()), diagnostics);
     let mut files = vec![File::new(boot::SIP_DEFAULT, common)];
-    if !dial_rules.is_empty() {
+    if let Some(plan) = plan {
         let name = values.given("dial_template").filter(|name| check_file_name(name).is_ok()).unwrap_or(DIAL_TEMPLATE);
         let file = format!("{name}.xml");
         if is_taken(&file) {
@@ -84,7 +84,7 @@ pub fn render(input: Input<'_>, secrets: &Secrets<'_>) -> Rendering<SitePlan> {
                 format!("is {name:?}, and {file} is another file of its own: choose another name"),
             ));
         }
-        files.push(File::new(file, dial_plan(dial_rules, diagnostics)));
+        files.push(File::new(file, dial_plan(plan, diagnostics)));
     }
     if !spec.ring_list.is_empty() {
         files.push(File::new(ringlist::FILE, ring_list(spec, diagnostics)));
@@ -215,8 +215,26 @@ fn common_file(values: &mut Values, firmware: Option<Release>, diagnostics: &mut
     file
 }
 
-fn dial_plan(rules: &[crate::api::DialRule], diagnostics: &mut Vec<Diagnostic>) -> Vec<u8> {
-    for (i, rule) in rules.iter().enumerate() {
+fn dial_plan(plan: &DialPlan, diagnostics: &mut Vec<Diagnostic>) -> Vec<u8> {
+    if let Some(off_hook) = &plan.off_hook {
+        let number = match off_hook.number.as_str() {
+            "" => Err("is empty: a phone that should call nobody by itself has no offHook".to_owned()),
+            number => dialplan::check_attribute(number),
+        };
+        let route = off_hook.route.as_deref().unwrap_or_default();
+        let route = check_host(route).and_then(|()| dialplan::check_attribute(route));
+        let timeout = if (0..=3600).contains(&off_hook.timeout) {
+            Ok(())
+        } else {
+            Err("must be from 0 to 3600 seconds".to_owned())
+        };
+        for (field, checked) in [("number", number), ("route", route), ("timeout", timeout)] {
+            if let Err(problem) = checked {
+                diagnostics.push(Diagnostic::invalid(format!("spec.dialPlan.offHook.{field}"), problem));
+            }
+        }
+    }
+    for (i, rule) in plan.templates.iter().enumerate() {
         let mut check = |field: &str, problem: Result<(), String>| {
             if let Err(problem) = problem {
                 diagnostics.push(Diagnostic::invalid(format!("spec.dialPlan.templates[{i}].{field}"), problem));
@@ -242,7 +260,7 @@ fn dial_plan(rules: &[crate::api::DialRule], diagnostics: &mut Vec<Diagnostic>) 
             check("tones", dialplan::check_attribute(tone));
         }
     }
-    let bytes = dialplan::write(rules.iter().map(crate::api::DialRule::template));
+    let bytes = dialplan::write(plan.written());
     if bytes.len() > dialplan::MAX_SIZE {
         diagnostics.push(Diagnostic::invalid(
             "spec.dialPlan.templates",

@@ -5,12 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::api::{EXTRA_VALUE_MAX, Extra, Reason, SecretKey, SecretParameters, Settings};
 use crate::near::near;
 use crate::phone::image::Release;
-use crate::phone::parameter::{Kind, Parameter, Place, UNPROVISIONED, Unset};
+use crate::phone::parameter::{Kind, Parameter, Place, UNPROVISIONED, Unset, is_secret};
 use crate::phone::{cnf, find, find_field, parameters, text, zone};
 
 use crate::provision::advice;
 use crate::provision::diagnostic::Diagnostic;
+use crate::provision::placeholder::{Use, is_placeholder};
+use crate::provision::slips;
 
+use super::names::doubt_name;
 use super::secret_value::{self, Secrets};
 
 /// A value, and where a person set it; nowhere if it is a default.
@@ -97,9 +100,10 @@ impl Values {
         for (field, value) in &settings.0 {
             let path = format!("spec.settings.{field}");
             let Some(parameter) = find_field(field).filter(|p| p.place != Place::Elsewhere) else {
-                let known = parameters().iter().filter(|p| [Place::Either, from].contains(&p.place));
-                let known = known.map(|p| p.field.as_str()).take_while(|_| suggestions > 0);
-                let meant = near(field, known);
+                let fits = |p: &&Parameter| [Place::Either, from].contains(&p.place);
+                let known = parameters().iter().filter(fits).map(|p| p.field.as_str()).take_while(|_| suggestions > 0);
+                let slip = slips::meant(field).filter(|_| suggestions > 0).and_then(find).filter(fits);
+                let meant = slip.map(|p| p.field.as_str()).or_else(|| near(field, known));
                 suggestions = suggestions.saturating_sub(1);
                 let message = match meant {
                     Some(meant) => format!("there is no such setting; did you mean {meant}?"),
@@ -196,6 +200,7 @@ impl Values {
         secrets: &Secrets<'_>,
         diagnostics: &mut Vec<Diagnostic>,
     ) {
+        let mut suggestions = SUGGESTIONS;
         for (name, key) in &parameters.0 {
             let path = format!("spec.secretParameters.{name}");
             if let Err(problem) = cnf::check_name(name) {
@@ -210,6 +215,7 @@ impl Values {
             if self.is_set_twice(name, &path, diagnostics) {
                 continue;
             }
+            doubt_name(name, &path, &mut suggestions, diagnostics);
             let max = match find(name).map(|typed| typed.kind) {
                 Some(Kind::Secret { max } | Kind::Text { max }) => max,
                 _ => EXTRA_VALUE_MAX,
@@ -233,6 +239,7 @@ impl Values {
 
     /// Takes over an object's `extraParameters`.
     pub fn take_extra(&mut self, extra: &Extra, from: Place, diagnostics: &mut Vec<Diagnostic>) {
+        let mut suggestions = SUGGESTIONS;
         for (name, value) in &extra.0 {
             let path = format!("spec.extraParameters.{name}");
             let checked = cnf::check_name(name)
@@ -245,6 +252,10 @@ impl Values {
                 continue;
             }
             let Some(typed) = find(name) else {
+                doubt_name(name, &path, &mut suggestions, diagnostics);
+                if !is_secret(name) && is_placeholder(value, Use::Name) {
+                    diagnostics.push(Diagnostic::advice(advice::PLACEHOLDER, &path, format!("is {value:?}")));
+                }
                 self.extra.insert(name.clone(), value.clone());
                 continue;
             };
@@ -322,7 +333,7 @@ impl Values {
     }
 }
 
-/// How many settings that there are not are compared with those that there are.
+/// How many names that there are not are compared with those that there are, in each place of an object.
 const SUGGESTIONS: usize = 16;
 
 /// Parameters that say which files phones ask for. The names of files stand in statuses, reports and logs.

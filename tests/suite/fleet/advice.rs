@@ -78,6 +78,12 @@ fn examples() -> Vec<(&'static str, Value, Value, &'static str)> {
         ("CommonFileTrimmed", and(image("P0S3-04-1-00"), "extraParameters", many.into()), none(), "proxy6_address to"),
         ("DaylightSavingUnset", with(json!({"timeZone": "CET"})), none(), "is CET and no dst field is set"),
         ("DaylightSavingOfSite", good(), json!({"settings": {"timeZone": "JST"}}), "is JST and no dst field is set"),
+        (
+            "DialHotline",
+            and(good(), "dialPlan", json!({"offHook": {"number": "7100", "timeout": 0}})),
+            none(),
+            "is 0 for \"7100\"",
+        ),
         ("DialPlanForeign", plan(json!([emergency, {"match": "_9NXXXXXX"}])), none(), "_9NXXXXXX"),
         ("DialPlanNotTold", and(plan(json!([emergency])), "unsetParameters", "Keep".into()), none(), "dialplan.xml"),
         (
@@ -107,7 +113,14 @@ fn examples() -> Vec<(&'static str, Value, Value, &'static str)> {
             json!({"lines": [{"name": "1"}, {"name": "1", "proxy": {"address": "10.0.0.7"}}]}),
             "as is lines[0] on another proxy",
         ),
+        (
+            "LineUnprovisioned",
+            good(),
+            json!({"lines": [{"name": "UNPROVISIONED"}]}),
+            "spec.lines[0].name: is UNPROVISIONED",
+        ),
         ("LogoUrl", extra("logo_url", "logo.bmp"), none(), "http://"),
+        ("MisspelledParameter", extra("timer_register", "1800"), none(), "did you mean timer_register_expires?"),
         (
             "NatWithName",
             with(json!({"natEnable": true, "proxy1Address": "sip.example.com"})),
@@ -167,6 +180,8 @@ fn every_code_has_an_example_that_draws_it() {
     let all: BTreeSet<&str> = advice::ALL.iter().map(|advice| advice.code).collect();
     // An annotation draws it: see resync.rs.
     shown.insert("ResyncTime");
+    // A load balancer draws it: see facts.rs.
+    shown.insert("AddressIsName");
     assert_eq!(shown, all);
 }
 

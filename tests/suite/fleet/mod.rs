@@ -3,8 +3,10 @@
 mod addresses;
 mod advice;
 mod edges;
+mod facts;
 mod floods;
 mod hashes;
+mod names;
 mod properties;
 mod resync;
 mod rollout;
@@ -12,6 +14,7 @@ mod sources;
 mod strangers;
 mod trust;
 mod upgrades;
+mod where_served;
 
 use std::collections::BTreeMap;
 

@@ -2,6 +2,7 @@
 
 mod corpus;
 mod generated;
+mod names;
 mod odd;
 
 use std::io::Write as _;

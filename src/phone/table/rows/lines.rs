@@ -36,7 +36,13 @@ pub(super) fn lines() -> Vec<Parameter> {
             row(&format!("line{n}_{what}"), Lines, kind, unset, about).place(Place::Elsewhere)
         };
         rows.extend([
-            line("name", Kind::Text { max: 127 }, "", "The user part of the line's SIP address.").noted(),
+            line(
+                "name",
+                Kind::Text { max: 127 },
+                "",
+                "The user part of the line's SIP address. Only an empty name means that there is no line.",
+            )
+            .noted(),
             line("shortname", Kind::Text { max: 31 }, "", "The label beside the line's key. Unset: the display name.")
                 .since_unsure(),
             line(
