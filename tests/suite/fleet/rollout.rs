@@ -31,7 +31,7 @@ fn want(fleet: &mut Fleet, wish: &Wish, generation: i64) {
         }
         phone(fleet, &format!("p{n}"), generation, 0, spec);
     }
-    fleet.take_work();
+    serve(fleet);
 }
 
 fn mac(n: u8) -> String {
