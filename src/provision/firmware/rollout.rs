@@ -193,13 +193,6 @@ pub struct Member {
     pub offer: Offer,
 }
 
-impl Member {
-    /// Whether it counts as one of those that are on their way.
-    fn is_under_way(&self) -> bool {
-        self.stage.is_under_way() || self.offer.lingers
-    }
-}
-
 /// Offers the image to further phones, as many as may be on their way, and revokes offers that were not read where fewer may be.
 /// A phone whose offer was revoked counts until no pod has the file any more that made it. Those whose files have to be rendered anew.
 pub fn roll(rollout: &Rollout, members: &mut [Member], now: Timestamp) -> Vec<Key> {
@@ -207,27 +200,26 @@ pub fn roll(rollout: &Rollout, members: &mut [Member], now: Timestamp) -> Vec<Ke
     members.sort_by_key(|member| member.offer.revoked_at);
     let mut changed = Vec::new();
     let mut under_way = 0;
-    for member in members.iter_mut() {
-        member.offer.lingers &= !member.served;
-        under_way += usize::from(member.is_under_way());
+    for Member { stage, served, offer, .. } in members.iter_mut() {
+        offer.lingers &= !*served;
+        under_way += usize::from(stage.is_under_way());
     }
     let most = if rollout.paused { 0 } else { rollout.most() };
-    for member in members.iter_mut() {
-        let was_under_way = member.is_under_way();
-        let has_room = under_way - usize::from(was_under_way) < most;
-        let Member { key, stage, image, staged, failures, offer, .. } = member;
+    for Member { key, stage, image, staged, failures, offer, .. } in members.iter_mut() {
+        let has_room = under_way < most;
         let is_revoked = match stage {
-            RolloutStage::Unread => {
-                under_way += usize::from(!was_under_way && has_room);
-                !has_room
+            RolloutStage::Unread if has_room => {
+                under_way += 1;
+                false
             }
             // It was offered another image, has not read of it, and keeps its place.
             RolloutStage::Waits if offer.in_batch && *staged && has_room => {
                 offer.make(image.as_deref(), false, *failures, now);
-                under_way += usize::from(!was_under_way);
+                under_way += 1;
                 changed.push(key.clone());
                 false
             }
+            RolloutStage::Unread => true,
             RolloutStage::Waits => offer.in_batch,
             RolloutStage::Unheard => {
                 offer.revoked_at = Some(now);
@@ -242,17 +234,17 @@ pub fn roll(rollout: &Rollout, members: &mut [Member], now: Timestamp) -> Vec<Ke
         };
         if is_revoked {
             offer.revoke();
-            under_way += usize::from(!was_under_way);
             changed.push(key.clone());
         }
     }
+    under_way += members.iter().filter(|member| member.offer.lingers && !member.stage.is_under_way()).count();
     for Member { key, stage, image, staged, failures, offer, .. } in members {
         if stage.runs() {
             offer.arrive();
         }
         let is_next = match stage {
-            RolloutStage::Waits if offer.image.is_some() && offer.image == *image => false,
-            RolloutStage::Waits if *staged && !offer.lingers && under_way < most => {
+            RolloutStage::Waits if offer.in_batch || offer.lingers => false,
+            RolloutStage::Waits if *staged && under_way < most => {
                 under_way += 1;
                 true
             }

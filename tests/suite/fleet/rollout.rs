@@ -31,7 +31,7 @@ fn want(fleet: &mut Fleet, wish: &Wish, generation: i64) {
         }
         phone(fleet, &format!("p{n}"), generation, 0, spec);
     }
-    fleet.take_work();
+    serve(fleet);
 }
 
 fn mac(n: u8) -> String {
@@ -45,25 +45,25 @@ fn start(wish: &Wish) -> Fleet {
     want(&mut fleet, wish, 1);
     let file = |image: &&str| (format!("{image}.bin"), FirmwareFile::new("x.bin", &vec![7; SIZE]));
     fleet.set_firmware(&key("f"), Some(IMAGES.iter().map(file).collect()));
-    for _ in 0..3 {
-        serve(&mut fleet);
-    }
+    serve(&mut fleet);
+    hold(&mut fleet);
+    serve(&mut fleet);
     fleet
 }
 
 /// Whatever is to be written is written, and the pod has it.
 fn serve(fleet: &mut Fleet) {
-    static IMAGE: std::sync::LazyLock<Digest> = std::sync::LazyLock::new(|| Digest::of(&vec![7; SIZE]));
-    loop {
-        let written = write_all(fleet);
-        let ours = fleet.tree(&key("hq"));
-        let ours = ours.iter().map(|(name, bytes)| (name.clone(), Digest::of(bytes)));
-        let images = IMAGES.iter().map(|image| (format!("{image}.bin"), *IMAGE));
-        fleet.pod_holds(&key("hq"), "a", true, ours.chain(images).collect(), &[]);
-        if written.is_empty() {
-            return;
-        }
+    while !write_all(fleet).is_empty() {
+        hold(fleet);
     }
+}
+
+fn hold(fleet: &mut Fleet) {
+    static IMAGE: std::sync::LazyLock<Digest> = std::sync::LazyLock::new(|| Digest::of(&vec![7; SIZE]));
+    let ours = fleet.tree(&key("hq"));
+    let ours = ours.iter().map(|(name, bytes)| (name.clone(), Digest::of(bytes)));
+    let images = IMAGES.iter().map(|image| (format!("{image}.bin"), *IMAGE));
+    fleet.pod_holds(&key("hq"), "a", true, ours.chain(images).collect(), &[]);
 }
 
 fn at(second: i64) -> Timestamp {
@@ -264,7 +264,7 @@ fn after_a_power_cut_no_more_phones_upgrade_at_once_than_the_limit_says() {
     // Nobody restarts any phone for a day.
     for minute in 0..24 * 60 {
         fleet.tick(at(1_000 + minute * 60));
-        fleet.take_work();
+        serve(&mut fleet);
     }
     let now = 1_000 + 24 * 3_600;
     let mut devices = devices();

@@ -73,12 +73,6 @@ fn a_phone_that_was_offered_another_image_keeps_its_place() {
     members[1].served = false;
     assert_eq!(roll(&rollout(1), &mut members, at(1)), [Key::new("ns", "p1")]);
     assert_eq!(members[1].offer.image(), Some(IMAGE));
-    // A place that is one too many is no place.
-    let mut members = vec![member(0, RolloutStage::Goes), member(1, RolloutStage::Waits)];
-    members[1].served = false;
-    members[1].offer.lingers = true;
-    assert!(roll(&rollout(1), &mut members, at(1)).iter().all(|key| &*key.name == "p0"));
-    assert_eq!(members[1].offer.image(), None);
     let mut members = vec![member(0, RolloutStage::Waits), member(1, RolloutStage::Waits)];
     // Where it cannot be offered the new one, nobody else is until its file no longer names the old one.
     members[1].offer.make(Some("P0S3-05-3-00"), false, 0, at(2));
@@ -87,6 +81,21 @@ fn a_phone_that_was_offered_another_image_keeps_its_place() {
     assert!(offered(&members) == 0 && roll(&rollout(1), &mut members, at(4)).is_empty());
     members[1].served = true;
     assert_eq!(roll(&rollout(1), &mut members, at(5)), [Key::new("ns", "p0")]);
+}
+
+#[test]
+fn where_fewer_may_be_on_their_way_the_first_keep_their_offers() {
+    let mut members: Vec<Member> = (0..3).map(|n| member(n, RolloutStage::Unread)).collect();
+    for member in &mut members {
+        member.offer.make(Some(IMAGE), false, 0, at(0));
+        member.served = false;
+    }
+    assert_eq!(roll(&rollout(1), &mut members, at(1)), [Key::new("ns", "p1"), Key::new("ns", "p2")]);
+    members[1..].iter_mut().for_each(|member| member.stage = RolloutStage::Waits);
+    assert!(
+        roll(&rollout(1), &mut members, at(2)).is_empty() && members[0].offer.in_batch,
+        "while the others' files are on their way, too"
+    );
 }
 
 #[test]
