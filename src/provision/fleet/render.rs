@@ -35,7 +35,8 @@ impl Fleet {
             notifies: self.needs_syncinfo(key, site),
             catalog: catalog.as_ref(),
         };
-        let rendering = render::site::render(input, &secrets)
+        let (rendering, judged) = render::site::render(input, &secrets);
+        let rendering = rendering
             .with_violations(site.violations())
             .with(self.withheld_maps(key, site))
             .with(resync_advice(site.meta()));
@@ -45,7 +46,7 @@ impl Fleet {
         let after = match (&next, &before) {
             (Some(next), _) if !site.is_suspended() => Some(next.clone()),
             (_, Some(before)) => Some(before.clone()),
-            (_, None) => recovered_site(site, next.as_deref()).map(Arc::new),
+            (_, None) => recovered_site(site, next.as_deref(), &judged).map(Arc::new),
         };
         let files = |plan: &Option<Arc<SitePlan>>| plan.as_ref().map(|plan| plan.files.clone());
         let base = |plan: &Option<Arc<SitePlan>>| plan.as_ref().map(|plan| plan.base.clone());
@@ -56,10 +57,11 @@ impl Fleet {
         let up_to_date = after.is_some() && files(&after) == files(&next);
         let standing = standing(rendering, up_to_date);
         let was_pending = site.standing().is_pending();
+        let judged_otherwise = site.judged() != Some(&judged);
 
         let Some(site) = self.sites.get_mut(key) else { return };
         let decided = was_pending && !standing.is_pending();
-        let toggled = site.serve(standing, after);
+        let toggled = site.serve(standing, after, judged);
         if toggled {
             site.placement.slots().into_iter().for_each(|slot| self.agenda.work(WorkItem::Shard(key.clone(), slot)));
         }
@@ -72,7 +74,7 @@ impl Fleet {
             // Whether a phone is in sync depends on the common file too, and whether it can be notified on the networks.
             self.mark_all(key);
         }
-        if base_changed || toggled || decided {
+        if base_changed || judged_otherwise || toggled || decided {
             self.render_phones_of(key);
         }
         self.agenda.work(WorkItem::Objects(key.clone()));
@@ -111,27 +113,26 @@ impl Fleet {
         if site.phones.insert(key.clone()) {
             self.agenda.work(WorkItem::SiteStatus(site_key.clone()));
         }
-        let plan = site.plan().cloned();
+        let (plan, judged) = (site.plan().cloned(), site.judged().cloned());
         if let Some(phone) = self.phones.get_mut(key) {
             phone.enter(&site_key);
         }
-        let none = PhoneBase::default();
-        let base = plan.as_ref().map_or(&none, |plan| &plan.base);
-        self.claim(key, &spec, Some(base));
-        self.want_image(key, render::phone::target(&spec, base));
+        // Of a site that serves nothing what it says counts, as far as it can be read.
+        let base = plan.map_or_else(|| judged.unwrap_or_default(), |plan| plan.base.clone());
+        self.claim(key, &spec, Some(&base));
+        self.want_image(key, render::phone::target(&spec, &base));
         self.offer(key, &site_key, base.rollout.is_some());
-        self.render_own(key, &site_key, &spec, base);
+        self.render_own(key, &site_key, &spec, &base);
     }
 
     fn render_own(&mut self, key: &Key, site_key: &Key, spec: &SipPhoneSpec, base: &PhoneBase) {
         let (Some(site), Some(phone)) = (self.sites.get(site_key), self.phones.get(key)) else { return };
         let secrets = |secret: &SecretKey| self.dependencies.secret_value(&key.namespace, secret);
         let known = Known { offered: phone.offer().image(), runs: phone.image_seen() };
-        let rendering = render::phone::render(spec, phone.mac(), base, known, &secrets)
+        let rendering = render::phone::render(spec, phone.mac(), base, site.judged(), known, &secrets)
             .with_violations(phone.violations())
             .with(self.identities.conflicts(key).iter().map(describe))
             .with(resync_advice(phone.meta()));
-        // Without a site's plan nothing is known of proxies and images.
         let rendering = match (site.plan(), rendering) {
             (Some(_), rendering) => rendering,
             // The phone waits with its site, and what it has stays.
@@ -215,7 +216,7 @@ impl Fleet {
     /// Claims a phone's MAC address and, in a site, its lines; those whose standing changes are rendered again.
     fn claim(&mut self, key: &Key, spec: &SipPhoneSpec, base: Option<&PhoneBase>) {
         let Some(phone) = self.phones.get(key) else { return };
-        let lines = base.map(|base| render::phone::identities(spec, base)).unwrap_or_default();
+        let lines = base.map(|base| render::lines::identities(spec, &base.site)).unwrap_or_default();
         let mac = phone.mac().as_ref().ok().copied();
         let affected = self.identities.claim(key, phone.meta().created, &phone.site(), mac, lines);
         affected.iter().for_each(|phone| self.agenda.queue_phone(phone));
@@ -281,12 +282,12 @@ fn recovered_phone(site: &Site, mac: Mac) -> Option<PhonePlan> {
 }
 
 /// The plan of a site whose newest spec cannot be served, made of what its objects held when the operator started.
-fn recovered_site(site: &Site, next: Option<&SitePlan>) -> Option<SitePlan> {
+fn recovered_site(site: &Site, next: Option<&SitePlan>, judged: &PhoneBase) -> Option<SitePlan> {
     let files = site.placement.recovered_common()?;
     let common = files.get(SIP_DEFAULT)?.bytes.clone();
     let maps = || site.spec().config_maps().map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
     Some(SitePlan {
-        base: next.map(|plan| plan.base.clone()).unwrap_or_default(),
+        base: judged.clone(),
         files,
         image: cnf::image_named(&common),
         reach: Reach::recover(&common),

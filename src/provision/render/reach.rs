@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::api::Reason;
 use crate::phone::model::MAX_LINES;
-use crate::phone::parameter::UNPROVISIONED;
+use crate::phone::parameter::{DEFAULT_PASSWORD, UNPROVISIONED};
 use crate::phone::{Model, cnf, find};
 use crate::provision::render::values::Values;
 use crate::provision::resync::{Password, ResyncError, ResyncKind, Transport};
@@ -15,8 +15,6 @@ const PASSWORD: &str = "phone_password";
 const PROMPT: &str = "phone_prompt";
 /// The port of SIP where no file says another.
 const DEFAULT_SIP_PORT: u16 = 5060;
-/// The password of a phone that was never given one.
-const DEFAULT_PASSWORD: &str = "cisco";
 /// The prompt of such a phone.
 const DEFAULT_PROMPT: &str = "SIP Phone";
 

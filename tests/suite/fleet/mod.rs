@@ -2,9 +2,12 @@
 
 mod addresses;
 mod advice;
+mod combined;
 mod edges;
 mod floods;
+mod follow_on;
 mod hashes;
+mod keys;
 mod properties;
 mod resync;
 mod rollout;

@@ -2,6 +2,7 @@
 
 mod corpus;
 mod generated;
+mod keys;
 mod odd;
 
 use std::io::Write as _;
