@@ -5,6 +5,7 @@ pub(crate) mod assemble;
 pub(crate) mod check;
 mod convert;
 mod files;
+mod findings;
 mod hoist;
 mod slips;
 pub(crate) mod tree;
@@ -39,6 +40,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for note in &tree.notes {
         say(format_args!("warning: {note}"));
     }
+    let findings = findings::findings(&text);
+    for finding in &findings {
+        say(format_args!("warning: {finding}"));
+    }
     match std::io::stdout().write_all(text.as_bytes()) {
         // The reader closed the pipe early.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),
@@ -46,7 +51,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let phones = tree.phones.len();
     let plural = if phones == 1 { "phone" } else { "phones" };
-    say(format_args!("{}: {phones} {plural}, {} warnings", args.site, tree.notes.len()));
+    say(format_args!("{}: {phones} {plural}, {} warnings", args.site, tree.notes.len() + findings.len()));
     if args.check {
         let differences = check::differences(&tree, &text, args)?;
         for difference in &differences {
