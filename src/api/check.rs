@@ -297,7 +297,7 @@ mod tests {
     const ELSEWHERE: &[(&str, &str)] = &[
         ("self.metadata.name.matches('^[a-z]([a-z0-9-]*[a-z0-9])?$')", "manifests/document.rs"),
         ("self.startMediaPort < self.endMediaPort", "provision/render/values.rs"),
-        ("!(self.", "provision/render/values.rs, of a site's settings"),
+        ("!(self.", "provision/render/doubt.rs, of a site's settings"),
         ("has(self.file) || self.url.matches(", "provision/render/site.rs"),
         ("!self.url.matches('^https?://[^/]*@')", "provision/render/site.rs"),
         ("self.startsWith('/') && !self.contains('..')", "its pattern says the same"),

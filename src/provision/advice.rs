@@ -55,6 +55,7 @@ pub const ALL: &[Advice] = &[
     RING_FORMAT,
     RING_MISSING,
     SNTP_OFF,
+    SOURCE_MISSING,
     TELNET_PASSWORD,
     TWO_STEP,
     UNUSUAL_VALUE,
@@ -296,6 +297,9 @@ pub const SNTP_OFF: Advice = Advice {
     why: "unicast without a server switches the clock off",
     do_this: "set settings.sntpServer",
 };
+/// `SourceMissing`
+pub const SOURCE_MISSING: Advice =
+    Advice { code: "SourceMissing", why: "phones get none of its files", do_this: "create it, or correct the name" };
 /// `TelnetDefaultPassword`
 pub const TELNET_PASSWORD: Advice = Advice {
     code: "TelnetDefaultPassword",

@@ -34,11 +34,12 @@ impl Fleet {
             staged: site.images.retained(),
             notifies: self.needs_syncinfo(key, site),
             catalog: catalog.as_ref(),
+            knows_all: self.knows_all_files(key, site),
         };
         let (rendering, judged) = render::site::render(input, &secrets);
         let rendering = rendering
             .with_violations(site.violations())
-            .with(self.withheld_maps(key, site))
+            .with(self.unserved_maps(key, site))
             .with(resync_advice(site.meta()));
         let next = rendering.ready().cloned().map(Arc::new);
         let before = site.plan().cloned();
@@ -99,14 +100,19 @@ impl Fleet {
         }
         let Some(site) = self.sites.get_mut(&site_key) else {
             self.claim(key, &spec, None);
-            let missing = format!(
-                "PhoneSite {} does not exist in namespace {}: create it, or correct the name",
-                site_key.name, key.namespace
-            );
+            let site = &site_key.name;
+            let (reason, why) = if self.dependencies.is_unreadable(&site_key) {
+                (Reason::SiteInvalid, format!("PhoneSite {site} cannot be read: correct what is wrong with it first"))
+            } else {
+                let namespace = &key.namespace;
+                let what =
+                    format!("PhoneSite {site} does not exist in namespace {namespace}: create it, or correct the name");
+                (Reason::SiteNotFound, what)
+            };
             let refused = self.phones.get(key).map(|phone| phone.violations()).unwrap_or_default();
             let mut diagnostics: Vec<Diagnostic> = refused.iter().map(Diagnostic::refused).collect();
             if diagnostics.iter().all(|one| one.field != "spec.siteRef.name") {
-                diagnostics.push(Diagnostic::error(Reason::SiteNotFound, "spec.siteRef.name", missing));
+                diagnostics.push(Diagnostic::error(reason, "spec.siteRef.name", why));
             }
             return self.note_standing(key, Standing::Rendered { diagnostics, up_to_date: false });
         };

@@ -42,7 +42,7 @@ pub fn site(spec: &PhoneSiteSpec, values: &Values, found: &mut Vec<Diagnostic>) 
     combined::time_server(all, found);
     nat(values, found);
     dial_plan(rules, found);
-    if !rules.is_empty() && values.given("dial_template").is_none() && spec.unset_parameters == UnsetParameters::Keep {
+    if !rules.is_empty() && all.said("dial_template").is_nothing() && spec.unset_parameters == UnsetParameters::Keep {
         advise(found, advice::DIAL_PLAN_NOT_TOLD, "spec.dialPlan", "is served as dialplan.xml");
     }
     common(values, image, found);
@@ -62,6 +62,7 @@ pub fn common(values: &Values, image: Option<&str>, found: &mut Vec<Diagnostic>)
     if let (Some(field), Some(_)) = (values.field("dyn_tftp_addr"), values.given("dyn_tftp_addr")) {
         advise(found, advice::DYN_TFTP, field, "is set");
     }
+    let image = image.or(values.given("image_version"));
     let firmware = release(image);
     for (parameter, value, field) in values.by_people() {
         if is_placeholder(value) && !matches!(parameter.kind, Kind::Secret { .. }) {
@@ -270,8 +271,9 @@ fn is_foreign(pattern: &str) -> bool {
     words && pattern.bytes().any(|b| b"XNZTxnzt_![]|".contains(&b))
 }
 
-/// A site's rings, and the files from ConfigMaps that phones never get.
-pub fn files(rings: &[Ring], written: &[&str], catalog: &Catalog<'_>, found: &mut Vec<Diagnostic>) {
+/// A site's rings, and the files from ConfigMaps that phones never get. What is not there may be in a source that nobody could
+/// look into.
+pub fn files(rings: &[Ring], written: &[&str], catalog: &Catalog<'_>, knows_all: bool, found: &mut Vec<Diagnostic>) {
     for (i, ring) in rings.iter().enumerate() {
         let field = format!("spec.ringList[{i}].file");
         let name = ring.file.as_str();
@@ -281,6 +283,7 @@ pub fn files(rings: &[Ring], written: &[&str], catalog: &Catalog<'_>, found: &mu
                     advise(found, advice::RING_FORMAT, &field, format!("{name} {problem}"));
                 }
             }
+            None if !knows_all => {}
             None => match catalog.find_name(|key| key.eq_ignore_ascii_case(name)) {
                 Some(near) => advise(found, advice::FILE_CASE, &field, format!("is {name}, and the file is {near}")),
                 None => advise(found, advice::RING_MISSING, &field, format!("{name} is not among the site's files")),
@@ -288,7 +291,7 @@ pub fn files(rings: &[Ring], written: &[&str], catalog: &Catalog<'_>, found: &mu
         }
     }
     let others = [ringlist::FILE, boot::OS79XX, boot::XML_DEFAULT, syncinfo::FILE].into_iter();
-    for asked in others.filter(|name| !written.contains(name) && catalog.get(name).is_none()) {
+    for asked in others.filter(|name| knows_all && !written.contains(name) && catalog.get(name).is_none()) {
         if let Some(near) = catalog.find_name(|key| key.eq_ignore_ascii_case(asked)) {
             advise(
                 found,

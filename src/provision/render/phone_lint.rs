@@ -21,8 +21,9 @@ pub fn phone(spec: &SipPhoneSpec, values: &Values, base: Option<&PhoneBase>, fou
     clock(all, base.map_or(UnsetParameters::Reset, |base| base.unset), found);
     time_server(all, found);
     media_ports(all, found);
-    common(values, image.or(base.and_then(|base| base.image.as_deref())), found);
-    if let (Some(base), Some((field, image))) = (base, own_image(spec, values)) {
+    let own = own_image(spec, values);
+    common(values, own.map(|(_, image)| image).or(base.and_then(site_image)), found);
+    if let (Some(base), Some((field, image))) = (base, own) {
         older_than_site(base, field, image, found);
     }
 }
@@ -150,6 +151,11 @@ fn media_ports(all: Merged<'_>, found: &mut Vec<Diagnostic>) {
     }
 }
 
+/// The image that the site's files name, or are to name.
+fn site_image(base: &PhoneBase) -> Option<&str> {
+    base.image.as_deref().or_else(|| base.site.said("image_version").value().map(|(image, _)| image))
+}
+
 /// The image that the phone runs whatever its site says, and the field that says so.
 fn own_image<'a>(spec: &'a SipPhoneSpec, values: &'a Values) -> Option<(&'a str, &'a str)> {
     let typed = spec.firmware.as_ref().and_then(|firmware| firmware.image.as_deref());
@@ -160,7 +166,7 @@ fn own_image<'a>(spec: &'a SipPhoneSpec, values: &'a Values) -> Option<(&'a str,
 /// What the site sets and this phone's own firmware does not know. What the site's does not know either is said of the site.
 fn older_than_site(base: &PhoneBase, field: &str, image: &str, found: &mut Vec<Diagnostic>) {
     let Some(own) = release(Some(image)) else { return };
-    let newer: Vec<(Release, At<'_>)> = base.site.newer(own, release(base.image.as_deref())).collect();
+    let newer: Vec<(Release, At<'_>)> = base.site.newer(own, release(site_image(base))).collect();
     let Some((since, first)) = newer.first() else { return };
     let more = if newer.len() > 1 { format!(" and {} more", newer.len() - 1) } else { String::new() };
     let what = format!("is {image}, and {first} is known since firmware {since}{more}");

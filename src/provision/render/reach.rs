@@ -116,6 +116,18 @@ mod tests {
     }
 
     #[test]
+    fn a_line_on_any_key_of_the_phone_takes_a_notify_and_those_from_the_top_first() {
+        let none = Reach::default();
+        let lines = |text: &str, model| match reach(text).transport(&none, ResyncKind::Notify, model) {
+            Ok(Transport::Notify { lines, .. }) => lines,
+            _ => Vec::new(),
+        };
+        assert_eq!(lines("line1_name: \"\"\nline2_name: 7702\n", Model::Cp7940), ["7702"]);
+        assert_eq!(lines("line3_name: c\nline1_name: a\n", Model::Cp7960), ["a", "c"]);
+        assert_eq!(lines("line3_name: c\n", Model::Cp7940), [""; 0], "it has no such key");
+    }
+
+    #[test]
     fn telnet_needs_the_privileged_door() {
         let none = Reach::default();
         let closed = none.transport(&none, ResyncKind::Telnet, Model::Cp7960).unwrap_err();

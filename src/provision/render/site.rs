@@ -36,11 +36,13 @@ pub struct Input<'a> {
     pub notifies: bool,
     /// The files that phones get from its sources; nothing while one has not been read.
     pub catalog: Option<&'a Catalog<'a>>,
+    /// Whether those are all: of a name that is not among them nothing follows otherwise.
+    pub knows_all: bool,
 }
 
 /// Renders a site. What its phones depend on is known also of one that cannot be served.
 pub fn render(input: Input<'_>, secrets: &Secrets<'_>) -> (Rendering<SitePlan>, PhoneBase) {
-    let Input { spec, staged, notifies, catalog } = input;
+    let Input { spec, staged, notifies, catalog, knows_all } = input;
     let mut found = Vec::new();
     let diagnostics = &mut found;
     let firmware_spec = spec.firmware.clone().unwrap_or_default();
@@ -140,7 +142,7 @@ pub fn render(input: Input<'_>, secrets: &Secrets<'_>) -> (Rendering<SitePlan>, 
         // Only what people put into ConfigMaps can stand in the way of what is rendered.
         let has_maps = spec.config_maps().next().is_some();
         let written = files.iter().map(|file| file.name.as_str()).filter(|_| has_maps).collect::<Vec<_>>();
-        lint::files(&spec.ring_list, &written, catalog, diagnostics);
+        lint::files(&spec.ring_list, &written, catalog, knows_all, diagnostics);
     }
     let plan = SitePlan {
         base: base.clone(),

@@ -40,7 +40,8 @@ pub enum Routes {
 
 /// Beginnings of the names of parameters whose values on a site matter to what a phone is told: all others may change without any
 /// phone being looked at again.
-const JUDGED: [&str; 11] = [
+const JUDGED: [&str; 12] = [
+    "image_version",
     "proxy",
     "outbound_proxy",
     "nat_",

@@ -21,6 +21,7 @@ pub(super) fn said(at_site: Value, at_phone: Value) -> Vec<(String, String)> {
     let files = [("OTHER.pcm", vec![0u8; 240]), ("wav.pcm", b"RIFFxxxx".to_vec()), ("SIPDefault.cnf", vec![1])];
     let files = files.into_iter().map(|(name, bytes)| (name.to_owned(), FirmwareFile::new(name, &bytes))).collect();
     fleet.set_firmware(&key("files"), Some(files));
+    fleet.set_firmware(&key("gone"), None);
     fleet.take_work();
     let found = fleet.findings().flat_map(|(_, _, found)| found);
     found.map(|one| (one.code().to_owned(), one.to_string())).collect()
@@ -166,6 +167,12 @@ fn examples() -> Vec<(&'static str, Value, Value, &'static str)> {
         ("RingFormat", rings("wav.pcm"), none(), "a WAV file"),
         ("RingMissing", rings("gone.pcm"), none(), "gone.pcm is not among"),
         ("NoTimeServer", with(json!({"sntpMode": "Unicast"})), none(), "sntpServer"),
+        (
+            "SourceMissing",
+            and(good(), "files", json!({"configMaps": [{"name": "gone"}]})),
+            none(),
+            "spec.files.configMaps[0].name: names the ConfigMap gone, which does not exist",
+        ),
         ("TelnetDefaultPassword", with(json!({"telnetLevel": "Privileged"})), none(), "restart the phone"),
         (
             "TwoStepUpgrade",

@@ -198,6 +198,15 @@ fn a_phone_with_other_firmware_than_its_site() {
     assert_eq!(of("P0S3-03-2-00", old()), ["NewerThanFirmware"], "the site is told, and the phone not again");
     assert_eq!(of("P0S3-07-4-00", json!({"firmware": {"image": "P0S3-06-3-00"}})), [""; 0]);
     assert_eq!(of("P0S3-07-4-00", json!({})), [""; 0]);
+    // Also where the image stands in extraParameters, as import leaves it.
+    let extra = |image: &str| json!({"extraParameters": {"image_version": image}});
+    let newer = |at_site: Value, at_phone: Value| {
+        codes(at_site, at_phone).iter().filter(|code| *code == "NewerThanFirmware").count()
+    };
+    let services = || with(json!({"servicesUrl": "http://x/"}));
+    assert_eq!(newer(and(services(), "extraParameters", json!({"image_version": "P0S3-03-2-00"})), json!({})), 1);
+    assert_eq!(newer(services(), extra("P0S3-03-2-00")), 1);
+    assert_eq!(newer(services(), extra("P0S3-8-12-00")), 0);
     let site =
         and(with(json!({"servicesUrl": "http://x/", "callStats": true})), "firmware", json!({"image": "P0S3-07-4-00"}));
     let text = text_of("NewerThanFirmware", site, old());
