@@ -5,6 +5,7 @@ pub(crate) mod assemble;
 pub(crate) mod check;
 mod convert;
 mod files;
+mod findings;
 mod hoist;
 mod report;
 pub(crate) mod tree;
@@ -33,7 +34,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         );
     }
     let text = assemble::manifests(&mut tree, args)?;
-    let warnings = report::say_notes(&mut tree.notes);
+    let mut warnings = report::say_notes(&mut tree.notes);
+    let findings = findings::findings(&text);
+    for finding in &findings {
+        say(format_args!("warning: {finding}"));
+    }
+    warnings += findings.len();
     match std::io::stdout().write_all(text.as_bytes()) {
         // The reader closed the pipe early.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),

@@ -20,7 +20,7 @@ use crate::base::text::printable;
 use crate::provision::catalog::{FirmwareFile, Inventory};
 use crate::provision::consent::{Withheld, of_map, of_secret};
 use crate::provision::{Fleet, Key, Meta, Reference, WorkItem};
-use document::{check_keys, check_lost, check_site_name, check_size, drop_nulls, key, meant, other, typed};
+use document::{check_keys, check_lost, check_site_name, check_size, drop_nulls, key, meant, named, other, typed};
 use origins::Origins;
 
 /// The objects of a set of manifests. Sites and phones stand with the file that they come from.
@@ -33,6 +33,8 @@ pub struct Manifests {
     withheld: BTreeMap<(Reference, Key), Withheld>,
     maps: BTreeMap<Key, BTreeMap<String, bytes::Bytes>>,
     origins: Origins,
+    /// Objects that there are, and that cannot be used: nothing is concluded from their absence.
+    unreadable: BTreeSet<(String, Key)>,
     /// The documents that cannot be used: file, object, field and reason.
     pub errors: Vec<String>,
 }
@@ -92,6 +94,7 @@ impl Manifests {
         }
         let text = |field: &str| document[field].as_str().unwrap_or_default().to_owned();
         let (version, kind) = (text("apiVersion"), text("kind"));
+        let object = named(&document);
         let result = match (version.as_str(), kind.as_str()) {
             (v, "PhoneSite") if v == API_VERSION => self.site(file, document),
             (v, "SipPhone") if v == API_VERSION => self.phone(file, document),
@@ -113,6 +116,7 @@ impl Manifests {
             },
         };
         if let Err(error) = result {
+            self.unreadable.extend(object.map(|key| (kind, key)));
             self.error(file, &format!("{error:#}"));
         }
     }
@@ -286,6 +290,11 @@ impl Manifests {
         }
     }
 
+    /// Whether an object is there, and cannot be used.
+    fn is_unreadable(&self, kind: &str, key: &Key) -> bool {
+        self.unreadable.contains(&(kind.to_owned(), key.clone()))
+    }
+
     /// The file that an object comes from.
     pub fn file_of(&self, kind: &str, key: &Key) -> &str {
         let file = match kind {
@@ -302,8 +311,11 @@ impl Manifests {
 
     /// Applies everything to a fleet, and deletes the fleet's sites and phones that are not among the manifests.
     pub fn apply_to(&self, fleet: &mut Fleet) {
-        let deleted_phones: Vec<Key> = fleet.phones().filter(|key| !self.phones.contains_key(*key)).cloned().collect();
-        let deleted_sites: Vec<Key> = fleet.sites().filter(|key| !self.sites.contains_key(*key)).cloned().collect();
+        let is_gone = |kind, key: &&Key| !self.is_unreadable(kind, key);
+        let phones = fleet.phones().filter(|key| !self.phones.contains_key(*key) && is_gone("SipPhone", key));
+        let sites = fleet.sites().filter(|key| !self.sites.contains_key(*key) && is_gone("PhoneSite", key));
+        let (deleted_phones, deleted_sites): (Vec<Key>, Vec<Key>) =
+            (phones.cloned().collect(), sites.cloned().collect());
         deleted_phones.iter().for_each(|key| fleet.delete_phone(key));
         deleted_sites.iter().for_each(|key| fleet.delete_site(key));
         let meta = |key: &Key, meta: &ObjectMeta| Meta {
@@ -316,6 +328,10 @@ impl Manifests {
         for (key, (site, _)) in &self.sites {
             fleet.apply_site(meta(key, &site.metadata), site.spec.clone(), site.status.clone().unwrap_or_default());
         }
+        self.unreadable
+            .iter()
+            .filter(|(kind, _)| kind == "PhoneSite")
+            .for_each(|(_, key)| fleet.note_unreadable_site(key));
         for (key, (phone, _)) in &self.phones {
             fleet.apply_phone(meta(key, &phone.metadata), phone.spec.clone(), phone.status.clone().unwrap_or_default());
         }
@@ -343,7 +359,13 @@ impl Manifests {
 
     /// Tells a fleet of an object that it refers to.
     fn give(&self, fleet: &mut Fleet, kind: Reference, key: &Key) {
+        let name = match kind {
+            Reference::Secret => "Secret",
+            Reference::ConfigMap => "ConfigMap",
+        };
         match (self.withheld.get(&(kind, key.clone())), kind) {
+            // It has not been read yet; what was read of it before holds.
+            _ if self.is_unreadable(name, key) => {}
             (Some(why), _) => fleet.withhold(kind, key, *why),
             (None, Reference::Secret) => fleet.set_secret(key, self.secrets.get(key).cloned()),
             (None, Reference::ConfigMap) => fleet.set_firmware(key, self.maps.get(key).map(inventory)),
@@ -352,12 +374,13 @@ impl Manifests {
 
     /// Deletes from a fleet the Secrets and ConfigMaps of earlier manifests that no longer exist.
     pub fn delete_missing(&self, before: &Manifests, fleet: &mut Fleet) {
-        for key in before.secrets.keys().filter(|key| !self.secrets.contains_key(*key)) {
+        let is_gone = |kind, key: &&Key| !self.is_unreadable(kind, key);
+        for key in before.secrets.keys().filter(|key| !self.secrets.contains_key(*key) && is_gone("Secret", key)) {
             if fleet.refers_to(Reference::Secret, key) {
                 fleet.set_secret(key, None);
             }
         }
-        for key in before.maps.keys().filter(|key| !self.maps.contains_key(*key)) {
+        for key in before.maps.keys().filter(|key| !self.maps.contains_key(*key) && is_gone("ConfigMap", key)) {
             if fleet.refers_to(Reference::ConfigMap, key) {
                 fleet.set_firmware(key, None);
             }

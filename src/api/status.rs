@@ -42,7 +42,7 @@ pub struct SipPhoneStatus {
     /// When the phone was last told to fetch a change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resync: Option<ResyncStatus>,
-    /// Its lines, as they are entered elsewhere.
+    /// Its lines, from the top, as they are entered elsewhere.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lines: Vec<LineStatus>,
     /// Accepted: the object is understood and in conflict with no other. Served: every TFTP pod holds the file.
@@ -151,6 +151,9 @@ pub enum Stage {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LineStatus {
+    /// The key beside the display that the line is on, counted from the top.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<i64>,
     /// The line's name.
     pub name: String,
     /// The station's connection address: the line's name at the phone's address. Absent until the phone was seen.

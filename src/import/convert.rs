@@ -38,8 +38,8 @@ pub struct Draft {
     pub secret_parameters: Vec<String>,
     /// `label`.
     pub label: Option<String>,
-    /// `lines`.
-    pub lines: Vec<Map<String, Value>>,
+    /// `lines`, by their keys.
+    pub lines: BTreeMap<usize, Map<String, Value>>,
 }
 
 impl Draft {
@@ -60,13 +60,32 @@ impl Draft {
         }
         for n in 1..=model.lines() {
             let name = self.value(&format!("line{n}_name")).unwrap_or_default();
-            let same = |line: &Map<String, Value>| line["name"] == name;
-            if !is_line_name(name) || self.lines.iter().any(same) {
-                break;
+            let proxy = |key: usize| self.value(&format!("proxy{key}_address")).unwrap_or_default();
+            let same = |(key, line): (&usize, &Map<String, Value>)| {
+                // That of an earlier line is converted already.
+                let other = line.get("proxy").and_then(|proxy| proxy["address"].as_str());
+                let (one, other) = (proxy(n), other.unwrap_or_else(|| proxy(*key)));
+                // Which server a line without one of its own has only the site's file says.
+                line["name"] == name && (one == other || one.is_empty() || other.is_empty())
+            };
+            // What lines cannot say stays as it is, and the keys after it stay keys.
+            if is_line_name(name) && !self.lines.iter().any(same) {
+                let line = self.take_line(n, secret);
+                self.lines.insert(n, line);
             }
-            let line = self.take_line(n, secret);
-            self.lines.push(line);
         }
+    }
+
+    /// `lines` as a manifest has them: only those say their keys that are not on that of their place.
+    pub fn take_lines(&mut self) -> Vec<Value> {
+        let lines = (1..).zip(std::mem::take(&mut self.lines));
+        let keyed = lines.map(|(place, (key, mut line))| {
+            if place != key {
+                line.insert("key".to_owned(), key.into());
+            }
+            line.into()
+        });
+        keyed.collect()
     }
 
     fn take_line(&mut self, n: usize, secret: &str) -> Map<String, Value> {
@@ -184,8 +203,7 @@ impl Draft {
 
     /// Turns the typed lines back into extra parameters.
     pub fn untype_lines(&mut self) {
-        for (i, line) in std::mem::take(&mut self.lines).into_iter().enumerate() {
-            let n = i + 1;
+        for (n, line) in std::mem::take(&mut self.lines) {
             for (field, value) in line {
                 match field.as_str() {
                     "passwordSecretRef" => self.secret_parameters.push(format!("line{n}_password")),

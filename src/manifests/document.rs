@@ -94,6 +94,12 @@ pub(super) fn key(meta: &ObjectMeta) -> anyhow::Result<Key> {
     Ok(Key::new(namespace, name))
 }
 
+/// Which object a document is, whatever else is wrong with it.
+pub(super) fn named(document: &Value) -> Option<Key> {
+    let text = |field: &str| document["metadata"][field].as_str().map(str::to_owned);
+    key(&ObjectMeta { name: text("name"), namespace: text("namespace"), ..ObjectMeta::default() }).ok()
+}
+
 /// A ConfigMap's keys become files in a folder, so what the API server would refuse is refused here.
 pub(super) fn check_keys(kind: &str, key: &Key, data: &BTreeMap<String, bytes::Bytes>) -> anyhow::Result<()> {
     let fine = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');

@@ -10,6 +10,7 @@ pub use super::check::{
 };
 use super::choice::Choice;
 use super::image::Release;
+use super::model::MAX_LINES;
 use super::zone::ABBREVIATIONS;
 
 /// The heading under which the reference lists a parameter.
@@ -119,6 +120,16 @@ pub enum Place {
     Phone,
     /// Not in `settings`: the object has a field of its own for it.
     Elsewhere,
+}
+
+/// The password of a phone that was never given one.
+pub const DEFAULT_PASSWORD: &str = "cisco";
+
+/// The key in a parameter's name after a word: 2 in `line2_name` after `line`. Such a number counts the phone's keys, never the
+/// lines that somebody wrote down.
+pub fn key_after(word: &str, name: &str) -> Option<usize> {
+    let (number, _) = name.strip_prefix(word)?.split_once('_')?;
+    number.parse().ok().filter(|key| (1..=MAX_LINES).contains(key))
 }
 
 /// What is written for a parameter that is not set, under `unsetParameters: Reset`.

@@ -39,6 +39,7 @@ pub const ALL: &[Advice] = &[
     IMAGE_LETTER_O,
     IMAGE_NAME,
     IMAGE_OTHER_PROTOCOL,
+    KEY_WITHOUT_LINE,
     LINE_NAME_DASHES,
     LINE_NAME_SHARED,
     LINE_UNPROVISIONED,
@@ -48,6 +49,8 @@ pub const ALL: &[Advice] = &[
     NEWER_THAN_FIRMWARE,
     NO_LINES,
     NO_PROXY,
+    NO_SUCH_KEY,
+    NOT_REGISTERED,
     OUTBOUND_PROXY,
     PASSWORD_LONG,
     PLACEHOLDER,
@@ -56,6 +59,7 @@ pub const ALL: &[Advice] = &[
     RING_FORMAT,
     RING_MISSING,
     SNTP_OFF,
+    SOURCE_MISSING,
     TELNET_PASSWORD,
     TWO_STEP,
     UNUSUAL_VALUE,
@@ -205,6 +209,12 @@ pub const IMAGE_OTHER_PROTOCOL: Advice = Advice {
     why: "P003 is SCCP or, from 7.0 on, the loader, and P0M3 is MGCP: a phone that runs it speaks no SIP",
     do_this: "name the image that begins with P0S3",
 };
+/// `KeyWithoutLine`
+pub const KEY_WITHOUT_LINE: Advice = Advice {
+    code: "KeyWithoutLine",
+    why: "the keys are counted from the top, whatever order lines are written in, and one without a line does nothing",
+    do_this: "name the keys that the lines are on",
+};
 /// `LineNameDashes`
 pub const LINE_NAME_DASHES: Advice = Advice {
     code: "LineNameDashes",
@@ -255,6 +265,18 @@ pub const NO_PROXY: Advice = Advice {
     why: "the line has no SIP server",
     do_this: "set it, or the site's settings.proxy1Address",
 };
+/// `NoSuchKey`
+pub const NO_SUCH_KEY: Advice = Advice {
+    code: "NoSuchKey",
+    why: "a 7940 has two keys for lines and a 7960 six, and a phone passes over what is for others",
+    do_this: "remove it, or correct spec.model",
+};
+/// `NotRegistered`
+pub const NOT_REGISTERED: Advice = Advice {
+    code: "NotRegistered",
+    why: "a phone that does not register is called only by a server that was told its address, and a PBX such as Asterisk waits for it to register",
+    do_this: "set the site's settings.proxyRegister to true if the lines belong to a PBX; where the server knows the phones' addresses, remove user name and password unless it asks for them in calls",
+};
 /// `OutboundProxy`
 pub const OUTBOUND_PROXY: Advice = Advice {
     code: "OutboundProxy",
@@ -303,6 +325,9 @@ pub const SNTP_OFF: Advice = Advice {
     why: "unicast without a server switches the clock off",
     do_this: "set settings.sntpServer",
 };
+/// `SourceMissing`
+pub const SOURCE_MISSING: Advice =
+    Advice { code: "SourceMissing", why: "phones get none of its files", do_this: "create it, or correct the name" };
 /// `TelnetDefaultPassword`
 pub const TELNET_PASSWORD: Advice = Advice {
     code: "TelnetDefaultPassword",

@@ -99,7 +99,7 @@ fn parameter_row(parameter: &Parameter) -> String {
         ("tftp_cfg_dir", _) => ("none".to_owned(), ""),
         (name, _) => {
             let n: u8 = name.trim_start_matches("line").split('_').next().unwrap().parse().unwrap();
-            (format!("lines[{}]", n - 1), "phone")
+            (format!("lines[] with key: {n}"), "phone")
         }
     };
     let reset = match parameter.unset {

@@ -32,9 +32,10 @@ impl Handler<TrimmedSite> for Sites {
             return Ok(());
         }
         // A status is this program's own: one that it cannot read is written anew.
-        let (spec, status) = (site.spec.decoded()?, site.status.decoded().unwrap_or_default());
         let meta = meta_of(&site.metadata);
         let key = meta.key.clone();
+        let spec = site.spec.decoded().inspect_err(|_| ctx.update(|fleet| fleet.note_unreadable_site(&key)))?;
+        let status = site.status.decoded().unwrap_or_default();
         let uid = site.metadata.uid.unwrap_or_default();
         let known = ctx.sites.uid(&key);
         if known.as_ref().is_some_and(|known| *known != uid) {

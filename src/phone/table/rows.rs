@@ -11,7 +11,7 @@ use super::choices::{
 };
 use super::row::{PORT, URI, number, row};
 use crate::phone::model::MAX_LINES;
-use crate::phone::parameter::{Group, Kind, Parameter, Place, UNPROVISIONED};
+use crate::phone::parameter::{DEFAULT_PASSWORD, Group, Kind, Parameter, Place, UNPROVISIONED};
 
 /// All rows, in the order in which they are written.
 pub(super) fn all() -> Vec<Parameter> {
@@ -56,7 +56,7 @@ fn proxies() -> Vec<Parameter> {
     for n in 1..=MAX_LINES {
         let since = |row: Parameter| if n == 1 { row } else { row.since_unsure() };
         rows.push(
-            since(row(&format!("proxy{n}_address"), Proxies, Kind::Host, "", &format!("The SIP server of line {n}; a phone can have its own in lines[].proxy. It stands in the host part of To and From, and is where requests go unless outboundProxy is set.")).noted()
+            since(row(&format!("proxy{n}_address"), Proxies, Kind::Host, "", &format!("The SIP server of the line on key {n}; a phone can have its own in lines[].proxy. It stands in the host part of To and From, and is where requests go unless outboundProxy is set.")).noted()
                 .place(Place::Site)),
         );
         rows.push(since(
@@ -65,7 +65,9 @@ fn proxies() -> Vec<Parameter> {
                 Proxies,
                 PORT,
                 "5060",
-                &format!("The port of the SIP server of line {n}; a phone can have its own in lines[].proxy."),
+                &format!(
+                    "The port of the SIP server of the line on key {n}; a phone can have its own in lines[].proxy."
+                ),
             )
             .place(Place::Site),
         ));
@@ -281,7 +283,7 @@ fn access() -> Vec<Parameter> {
             "phone_password",
             Access,
             Kind::Secret { max: 31 },
-            "cisco",
+            DEFAULT_PASSWORD,
             "The password for telnet, the console and unlocking the settings.",
         )
         .since(3, 0),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::phone::Mac;
 use crate::provision::Key;
 use crate::provision::claims::{Claimant, Claims};
-use crate::provision::render::plan::LineIdentity;
+use crate::provision::render::plan::{LineIdentity, PhoneLine};
 
 /// A line's name on its proxy, in a namespace; without a proxy, in a site.
 type LineClaim = (Arc<str>, LineIdentity);
@@ -30,7 +30,7 @@ struct Identity {
     mac: Option<Mac>,
     /// The address that it is served under.
     held: Option<Mac>,
-    lines: Vec<LineIdentity>,
+    lines: Vec<PhoneLine>,
 }
 
 impl Identity {
@@ -50,12 +50,12 @@ impl Identity {
     }
 
     fn line_claims(&self) -> Vec<LineClaim> {
-        self.lines.iter().map(|line| self.line_claim(line)).collect()
+        self.lines.iter().map(|line| self.line_claim(&line.identity)).collect()
     }
 
     /// Its site and the names of its lines, each once.
     fn names(&self) -> Vec<(Key, Arc<str>)> {
-        let mut names: Vec<_> = self.lines.iter().map(|line| (self.site.clone(), line.name.clone())).collect();
+        let mut names: Vec<_> = self.lines.iter().map(|line| (self.site.clone(), line.identity.name.clone())).collect();
         names.sort();
         names.dedup();
         names
@@ -112,7 +112,7 @@ impl Identities {
         created: i64,
         site: &Key,
         (mac, held): (Option<Mac>, Option<Mac>),
-        lines: Vec<LineIdentity>,
+        lines: Vec<PhoneLine>,
     ) -> Vec<Key> {
         let same = |old: &Identity| old.site == *site && old.mac == mac && old.held == held && old.lines == lines;
         if self.phones.get(phone).is_some_and(same) {
@@ -155,8 +155,8 @@ impl Identities {
         self.macs.claimants(&(namespace.clone(), mac))
     }
 
-    /// A phone's lines.
-    pub fn lines(&self, phone: &Key) -> &[LineIdentity] {
+    /// A phone's lines, in the order of its list.
+    pub fn lines(&self, phone: &Key) -> &[PhoneLine] {
         self.phones.get(phone).map(|identity| identity.lines.as_slice()).unwrap_or_default()
     }
 
@@ -170,7 +170,7 @@ impl Identities {
             let is_last_good = self.phones.get(holder).is_some_and(|other| other.mac != Some(mac));
             conflicts.push(Conflict::Mac { mac, holder, is_last_good });
         }
-        for (index, line) in identity.lines.iter().enumerate() {
+        for (index, line) in identity.lines.iter().map(|line| &line.identity).enumerate() {
             let older = self.lines.holder(&identity.line_claim(line)).filter(|holder| *holder != phone);
             if let Some(holder) = older {
                 conflicts.push(Conflict::Line { index, line, holder });
@@ -182,8 +182,8 @@ impl Identities {
     }
 
     fn same_name<'a>(&'a self, phone: &Key, identity: &Identity, index: usize) -> Option<OtherLine<'a>> {
-        let line = &identity.lines[index];
-        let twin = |one: &LineIdentity| one.name == line.name && one.proxy != line.proxy;
+        let line = &identity.lines[index].identity;
+        let twin = |one: &PhoneLine| one.identity.name == line.name && one.identity.proxy != line.proxy;
         if let Some(before) = identity.lines[..index].iter().position(twin) {
             return Some(OtherLine::Own(before));
         }
@@ -213,8 +213,9 @@ mod tests {
         Key::new("ns", name)
     }
 
-    fn line(name: &str, proxy: Option<&str>) -> LineIdentity {
-        LineIdentity { name: name.into(), proxy: proxy.map(|host| Arc::new((host.to_owned(), "5060".to_owned()))) }
+    fn line(name: &str, proxy: Option<&str>) -> PhoneLine {
+        let proxy = proxy.map(|host| Arc::new((host.to_owned(), "5060".to_owned())));
+        PhoneLine { key: 1, identity: LineIdentity { name: name.into(), proxy } }
     }
 
     fn mac(n: u8) -> Mac {

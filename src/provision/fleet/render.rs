@@ -34,10 +34,12 @@ impl Fleet {
             staged: site.images.retained(),
             notifies: self.needs_syncinfo(key, site),
             catalog: catalog.as_ref(),
+            knows_all: self.knows_all_files(key, site),
         };
-        let rendering = render::site::render(input, &secrets)
+        let (rendering, judged) = render::site::render(input, &secrets);
+        let rendering = rendering
             .with_violations(site.violations())
-            .with(self.withheld_maps(key, site))
+            .with(self.unserved_maps(key, site))
             .with(address_advice(&site.infra))
             .with(resync_advice(site.meta()));
         let next = rendering.ready().cloned().map(Arc::new);
@@ -46,7 +48,7 @@ impl Fleet {
         let after = match (&next, &before) {
             (Some(next), _) if !site.is_suspended() => Some(next.clone()),
             (_, Some(before)) => Some(before.clone()),
-            (_, None) => recovered_site(site, next.as_deref()).map(Arc::new),
+            (_, None) => recovered_site(site, next.as_deref(), &judged).map(Arc::new),
         };
         let files = |plan: &Option<Arc<SitePlan>>| plan.as_ref().map(|plan| plan.files.clone());
         let base = |plan: &Option<Arc<SitePlan>>| plan.as_ref().map(|plan| plan.base.clone());
@@ -57,10 +59,11 @@ impl Fleet {
         let up_to_date = after.is_some() && files(&after) == files(&next);
         let standing = standing(rendering, up_to_date);
         let was_pending = site.standing().is_pending();
+        let judged_otherwise = site.judged() != Some(&judged);
 
         let Some(site) = self.sites.get_mut(key) else { return };
         let decided = was_pending && !standing.is_pending();
-        let toggled = site.serve(standing, after);
+        let toggled = site.serve(standing, after, judged);
         if toggled {
             site.placement.slots().into_iter().for_each(|slot| self.agenda.work(WorkItem::Shard(key.clone(), slot)));
         }
@@ -73,7 +76,7 @@ impl Fleet {
             // Whether a phone is in sync depends on the common file too, and whether it can be notified on the networks.
             self.mark_all(key);
         }
-        if base_changed || toggled || decided {
+        if base_changed || judged_otherwise || toggled || decided {
             self.render_phones_of(key);
         }
         self.agenda.work(WorkItem::Objects(key.clone()));
@@ -97,12 +100,10 @@ impl Fleet {
             self.leave_site(key);
         }
         self.find_home(key);
-        let plan = self.sites.get(&site_key).map(|site| site.plan().cloned());
-        let none = PhoneBase::default();
-        let base = plan.as_ref().map(|plan| plan.as_ref().map_or(&none, |plan| &plan.base));
-        self.claim(key, &spec, base);
+        let base = self.sites.get(&site_key).map(|site| site.base());
+        self.claim(key, &spec, base.as_ref());
         let is_elsewhere = self.phones.get(key).and_then(|phone| phone.home()).is_some_and(|home| *home != site_key);
-        let base = match (base, is_elsewhere) {
+        let base = match (&base, is_elsewhere) {
             (Some(base), false) => base,
             (Some(base), true) if self.can_move(key, &site_key, &spec, base) => {
                 self.leave_site(key);
@@ -138,11 +139,15 @@ impl Fleet {
         let mut diagnostics: Vec<Diagnostic> = phone.violations().iter().map(Diagnostic::refused).collect();
         // Of what cannot be read nothing else is said.
         if diagnostics.iter().all(|one| !["spec", "spec.siteRef.name"].contains(&one.field.as_str())) {
-            let missing = format!(
-                "PhoneSite {} does not exist in namespace {}: create it, or correct the name",
-                site_key.name, key.namespace
-            );
-            diagnostics.push(Diagnostic::error(Reason::SiteNotFound, "spec.siteRef.name", missing));
+            let Key { namespace, name } = site_key;
+            let (reason, why) = if self.dependencies.is_unreadable(site_key) {
+                (Reason::SiteInvalid, format!("PhoneSite {name} cannot be read: correct what is wrong with it first"))
+            } else {
+                let what =
+                    format!("PhoneSite {name} does not exist in namespace {namespace}: create it, or correct the name");
+                (Reason::SiteNotFound, what)
+            };
+            diagnostics.push(Diagnostic::error(reason, "spec.siteRef.name", why));
         }
         diagnostics
     }
@@ -160,11 +165,10 @@ impl Fleet {
         };
         let secrets = |secret: &SecretKey| self.dependencies.secret_value(&key.namespace, secret);
         let known = Known { offered: phone.offer().image(), runs: phone.image_seen() };
-        let rendering = render::phone::render(spec, phone.mac(), base, known, &secrets)
+        let rendering = render::phone::render(spec, phone.mac(), base, site.judged(), known, &secrets)
             .with_violations(phone.violations())
             .with(self.identities.conflicts(key).iter().map(describe))
             .with(resync_advice(phone.meta()));
-        // Without a site's plan nothing is known of proxies and images.
         match (site.plan(), rendering) {
             (Some(_), rendering) => rendering,
             // The phone waits with its site, and what it has stays.
@@ -212,8 +216,7 @@ impl Fleet {
         self.note_standing(key, standing);
         if held(self) != before {
             let named = self.phones.get(key).and_then(|phone| self.sites.get(&phone.site()));
-            let plan = named.map(|site| site.plan().cloned());
-            let base = plan.map(|plan| plan.map(|plan| plan.base.clone()).unwrap_or_default());
+            let base = named.map(|site| site.base());
             self.claim(key, spec, base.as_ref());
         }
     }
@@ -271,7 +274,7 @@ impl Fleet {
     /// Claims a phone's MAC address and, in a site, its lines; those whose standing changes are rendered again.
     fn claim(&mut self, key: &Key, spec: &SipPhoneSpec, base: Option<&PhoneBase>) {
         let Some(phone) = self.phones.get(key) else { return };
-        let lines = base.map(|base| render::phone::identities(spec, base)).unwrap_or_default();
+        let lines = base.map(|base| render::lines::identities(spec, &base.site)).unwrap_or_default();
         let macs = (phone.mac().as_ref().ok().copied(), phone.held());
         let affected = self.identities.claim(key, phone.meta().created, &phone.site(), macs, lines);
         affected.iter().for_each(|phone| self.agenda.queue_phone(phone));
@@ -326,12 +329,12 @@ fn describe(conflict: &Conflict<'_>) -> Diagnostic {
 }
 
 /// The plan of a site whose newest spec cannot be served, made of what its objects held when the operator started.
-fn recovered_site(site: &Site, next: Option<&SitePlan>) -> Option<SitePlan> {
+fn recovered_site(site: &Site, next: Option<&SitePlan>, judged: &PhoneBase) -> Option<SitePlan> {
     let files = site.placement.recovered_common()?;
     let common = files.get(SIP_DEFAULT)?.bytes.clone();
     let maps = || site.spec().config_maps().map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
     Some(SitePlan {
-        base: next.map(|plan| plan.base.clone()).unwrap_or_default(),
+        base: judged.clone(),
         files,
         image: cnf::image_named(&common),
         reach: Reach::recover(&common),

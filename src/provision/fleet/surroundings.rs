@@ -1,4 +1,4 @@
-//! What shells know of a site's surroundings: its address, and what is the matter with its objects.
+//! What shells know of a site's surroundings: its address, what is the matter with its objects, and that it cannot be read.
 
 use std::net::IpAddr;
 
@@ -10,6 +10,21 @@ use super::Fleet;
 use super::agenda::WorkItem;
 
 impl Fleet {
+    /// There is a site that cannot be read: its phones wait for it, and nobody says that it does not exist. One that could be read
+    /// before stays as it was.
+    pub fn note_unreadable_site(&mut self, key: &Key) {
+        if !self.sites.contains_key(key) && self.dependencies.set_unreadable(key, true) {
+            self.render_phones_of(key);
+        }
+    }
+
+    /// A site that could not be read is gone.
+    pub(super) fn site_is_readable(&mut self, key: &Key) {
+        if self.dependencies.set_unreadable(key, false) {
+            self.render_phones_of(key);
+        }
+    }
+
     /// What is known of a site's surroundings.
     pub fn set_infra(&mut self, key: &Key, infra: Infra) {
         let Some(site) = self.sites.get_mut(key) else { return };

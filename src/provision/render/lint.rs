@@ -1,8 +1,9 @@
 //! What looks wrong in a site or a phone although phones would take it.
 
-use crate::api::{DialRule, OffHook, PhoneSiteSpec, Ring, SipPhoneSpec, UnsetParameters};
+use crate::api::{DialRule, OffHook, PhoneSiteSpec, Ring, UnsetParameters};
 use crate::phone::dialplan::{Budget, Call, Matcher, TONES, When};
 use crate::phone::image::{self, Image, Protocol, Release};
+use crate::phone::model::MAX_LINES;
 use crate::phone::parameter::{UNPROVISIONED, is_unset};
 use crate::phone::{boot, ringlist, syncinfo};
 
@@ -10,8 +11,10 @@ use crate::provision::advice::{self, Advice};
 use crate::provision::catalog::Catalog;
 use crate::provision::diagnostic::Diagnostic;
 use crate::provision::placeholder::{Use, is_placeholder};
-use crate::provision::render::plan::{PhoneBase, release};
+use crate::provision::render::combined;
+use crate::provision::render::plan::release;
 use crate::provision::render::values::Values;
+use crate::provision::render::view::{Merged, Routes};
 
 /// A site's values, before defaults are filled in.
 pub fn site(spec: &PhoneSiteSpec, values: &Values, found: &mut Vec<Diagnostic>) {
@@ -21,24 +24,30 @@ pub fn site(spec: &PhoneSiteSpec, values: &Values, found: &mut Vec<Diagnostic>) 
     let bootstrap = firmware.and_then(|firmware| firmware.bootstrap.as_deref());
     if let Some(bootstrap) = bootstrap {
         letter_o("spec.firmware.bootstrap", bootstrap, found);
-        let old_target = release(image).is_none_or(|release| release < Release::LOADER);
+        // Of an image whose name tells no release nothing follows.
+        let old_target = image.is_none() || release(image).is_some_and(|release| release < Release::LOADER);
         if old_target && bootstrap.len() > 8 && image::did_you_mean(bootstrap).is_none() {
             advise(found, advice::TWO_STEP, "spec.firmware.bootstrap", format!("is {bootstrap}"));
         }
     }
     let rules = spec.dial_plan.as_ref().map(|plan| plan.templates.as_slice()).unwrap_or_default();
-    proxies(values, rules, found);
-    telnet(values, false, found);
-    if spec.unset_parameters == UnsetParameters::Reset {
-        clock(values, advice::DAYLIGHT_SAVING, found);
+    let routes = routes(spec);
+    proxies(values, routes, found);
+    let all = Merged::of_site(values);
+    if let Some(rule) = rules.iter().position(is_emergency).filter(|_| all.said("proxy_emergency").is_nothing()) {
+        let field = format!("spec.dialPlan.templates[{rule}].route");
+        advise(found, advice::EMERGENCY_PROXY, &field, "is Emergency");
     }
-    time_server(values, found);
+    combined::telnet(all, found);
+    combined::clock(all, spec.unset_parameters, found);
+    combined::time_server(all, found);
+    nat(values, found);
     dial_plan(rules, found);
     let plan = spec.dial_plan.as_ref().filter(|plan| !plan.is_empty());
     if let Some(off_hook) = plan.and_then(|plan| plan.off_hook.as_ref()) {
         hotline(off_hook, found);
     }
-    if plan.is_some() && values.given("dial_template").is_none() && spec.unset_parameters == UnsetParameters::Keep {
+    if plan.is_some() && all.said("dial_template").is_nothing() && spec.unset_parameters == UnsetParameters::Keep {
         advise(found, advice::DIAL_PLAN_NOT_TOLD, "spec.dialPlan", "is served as dialplan.xml");
     }
     let source = firmware.and_then(|firmware| firmware.source.as_ref());
@@ -50,36 +59,8 @@ pub fn site(spec: &PhoneSiteSpec, values: &Values, found: &mut Vec<Diagnostic>) 
     common(values, image, found);
 }
 
-/// A phone's values, before defaults are filled in.
-pub fn phone(spec: &SipPhoneSpec, values: &Values, base: &PhoneBase, found: &mut Vec<Diagnostic>) {
-    let image = spec.firmware.as_ref().and_then(|firmware| firmware.image.as_deref());
-    image_name("spec.firmware.image", image, found);
-    let backup_or_outbound = ["proxy_backup", "outbound_proxy"].iter().any(|name| values.given(name).is_some());
-    if backup_or_outbound {
-        proxies(values, &[], found);
-    }
-    telnet(values, base.password, found);
-    clock(values, advice::DAYLIGHT_SAVING_OF_SITE, found);
-    time_server(values, found);
-    let answers = values.get("auto_answer").and_then(|mask| mask.parse::<u32>().ok()).filter(|mask| *mask < 64);
-    if let (Some(field), Some(mask)) = (values.field("auto_answer"), answers)
-        && mask >> spec.model.lines() != 0
-    {
-        let what = format!("is {mask}, which names a line that a {} does not have", spec.model);
-        advise(found, advice::UNUSUAL_VALUE, field, what);
-    }
-    for (i, line) in spec.lines.iter().enumerate().filter(|(_, line)| is_number_with_dashes(&line.name)) {
-        advise(found, advice::LINE_NAME_DASHES, &format!("spec.lines[{i}].name"), format!("is {:?}", line.name));
-    }
-    common(values, image.or(base.image.as_deref()), found);
-}
-
-fn is_number_with_dashes(name: &str) -> bool {
-    name.contains('-') && name.bytes().all(|b| b.is_ascii_digit() || b == b'-')
-}
-
 /// What is wrong wherever it stands.
-fn common(values: &Values, image: Option<&str>, found: &mut Vec<Diagnostic>) {
+pub fn common(values: &Values, image: Option<&str>, found: &mut Vec<Diagnostic>) {
     if let Some(field) = values.field("image_version") {
         image_name(field, values.given("image_version"), found);
     }
@@ -92,12 +73,7 @@ fn common(values: &Values, image: Option<&str>, found: &mut Vec<Diagnostic>) {
     if let (Some(field), Some(_)) = (values.field("dyn_tftp_addr"), values.given("dyn_tftp_addr")) {
         advise(found, advice::DYN_TFTP, field, "is set");
     }
-    if let (Some(field), Some("1"), Some(proxy)) =
-        (values.field("nat_enable"), values.given("nat_enable"), values.given("proxy1_address"))
-        && proxy.parse::<std::net::IpAddr>().is_err()
-    {
-        advise(found, advice::NAT_WITH_NAME, field, format!("is on, and proxy1_address is {proxy}"));
-    }
+    let image = image.or(values.given("image_version"));
     let firmware = release(image);
     for (parameter, value, field) in values.by_people() {
         if value == UNPROVISIONED && is_unset(&parameter.name, "") && !is_unset(&parameter.name, value) {
@@ -119,11 +95,11 @@ fn common(values: &Values, image: Option<&str>, found: &mut Vec<Diagnostic>) {
     }
 }
 
-fn advise(found: &mut Vec<Diagnostic>, advice: Advice, field: &str, what: impl std::fmt::Display) {
+pub fn advise(found: &mut Vec<Diagnostic>, advice: Advice, field: &str, what: impl std::fmt::Display) {
     found.push(Diagnostic::advice(advice, field, what));
 }
 
-fn image_name(field: &str, name: Option<&str>, found: &mut Vec<Diagnostic>) {
+pub fn image_name(field: &str, name: Option<&str>, found: &mut Vec<Diagnostic>) {
     let Some(name) = name.filter(|name| !name.is_empty()) else { return };
     if letter_o(field, name, found) {
         return;
@@ -146,31 +122,55 @@ fn letter_o(field: &str, name: &str, found: &mut Vec<Diagnostic>) -> bool {
     meant.is_some()
 }
 
-fn proxies(values: &Values, rules: &[DialRule], found: &mut Vec<Diagnostic>) {
-    let routes_to_emergency = rules.iter().position(is_emergency);
+/// Where the rules that a site's dial plan has send calls. Without a plan of its own its phones may get one from elsewhere.
+pub fn routes(spec: &PhoneSiteSpec) -> Routes {
+    let has_sources = spec.config_maps().next().is_some()
+        || spec.firmware.iter().filter_map(|firmware| firmware.source.as_ref()).any(|source| source.is_pod_side());
+    match &spec.dial_plan {
+        None if has_sources => Routes::Unknown,
+        plan => {
+            let rules = plan.as_ref().map(|plan| plan.templates.as_slice()).unwrap_or_default();
+            let off_hook = plan.as_ref().and_then(|plan| plan.off_hook.as_ref()?.route.as_deref());
+            Routes::Known {
+                emergency: rules.iter().any(is_emergency)
+                    || off_hook.is_some_and(|route| route.eq_ignore_ascii_case("Emergency")),
+                elsewhere: rules.iter().filter(|rule| routes_elsewhere(rule)).count(),
+            }
+        }
+    }
+}
+
+/// What is to say of the proxies that these values name beside those of the lines.
+pub fn proxies(values: &Values, routes: Routes, found: &mut Vec<Diagnostic>) {
     if let (Some(field), Some(proxy)) = (values.field("outbound_proxy"), values.given("outbound_proxy")) {
-        let routes = rules.iter().filter(|rule| routes_elsewhere(rule)).count();
         let what = match routes {
-            0 => format!("is {proxy}"),
-            1 => format!("is {proxy}, and a rule of the dial plan has a route that will not be taken"),
-            n => format!("is {proxy}, and {n} rules of the dial plan have routes that will not be taken"),
+            Routes::Known { elsewhere: 0, .. } | Routes::Unknown => format!("is {proxy}"),
+            Routes::Known { elsewhere: 1, .. } => {
+                format!("is {proxy}, and a rule of the dial plan has a route that will not be taken")
+            }
+            Routes::Known { elsewhere: n, .. } => {
+                format!("is {proxy}, and {n} rules of the dial plan have routes that will not be taken")
+            }
         };
         advise(found, advice::OUTBOUND_PROXY, field, what);
     }
     if let (Some(field), Some(proxy)) = (values.field("proxy_backup"), values.given("proxy_backup")) {
         advise(found, advice::PROXY_BACKUP, field, format!("is {proxy}"));
     }
-    match (values.given("proxy_emergency"), routes_to_emergency) {
-        (None, Some(rule)) => {
-            let field = format!("spec.dialPlan.templates[{rule}].route");
-            advise(found, advice::EMERGENCY_PROXY, &field, "is Emergency");
+    if let (Some(field), Some(proxy), Routes::Known { emergency: false, .. }) =
+        (values.field("proxy_emergency"), values.given("proxy_emergency"), routes)
+    {
+        advise(found, advice::EMERGENCY_UNUSED, field, format!("is {proxy}"));
+    }
+}
+
+/// The SIP servers of a site whose phones are behind address translation. Those of its phones are looked at with each phone.
+fn nat(values: &Values, found: &mut Vec<Diagnostic>) {
+    let (Some(field), Some("1")) = (values.field("nat_enable"), values.given("nat_enable")) else { return };
+    for name in (1..=MAX_LINES).map(|key| format!("proxy{key}_address")) {
+        if let Some(proxy) = values.given(&name).filter(|proxy| combined::is_host_name(proxy)) {
+            advise(found, advice::NAT_WITH_NAME, field, format!("is on, and {name} is {proxy}"));
         }
-        (Some(proxy), None) => {
-            if let Some(field) = values.field("proxy_emergency") {
-                advise(found, advice::EMERGENCY_UNUSED, field, format!("is {proxy}"));
-            }
-        }
-        _ => {}
     }
 }
 
@@ -180,33 +180,6 @@ fn is_emergency(rule: &DialRule) -> bool {
 
 fn routes_elsewhere(rule: &DialRule) -> bool {
     rule.route.as_deref().is_some_and(|route| !route.is_empty() && !route.eq_ignore_ascii_case("Default"))
-}
-
-/// `known` says whether a password is set where these values do not show it.
-fn telnet(values: &Values, known: bool, found: &mut Vec<Diagnostic>) {
-    let level = values.given("telnet_level").filter(|level| matches!(*level, "1" | "2"));
-    if let (Some(field), Some(level)) = (values.field("telnet_level"), level)
-        && values.given("phone_password").map_or(!known, |password| password == "cisco")
-    {
-        let what = if level == "2" { "lets everybody restart the phone" } else { "lets everybody in" };
-        advise(found, advice::TELNET_PASSWORD, field, what);
-    }
-}
-
-fn clock(values: &Values, advice: Advice, found: &mut Vec<Diagnostic>) {
-    let has_dst_rules = values.by_people().any(|(parameter, ..)| parameter.name.starts_with("dst_"));
-    if let (Some(field), Some(zone)) = (values.field("time_zone"), values.given("time_zone"))
-        && !has_dst_rules
-    {
-        advise(found, advice, field, format!("is {zone} and no dst field is set"));
-    }
-}
-
-fn time_server(values: &Values, found: &mut Vec<Diagnostic>) {
-    let server = values.given("sntp_server").filter(|server| *server != "0.0.0.0");
-    if let (Some(field), Some("unicast"), None) = (values.field("sntp_mode"), values.given("sntp_mode"), server) {
-        advise(found, advice::SNTP_OFF, field, "is Unicast and sntpServer is not set");
-    }
 }
 
 /// Numbers that somebody in need dials, somewhere in the world.
@@ -316,8 +289,9 @@ fn is_foreign(pattern: &str) -> bool {
     words && pattern.bytes().any(|b| b"XNZTxnzt_![]|".contains(&b))
 }
 
-/// A site's rings, and the files from ConfigMaps that phones never get.
-pub fn files(rings: &[Ring], written: &[&str], catalog: &Catalog<'_>, found: &mut Vec<Diagnostic>) {
+/// A site's rings, and the files from ConfigMaps that phones never get. What is not there may be in a source that nobody could
+/// look into.
+pub fn files(rings: &[Ring], written: &[&str], catalog: &Catalog<'_>, knows_all: bool, found: &mut Vec<Diagnostic>) {
     for (i, ring) in rings.iter().enumerate() {
         let field = format!("spec.ringList[{i}].file");
         let name = ring.file.as_str();
@@ -327,6 +301,7 @@ pub fn files(rings: &[Ring], written: &[&str], catalog: &Catalog<'_>, found: &mu
                     advise(found, advice::RING_FORMAT, &field, format!("{name} {problem}"));
                 }
             }
+            None if !knows_all => {}
             None => match catalog.find_name(|key| key.eq_ignore_ascii_case(name)) {
                 Some(near) => advise(found, advice::FILE_CASE, &field, format!("is {name}, and the file is {near}")),
                 None => advise(found, advice::RING_MISSING, &field, format!("{name} is not among the site's files")),
@@ -334,7 +309,7 @@ pub fn files(rings: &[Ring], written: &[&str], catalog: &Catalog<'_>, found: &mu
         }
     }
     let others = [ringlist::FILE, boot::OS79XX, boot::XML_DEFAULT, syncinfo::FILE].into_iter();
-    for asked in others.filter(|name| !written.contains(name) && catalog.get(name).is_none()) {
+    for asked in others.filter(|name| knows_all && !written.contains(name) && catalog.get(name).is_none()) {
         if let Some(near) = catalog.find_name(|key| key.eq_ignore_ascii_case(asked)) {
             advise(
                 found,

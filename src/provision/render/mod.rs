@@ -1,11 +1,16 @@
 //! Rendering: from a spec to files and diagnostics.
 
+mod combined;
+mod doubt;
 mod image_field;
+pub mod lines;
 pub mod lint;
 mod names;
 pub mod phone;
+mod phone_lint;
 pub mod plan;
 pub mod reach;
 pub mod secret_value;
 pub mod site;
 pub mod values;
+pub mod view;

@@ -1,11 +1,11 @@
 //! A site's own files: what all of its phones share.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::api::{DialPlan, PhoneSiteSpec, Reason, Rollout, UnsetParameters};
 use crate::phone::dialplan;
 use crate::phone::image::{Image, Release};
-use crate::phone::model::MAX_LINES;
 use crate::phone::parameter::{Parameter, Place, check_file_name, check_host};
 use crate::phone::{FileName, boot, ringlist, syncinfo, text};
 
@@ -16,11 +16,13 @@ use crate::provision::advice;
 use crate::provision::catalog::{self, Catalog};
 use crate::provision::diagnostic::Diagnostic;
 use crate::provision::networks::PhoneNetworks;
+use crate::provision::render::doubt::Owner;
 use crate::provision::render::image_field::{check_image, take_image};
-use crate::provision::render::plan::{CommonFiles, PhoneBase, Proxy, Rendering, SitePlan, release};
+use crate::provision::render::plan::{CommonFiles, PhoneBase, Rendering, SitePlan, release};
 use crate::provision::render::reach::Reach;
 use crate::provision::render::secret_value::Secrets;
 use crate::provision::render::values::Values;
+use crate::provision::render::view::SiteView;
 use crate::provision::resync::Hours;
 
 /// What a site is rendered from.
@@ -34,11 +36,13 @@ pub struct Input<'a> {
     pub notifies: bool,
     /// The files that phones get from its sources; nothing while one has not been read.
     pub catalog: Option<&'a Catalog<'a>>,
+    /// Whether those are all: of a name that is not among them nothing follows otherwise.
+    pub knows_all: bool,
 }
 
-/// Renders a site.
-pub fn render(input: Input<'_>, secrets: &Secrets<'_>) -> Rendering<SitePlan> {
-    let Input { spec, staged, notifies, catalog } = input;
+/// Renders a site. What its phones depend on is known also of one that cannot be served.
+pub fn render(input: Input<'_>, secrets: &Secrets<'_>) -> (Rendering<SitePlan>, PhoneBase) {
+    let Input { spec, staged, notifies, catalog, knows_all } = input;
     let mut found = Vec::new();
     let diagnostics = &mut found;
     let firmware_spec = spec.firmware.clone().unwrap_or_default();
@@ -55,8 +59,8 @@ pub fn render(input: Input<'_>, secrets: &Secrets<'_>) -> Rendering<SitePlan> {
     }
 
     let mut values = Values::default();
-    values.take_settings(&spec.settings, Place::Site, secrets, diagnostics);
-    values.take_extra(&spec.extra_parameters, Place::Site, diagnostics);
+    values.take_settings(&spec.settings, Owner::Site, secrets, diagnostics);
+    values.take_extra(&spec.extra_parameters, Owner::Site, diagnostics);
     values.take_secret_parameters(&spec.secret_parameters, secrets, diagnostics);
     let rollout = firmware_spec.rollout.filter(Rollout::holds_back);
     // What all phones share names no image that some of them are to wait for.
@@ -64,6 +68,7 @@ pub fn render(input: Input<'_>, secrets: &Secrets<'_>) -> Rendering<SitePlan> {
     take_image(&mut values, image.as_deref(), named, diagnostics);
     let plan = spec.dial_plan.as_ref().filter(|plan| !plan.is_empty());
     lint::site(spec, &values, diagnostics);
+    let view = Arc::new(SiteView::new(&values, lint::routes(spec)));
     if spec.unset_parameters == UnsetParameters::Reset {
         if plan.is_some() && values.get("dial_template").is_none_or(str::is_empty) {
             values.set("dial_template", DIAL_TEMPLATE);
@@ -105,10 +110,7 @@ pub fn render(input: Input<'_>, secrets: &Secrets<'_>) -> Rendering<SitePlan> {
         files.push(File::new(boot::XML_DEFAULT, boot::xml_default(image)));
     }
 
-    let password = values.field("phone_password").is_some() && values.given("phone_password") != Some("cisco");
-    let of_phones = |p: &Parameter| matches!(p.place, Place::Phone | Place::Elsewhere) && p.name != "image_version";
-    let shared = values.by_people().filter(|(p, ..)| of_phones(p)).map(|(p, ..)| p.name.as_str()).collect();
-    let base = PhoneBase { unset: spec.unset_parameters, image, rollout, shared, password, proxies: proxies(&values) };
+    let base = PhoneBase { unset: spec.unset_parameters, image, rollout, site: view };
     let hours = hours(spec, diagnostics);
     let networks = PhoneNetworks::new(&spec.phone_networks).unwrap_or_else(|(i, problem)| {
         diagnostics.push(Diagnostic::invalid(format!("spec.phoneNetworks[{i}]"), problem));
@@ -140,10 +142,10 @@ pub fn render(input: Input<'_>, secrets: &Secrets<'_>) -> Rendering<SitePlan> {
         // Only what people put into ConfigMaps can stand in the way of what is rendered.
         let has_maps = spec.config_maps().next().is_some();
         let written = files.iter().map(|file| file.name.as_str()).filter(|_| has_maps).collect::<Vec<_>>();
-        lint::files(&spec.ring_list, &written, catalog, diagnostics);
+        lint::files(&spec.ring_list, &written, catalog, knows_all, diagnostics);
     }
     let plan = SitePlan {
-        base,
+        base: base.clone(),
         image: values.given("image_version").map(str::to_owned),
         reach: Reach::of(&values),
         files: CommonFiles { files: files.into(), secret: values.secret },
@@ -154,7 +156,7 @@ pub fn render(input: Input<'_>, secrets: &Secrets<'_>) -> Rendering<SitePlan> {
         hours,
         networks,
     };
-    Rendering::new((!values.pending).then_some(plan), found)
+    (Rendering::new((!values.pending).then_some(plan), found), base)
 }
 
 /// Whether phones ask for a file of this name for something other than a dial plan.
@@ -174,17 +176,6 @@ fn hours(spec: &PhoneSiteSpec, diagnostics: &mut Vec<Diagnostic>) -> Option<Hour
             None
         }
     }
-}
-
-/// The proxies of all lines: where a line has none of its own, the phone takes that of line 1.
-fn proxies(values: &Values) -> [Option<Proxy>; MAX_LINES] {
-    let proxy = |n: usize| {
-        let address = values.get(&format!("proxy{n}_address")).filter(|a| !a.is_empty())?;
-        let port = values.get(&format!("proxy{n}_port")).unwrap_or("5060");
-        Some(Proxy::new((address.to_owned(), port.to_owned())))
-    };
-    let first = proxy(1);
-    std::array::from_fn(|i| proxy(i + 1).or_else(|| first.clone()))
 }
 
 /// The dial plan's file, without extension, if the spec names no other.

@@ -9,7 +9,7 @@ use crate::provision::diagnostic::Diagnostic;
 use crate::provision::firmware::upgrade::{Upgrade, Wanted, stage};
 use crate::provision::observe::fetch::seconds;
 use crate::provision::observe::pods::Served;
-use crate::provision::render::plan::LineIdentity;
+use crate::provision::render::plan::PhoneLine;
 use crate::provision::status::conditions::{acceptance, conditions};
 use crate::provision::status::counts::PhoneTally;
 use crate::provision::status::health::{Health, Obstacle};
@@ -40,7 +40,7 @@ pub struct PhoneFacts<'a> {
     /// What it last fetched.
     pub last_fetch: &'a LastFetch,
     /// Its lines.
-    pub lines: &'a [LineIdentity],
+    pub lines: &'a [PhoneLine],
 }
 
 /// What there is to say of notifying a phone of changes.
@@ -119,7 +119,7 @@ pub fn phone_status(
         last_seen: last_seen(facts.last_fetch, before),
         firmware: Some(firmware(facts, before, now)),
         resync: resync.status,
-        lines: facts.lines.iter().map(|line| line_status(line, address.as_deref())).collect(),
+        lines: line_statuses(facts.lines, address.as_deref()),
         address,
         conditions,
     }
@@ -185,9 +185,17 @@ fn in_sync_verdict(problem: SyncProblem) -> Verdict {
     Verdict::no(reason, message)
 }
 
-fn line_status(line: &LineIdentity, address: Option<&str>) -> LineStatus {
+/// The lines from the top, whatever order they are written in.
+fn line_statuses(lines: &[PhoneLine], address: Option<&str>) -> Vec<LineStatus> {
+    let mut lines: Vec<&PhoneLine> = lines.iter().collect();
+    lines.sort_by_key(|line| line.key);
+    lines.into_iter().map(|line| line_status(line, address)).collect()
+}
+
+fn line_status(PhoneLine { key, identity: line }: &PhoneLine, address: Option<&str>) -> LineStatus {
     let uri = |(host, port): &(String, String)| format!("sip:{}@{host}:{port}", line.name);
     LineStatus {
+        key: Some(*key),
         name: line.name.to_string(),
         station_connection: address.map(|address| format!("{}@{address}", line.name)),
         station_identification: line.name.to_string(),

@@ -2,10 +2,13 @@
 
 mod addresses;
 mod advice;
+mod combined;
 mod edges;
 mod facts;
 mod floods;
+mod follow_on;
 mod hashes;
+mod keys;
 mod names;
 mod properties;
 mod resync;

@@ -1,7 +1,9 @@
 //! `dialtone import`, over trees that mimic what people's hands and other generators made of the phones' files.
 
 mod corpus;
+mod findings;
 mod generated;
+mod keys;
 mod names;
 mod odd;
 
