@@ -62,6 +62,10 @@ crds: ## write the CustomResourceDefinitions anew
 	cargo run --locked --quiet -- crds >crds/dialtone.dev.yaml
 	cp crds/dialtone.dev.yaml charts/dialtone/files/
 
+.PHONY: manifests
+manifests: ## write what kustomize/ takes from the chart anew
+	@PATH=$$(hack/node/build.sh --control-plane):$$PATH hack/manifests.sh
+
 .PHONY: docs
 docs: ## write the reference anew
 	DIALTONE_WRITE_DOCS=1 cargo test --locked --quiet --test suite reference::

@@ -6,11 +6,12 @@ mod carry;
 pub(crate) mod check;
 mod convert;
 mod files;
+mod findings;
 mod hoist;
 mod model;
 mod named;
 mod plans;
-mod slips;
+mod report;
 pub(crate) mod tree;
 
 use std::io::Write as _;
@@ -29,8 +30,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut tree = Tree::read(&args.root)?;
     let others = [dial_plan(DIAL_TEMPLATE).as_str(), RING_LIST].iter().any(|name| tree.find(name).is_some());
     if tree.common.is_none() && tree.phones.is_empty() && !others {
-        tree.notes.sort();
-        tree.notes.iter().for_each(|note| say(format_args!("warning: {note}")));
+        report::say_notes(&mut tree.notes);
         anyhow::bail!(
             "there is nothing to import in {}: neither SIPDefault.cnf nor a SIP<MAC>.cnf{}",
             args.root.display(),
@@ -38,11 +38,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         );
     }
     let text = assemble::manifests(&mut tree, args)?;
-    tree.notes.sort();
-    tree.notes.dedup();
-    for note in &tree.notes {
-        say(format_args!("warning: {note}"));
+    let mut warnings = report::say_notes(&mut tree.notes);
+    let findings = findings::findings(&text);
+    for finding in &findings {
+        say(format_args!("warning: {finding}"));
     }
+    warnings += findings.len();
     match std::io::stdout().write_all(text.as_bytes()) {
         // The reader closed the pipe early.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),
@@ -50,7 +51,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let phones = tree.phones.len();
     let plural = if phones == 1 { "phone" } else { "phones" };
-    say(format_args!("{}: {phones} {plural}, {} warnings", args.site, tree.notes.len()));
+    say(format_args!("{}: {phones} {plural}, {warnings} warnings", args.site));
     if args.check {
         let differences = check::differences(&tree, &text, args)?;
         for difference in &differences {

@@ -1,10 +1,12 @@
 //! The command line, nothing else.
 
-use std::io::{IsTerminal as _, Write as _};
+mod log;
+
+use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
-use tracing_subscriber::EnvFilter;
+use clap::{Parser, Subcommand};
+use log::LogFormat;
 
 /// Provisions Cisco 7940 and 7960 SIP phones from Kubernetes manifests.
 #[derive(Parser)]
@@ -13,15 +15,10 @@ struct Cli {
     #[command(subcommand)]
     command: Command,
 
-    /// How logs are written, to stderr; RUST_LOG says how much
+    /// How logs are written, to stderr; RUST_LOG says how much: off, error, warn, info, debug, trace, or
+    /// a filter such as info,dialtone=debug
     #[arg(long, value_enum, global = true, env = "DIALTONE_LOG_FORMAT", default_value_t = LogFormat::Text)]
     log_format: LogFormat,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum LogFormat {
-    Text,
-    Json,
 }
 
 #[derive(Subcommand)]
@@ -42,7 +39,10 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    log_to_stderr(cli.log_format);
+    if let Err(error) = log::to_stderr(cli.log_format) {
+        dialtone::base::terminal::say(format_args!("error: {error}"));
+        return ExitCode::from(2);
+    }
     let success = |()| ExitCode::SUCCESS;
     let result = match cli.command {
         Command::Operator(args) => dialtone::operator::run(args).await.map(success),
@@ -67,18 +67,5 @@ fn print_crds() -> anyhow::Result<()> {
         // The reader closed the pipe early: `dialtone crds | head` is no error.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         result => Ok(result?),
-    }
-}
-
-/// What is logged unless RUST_LOG says otherwise. The client of the API server logs each request that fails, as often as it is tried
-/// again; whoever sent it says so once.
-const DEFAULT_LOG: &str = "info,kube_client::client=off";
-
-fn log_to_stderr(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).with_target(false).init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
     }
 }

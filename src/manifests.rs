@@ -2,6 +2,7 @@
 
 mod document;
 mod files;
+mod origins;
 pub(crate) mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +20,8 @@ use crate::base::text::printable;
 use crate::provision::catalog::inventory;
 use crate::provision::consent::{Withheld, of_map, of_secret};
 use crate::provision::{Fleet, Key, Meta, Reference, WorkItem};
-use document::{check_keys, check_lost, check_site_name, check_size, drop_nulls, key, typed};
+use document::{check_keys, check_lost, check_site_name, check_size, drop_nulls, key, meant, named, other, typed};
+use origins::Origins;
 
 /// The objects of a set of manifests. Sites and phones stand with the file that they come from.
 #[derive(Default)]
@@ -30,6 +32,9 @@ pub struct Manifests {
     /// Those of which nothing may be served.
     withheld: BTreeMap<(Reference, Key), Withheld>,
     maps: BTreeMap<Key, BTreeMap<String, bytes::Bytes>>,
+    origins: Origins,
+    /// Objects that there are, and that cannot be used: nothing is concluded from their absence.
+    unreadable: BTreeSet<(String, Key)>,
     /// The documents that cannot be used: file, object, field and reason.
     pub errors: Vec<String>,
 }
@@ -60,6 +65,7 @@ impl Manifests {
     }
 
     fn take(&mut self, file: &str, text: &str) {
+        self.origins.file(file, text);
         match yaml::documents(text) {
             Ok(documents) => documents.into_iter().for_each(|document| self.document(file, document)),
             Err(why) => self.errors.push(format!("{file}: {}", printable(&why, MAX_ERROR))),
@@ -79,7 +85,7 @@ impl Manifests {
         if document.is_null() {
             return;
         }
-        if document["kind"] == "List" {
+        if document["kind"] == "List" && document["items"].is_array() {
             // Taken out, not copied: lists may hold lists.
             if let Some(Value::Array(items)) = document.get_mut("items").map(Value::take) {
                 items.into_iter().for_each(|item| self.document(file, item));
@@ -88,6 +94,7 @@ impl Manifests {
         }
         let text = |field: &str| document[field].as_str().unwrap_or_default().to_owned();
         let (version, kind) = (text("apiVersion"), text("kind"));
+        let object = named(&document);
         let result = match (version.as_str(), kind.as_str()) {
             (v, "PhoneSite") if v == API_VERSION => self.site(file, document),
             (v, "SipPhone") if v == API_VERSION => self.phone(file, document),
@@ -97,12 +104,19 @@ impl Manifests {
             (v, "PhoneSite" | "SipPhone") => {
                 Err(anyhow::anyhow!("{kind} of apiVersion {v:?}: it must be {API_VERSION}"))
             }
-            ("v1", "Secret") => self.secret(document),
-            ("v1", "ConfigMap") => self.map(document),
+            ("v1", "Secret") => self.secret(file, document),
+            ("v1", "ConfigMap") => self.map(file, document),
             // Objects of other kinds may stand in the same folder.
-            _ => Ok(()),
+            (version, kind) => match meant(version, kind) {
+                Some(meant) => Err(anyhow::anyhow!("{kind} of apiVersion {version:?}: did its author mean {meant}?")),
+                None => {
+                    self.origins.other(file, other(&document), document["metadata"]["name"].as_str());
+                    Ok(())
+                }
+            },
         };
         if let Err(error) = result {
+            self.unreadable.extend(object.map(|key| (kind, key)));
             self.error(file, &format!("{error:#}"));
         }
     }
@@ -115,6 +129,7 @@ impl Manifests {
         let key = key(&site.metadata)?;
         check_site_name(&key)?;
         check_lost("PhoneSite", &key, &spec, &site.spec)?;
+        self.origins.object("PhoneSite", &key, file);
         if let Some((_, other)) = self.sites.insert(key.clone(), (site, file.to_owned())) {
             bail!("PhoneSite {key} stands in {other} too");
         }
@@ -128,13 +143,14 @@ impl Manifests {
         let phone: SipPhone = typed(document)?;
         let key = key(&phone.metadata)?;
         check_lost("SipPhone", &key, &spec, &phone.spec)?;
+        self.origins.object("SipPhone", &key, file);
         if let Some((_, other)) = self.phones.insert(key.clone(), (phone, file.to_owned())) {
             bail!("SipPhone {key} stands in {other} too");
         }
         Ok(())
     }
 
-    fn secret(&mut self, document: Value) -> anyhow::Result<()> {
+    fn secret(&mut self, file: &str, document: Value) -> anyhow::Result<()> {
         let secret: Secret = typed(document)?;
         let text = secret.string_data.unwrap_or_default().into_iter().map(|(name, text)| (name, text.into()));
         let data = secret.data.unwrap_or_default().into_iter().map(|(name, bytes)| (name, bytes.0.into()));
@@ -142,11 +158,12 @@ impl Manifests {
         check_keys("Secret", &key, &data)?;
         let why = of_secret(&key.name, secret.type_.as_deref(), secret.metadata.labels.as_ref(), false);
         self.withheld.extend(why.map(|why| ((Reference::Secret, key.clone()), why)));
+        self.origins.object("Secret", &key, file);
         self.secrets.insert(key, data);
         Ok(())
     }
 
-    fn map(&mut self, document: Value) -> anyhow::Result<()> {
+    fn map(&mut self, file: &str, document: Value) -> anyhow::Result<()> {
         let map: ConfigMap = typed(document)?;
         let text = map.data.unwrap_or_default().into_iter().map(|(name, text)| (name, text.into()));
         let binary = map.binary_data.unwrap_or_default().into_iter().map(|(name, bytes)| (name, bytes.0.into()));
@@ -154,8 +171,46 @@ impl Manifests {
         check_keys("ConfigMap", &key, &data)?;
         let why = of_map(data.len(), map.metadata.labels.as_ref(), false);
         self.withheld.extend(why.map(|why| ((Reference::ConfigMap, key.clone()), why)));
+        self.origins.object("ConfigMap", &key, file);
         self.maps.insert(key, data);
         Ok(())
+    }
+
+    /// An object that was among earlier manifests and is missing, although its file says something that may stand for it.
+    pub fn mislaid(&self, before: &Manifests) -> Option<String> {
+        self.origins.mislaid(&before.origins)
+    }
+
+    /// Takes ConfigMaps of earlier manifests over that sites name and that are missing here. What there is to say of each.
+    pub fn keep_named_maps(&mut self, before: &Manifests) -> Vec<String> {
+        let mut kept = Vec::new();
+        for (site, file, name) in self
+            .sites
+            .iter()
+            .flat_map(|(key, (site, file))| site.spec.config_maps().map(move |name| (key, file, key.sibling(name))))
+        {
+            let Some(data) = before.maps.get(&name).filter(|_| !self.maps.contains_key(&name)) else { continue };
+            kept.push((name.clone(), data.clone(), format!(
+                "{file}: PhoneSite {site}: ConfigMap {name} is no longer among the manifests, and its files go on being served: put it back, or remove its name from the site"
+            )));
+        }
+        kept.into_iter()
+            .map(|(name, data, why)| {
+                self.maps.insert(name, data);
+                why
+            })
+            .collect()
+    }
+
+    /// The sites.
+    pub fn sites(&self) -> impl Iterator<Item = &Key> {
+        self.sites.keys()
+    }
+
+    /// How many phones name a site.
+    pub fn phones_of(&self, site: &Key) -> usize {
+        let names = |(key, (phone, _)): &(&Key, &(SipPhone, String))| key.sibling(&phone.spec.site_ref.name) == *site;
+        self.phones.iter().filter(names).count()
     }
 
     /// Adds an object that does not come from a file.
@@ -235,6 +290,11 @@ impl Manifests {
         }
     }
 
+    /// Whether an object is there, and cannot be used.
+    fn is_unreadable(&self, kind: &str, key: &Key) -> bool {
+        self.unreadable.contains(&(kind.to_owned(), key.clone()))
+    }
+
     /// The file that an object comes from.
     pub fn file_of(&self, kind: &str, key: &Key) -> &str {
         let file = match kind {
@@ -256,8 +316,11 @@ impl Manifests {
 
     /// Applies everything to a fleet, and deletes the fleet's sites and phones that are not among the manifests.
     pub fn apply_to(&self, fleet: &mut Fleet) {
-        let deleted_phones: Vec<Key> = fleet.phones().filter(|key| !self.phones.contains_key(*key)).cloned().collect();
-        let deleted_sites: Vec<Key> = fleet.sites().filter(|key| !self.sites.contains_key(*key)).cloned().collect();
+        let is_gone = |kind, key: &&Key| !self.is_unreadable(kind, key);
+        let phones = fleet.phones().filter(|key| !self.phones.contains_key(*key) && is_gone("SipPhone", key));
+        let sites = fleet.sites().filter(|key| !self.sites.contains_key(*key) && is_gone("PhoneSite", key));
+        let (deleted_phones, deleted_sites): (Vec<Key>, Vec<Key>) =
+            (phones.cloned().collect(), sites.cloned().collect());
         deleted_phones.iter().for_each(|key| fleet.delete_phone(key));
         deleted_sites.iter().for_each(|key| fleet.delete_site(key));
         let meta = |key: &Key, meta: &ObjectMeta| Meta {
@@ -270,6 +333,10 @@ impl Manifests {
         for (key, (site, _)) in &self.sites {
             fleet.apply_site(meta(key, &site.metadata), site.spec.clone(), site.status.clone().unwrap_or_default());
         }
+        self.unreadable
+            .iter()
+            .filter(|(kind, _)| kind == "PhoneSite")
+            .for_each(|(_, key)| fleet.note_unreadable_site(key));
         for (key, (phone, _)) in &self.phones {
             fleet.apply_phone(meta(key, &phone.metadata), phone.spec.clone(), phone.status.clone().unwrap_or_default());
         }
@@ -297,7 +364,13 @@ impl Manifests {
 
     /// Tells a fleet of an object that it refers to.
     fn give(&self, fleet: &mut Fleet, kind: Reference, key: &Key) {
+        let name = match kind {
+            Reference::Secret => "Secret",
+            Reference::ConfigMap => "ConfigMap",
+        };
         match (self.withheld.get(&(kind, key.clone())), kind) {
+            // It has not been read yet; what was read of it before holds.
+            _ if self.is_unreadable(name, key) => {}
             (Some(why), _) => fleet.withhold(kind, key, *why),
             (None, Reference::Secret) => fleet.set_secret(key, self.secrets.get(key).cloned()),
             (None, Reference::ConfigMap) => {
@@ -308,12 +381,13 @@ impl Manifests {
 
     /// Deletes from a fleet the Secrets and ConfigMaps of earlier manifests that no longer exist.
     pub fn delete_missing(&self, before: &Manifests, fleet: &mut Fleet) {
-        for key in before.secrets.keys().filter(|key| !self.secrets.contains_key(*key)) {
+        let is_gone = |kind, key: &&Key| !self.is_unreadable(kind, key);
+        for key in before.secrets.keys().filter(|key| !self.secrets.contains_key(*key) && is_gone("Secret", key)) {
             if fleet.refers_to(Reference::Secret, key) {
                 fleet.set_secret(key, None);
             }
         }
-        for key in before.maps.keys().filter(|key| !self.maps.contains_key(*key)) {
+        for key in before.maps.keys().filter(|key| !self.maps.contains_key(*key) && is_gone("ConfigMap", key)) {
             if fleet.refers_to(Reference::ConfigMap, key) {
                 fleet.set_firmware(key, None);
             }

@@ -2,6 +2,7 @@
 
 pub(crate) mod dial;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -73,25 +74,34 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Prints errors and warnings to stderr; returns the number of errors.
 pub fn report(manifests: &Manifests, fleet: &Fleet) -> usize {
-    print_diagnostics(manifests, fleet, false)
-}
-
-fn print_diagnostics(manifests: &Manifests, fleet: &Fleet, errors_only: bool) -> usize {
-    let mut lines: Vec<(bool, String)> = manifests.errors.iter().map(|error| (true, error.clone())).collect();
-    for (kind, key, found) in fleet.findings() {
-        for one in found.iter().filter(|one| one.is_error() || !errors_only) {
-            let file = manifests.file_of(kind, key);
-            lines.push((one.is_error(), format!("{file}: {kind} {key}: {one}")));
-        }
-    }
-    lines.sort();
-    for (is_error, line) in &lines {
-        say(format_args!("{}: {line}", if *is_error { "error" } else { "warning" }));
-    }
-    lines.iter().filter(|(is_error, _)| *is_error).count()
+    say_all(&report_lines(manifests, fleet))
 }
 
 /// Prints errors to stderr, without warnings; returns the number of errors.
 pub fn report_errors(manifests: &Manifests, fleet: &Fleet) -> usize {
-    print_diagnostics(manifests, fleet, true)
+    let lines = report_lines(manifests, fleet);
+    say_all(&lines.into_iter().filter(|(is_error, _)| *is_error).collect())
+}
+
+fn say_all(lines: &ReportLines) -> usize {
+    lines.iter().for_each(say_line);
+    lines.iter().filter(|(is_error, _)| *is_error).count()
+}
+
+/// Prints one error or warning to stderr.
+pub fn say_line((is_error, line): &(bool, String)) {
+    say(format_args!("{}: {line}", if *is_error { "error" } else { "warning" }));
+}
+
+/// What is wrong or doubtful with manifests, in order; `true` with errors.
+pub type ReportLines = BTreeSet<(bool, String)>;
+
+/// What there is to report.
+pub fn report_lines(manifests: &Manifests, fleet: &Fleet) -> ReportLines {
+    let mut lines: ReportLines = manifests.errors.iter().map(|error| (true, error.clone())).collect();
+    for (kind, key, found) in fleet.findings() {
+        let file = manifests.file_of(kind, key);
+        lines.extend(found.iter().map(|one| (one.is_error(), format!("{file}: {kind} {key}: {one}"))));
+    }
+    lines
 }

@@ -1,6 +1,8 @@
 //! What the real API server makes of the kinds: no warning, every refusal with its message, and what people see.
 #![allow(clippy::unwrap_used)] // A test that cannot go on should stop.
 
+#[path = "api/chart.rs"]
+mod chart;
 #[path = "support/child.rs"]
 mod child;
 #[path = "api/direct.rs"]
@@ -169,76 +171,6 @@ fn good_manifests_are_accepted_and_people_find_their_way() {
     assert!(help.contains("telnet_level") && help.contains("Privileged (2)") && help.contains("3.1"), "{help}");
     assert!(kube(&["explain", "sipphone.status.conditions"]).contains("GitOps"));
     assert!(!kube(&["explain", "sipphone"]).contains("Auto-generated"));
-}
-
-#[test]
-fn the_chart_is_sound() {
-    let helm = |args: &[&str]| Command::new("helm").args(args).output().expect("helm must be in PATH");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let lint = helm(&["lint", "--strict", "charts/dialtone"]);
-    assert!(lint.status.success(), "{}", text(&lint.stdout));
-    let bad = helm(&["template", "x", "charts/dialtone", "--set", "image.pullPolicy=Sometimes"]);
-    assert!(!bad.status.success() && text(&bad.stderr).contains("pullPolicy"), "{}", text(&bad.stderr));
-    let unknown = helm(&["template", "x", "charts/dialtone", "--set", "replica=2"]);
-    assert!(!unknown.status.success());
-    let narrow = helm(&["template", "x", "charts/dialtone", "--set", "watchNamespaces={a,b}"]);
-    let narrow = text(&narrow.stdout);
-    assert!(!narrow.contains("kind: ClusterRole") && narrow.matches("kind: RoleBinding").count() == 2);
-    assert!(!narrow.contains("persistentvolumeclaims") && !narrow.contains("DIALTONE_DEMAND_CONSENT"));
-    let strict = helm(&[
-        "template",
-        "x",
-        "charts/dialtone",
-        "--set",
-        "sites.demandConsent=true,sites.hostNetwork=false,sites.firmwareNetworks={10.1.2.0/24}",
-    ]);
-    let strict = text(&strict.stdout);
-    assert!(
-        strict.contains("persistentvolumeclaims")
-            && strict.contains("{name: DIALTONE_DEMAND_CONSENT, value: \"true\"}")
-    );
-    assert!(strict.contains("{name: DIALTONE_FIRMWARE_NETWORKS, value: \"10.1.2.0/24\"}"));
-    let forbidden = "{name: DIALTONE_FORBID_HOST_NETWORK, value: \"true\"}";
-    assert!(strict.contains(forbidden) && !narrow.contains(forbidden));
-    assert!(strict.contains("metallb.io/,metallb.universe.tf/"), "{strict}");
-    assert!(!narrow.contains("verbs: ['*']") && !narrow.contains("resources: ['*']"));
-
-    // Several operators; the ports of the API server where helm cannot ask the cluster for them.
-    assert!(!narrow.contains("kind: PodDisruptionBudget") && !narrow.contains("of use if it is on another node"));
-    let two = text(&helm(&["template", "x", "charts/dialtone", "--set", "replicas=2"]).stdout);
-    assert!(
-        two.contains("kind: PodDisruptionBudget")
-            && two.contains("of use if it is on another node")
-            && two.contains("replicas: 2")
-    );
-    assert!(two.contains("policyTypes: [Ingress, Egress]") && two.contains("{port: 6443, protocol: TCP}"));
-    // Phones' answers come from other ports than those that were asked.
-    let answers = "    - from:\n        - ipBlock: {cidr: \"10.0.0.0/8\"}";
-    assert!(two.contains(answers), "{two}");
-    let port = ["template", "x", "charts/dialtone", "--set", "networkPolicy.egress.apiServerPorts={7443}"];
-    let port = text(&helm(&port).stdout);
-    assert!(port.contains("{port: 7443, protocol: TCP}") && !port.contains("6443"), "{port}");
-
-    // Under the restricted Pod Security level, by the API server's own judgement.
-    kube(&["create", "namespace", "restricted"]);
-    for mode in ["enforce", "warn"] {
-        kube(&["label", "namespace", "restricted", &format!("pod-security.kubernetes.io/{mode}=restricted")]);
-    }
-    let all = helm(&[
-        "template",
-        "x",
-        "charts/dialtone",
-        "-n",
-        "restricted",
-        "--set",
-        "metrics.service=true,admissionPolicy.enabled=true,replicas=2",
-        "--include-crds",
-    ]);
-    let output = kubectl(
-        &["apply", "--server-side", "--force-conflicts", "--warnings-as-errors", "--dry-run=server", "-f", "-"],
-        Some(&text(&all.stdout)),
-    );
-    assert!(output.status.success(), "{}", text(&output.stderr));
 }
 
 #[test]

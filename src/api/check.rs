@@ -297,16 +297,18 @@ mod tests {
     const ELSEWHERE: &[(&str, &str)] = &[
         ("self.metadata.name.matches('^[a-z]([a-z0-9-]*[a-z0-9])?$')", "manifests/document.rs"),
         ("self.startMediaPort < self.endMediaPort", "provision/render/values.rs"),
-        ("!(self.", "provision/render/values.rs, of a site's settings"),
+        ("!(self.", "provision/render/doubt.rs, of a site's settings"),
         ("has(self.file) || self.url.matches(", "provision/render/site.rs"),
         ("!self.url.matches('^https?://[^/]*@')", "provision/render/site.rs"),
         ("self.startsWith('/') && !self.contains('..')", "its pattern says the same"),
         ("!self.startsWith('/') && !self.contains('..')", "its pattern says the same"),
-        ("size(self.spec.lines) <= 2", "provision/render/phone.rs"),
+        ("size(self.spec.lines) <= 2", "provision/render/lines.rs"),
+        ("self.spec.lines.all(a, !has(a.key) || a.key <= 2)", "provision/render/lines.rs"),
+        ("self.exists_one(b, has(b.key) && b.key == a.key)", "provision/render/lines.rs"),
         ("!self.matches('^.[13579bBdDfF]')", "provision/render/phone.rs"),
-        ("self.all(a, self.exists_one(b, a.name == b.name", "provision/render/phone.rs"),
-        ("!self.contains(' ')", "provision/render/phone.rs"),
-        ("self.matches('^[ !#-~¡-ÿ]*$')", "provision/render/phone.rs"),
+        ("self.all(a, self.exists_one(b, a.name == b.name", "provision/render/lines.rs"),
+        ("!self.contains(' ')", "provision/render/lines.rs"),
+        ("self.matches('^[ !#-~¡-ÿ]*$')", "provision/render/lines.rs"),
     ];
 
     #[test]

@@ -90,6 +90,8 @@ pub enum Reason {
     NotRendered,
     /// Fewer TFTP pods answer than should.
     ServersMissing,
+    /// The site's server has no address that phones can use yet.
+    AddressPending,
     /// No firmware image is wanted.
     Unmanaged,
     /// Every TFTP pod holds the image, whole.

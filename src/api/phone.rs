@@ -24,7 +24,7 @@ use super::{Extra, ObjectRef, PhoneResync, SecretKey, SecretParameters, Settings
     selectable = ".spec.model",
     printcolumn(name = "Site", type_ = "string", json_path = ".spec.siteRef.name", description = "The PhoneSite that the phone belongs to."),
     printcolumn(name = "Label", type_ = "string", json_path = ".spec.label", description = "The text in the corner of the phone's display."),
-    printcolumn(name = "Line", type_ = "string", json_path = ".spec.lines[0].name", description = "The first line."),
+    printcolumn(name = "Line", type_ = "string", json_path = ".status.lines[0].name", description = "The line on the first key that has one."),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status", description = "Whether everything is done on the server's side."),
     printcolumn(name = "InSync", type_ = "string", json_path = ".status.conditions[?(@.type=='InSync')].status", description = "Whether the phone itself fetched its newest configuration."),
     printcolumn(name = "Firmware", type_ = "string", json_path = ".status.firmware.stage", description = "How far the firmware is."),
@@ -37,7 +37,8 @@ use super::{Extra, ObjectRef, PhoneResync, SecretKey, SecretParameters, Settings
     printcolumn(name = "Percent", type_ = "integer", json_path = ".status.firmware.percent", description = "How much of the image it has, while it takes it.", priority = 1),
     printcolumn(name = "Target", type_ = "string", json_path = ".status.firmware.target", description = "The firmware image that the phone should run.", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "How long ago the object was created."),
-    validation = Rule::new("!has(self.spec.lines) || self.spec.model == '7960' || size(self.spec.lines) <= 2").message("spec.lines: a 7940 has 2 line appearances; a 7960 has 6")
+    validation = Rule::new("!has(self.spec.lines) || self.spec.model == '7960' || size(self.spec.lines) <= 2").message("spec.lines: a 7940 has 2 line appearances; a 7960 has 6"),
+    validation = Rule::new("!has(self.spec.lines) || self.spec.model == '7960' || self.spec.lines.all(a, !has(a.key) || a.key <= 2)").message("spec.lines: a 7940 has 2 line keys; a 7960 has 6")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct SipPhoneSpec {
@@ -55,10 +56,12 @@ pub struct SipPhoneSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 11), regex(pattern = text::PATTERN))]
     pub label: Option<String>,
-    /// The line appearances, from the top: the first becomes line1_name and so on. At most 2 on a 7940, 6 on a 7960.
+    /// The line appearances, from the top: the first is on key 1 and becomes line1_name, and so on. At most 2 on a 7940, 6 on
+    /// a 7960. A line's key puts it on another key and so leaves keys free.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 6))]
     #[x_kube(validation = ("self.all(a, self.exists_one(b, a.name == b.name && (has(a.proxy) ? [a.proxy] : []) == (has(b.proxy) ? [b.proxy] : [])))", "lines: two lines of one phone have the same name on the same proxy; a line's name must be unique"))]
+    #[x_kube(validation = ("self.all(a, !has(a.key) || a.key < 1 || self.exists_one(b, has(b.key) && b.key == a.key) && (a.key > size(self) || has(self[a.key - 1].key)))", "lines: two lines are on one key; a line without a key is on that of its place in the list"))]
     pub lines: Vec<Line>,
     /// Parameters for this phone, which override those of the site. Some make sense on a phone only.
     #[serde(default, skip_serializing_if = "Settings::is_empty")]
@@ -80,10 +83,23 @@ pub struct SipPhoneSpec {
     pub resync: Option<PhoneResync>,
 }
 
+impl SipPhoneSpec {
+    /// The lines in the order of the list, each with the number of its key, which may be one that the phone does not have.
+    pub fn keyed_lines(&self) -> impl Iterator<Item = (i64, &Line)> {
+        (1..).zip(&self.lines).map(|(place, line)| (line.key.unwrap_or(place), line))
+    }
+}
+
 /// One line appearance: what the Interaction Administrator calls a station.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Line {
+    /// The key beside the display that the line is on, counted from the top: 1 or 2 on a 7940, 1 to 6 on a 7960. It is the N of
+    /// lineN_name and of proxyN_address. With it a line can stand on a later key and leave the ones before it free. Default: the
+    /// line's place in the list, so that the first line is on key 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 6))]
+    pub key: Option<i64>,
     /// The user part of the line's SIP address, such as "7101", unique among the phones on one proxy. Written as
     /// lineN_name. No blanks: the phone does not escape them and sends broken SIP. At most 127 characters.
     #[schemars(length(min = 1, max = 127), regex(pattern = "^[^@<>\"]*$"))]
@@ -110,8 +126,8 @@ pub struct Line {
     /// password is rendered into a Secret, never into a ConfigMap.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_secret_ref: Option<SecretKey>,
-    /// The line's SIP server. Written as proxyN_address and proxyN_port into the phone's file. Default: the site's
-    /// settings.proxyNAddress and settings.proxyNPort.
+    /// The line's SIP server. Written as proxyN_address and proxyN_port into the phone's file, where N is the line's key.
+    /// Default: the site's settings.proxyNAddress and settings.proxyNPort.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy: Option<Proxy>,
     /// The URL in the Contact header. Written as lineN_contact. At most 127 characters. Default: empty. Seen in working files,

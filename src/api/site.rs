@@ -180,11 +180,60 @@ impl PhoneSiteSpec {
 
 /// How dialled digits become calls.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct DialPlan {
+    /// What phones call by themselves when the handset is lifted: a hotline or a warm line, on every line. Known from the published
+    /// source of the phones' later SIP stack, not from a manual: try it on one phone first. Default: nothing; they wait for digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub off_hook: Option<OffHook>,
     /// The rules. The phone takes the one that matches with the most literal digits.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 200))]
     pub templates: Vec<DialRule>,
+}
+
+impl DialPlan {
+    /// Whether there is nothing for a file.
+    pub fn is_empty(&self) -> bool {
+        self.off_hook.is_none() && self.templates.is_empty()
+    }
+
+    /// What stands in the file.
+    pub fn written(&self) -> impl Iterator<Item = dialplan::Template<'_>> {
+        self.off_hook.iter().map(OffHook::template).chain(self.templates.iter().map(DialRule::template))
+    }
+}
+
+/// What a phone calls when its handset is lifted. Written as a rule with an empty MATCH.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+pub struct OffHook {
+    /// The number. Written as Rewrite. At most 63 characters.
+    #[schemars(length(min = 1, max = 63), regex(pattern = dialplan::ATTRIBUTE_PATTERN))]
+    pub number: String,
+    /// The seconds to wait for a key. 0 calls at once: a hotline, on which nobody can dial anything else, an emergency call
+    /// neither. More makes a warm line: whoever presses a key in time dials as usual.
+    #[schemars(range(min = 0, max = 3600))]
+    pub timeout: i64,
+    /// What ;user= says in the SIP address. Default: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<DialUser>,
+    /// Where the call goes: Default, Emergency (settings.proxyEmergency), or a host such as a gateway. Default: Default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63), regex(pattern = parameter::HOST_PATTERN))]
+    pub route: Option<String>,
+}
+
+impl OffHook {
+    fn template(&self) -> dialplan::Template<'_> {
+        dialplan::Template {
+            pattern: "",
+            timeout: Some(self.timeout),
+            user: self.user.map(DialUser::word),
+            rewrite: Some(&self.number),
+            route: self.route.as_deref(),
+            tones: &[],
+        }
+    }
 }
 
 /// One rule of a dial plan.

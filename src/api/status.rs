@@ -42,7 +42,7 @@ pub struct SipPhoneStatus {
     /// When the phone was last told to fetch a change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resync: Option<ResyncStatus>,
-    /// Its lines, as they are entered elsewhere.
+    /// Its lines, from the top, as they are entered elsewhere.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lines: Vec<LineStatus>,
     /// Accepted: the object is understood and in conflict with no other. Served: every TFTP pod holds the file.
@@ -151,6 +151,9 @@ pub enum Stage {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LineStatus {
+    /// The key beside the display that the line is on, counted from the top.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<i64>,
     /// The line's name.
     pub name: String,
     /// The station's connection address: the line's name at the phone's address. Absent until the phone was seen.
@@ -198,8 +201,8 @@ pub struct PhoneSiteStatus {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["mac".to_string()]))]
     pub unclaimed: Vec<Unclaimed>,
     /// Accepted: the object is understood. Served: every TFTP pod holds the common files. FirmwareStaged: every TFTP pod
-    /// holds the image's files. Ready: all three, and the TFTP pods answer. Reconciling, Stalled and Suspended stand only while
-    /// they are true.
+    /// holds the image's files. Ready: all three, the TFTP pods answer, and phones have an address. Reconciling, Stalled and
+    /// Suspended stand only while they are true.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_string()]))]
     pub conditions: Vec<Condition>,

@@ -13,6 +13,7 @@ use super::files::{self, Plan};
 use super::hoist;
 use super::model::Models;
 use super::named::{self, Names};
+use super::report;
 use super::tree::{Config, Note, Tree};
 use crate::api::{API_VERSION, PhoneSiteSpec, SipPhoneSpec};
 use crate::phone::file_name::{SIP_DEFAULT, dial_plan};
@@ -33,6 +34,7 @@ pub fn manifests(tree: &mut Tree, args: &Args) -> anyhow::Result<String> {
         let why = "is not there; phones keep what they have of the common parameters";
         tree.notes.push(Note::file(SIP_DEFAULT, why));
     }
+    report::left_overs(tree);
     let mut site = Draft::new(&common);
     let mut phones: Vec<(Mac, Model, Draft)> = Vec::new();
     let mut models = Models::new(&args.model);
@@ -89,23 +91,23 @@ fn push(text: &mut String, object: &impl Serialize) -> anyhow::Result<()> {
 
 /// Two phones cannot have one line on one proxy: the later one's becomes extra parameters.
 fn untype_duplicates(common: &Config, phones: &mut [(Mac, Model, Draft)], notes: &mut Vec<Note>) {
+    let port_of_site = |n: usize| common.get(&format!("proxy{n}_port")).unwrap_or("5060").to_owned();
     let of_site = |n: usize| {
         let address = common.get(&format!("proxy{n}_address")).filter(|address| !address.is_empty())?;
-        let port = common.get(&format!("proxy{n}_port")).unwrap_or("5060");
-        Some((address.to_ascii_lowercase(), port.to_owned()))
+        Some((address.to_ascii_lowercase(), port_of_site(n)))
     };
     let mut taken: BTreeMap<(String, Option<(String, String)>), String> = BTreeMap::new();
     for (_, _, draft) in phones {
         let mut claims = Vec::new();
-        for (i, line) in draft.lines.iter().enumerate() {
-            let site = of_site(i + 1).or_else(|| of_site(1));
-            let own = line.get("proxy").and_then(|proxy| {
-                let port = proxy["port"].as_i64().map(|port| port.to_string());
-                let port = port.or_else(|| site.clone().map(|(_, port)| port)).unwrap_or_else(|| "5060".to_owned());
+        for (key, line) in &draft.lines {
+            let own = |n: usize| {
+                let proxy = draft.lines.get(&n)?.get("proxy")?;
+                let port = proxy["port"].as_i64().map_or_else(|| port_of_site(n), |port| port.to_string());
                 Some((proxy["address"].as_str()?.to_ascii_lowercase(), port))
-            });
+            };
+            let proxy = |n: usize| own(n).or_else(|| of_site(n));
             let name = line.get("name").and_then(Value::as_str).unwrap_or_default();
-            claims.push((name.to_owned(), own.or(site)));
+            claims.push((name.to_owned(), proxy(*key).or_else(|| proxy(1))));
         }
         match claims.iter().find_map(|claim| taken.get(claim).map(|other| (claim, other))) {
             Some(((name, _), other)) => {
@@ -242,7 +244,7 @@ fn phone_objects(args: &Args, mac: Mac, model: Model, mut draft: Draft, text: &m
         spec.insert("label".to_owned(), label.into());
     }
     if !draft.lines.is_empty() {
-        spec.insert("lines".to_owned(), std::mem::take(&mut draft.lines).into());
+        spec.insert("lines".to_owned(), draft.take_lines().into());
     }
     if let Some(image) = draft.settings.remove(IMAGE) {
         spec.insert("firmware".to_owned(), json!({"image": image}));

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::slips;
-use super::tree::{Config, Note};
+use super::tree::{Config, Note, Weight};
 use crate::api::{EXTRA_COUNT, EXTRA_VALUE_MAX, SECRET_COUNT};
 use crate::phone::image::Image;
 use crate::phone::parameter::{Kind, Parameter, Place, UNPROVISIONED, check_host, is_secret};
 use crate::phone::{Model, find, text};
+use crate::provision::slips;
 
 /// Options of the conversion.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,8 +38,8 @@ pub struct Draft {
     pub secret_parameters: Vec<String>,
     /// `label`.
     pub label: Option<String>,
-    /// `lines`.
-    pub lines: Vec<Map<String, Value>>,
+    /// `lines`, by their keys.
+    pub lines: BTreeMap<usize, Map<String, Value>>,
 }
 
 impl Draft {
@@ -60,13 +60,32 @@ impl Draft {
         }
         for n in 1..=model.lines() {
             let name = self.value(&format!("line{n}_name")).unwrap_or_default();
-            let same = |line: &Map<String, Value>| line["name"] == name;
-            if !is_line_name(name) || self.lines.iter().any(same) {
-                break;
+            let proxy = |key: usize| self.value(&format!("proxy{key}_address")).unwrap_or_default();
+            let same = |(key, line): (&usize, &Map<String, Value>)| {
+                // That of an earlier line is converted already.
+                let other = line.get("proxy").and_then(|proxy| proxy["address"].as_str());
+                let (one, other) = (proxy(n), other.unwrap_or_else(|| proxy(*key)));
+                // Which server a line without one of its own has only the site's file says.
+                line["name"] == name && (one == other || one.is_empty() || other.is_empty())
+            };
+            // What lines cannot say stays as it is, and the keys after it stay keys.
+            if is_line_name(name) && !self.lines.iter().any(same) {
+                let line = self.take_line(n, secret);
+                self.lines.insert(n, line);
             }
-            let line = self.take_line(n, secret);
-            self.lines.push(line);
         }
+    }
+
+    /// `lines` as a manifest has them: only those say their keys that are not on that of their place.
+    pub fn take_lines(&mut self) -> Vec<Value> {
+        let lines = (1..).zip(std::mem::take(&mut self.lines));
+        let keyed = lines.map(|(place, (key, mut line))| {
+            if place != key {
+                line.insert("key".to_owned(), key.into());
+            }
+            line.into()
+        });
+        keyed.collect()
     }
 
     fn take_line(&mut self, n: usize, secret: &str) -> Map<String, Value> {
@@ -134,10 +153,12 @@ impl Draft {
                 continue;
             }
             let Some(typed) = typed else {
-                let meant = slips::meant(&key).filter(|_| suggestions > 0);
+                let meant = slips::meant(&name).filter(|_| suggestions > 0);
                 suggestions = suggestions.saturating_sub(1);
+                let weight = if meant.is_some() { Weight::Matters } else { Weight::Minor };
                 let meant = meant.map_or(String::new(), |meant| format!("; did its author mean {meant}?"));
-                notes.push(note(format!("{name} is unknown to dialtone and kept as it is in extraParameters{meant}")));
+                let why = format!("{name} is unknown to dialtone and kept as it is in extraParameters{meant}");
+                notes.push(note(why).weighing(weight));
                 self.extra.insert(name, value);
                 continue;
             };
@@ -146,8 +167,9 @@ impl Draft {
                     self.settings.insert(typed.field.clone(), value);
                 }
                 Err(why) => {
-                    if let Some(why) = why.filter(|_| is_given(&value)) {
-                        notes.push(note(format!("{name} {why}; it is kept as it is in extraParameters")));
+                    if let Some((why, weight)) = why.filter(|_| is_given(&value)) {
+                        let why = format!("{name} {why}; it is kept as it is in extraParameters");
+                        notes.push(note(why).weighing(weight));
                     }
                     self.extra.insert(key, value);
                 }
@@ -181,8 +203,7 @@ impl Draft {
 
     /// Turns the typed lines back into extra parameters.
     pub fn untype_lines(&mut self) {
-        for (i, line) in std::mem::take(&mut self.lines).into_iter().enumerate() {
-            let n = i + 1;
+        for (n, line) in std::mem::take(&mut self.lines) {
             for (field, value) in line {
                 match field.as_str() {
                     "passwordSecretRef" => self.secret_parameters.push(format!("line{n}_password")),
@@ -222,7 +243,8 @@ fn is_line_name(name: &str) -> bool {
 }
 
 /// The value for `settings`; or why there is none, if that is worth a note.
-fn setting(typed: &Parameter, value: &str, from: Place, style: Style) -> Result<Value, Option<String>> {
+fn setting(typed: &Parameter, value: &str, from: Place, style: Style) -> Result<Value, Option<(String, Weight)>> {
+    let matters = |why: String| Err(Some((why, Weight::Matters)));
     let exact = typed.value_of(value);
     let found = exact.clone().or_else(|| typed.value_like(value).filter(|_| style.tidy));
     let fits = match typed.place {
@@ -234,7 +256,7 @@ fn setting(typed: &Parameter, value: &str, from: Place, style: Style) -> Result<
         Some(found)
             if from == Place::Site && found.as_str().is_some_and(|found| typed.phone_only_values.contains(&found)) =>
         {
-            Err(Some(format!("is {value}, which phones obey only in their own file")))
+            matters(format!("is {value}, which phones obey only in their own file"))
         }
         Some(found) if fits => Ok(found),
         // The value is right, and this kind of object has no field for it.
@@ -242,9 +264,10 @@ fn setting(typed: &Parameter, value: &str, from: Place, style: Style) -> Result<
         None if !fits => Err(None),
         None => match typed.value_like(value) {
             Some(like) => {
-                Err(Some(format!("is {value:?}; settings.{}: {} would say the same", typed.field, plain(&like))))
+                let why = format!("is {value:?}; settings.{}: {} would say the same", typed.field, plain(&like));
+                Err(Some((why, Weight::Spelling)))
             }
-            None => Err(Some(format!("is {value:?}, which settings.{} refuses", typed.field))),
+            None => matters(format!("is {value:?}, which settings.{} refuses", typed.field)),
         },
     }
 }

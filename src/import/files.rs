@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::carry::{Files, MAP_SIZE, keep, note_flaws};
 use super::named::{self, Names};
 use super::plans::take_dial_plan;
-use super::tree::{Config, Note, Tree};
+use super::tree::{Config, Note, Tree, Weight};
 use crate::phone::file_name::{OS79XX, RING_LIST, SYNC_INFO, XML_DEFAULT, looked_for};
 use crate::phone::image::{Image, NAME_MAX};
 use crate::phone::parameter::check_file_name;
@@ -175,7 +175,7 @@ fn images(tree: &mut Tree, files: &mut Files, taken: bool) {
     if !taken && !names.is_empty() {
         let list = names.join(", ");
         let why = "firmware is taken along with --firmware only; phones keep what they run";
-        tree.notes.push(Note::file(&list, why));
+        tree.notes.push(Note::file(&list, why).weighing(Weight::Minor));
     }
 }
 
@@ -201,7 +201,7 @@ fn leftovers(tree: &mut Tree) {
         } else {
             "no phone asks for it by itself"
         };
-        tree.notes.push(Note::file(&name, format!("not used: {why}")));
+        tree.notes.push(Note::file(&name, format!("not used: {why}")).weighing(Weight::Minor));
     }
 }
 

@@ -31,13 +31,13 @@ pub fn hoist(site: &mut Draft, mut phones: Vec<&mut Draft>) {
         }
     }
     for n in 1..=MAX_LINES {
-        let proxy = |phone: &Draft| phone.lines.get(n - 1)?.get("proxy").cloned();
+        let proxy = |phone: &Draft| phone.lines.get(&n)?.get("proxy").cloned();
         let Some(shared) = phones.first().and_then(|phone| proxy(phone)) else { continue };
         if !phones.iter().all(|phone| proxy(phone).as_ref() == Some(&shared)) {
             continue;
         }
         for phone in &mut phones {
-            if let Some(line) = phone.lines.get_mut(n - 1) {
+            if let Some(line) = phone.lines.get_mut(&n) {
                 line.remove("proxy");
             }
         }

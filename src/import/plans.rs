@@ -1,6 +1,6 @@
 //! Dial plans: typed rules where a manifest can say them, otherwise the file as it is.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::carry::{Files, keep, note_flaws};
 use super::named::{Names, note_missing, take};
@@ -31,8 +31,8 @@ pub fn take_dial_plan(tree: &mut Tree, files: &mut Files, names: &mut Names, tem
     }
     note_flaws(tree, &file, &name, &bytes);
     match typed(&bytes) {
-        Ok(rules) if of_site => {
-            files.spec.insert("dialPlan".to_owned(), json!({"templates": rules}));
+        Ok(plan) if of_site => {
+            files.spec.insert("dialPlan".to_owned(), plan);
         }
         Ok(_) => {
             let why = "a phone's own dial plan is served as it is, from a ConfigMap";
@@ -47,8 +47,8 @@ pub fn take_dial_plan(tree: &mut Tree, files: &mut Files, names: &mut Names, tem
     }
 }
 
-/// The rules of a plan as a manifest has them, or why it cannot.
-fn typed(file: &[u8]) -> Result<Vec<Value>, String> {
+/// A plan as a manifest has it, or why it cannot. What is called when the handset is lifted stands first there.
+fn typed(file: &[u8]) -> Result<Value, String> {
     let most = dialplan::MAX_SIZE;
     if file.len() > most {
         return Err(format!("it has {} bytes, and phones read at most {most}", file.len()));
@@ -60,17 +60,45 @@ fn typed(file: &[u8]) -> Result<Vec<Value>, String> {
     if rules.len() > MAX_RULES {
         return Err(format!("it has {} rules, and a dialPlan at most {MAX_RULES}", rules.len()));
     }
-    let numbered = rules.iter().zip(lines).enumerate();
-    let typed = numbered
-        .map(|(i, (rule, line))| typed_rule(rule).map_err(|why| format!("rule {} (line {line}) {why}", i + 1)))
-        .collect::<Result<Vec<_>, _>>()?;
+    let (mut off_hook, mut templates) = (None, Vec::new());
+    for (i, (rule, line)) in rules.iter().zip(lines).enumerate() {
+        let said = |why: String| format!("rule {} (line {line}) {why}", i + 1);
+        match rule.pattern.is_empty() {
+            true if i == 0 => off_hook = Some(typed_off_hook(rule).map_err(said)?),
+            _ => templates.push(typed_rule(rule).map_err(said)?),
+        }
+    }
     let size = dialplan::write(rules.iter().map(Rule::template)).len();
     if size > most {
         return Err(format!(
             "its rules make a file of {size} bytes as they would be written, and phones read at most {most}"
         ));
     }
-    Ok(typed)
+    let mut plan = Map::new();
+    plan.extend(off_hook.map(|off_hook| ("offHook".to_owned(), off_hook)));
+    if !templates.is_empty() {
+        plan.insert("templates".to_owned(), templates.into());
+    }
+    Ok(plan.into())
+}
+
+/// What is called when the handset is lifted as a manifest has it; or what a manifest cannot express.
+fn typed_off_hook(rule: &Rule) -> Result<Value, String> {
+    let number = rule.rewrite.clone().filter(|number| !number.is_empty());
+    let number = number.ok_or("has an empty MATCH and no Rewrite, which calls nobody")?;
+    if rule.timeout.is_none() {
+        return Err("has an empty MATCH and no Timeout, which leaves it to the phone".to_owned());
+    }
+    if !rule.tones.is_empty() {
+        return Err("has an empty MATCH and a Tone".to_owned());
+    }
+    let mut value = typed_rule(&Rule { pattern: "0".to_owned(), ..rule.clone() })?;
+    if let Some(fields) = value.as_object_mut() {
+        fields.remove("match");
+        fields.remove("rewrite");
+        fields.insert("number".to_owned(), number.into());
+    }
+    Ok(value)
 }
 
 /// A rule as a manifest has it; or what a manifest cannot express.
@@ -81,7 +109,7 @@ fn typed_rule(rule: &Rule) -> Result<Value, String> {
     let attribute = |name: &str, value: &str| check_attribute(value).map_err(|why| format!("has a {name} that {why}"));
     let mut value = Map::new();
     if rule.pattern.is_empty() {
-        return Err("has an empty MATCH".to_owned());
+        return Err("has an empty MATCH, and is not the first".to_owned());
     }
     attribute("MATCH", &rule.pattern)?;
     value.insert("match".to_owned(), rule.pattern.clone().into());

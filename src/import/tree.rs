@@ -28,9 +28,22 @@ const MAX_DEPTH: usize = 6;
 /// The most bytes of each part of a note.
 const MAX_NOTE: usize = 1000;
 
+/// How much a note matters to who imports: what matters most is said first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Weight {
+    /// Something is lost, is not as its author meant it, or needs a decision.
+    Matters,
+    /// Something is left as it is, and works as it did.
+    Minor,
+    /// A value is spelled otherwise than settings would write it, and says the same: there may be hundreds.
+    Spelling,
+}
+
 /// A warning about a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Note {
+    /// How much it matters.
+    pub weight: Weight,
     /// The file, relative to the root.
     pub file: String,
     /// The line, from 1; 0 for the file as a whole.
@@ -42,12 +55,17 @@ pub struct Note {
 impl Note {
     /// A note on a file as a whole.
     pub fn file(file: &str, why: impl Into<String>) -> Note {
-        Note { file: file.to_owned(), line: 0, why: why.into() }
+        Note::line(file, 0, why)
     }
 
     /// A note on a line.
     pub fn line(file: &str, line: usize, why: impl Into<String>) -> Note {
-        Note { file: file.to_owned(), line, why: why.into() }
+        Note { weight: Weight::Matters, file: file.to_owned(), line, why: why.into() }
+    }
+
+    /// The same, with another weight.
+    pub fn weighing(self, weight: Weight) -> Note {
+        Note { weight, ..self }
     }
 }
 
@@ -231,7 +249,8 @@ impl Tree {
         let found = self.find(name)?;
         let bytes = self.files.get(&found)?.clone()?;
         if found != name {
-            self.notes.push(Note::file(&found, format!("phones ask for {name}, and other servers know no other case")));
+            let why = format!("phones ask for {name}, and other servers know no other case");
+            self.notes.push(Note::file(&found, why).weighing(Weight::Minor));
         }
         self.used.insert(found.clone());
         Some((found, bytes))
@@ -281,9 +300,8 @@ impl Tree {
                 continue;
             }
             if wrong_case {
-                let right = mac.config_file();
-                self.notes
-                    .push(Note::file(&name, format!("phones ask for {right}, and other servers know no other case")));
+                let why = format!("phones ask for {}, and other servers know no other case", mac.config_file());
+                self.notes.push(Note::file(&name, why).weighing(Weight::Minor));
             }
             // What is too large is noted already.
             let Some(bytes) = self.files.get(&name).cloned().flatten() else { continue };

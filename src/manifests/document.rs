@@ -7,10 +7,34 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::api::{Checked, crd, is_object_name, violations};
+use crate::api::{API_VERSION, Checked, GROUP, crd, is_object_name, violations};
 use crate::base::text::{QUOTED, printable};
 use crate::near::near;
 use crate::provision::Key;
+
+/// What a document that is of no kind known here is, in words.
+pub(super) fn other(document: &Value) -> String {
+    let text = |field: &str| document[field].as_str().map(|text| format!("{field} {}", quoted(text)));
+    match (document, text("kind"), text("apiVersion")) {
+        (Value::Object(_), None, None) => "a document without kind and apiVersion".to_owned(),
+        (Value::Object(_), kind, version) => {
+            let parts: Vec<String> = [kind, version].into_iter().flatten().collect();
+            format!("a document of {}, which is passed over", parts.join(" and "))
+        }
+        _ => "a document that is no object".to_owned(),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    format!("{:?}", printable(text, QUOTED))
+}
+
+/// What the author of an apiVersion and kind meant that are both nearly dialtone's.
+pub(super) fn meant(version: &str, kind: &str) -> Option<String> {
+    let group = version.split('/').next().unwrap_or_default();
+    let kind = near(kind, ["PhoneSite", "SipPhone"])?;
+    near(group, [GROUP]).map(|_| format!("{kind} of {API_VERSION}"))
+}
 
 /// The namespace of objects that name none.
 const DEFAULT_NAMESPACE: &str = "default";
@@ -68,6 +92,12 @@ pub(super) fn key(meta: &ObjectMeta) -> anyhow::Result<Key> {
         }
     }
     Ok(Key::new(namespace, name))
+}
+
+/// Which object a document is, whatever else is wrong with it.
+pub(super) fn named(document: &Value) -> Option<Key> {
+    let text = |field: &str| document["metadata"][field].as_str().map(str::to_owned);
+    key(&ObjectMeta { name: text("name"), namespace: text("namespace"), ..ObjectMeta::default() }).ok()
 }
 
 /// A ConfigMap's keys become files in a folder, so what the API server would refuse is refused here.

@@ -269,6 +269,22 @@ impl ObservedChildren {
         state.files.retain(|(of, _), files| of != site || files.observed.is_some());
     }
 
+    /// An object is gone whose site is not there: nothing stays of names that anybody may write into a label.
+    pub(super) fn forget_of_no_site(&self, site: &Key, kind: Kind, key: &Key) {
+        let mut state = self.0.lock();
+        let id = (kind, key.clone());
+        state.owners.remove(&id);
+        state.writes.remove(&id);
+        state.tokens.retain(|of, token| of != site || token.found.is_some());
+        state.files.retain(|(of, _), files| of != site || files.observed.is_some());
+    }
+
+    /// Of how many objects the owner is remembered.
+    #[cfg(test)]
+    pub(super) fn owners(&self) -> usize {
+        self.0.lock().owners.len()
+    }
+
     /// Remembers to which site an object belongs that the operator made, or that says so.
     pub(super) fn remember_owner(&self, kind: Kind, key: &Key, meta: &ObjectMeta, made: bool) {
         self.0.lock().remember_owner(kind, key, meta, made);

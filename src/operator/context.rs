@@ -12,6 +12,7 @@ use super::contests::Contests;
 use super::debounce::Debouncers;
 use super::fleet_lock::FleetLock;
 use super::initial_sync::InitialSync;
+use super::kind::Kind;
 use super::leadership::Leadership;
 use super::metrics::Metrics;
 use super::names::place;
@@ -124,6 +125,13 @@ impl Context {
         let (Some(uid), Some(observed)) = (self.sites.uid(site), self.children.files(site, slot)) else { return false };
         let (kind, key) = place(site, slot);
         self.children.claim(kind, &key, &observed.meta, site, &uid).check(kind, &key.name).is_ok()
+    }
+
+    /// An object with the name or the label of a site's is gone.
+    pub(super) fn note_gone(&self, site: &Key, kind: Kind, key: &Key) {
+        if self.sites.uid(site).is_none() {
+            self.children.forget_of_no_site(site, kind, key);
+        }
     }
 
     /// A site was deleted: forgets what was known of it.

@@ -4,6 +4,7 @@
 //! build; pure), the work items that come out go into the work queue, and a worker reconciles each: it applies, and then writes a
 //! status. Workers always build from the newest truth, so that nothing old is written however long an item waited.
 
+mod address;
 mod anew;
 mod children;
 mod claim;

@@ -1,16 +1,17 @@
-//! Writes a site's owned objects, deletes those that are no longer wanted, and finds the site's address.
+//! Writes a site's owned objects, and deletes those that are no longer wanted.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::address::{address, why_none};
 use super::claim::{Claim, check_stays};
 use super::cluster::Error;
 use super::context::Context;
 use super::kind::Kind;
 use super::names::{self, workload};
-use super::owned::{self, OwnedObjects, Prepared, ServiceChoice, WELL_KNOWN_PORT};
+use super::owned::{self, OwnedObjects, Prepared, ServiceChoice};
 use super::queue::Outcome;
 use super::{problems, sources, token};
 use crate::api::{PhoneSiteSpec, Reason};
@@ -239,9 +240,10 @@ impl Applied<'_> {
 
 /// Notes the address of the site's server and how many pods should run. Of a suspended site nothing is tried, and nothing fails.
 fn note_infra(ctx: &Context, site: &Key, wanted: i64, suspended: bool) {
-    let address = address(ctx, site);
+    let (address, no_address) = (address(ctx, site), why_none(ctx, site));
     ctx.update(|fleet| {
         let mut infra = fleet.infra(site);
+        infra.no_address = no_address.filter(|_| address.is_none() && !suspended);
         infra.address = address;
         infra.wanted = wanted;
         if suspended {
@@ -249,30 +251,6 @@ fn note_infra(ctx: &Context, site: &Key, wanted: i64, suspended: bool) {
         }
         fleet.set_infra(site, infra);
     });
-}
-
-/// Where phones reach the site: the load balancer's address, a node's address and port, or the Service's own.
-fn address(ctx: &Context, site: &Key) -> Option<String> {
-    let Some(service) = ctx.children.get(Kind::Service, &site.sibling(workload(&site.name))) else {
-        return ctx.pods.first_host(site);
-    };
-    let ingress = &service["status"]["loadBalancer"]["ingress"][0];
-    if let Some(address) = ingress["ip"].as_str().or(ingress["hostname"].as_str()) {
-        return Some(address.to_owned());
-    }
-    match service["spec"]["type"].as_str() {
-        Some("ClusterIP") => service["spec"]["clusterIP"].as_str().map(str::to_owned),
-        Some("NodePort") => {
-            let port = node_port(&service)?;
-            ctx.pods.first_host(site).map(|host| format!("{host}:{port}"))
-        }
-        _ => None,
-    }
-}
-
-fn node_port(service: &Value) -> Option<u64> {
-    let ports = service["spec"]["ports"].as_array()?;
-    ports.iter().find(|port| port["port"] == WELL_KNOWN_PORT)?["nodePort"].as_u64()
 }
 
 #[cfg(test)]

@@ -46,8 +46,7 @@ pub(super) async fn reconcile_phone(ctx: &Context, key: &Key) -> Result<Outcome,
         Step::Nothing => return Ok(Outcome::Done),
         Step::Write(report) => *report,
     };
-    let due = report.due_in.and_then(|seconds| u64::try_from(seconds).ok());
-    let outcome = due.map_or(Outcome::Done, |seconds| Outcome::RequeueAfter(Duration::from_secs(seconds)));
+    let outcome = again_in(report.due_in);
     if !report.is_news {
         return Ok(outcome);
     }
@@ -80,8 +79,10 @@ pub(super) async fn reconcile_phone(ctx: &Context, key: &Key) -> Result<Outcome,
 
 /// Writes a site's status.
 pub(super) async fn reconcile_site(ctx: &Context, key: &Key) -> Result<Outcome, Error> {
-    let Some((before, after)) = ctx.read(|fleet| fleet.site_status(key, Timestamp::now())) else {
-        return Ok(Outcome::Done);
+    let now = Timestamp::now();
+    let due = |ctx: &Context| again_in(ctx.read(|fleet| fleet.site_due_in(key, now)));
+    let Some((before, after)) = ctx.read(|fleet| fleet.site_status(key, now)) else {
+        return Ok(due(ctx));
     };
     if ctx.read(|fleet| fleet.is_altered_site(key))
         && let Some(pause) = contest(ctx, "PhoneSite", key).await
@@ -97,7 +98,13 @@ pub(super) async fn reconcile_site(ctx: &Context, key: &Key) -> Result<Outcome, 
         let notices = events::condition_notices(&before.conditions, &after.conditions);
         events::publish(&ctx.cluster, "PhoneSite", key, &uid, notices).await;
     }
-    Ok(Outcome::Done)
+    Ok(due(ctx))
+}
+
+/// A status is looked at again when it says something else although nothing is heard.
+fn again_in(seconds: Option<i64>) -> Outcome {
+    let seconds = seconds.and_then(|seconds| u64::try_from(seconds).ok());
+    seconds.map_or(Outcome::Done, |seconds| Outcome::RequeueAfter(Duration::from_secs(seconds)))
 }
 
 /// Applies a status, and takes from it what others added.

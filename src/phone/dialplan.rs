@@ -4,7 +4,7 @@ mod matcher;
 mod pattern;
 mod read;
 
-pub use matcher::{Budget, Call, Matcher, When};
+pub use matcher::{Budget, Call, DEFAULT_TIMEOUT, Matcher, When};
 pub use read::{Reading, Rule, read};
 
 use super::text;
@@ -17,7 +17,8 @@ const MAX_ATTRIBUTE: usize = 63;
 /// One rule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Template<'a> {
-    /// The digits: `.` is any one, `*` one or more, `,` gives a secondary dial tone, `\*` is a star.
+    /// The digits: `.` is any one, `*` one or more, `,` gives a secondary dial tone, `\*` is a star. Empty: `rewrite` is called when
+    /// the handset is lifted, after `timeout` unless a key is pressed. Source: the published source of the later SIP stack.
     pub pattern: &'a str,
     /// Seconds to wait before the call is made; 0 calls at once.
     pub timeout: Option<i64>,

@@ -5,11 +5,12 @@ mod value;
 use std::fmt::Write as _;
 
 pub use super::check::{
-    FILE_NAME_PATTERN, HOST_OR_ADDRESS_PATTERN, HOST_PATTERN, IPV4_PATTERN, TIME_PATTERN, URL_PATTERN, ZONE_PATTERN,
-    check_file_name, check_host, is_secret,
+    FILE_NAME_PATTERN, HOST_OR_ADDRESS_PATTERN, HOST_PATTERN, IPV4_PATTERN, TIME_PATTERN, UNPROVISIONED, URL_PATTERN,
+    ZONE_PATTERN, check_file_name, check_host, is_secret, is_unset,
 };
 use super::choice::Choice;
 use super::image::Release;
+use super::model::MAX_LINES;
 use super::zone::ABBREVIATIONS;
 
 /// The heading under which the reference lists a parameter.
@@ -121,8 +122,15 @@ pub enum Place {
     Elsewhere,
 }
 
-/// The value that the phone reads as "not set".
-pub const UNPROVISIONED: &str = "UNPROVISIONED";
+/// The password of a phone that was never given one.
+pub const DEFAULT_PASSWORD: &str = "cisco";
+
+/// The key in a parameter's name after a word: 2 in `line2_name` after `line`. Such a number counts the phone's keys, never the
+/// lines that somebody wrote down.
+pub fn key_after(word: &str, name: &str) -> Option<usize> {
+    let (number, _) = name.strip_prefix(word)?.split_once('_')?;
+    number.parse().ok().filter(|key| (1..=MAX_LINES).contains(key))
+}
 
 /// What is written for a parameter that is not set, under `unsetParameters: Reset`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,7 +12,8 @@ pub struct Ring<'a> {
     pub file: &'a str,
 }
 
-/// The shortest ring in bytes, which are samples.
+/// The shortest ring in bytes, which are samples. Source of the limits: Cisco's guide for the 7941 and its like; somebody tried them with the
+/// SIP firmware of these phones, where they hold.
 const RING_MIN: usize = 240;
 /// The longest ring.
 const RING_MAX: usize = 16_080;

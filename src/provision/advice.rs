@@ -15,11 +15,13 @@ pub struct Advice {
 
 /// All advice.
 pub const ALL: &[Advice] = &[
+    ADDRESS_IS_NAME,
     CALLS_LOCKED_IN_COMMON,
     COMMON_FILE_LARGE,
     COMMON_FILE_TRIMMED,
     DAYLIGHT_SAVING,
     DAYLIGHT_SAVING_OF_SITE,
+    DIAL_HOTLINE,
     DIAL_PLAN_FOREIGN,
     DIAL_PLAN_NOT_TOLD,
     DIAL_RULE_UNREACHABLE,
@@ -37,13 +39,18 @@ pub const ALL: &[Advice] = &[
     IMAGE_LETTER_O,
     IMAGE_NAME,
     IMAGE_OTHER_PROTOCOL,
+    KEY_WITHOUT_LINE,
     LINE_NAME_DASHES,
     LINE_NAME_SHARED,
+    LINE_UNPROVISIONED,
     LOGO_URL,
+    MISSPELLED,
     NAT_WITH_NAME,
     NEWER_THAN_FIRMWARE,
     NO_LINES,
     NO_PROXY,
+    NO_SUCH_KEY,
+    NOT_REGISTERED,
     OUTBOUND_PROXY,
     PASSWORD_LONG,
     PLACEHOLDER,
@@ -52,6 +59,7 @@ pub const ALL: &[Advice] = &[
     RING_FORMAT,
     RING_MISSING,
     SNTP_OFF,
+    SOURCE_MISSING,
     TELNET_PASSWORD,
     TWO_STEP,
     UNUSUAL_VALUE,
@@ -65,6 +73,12 @@ pub const ALL: &[Advice] = &[
     XML_BROKEN,
 ];
 
+/// `AddressIsName`
+pub const ADDRESS_IS_NAME: Advice = Advice {
+    code: "AddressIsName",
+    why: "DHCP option 150 carries addresses and no names; option 66 takes a name, which phones look up with the DNS server of option 6",
+    do_this: "put the name into option 66 alone, or have the load balancer give an address: spec.tftp.service.loadBalancerIP, or its annotations",
+};
 /// `LockedInCommonFile`
 pub const CALLS_LOCKED_IN_COMMON: Advice = Advice {
     code: "LockedInCommonFile",
@@ -94,6 +108,12 @@ pub const DAYLIGHT_SAVING_OF_SITE: Advice = Advice {
     code: "DaylightSavingOfSite",
     why: "the phone then changes its clock by the rules that its site says, or remembers",
     do_this: "name the zone as the tz database does, such as Asia/Tokyo, or set the dst fields on the phone too",
+};
+/// `DialHotline`
+pub const DIAL_HOTLINE: Advice = Advice {
+    code: "DialHotline",
+    why: "phones then call this number as soon as the handset is lifted, on every line, and nobody can dial another one, an emergency call neither",
+    do_this: "nothing if that is meant; otherwise set some seconds, in which a key can be pressed",
 };
 /// `DialPlanForeign`
 pub const DIAL_PLAN_FOREIGN: Advice = Advice {
@@ -197,6 +217,12 @@ pub const IMAGE_OTHER_PROTOCOL: Advice = Advice {
     why: "P003 is SCCP or, from 7.0 on, the loader, and P0M3 is MGCP: a phone that runs it speaks no SIP",
     do_this: "name the image that begins with P0S3",
 };
+/// `KeyWithoutLine`
+pub const KEY_WITHOUT_LINE: Advice = Advice {
+    code: "KeyWithoutLine",
+    why: "the keys are counted from the top, whatever order lines are written in, and one without a line does nothing",
+    do_this: "name the keys that the lines are on",
+};
 /// `LineNameDashes`
 pub const LINE_NAME_DASHES: Advice = Advice {
     code: "LineNameDashes",
@@ -209,11 +235,23 @@ pub const LINE_NAME_SHARED: Advice = Advice {
     why: "the application note wants names unique even on different proxies: stations are identified by them",
     do_this: "give each line a name of its own",
 };
+/// `LineUnprovisioned`
+pub const LINE_UNPROVISIONED: Advice = Advice {
+    code: "LineUnprovisioned",
+    why: "only an empty name means that there is no line: phones show and register one that is called UNPROVISIONED",
+    do_this: "leave the line out, or set its name to nothing",
+};
 /// `LogoUrl`
 pub const LOGO_URL: Advice = Advice {
     code: "LogoUrl",
     why: "the phone fetches its logo over HTTP, a Windows bitmap of 256 colours and 90 by 56 pixels",
     do_this: "write a URL that begins with http://",
+};
+/// `MisspelledParameter`
+pub const MISSPELLED: Advice = Advice {
+    code: "MisspelledParameter",
+    why: "phones report a name that they do not know and go on without it",
+    do_this: "write the name as phones know it, best in settings or lines, which check the value",
 };
 /// `NatWithName`
 pub const NAT_WITH_NAME: Advice = Advice {
@@ -235,6 +273,18 @@ pub const NO_PROXY: Advice = Advice {
     why: "the line has no SIP server",
     do_this: "set it, or the site's settings.proxy1Address",
 };
+/// `NoSuchKey`
+pub const NO_SUCH_KEY: Advice = Advice {
+    code: "NoSuchKey",
+    why: "a 7940 has two keys for lines and a 7960 six, and a phone passes over what is for others",
+    do_this: "remove it, or correct spec.model",
+};
+/// `NotRegistered`
+pub const NOT_REGISTERED: Advice = Advice {
+    code: "NotRegistered",
+    why: "a phone that does not register is called only by a server that was told its address, and a PBX such as Asterisk waits for it to register",
+    do_this: "set the site's settings.proxyRegister to true if the lines belong to a PBX; where the server knows the phones' addresses, remove user name and password unless it asks for them in calls",
+};
 /// `OutboundProxy`
 pub const OUTBOUND_PROXY: Advice = Advice {
     code: "OutboundProxy",
@@ -251,7 +301,7 @@ pub const PASSWORD_LONG: Advice = Advice {
 pub const PLACEHOLDER: Advice = Advice {
     code: "Placeholder",
     why: "it looks like a placeholder of a template that nobody filled in",
-    do_this: "write the value",
+    do_this: "write the value, or leave the field out",
 };
 /// `ProxyBackup`
 pub const PROXY_BACKUP: Advice = Advice {
@@ -283,6 +333,9 @@ pub const SNTP_OFF: Advice = Advice {
     why: "unicast without a server switches the clock off",
     do_this: "set settings.sntpServer",
 };
+/// `SourceMissing`
+pub const SOURCE_MISSING: Advice =
+    Advice { code: "SourceMissing", why: "phones get none of its files", do_this: "create it, or correct the name" };
 /// `TelnetDefaultPassword`
 pub const TELNET_PASSWORD: Advice = Advice {
     code: "TelnetDefaultPassword",

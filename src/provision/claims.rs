@@ -49,7 +49,12 @@ impl<T: Eq + Hash> Claims<T> {
 
     /// Who has it.
     pub fn holder(&self, claim: &T) -> Option<&Key> {
-        self.0.get(claim)?.first().map(|(_, key)| key)
+        self.claimants(claim).next()
+    }
+
+    /// All who want it, the oldest first.
+    pub fn claimants<'a>(&'a self, claim: &T) -> impl Iterator<Item = &'a Key> + use<'a, T> {
+        self.0.get(claim).into_iter().flatten().map(|(_, key)| key)
     }
 }
 

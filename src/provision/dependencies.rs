@@ -1,4 +1,4 @@
-//! The Secrets and ConfigMaps that sites and phones refer to, as far as they have been read.
+//! The Secrets, ConfigMaps and sites that sites and phones refer to, as far as they have been read.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -67,6 +67,8 @@ impl<T> From<Option<T>> for Known<T> {
 pub struct Dependencies {
     secrets: Store<SecretData>,
     config_maps: Store<Arc<Inventory>>,
+    /// Sites that there are, and that cannot be read.
+    unreadable_sites: BTreeSet<Key>,
 }
 
 #[derive(Debug)]
@@ -137,6 +139,16 @@ impl Dependencies {
             Reference::Secret => self.secrets.set(key, Known::Withheld(why)),
             Reference::ConfigMap => self.config_maps.set(key, Known::Withheld(why)),
         }
+    }
+
+    /// Notes whether there is a site that cannot be read; whether that is new.
+    pub fn set_unreadable(&mut self, site: &Key, is_unreadable: bool) -> bool {
+        if is_unreadable { self.unreadable_sites.insert(site.clone()) } else { self.unreadable_sites.remove(site) }
+    }
+
+    /// Whether there is a site that cannot be read.
+    pub fn is_unreadable(&self, site: &Key) -> bool {
+        self.unreadable_sites.contains(site)
     }
 
     /// Replaces what a user refers to; the objects among them that have to be read.

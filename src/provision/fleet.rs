@@ -6,6 +6,7 @@
 mod agenda;
 mod facts;
 mod firmware;
+mod last_good;
 mod moves;
 mod object;
 mod observe;
@@ -165,7 +166,7 @@ impl Fleet {
 
     /// A site is gone, and with it all that was made for it.
     pub fn delete_site(&mut self, key: &Key) {
-        let Some(site) = self.sites.remove(key) else { return };
+        let Some(site) = self.sites.remove(key) else { return self.site_is_readable(key) };
         self.refer_site(key, site.references());
         self.agenda.forget_site(key);
         for phone in &site.phones {
@@ -179,6 +180,7 @@ impl Fleet {
     fn refer_site(&mut self, key: &Key, before: (BTreeSet<Key>, BTreeSet<Key>)) {
         let now = self.sites.get(key).map(|site| site.references()).unwrap_or_default();
         let user = User::Site(key.clone());
+        self.dependencies.set_unreadable(key, false);
         self.refer(Reference::Secret, &user, &before.0, &now.0);
         self.refer(Reference::ConfigMap, &user, &before.1, &now.1);
     }
@@ -374,6 +376,7 @@ impl Fleet {
             self.agenda.work(WorkItem::Pods(key.clone()));
             self.agenda.work(WorkItem::SiteStatus(key.clone()));
         }
+        self.follow_revoked(key);
         self.let_go(key);
     }
 

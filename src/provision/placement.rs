@@ -147,6 +147,11 @@ impl Placement {
         Ok(write)
     }
 
+    /// Whether there is room for the files of a phone that has none here.
+    pub fn has_room(&self, files: &[File], secret: bool) -> bool {
+        self.shards.has_room(secret, files)
+    }
+
     /// Takes a phone's files out; the objects that have to be written.
     pub fn remove(&mut self, phone: &Key) -> BTreeSet<Slot> {
         let Some(slot) = self.phones.remove(phone) else { return BTreeSet::new() };

@@ -6,9 +6,9 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 
-use crate::phone::dialplan::{self, Budget, MAX_SIZE, Matcher, Rule, When};
+use crate::phone::dialplan::{self, Budget, DEFAULT_TIMEOUT, MAX_SIZE, Matcher, Rule, When};
 use crate::phone::file_name::{SIP_DEFAULT, dial_plan, looked_for};
-use crate::phone::parameter::UNPROVISIONED;
+use crate::phone::parameter::is_unset;
 use crate::phone::{FileName, cnf};
 use crate::provision::{DIAL_TEMPLATE, Key};
 
@@ -60,7 +60,13 @@ fn explain_one(files: &BTreeMap<String, Bytes>, title: &str, values: &Values, ke
         Ok(rules) => (rules, "the dial plan has no rule that phones know".to_owned()),
         Err(why) => (Vec::new(), why),
     };
+    let (off_hook, rules): (Vec<Rule>, Vec<Rule>) = rules.into_iter().partition(|rule| rule.pattern.is_empty());
+    let off_hook = off_hook.iter().find(|rule| rule.rewrite.as_ref().is_some_and(|number| !number.is_empty()));
     let mut text = format!("{title}\n");
+    if let Some(rule) = off_hook.filter(|rule| rule.timeout == Some(0) || keys.is_empty()) {
+        lifted(rule, keys, values, &mut text);
+        return text;
+    }
     let Some(call) = Matcher::new(rules.iter().map(|rule| rule.template())).dial(keys, &mut Budget::new(MOST_STEPS))
     else {
         let _ = writeln!(text, "  too many keys for {} rules: try fewer", rules.len());
@@ -72,7 +78,7 @@ fn explain_one(files: &BTreeMap<String, Bytes>, title: &str, values: &Values, ke
     };
     match (call.rule, rule) {
         (Some(i), Some(rule)) => line("rule", format!("templates[{i}], {}", rule.pattern)),
-        _ if rules.is_empty() => line("rule", format!("none: {none}")),
+        _ if rules.is_empty() && off_hook.is_none() => line("rule", format!("none: {none}")),
         _ => line("rule", "none fits".to_owned()),
     }
     if told.is_none() && !rules.is_empty() {
@@ -87,9 +93,7 @@ fn explain_one(files: &BTreeMap<String, Bytes>, title: &str, values: &Values, ke
             When::After(seconds) => format!("{seconds} s after the last key, or with #"),
         },
     );
-    let user = rule.and_then(|rule| rule.user.as_deref()).filter(|user| !user.is_empty());
-    let user = user.map(|user| format!(";user={}", user.to_ascii_lowercase()));
-    line("number", format!("{}{}", call.number, user.unwrap_or_default()));
+    line("number", format!("{}{}", call.number, rule.map(user).unwrap_or_default()));
     line("to", destination(rule.and_then(|rule| rule.route.as_deref()), values));
     for (after, tone) in &call.tones {
         line("tone", format!("{tone} after {after} {}", if *after == 1 { "key" } else { "keys" }));
@@ -97,7 +101,43 @@ fn explain_one(files: &BTreeMap<String, Bytes>, title: &str, values: &Values, ke
     if !call.left.is_empty() {
         line("too late", format!("{}, the call is already on its way", call.left));
     }
+    if let Some(rule) = off_hook {
+        let number = rule.rewrite.as_deref().unwrap_or_default();
+        line("otherwise", format!("{number}, {} s after the handset is lifted, if no key is pressed", wait(rule)));
+    }
     text
+}
+
+/// What the phone calls when the handset is lifted.
+fn lifted(rule: &Rule, keys: &str, values: &Values, text: &mut String) {
+    let mut line = |what: &str, value: String| {
+        let _ = writeln!(text, "  {what:<9} {value}");
+    };
+    let seconds = wait(rule);
+    line("rule", format!("offHook, a {}", if seconds == 0 { "hotline" } else { "warm line" }));
+    line(
+        "sent",
+        match seconds {
+            0 => "as soon as the handset is lifted".to_owned(),
+            seconds => format!("{seconds} s after the handset is lifted, if no key is pressed"),
+        },
+    );
+    line("number", format!("{}{}", rule.rewrite.as_deref().unwrap_or_default(), user(rule)));
+    line("to", destination(rule.route.as_deref(), values));
+    if !keys.is_empty() {
+        line("too late", format!("{keys}, the call is already on its way"));
+    }
+}
+
+/// The seconds that a phone waits for a key.
+fn wait(rule: &Rule) -> i64 {
+    rule.timeout.unwrap_or(DEFAULT_TIMEOUT)
+}
+
+/// What is added to a rule's number.
+fn user(rule: &Rule) -> String {
+    let user = rule.user.as_deref().filter(|user| !user.is_empty());
+    user.map(|user| format!(";user={}", user.to_ascii_lowercase())).unwrap_or_default()
 }
 
 /// The rules of a dial plan as phones read it, whether it was written from the manifest or comes from a ConfigMap; or why they have
@@ -123,8 +163,7 @@ fn served(files: &BTreeMap<String, Bytes>, told: Option<&str>) -> Result<Vec<Rul
 }
 
 fn destination(route: Option<&str>, values: &Values) -> String {
-    let given =
-        |name: &str| values.get(name).map(String::as_str).filter(|value| !value.is_empty() && *value != UNPROVISIONED);
+    let given = |name: &str| values.get(name).map(String::as_str).filter(|value| !is_unset(name, value));
     let at = |name: &str, port: &str| Some(format!("{}:{}", given(name)?, given(port).unwrap_or("5060")));
     let target = match route {
         Some(route) if route.eq_ignore_ascii_case("Emergency") => match at("proxy_emergency", "proxy_emergency_port") {

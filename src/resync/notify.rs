@@ -91,7 +91,8 @@ async fn transaction(to: SocketAddr, line: &str, is_heard: &impl Fn() -> bool) -
     if is_heard() {
         return Ok(End::Seen);
     }
-    let silence = format!("the phone at {to} did not answer {sent} NOTIFYs in {} s", TIMER_F.as_secs());
+    let how = if proceeding { "gave no final answer to" } else { "did not answer" };
+    let silence = format!("the phone at {to} {how} {sent} NOTIFYs in {} s", TIMER_F.as_secs());
     match absence.reason() {
         Some(reason) => Err(ResyncError::new(Reason::NoAnswer, format!("{silence}: {reason}"))),
         None => Ok(End::Silence(silence)),

@@ -69,7 +69,7 @@ impl Notify {
             match name.trim().to_ascii_lowercase().as_str() {
                 "via" | "v" => branch |= value.split([';', ',']).any(|part| self.is_branch(part)),
                 "call-id" | "i" => call_id = value == self.call_id,
-                "cseq" => sequence = value.split_whitespace().eq(["1", "NOTIFY"]),
+                "cseq" => sequence = is_sequence(value),
                 _ => {}
             }
         }
@@ -82,6 +82,12 @@ impl Notify {
             name.trim().eq_ignore_ascii_case("branch") && value.trim().eq_ignore_ascii_case(&self.branch)
         })
     }
+}
+
+/// Whether a CSeq is that of the request. RFC 3261, 8.1.1.5: a number, and a method, whose case matters.
+fn is_sequence(value: &str) -> bool {
+    let parts: Vec<&str> = value.split_whitespace().collect();
+    matches!(parts[..], [number, "NOTIFY"] if number.parse() == Ok(1))
 }
 
 /// The headers of a message, each in one line: a line that begins with a blank continues the one before.
@@ -145,7 +151,9 @@ mod tests {
         let notify = notify();
         assert_eq!(notify.response(response("200 OK", "1 NOTIFY").as_bytes()), Some((200, "OK".into())));
         assert_eq!(notify.response(response("489 Bad Event", "1 NOTIFY").as_bytes()), Some((489, "Bad Event".into())));
-        assert_eq!(notify.response(response("200 OK", "2 NOTIFY").as_bytes()), None);
+        for other in ["2 NOTIFY", "1 notify", "1", "-1 NOTIFY", "1 NOTIFY x"] {
+            assert_eq!(notify.response(response("200 OK", other).as_bytes()), None, "{other}");
+        }
         assert_eq!(notify.response(response("200 OK", "1 NOTIFY").replace("Kabc", "Kabd").as_bytes()), None);
         assert_eq!(notify.response(response("200 OK", "1 NOTIFY").replace("abc@", "x@").as_bytes()), None);
         assert_eq!(notify.response(b"OPTIONS sip:a@b SIP/2.0\r\n\r\n"), None);
@@ -163,6 +171,7 @@ mod tests {
             ("a parameter that goes on", "branch=z9", "branch=\r\n  z9"),
             ("several in one header", "v: SIP", "v: SIP/2.0/UDP 10.0.0.3;branch=z9hG4bKx, SIP"),
             ("a compact name", "Call-ID:", "I:"),
+            ("zeros in CSeq", "1 NOTIFY", "0001 NOTIFY"),
             ("blanks in CSeq", "1 NOTIFY", "1 \t NOTIFY"),
             ("lines before it", "SIP/2.0 200", "\r\n\r\nSIP/2.0 200"),
             ("case of the version", "SIP/2.0 200", "sip/2.0 200"),

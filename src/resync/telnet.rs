@@ -6,10 +6,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use self::answer::Said;
 use super::ANSWER;
 use crate::api::Reason;
 use crate::base::text::printable;
@@ -20,6 +21,8 @@ pub const PORT: u16 = 23;
 
 /// How long a phone may take for one prompt.
 const PROMPT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a phone says no more that has said all: pieces of what it says at once come sooner after each other.
+const SETTLED: Duration = Duration::from_millis(500);
 /// How long it has to refuse the command `reset`.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the whole session may take. Other phones wait for its end, so that no phone decides when it is: neither by what it
@@ -45,14 +48,23 @@ pub async fn reset(to: SocketAddr, password: &str, prompt: &str) -> Result<(), R
 
 async fn log_in_and_reset(to: SocketAddr, password: &str, prompt: &str) -> Result<(), ResyncError> {
     let unreachable = |why: String| ResyncError::new(Reason::NoAnswer, format!("telnet to {to}: {why}"));
-    let failed = |error: io::Error| unreachable(error.to_string());
-    let stream = match timeout(PROMPT_TIMEOUT, TcpStream::connect(to)).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return Err(failed(error)),
-        Err(_) => return Err(unreachable(format!("no answer in {} s", PROMPT_TIMEOUT.as_secs()))),
-    };
+    match timeout(PROMPT_TIMEOUT, TcpStream::connect(to)).await {
+        Ok(Ok(stream)) => talk(stream, to, password, prompt).await,
+        Ok(Err(error)) => Err(unreachable(error.to_string())),
+        Err(_) => Err(unreachable(format!("no answer in {} s", PROMPT_TIMEOUT.as_secs()))),
+    }
+}
+
+/// Restarts the phone at the other end of a stream.
+async fn talk(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    to: SocketAddr,
+    password: &str,
+    prompt: &str,
+) -> Result<(), ResyncError> {
+    let failed = |error: io::Error| ResyncError::new(Reason::NoAnswer, format!("telnet to {to}: {error}"));
     let mut session = Session { stream, received: Received::default(), sent: String::new(), bytes: 0 };
-    let is_door = |said: &str| answer::is_prompt(said, prompt) || answer::asks_for_password(said);
+    let is_door = |said: &str| answer::is_door(said, prompt);
     session.read_until(PROMPT_TIMEOUT, is_door).await.and_then(Stop::complete).map_err(failed)?;
     // A phone without a password shows its prompt at once.
     if !answer::is_prompt(session.said(), prompt) {
@@ -68,10 +80,10 @@ async fn log_in_and_reset(to: SocketAddr, password: &str, prompt: &str) -> Resul
             stop.complete().map_err(failed)?;
         }
     }
-    for line in ["reset", "y"] {
+    let mut line = "reset";
+    loop {
         session.send_line(line).await.map_err(failed)?;
-        let is_end = |said: &str| answer::refusal(said).is_some() || answer::is_question(said);
-        let stop = session.read_until(REFUSAL_TIMEOUT, is_end).await.map_err(failed)?;
+        let stop = session.read_until(REFUSAL_TIMEOUT, answer::is_answer).await.map_err(failed)?;
         let said = session.said();
         let refusal = match stop {
             // A phone that restarts closes the connection, or sends nothing more.
@@ -81,15 +93,19 @@ async fn log_in_and_reset(to: SocketAddr, password: &str, prompt: &str) -> Resul
                 }
                 "its prompt comes back"
             }
-            Stop::Complete if line == "reset" && answer::is_question(said) => continue,
-            Stop::Closed | Stop::TimedOut | Stop::Complete => answer::refusal(said).unwrap_or("it asks again"),
+            Stop::Closed | Stop::TimedOut | Stop::Complete => match (answer::refusal(said), answer::yes(said)) {
+                (None, Some(yes)) if line == "reset" => {
+                    line = yes;
+                    continue;
+                }
+                (refusal, _) => refusal.unwrap_or("it asks again"),
+            },
         };
         let refusal = printable(refusal, ANSWER);
         let what =
             format!("the phone at {to} does not restart: \"{refusal}\"; it needs settings.telnetLevel Privileged");
         return Err(ResyncError::new(Reason::Refused, what));
     }
-    Ok(())
 }
 
 /// Why a session reads no further.
@@ -115,8 +131,8 @@ impl Stop {
 }
 
 /// A connection to a phone.
-struct Session {
-    stream: TcpStream,
+struct Session<S> {
+    stream: S,
     received: Received,
     /// The last line to it, as it comes back if the phone echoes it.
     sent: String,
@@ -124,7 +140,7 @@ struct Session {
     bytes: usize,
 }
 
-impl Session {
+impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     async fn send_line(&mut self, line: &str) -> io::Result<()> {
         self.received.text.clear();
         self.sent = line.bytes().map(char::from).collect();
@@ -138,12 +154,17 @@ impl Session {
     }
 
     /// Reads until what the phone says is complete, or it says no more.
-    async fn read_until(&mut self, most: Duration, is_complete: impl Fn(&str) -> bool) -> io::Result<Stop> {
+    async fn read_until(&mut self, most: Duration, is_complete: impl Fn(&str) -> Said) -> io::Result<Stop> {
         let deadline = Instant::now() + most;
         let mut bytes = [0; 512];
-        while !is_complete(self.said()) {
-            let len = match timeout_at(deadline, self.stream.read(&mut bytes)).await {
-                Err(_) => return Ok(Stop::TimedOut),
+        loop {
+            let (until, then) = match is_complete(self.said()) {
+                Said::Yes => return Ok(Stop::Complete),
+                Said::Perhaps => (deadline.min(Instant::now() + SETTLED), Stop::Complete),
+                Said::No => (deadline, Stop::TimedOut),
+            };
+            let len = match timeout_at(until, self.stream.read(&mut bytes)).await {
+                Err(_) => return Ok(then),
                 Ok(Ok(0)) => return Ok(Stop::Closed),
                 Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(Stop::Closed),
                 Ok(read) => read?,
@@ -157,7 +178,6 @@ impl Session {
                 self.stream.write_all(&replies).await?;
             }
         }
-        Ok(Stop::Complete)
     }
 }
 
@@ -316,6 +336,38 @@ mod tests {
             }
             let is_slow = began.elapsed() >= PROMPT_TIMEOUT;
             assert_eq!(is_slow, *expected == "NoAnswer" && !sends.is_empty(), "{:?} {sends:?}", began.elapsed());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_piece_of_what_it_says_is_not_taken_for_all_of_it() {
+        // What it says before each line, byte by byte, and the lines that it should get.
+        let talks: [(&[&str], &[&str]); 4] = [
+            (&["\r\nSIP Phone\r\n\r\nPassword :", "\r\nSIP Phone> "], &["denied", "reset"]),
+            (&["####\r\n# <Cisco> #\r\n####\r\nEnter your password : ", "\r\nSIP Phone>"], &["denied", "reset"]),
+            (&["Password", "denied\r\nSIP Phone> ", "reset\r\nReset? [Y/n] (n): "], &["denied", "reset", "y"]),
+            (&["SIP Phone> ", "Reset this phone (yes or no)? "], &["reset", "yes"]),
+        ];
+        for (says, expected) in talks {
+            let (own, mut stream) = tokio::io::duplex(1_000);
+            let got = tokio::spawn(async move {
+                let (mut got, mut byte) = (String::new(), [0]);
+                for text in says {
+                    for byte in text.bytes() {
+                        stream.write_all(&[byte]).await.unwrap();
+                        tokio::time::sleep(SETTLED / 10).await;
+                    }
+                    let lines = got.lines().count();
+                    while !(got.ends_with('\n') && got.lines().count() > lines) {
+                        let len = stream.read(&mut byte).await.unwrap();
+                        assert_eq!(len, 1, "{text}");
+                        got.push(char::from(byte[0]));
+                    }
+                }
+                got
+            });
+            assert_eq!(talk(own, ([127, 0, 0, 1], PORT).into(), "denied", PROMPT).await, Ok(()), "{says:?}");
+            assert_eq!(got.await.unwrap().lines().collect::<Vec<_>>(), expected, "{says:?}");
         }
     }
 

@@ -4,11 +4,11 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use tokio::net::UdpSocket;
 use tokio::time::{Instant, timeout_at};
 
 use super::display::Display;
 use super::fault::TransferFault;
+use super::network::Network;
 use crate::base::text::{QUOTED, printable};
 
 /// Timeouts and retries, as seen with firmware 8.12: the first retry after 1 s, then every 4 s, 4 attempts on a port, 3 ports.
@@ -45,6 +45,8 @@ pub enum Failure {
     Aborted(usize),
     /// The phone was switched off.
     Vanished,
+    /// The phone was switched off and on again, after so many bytes.
+    Cut(usize),
 }
 
 const BLOCK: usize = 512;
@@ -72,10 +74,10 @@ pub struct Request<'a> {
 }
 
 /// Fetches a file; and the number of repeated requests and acknowledgements.
-pub async fn fetch(request: &Request<'_>) -> (Result<Vec<u8>, Failure>, u32) {
+pub async fn fetch(request: &Request<'_>, network: &mut Network) -> (Result<Vec<u8>, Failure>, u32) {
     let mut repeats = 0;
     for _ in 0..request.patience.rounds {
-        let result = round(request, &mut repeats).await;
+        let result = round(request, network, &mut repeats).await;
         if result != Err(Failure::Silent) {
             return (result, repeats);
         }
@@ -83,10 +85,10 @@ pub async fn fetch(request: &Request<'_>) -> (Result<Vec<u8>, Failure>, u32) {
     (Err(Failure::Silent), repeats)
 }
 
-async fn round(request: &Request<'_>, repeats: &mut u32) -> Result<Vec<u8>, Failure> {
+async fn round(request: &Request<'_>, network: &mut Network, repeats: &mut u32) -> Result<Vec<u8>, Failure> {
     let Request { bind, server, name, patience, fault, display } = *request;
-    let network = |error: std::io::Error| Failure::Network(error.to_string());
-    let socket = UdpSocket::bind((bind, 0)).await.map_err(network)?;
+    let failed = |error: std::io::Error| Failure::Network(error.to_string());
+    let socket = network.open(bind, name).await.map_err(failed)?;
     let request = [b"\0\x01", name.as_bytes(), b"\0octet\0"].concat();
     if request.len() > MAX_REQUEST_BYTES || name.contains('\0') {
         // Files name other files: such a name fits no request.
@@ -108,15 +110,15 @@ async fn round(request: &Request<'_>, repeats: &mut u32) -> Result<Vec<u8>, Fail
         if attempt > 1 {
             *repeats += 1;
         }
-        socket.send_to(&last, to).await.map_err(network)?;
+        network.send(&socket, &last, to).await.map_err(failed)?;
         let pause = if attempt == 1 { patience.first } else { patience.next };
         let deadline = Instant::now() + pause;
         loop {
-            let (len, from) = match timeout_at(deadline, socket.recv_from(&mut datagram)).await {
+            let (len, from) = match timeout_at(deadline, network.receive(&socket, &mut datagram)).await {
                 Err(_) => continue 'ask,
                 // No server listens on the port: the real phone ignores that and repeats its request.
                 Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => continue,
-                Ok(received) => received.map_err(network)?,
+                Ok(received) => received.map_err(failed)?,
             };
             if from.ip() != server.ip() || peer.is_some_and(|peer| peer != from) || len < 4 {
                 continue;
@@ -128,16 +130,20 @@ async fn round(request: &Request<'_>, repeats: &mut u32) -> Result<Vec<u8>, Fail
                     to = from;
                     match fault {
                         Some(TransferFault::Abort(byte)) if file.len() + len - 4 > byte => {
-                            socket.send_to(b"\0\x05\0\0gave up\0", to).await.map_err(network)?;
+                            network.send(&socket, b"\0\x05\0\0gave up\0", to).await.map_err(failed)?;
                             return Err(Failure::Aborted(file.len()));
                         }
                         Some(TransferFault::Vanish(byte)) if file.len() + len - 4 > byte => {
                             return Err(Failure::Vanished);
                         }
+                        Some(TransferFault::Cut(byte)) if file.len() + len - 4 > byte => {
+                            network.keep(name, socket);
+                            return Err(Failure::Cut(file.len()));
+                        }
                         _ => {}
                     }
                     if file.len() > MAX_FILE_BYTES || began.elapsed() > MAX_FILE_TIME {
-                        socket.send_to(b"\0\x05\0\x03no room\0", to).await.map_err(network)?;
+                        network.send(&socket, b"\0\x05\0\x03no room\0", to).await.map_err(failed)?;
                         let (most, minutes) = (MAX_FILE_BYTES >> 20, MAX_FILE_TIME.as_secs() / 60);
                         return Err(Failure::Network(format!(
                             "after {most} MiB, or {minutes} minutes, no end of it came"
@@ -149,7 +155,9 @@ async fn round(request: &Request<'_>, repeats: &mut u32) -> Result<Vec<u8>, Fail
                     last = [[0, 4], block.to_be_bytes()].concat();
                     attempt = 0;
                     if len < 4 + BLOCK {
-                        socket.send_to(&last, to).await.map_err(network)?;
+                        if !network.loses_last_ack() {
+                            network.send(&socket, &last, to).await.map_err(failed)?;
+                        }
                         return Ok(file);
                     }
                     continue 'ask;

@@ -11,7 +11,7 @@ use futures::stream::{self, StreamExt as _};
 
 use super::boot::boot;
 use super::client::{ANY, Patience};
-use super::fault::Fault;
+use super::fault::{Fault, Losses};
 use super::outcome::{FetchResult, Outcome};
 use super::phone::{Options, Phone};
 use super::progress::{INTERVAL, Progress};
@@ -105,17 +105,35 @@ pub struct Args {
     #[arg(long, value_name = "BYTE", group = "fault")]
     vanish_at: Option<usize>,
 
+    /// Lose power at this byte of each file of an image, without a word, and ask for it from the same port after the restart, --tries
+    /// times
+    #[arg(long, value_name = "BYTE", group = "fault")]
+    cut_at: Option<usize>,
+
     /// Never get past the loader's part of an image, --tries times
     #[arg(long = "loop", group = "fault")]
     loops: bool,
 
-    /// How often a phone tries in spite of --fail-at or --loop, before it goes on with the image that it has
+    /// How often a phone tries in spite of --fail-at or --loop, before it goes on with the image that it has; how often --cut-at
+    /// strikes
     #[arg(long, value_name = "N", default_value_t = 3)]
     tries: u32,
 
-    /// With --count: which phones --fail-at, --vanish-at and --loop strike, counted from 0 [default: all]
+    /// With --count: which phones --fail-at, --vanish-at, --cut-at and --loop strike, counted from 0 [default: all]
     #[arg(long, value_name = "N,N", value_delimiter = ',', requires = "fault")]
     only: Vec<u32>,
+
+    /// Lose so many percent of all TFTP datagrams, in both directions; which ones follows from --seed
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=90))]
+    lose: u8,
+
+    /// Which datagrams --lose strikes: another number, others
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+
+    /// Lose the last acknowledgement of each file
+    #[arg(long)]
+    lose_last_ack: bool,
 
     /// If the phone's configuration is not there, go on asking for so many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
@@ -253,9 +271,10 @@ fn options(args: &Args, server: SocketAddr, n: u32) -> anyhow::Result<Options> {
     if !times.iter().all(|seconds| (0.0..1e9).contains(seconds)) {
         bail!("--again, --idle, --reboot and --for must not be below 0");
     }
-    let fault = match (args.fail_at, args.vanish_at) {
-        (Some(byte), _) => Some(Fault::FailAt(byte)),
-        (_, Some(byte)) => Some(Fault::VanishAt(byte)),
+    let fault = match (args.fail_at, args.vanish_at, args.cut_at) {
+        (Some(byte), ..) => Some(Fault::FailAt(byte)),
+        (_, Some(byte), _) => Some(Fault::VanishAt(byte)),
+        (.., Some(byte)) => Some(Fault::CutAt(byte)),
         _ => args.loops.then_some(Fault::Loop),
     };
     let affected = args.only.is_empty() || args.only.contains(&n);
@@ -283,6 +302,7 @@ fn options(args: &Args, server: SocketAddr, n: u32) -> anyhow::Result<Options> {
         poll: Duration::from_secs_f64(args.poll),
         patience: Patience { first: usual.first.div_f64(args.hurry), next: usual.next.div_f64(args.hurry), ..usual },
         reboot: Duration::from_secs_f64(args.reboot),
+        losses: Losses { percent: args.lose, seed: args.seed, last_ack: args.lose_last_ack },
         fault: fault.filter(|_| affected).map(|fault| (fault, args.tries)),
         memory: args.flash.as_ref().map(|folder| folder.join(format!("{mac}.json"))),
     })

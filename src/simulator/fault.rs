@@ -1,4 +1,4 @@
-//! Fault injection: what goes wrong with a phone while it downloads an image.
+//! Fault injection: what goes wrong with a phone while it downloads an image, and between it and its server.
 
 use crate::phone::FileName;
 use crate::phone::image::SB2;
@@ -10,6 +10,8 @@ pub enum Fault {
     FailAt(usize),
     /// It is switched off at this byte of the first file of an image, for good.
     VanishAt(usize),
+    /// Its power is cut at this byte of each file of an image. It says nothing, restarts, and asks for the file from the same port.
+    CutAt(usize),
     /// It never gets past the loader, as was seen in the field: it aborts, restarts, and begins again.
     Loop,
 }
@@ -21,6 +23,19 @@ pub(super) enum TransferFault {
     Abort(usize),
     /// The phone is switched off at this byte.
     Vanish(usize),
+    /// The phone is switched off at this byte, and on again.
+    Cut(usize),
+}
+
+/// What is lost between a phone and its TFTP server.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Losses {
+    /// Of all datagrams so many percent, in both directions.
+    pub percent: u8,
+    /// Which ones follows from this number, and from the phone's Ethernet address.
+    pub seed: u64,
+    /// The last acknowledgement of each file.
+    pub last_ack: bool,
 }
 
 impl Fault {
@@ -30,6 +45,7 @@ impl Fault {
         match self {
             Fault::FailAt(byte) => Some(TransferFault::Abort(byte)),
             Fault::VanishAt(byte) => Some(TransferFault::Vanish(byte)),
+            Fault::CutAt(byte) => Some(TransferFault::Cut(byte)),
             Fault::Loop => (!part.ends_with(SB2)).then_some(TransferFault::Abort(0)),
         }
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::phone::cnf;
 use crate::phone::image::{Image, SBN};
-use crate::phone::parameter::UNPROVISIONED;
+use crate::phone::parameter::is_unset;
 
 /// The parameters in the phone's memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +23,7 @@ impl Flash {
 
     /// A parameter's value; unprovisioned ones have none.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty() && *value != UNPROVISIONED)
+        self.0.get(name).map(String::as_str).filter(|value| !is_unset(name, value))
     }
 
     /// All values, by name.
@@ -79,8 +79,9 @@ mod tests {
     fn what_no_file_names_stays() {
         let mut flash = Flash::default();
         flash.load(b"a: 1\nb: 2\n");
-        flash.load(b"a: \"\"\nc: UNPROVISIONED\n");
+        flash.load(b"a: \"\"\nc: UNPROVISIONED\nline2_name: UNPROVISIONED\n");
         assert_eq!((flash.get("a"), flash.get("b"), flash.get("c")), (None, Some("2"), None));
+        assert_eq!(flash.get("line2_name"), Some("UNPROVISIONED"), "only an empty name means no line");
     }
 
     #[test]

@@ -91,6 +91,12 @@ impl Phone {
                 self.gave_up = self.failures >= tries;
                 if self.gave_up { Load::Skipped } else { Load::Retry }
             }
+            Err(Failure::Cut(bytes)) => {
+                self.failures += 1;
+                self.display.count_failure();
+                self.problems.push(format!("{file}: the power was cut after {bytes} bytes"));
+                Load::Retry
+            }
             Err(_) => {
                 let file = printable(file, QUOTED);
                 self.add_problem(format!("{file} is not there: the phone goes on with {}", self.memory.running));

@@ -10,13 +10,14 @@ use tokio::time::Instant;
 
 use super::client::{self, ANY, Failure, Patience, Request};
 use super::display::Display;
-use super::fault::Fault;
+use super::fault::{Fault, Losses};
 use super::flash::Memory;
+use super::network::Network;
 use super::outcome::{FetchResult, Fetched, Outcome};
 use crate::base::text::{QUOTED, printable};
 use crate::phone::{Mac, Model};
 
-/// What a phone is started with.
+/// What a phone is started with. Many fields because each is set by itself.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The TFTP server.
@@ -41,6 +42,8 @@ pub struct Options {
     pub reboot: Duration,
     /// A fault while it downloads an image, and the number of attempts in spite of it.
     pub fault: Option<(Fault, u32)>,
+    /// What is lost between it and the TFTP server.
+    pub losses: Losses,
     /// The file in which it keeps its memory between two runs of the process.
     pub memory: Option<PathBuf>,
 }
@@ -60,6 +63,7 @@ impl Options {
             patience: Patience::default(),
             reboot: Duration::ZERO,
             fault: None,
+            losses: Losses::default(),
             memory: None,
         }
     }
@@ -82,6 +86,7 @@ pub enum Ended {
 pub struct Phone {
     pub(super) options: Options,
     pub(super) memory: Memory,
+    network: Network,
     pub(super) display: Arc<Display>,
     pub(super) restarts: u32,
     /// Whether it has its configuration.
@@ -109,9 +114,11 @@ impl Phone {
         }
         let display = Arc::new(Display::default());
         display.set_image(&memory.running);
+        let network = Network::new(options.losses, options.mac);
         Phone {
             options,
             memory,
+            network,
             display,
             restarts: 0,
             is_up: false,
@@ -154,7 +161,7 @@ impl Phone {
         let Options { bind, server, patience, fault, .. } = self.options;
         let fault = fault.filter(|(_, tries)| self.failures < *tries).and_then(|(fault, _)| fault.of_transfer(name));
         let request = Request { bind, server, name, patience, fault, display: &self.display };
-        let (answer, repeats) = client::fetch(&request).await;
+        let (answer, repeats) = client::fetch(&request, &mut self.network).await;
         let (content, result) = match answer.clone() {
             Ok(content) => (content, FetchResult::Fetched),
             Err(Failure::NotFound) => (Vec::new(), FetchResult::NotFound),
@@ -168,7 +175,7 @@ impl Phone {
                 self.problems.push(format!("{shown}: {error}"));
                 (Vec::new(), FetchResult::Failed(error))
             }
-            Err(Failure::Aborted(_) | Failure::Vanished) => (Vec::new(), FetchResult::GaveUp),
+            Err(Failure::Aborted(_) | Failure::Vanished | Failure::Cut(_)) => (Vec::new(), FetchResult::GaveUp),
         };
         let millis = began.elapsed().as_secs_f64() * 1000.0;
         self.files.push(Fetched { file: shown, result, bytes: content.len(), millis, repeats, content });

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::outcome::{FetchResult, Outcome};
+use crate::phone::model::MAX_LINES;
 
 /// One phone, for people.
 pub fn one(outcome: &Outcome) -> String {
@@ -20,8 +21,9 @@ pub fn one(outcome: &Outcome) -> String {
         let repeats = if file.repeats > 0 { format!("  asked {} times again", file.repeats) } else { String::new() };
         let _ = writeln!(text, "  {:width$}  {result:>15}  {:>8.1} ms{repeats}", file.file, file.millis);
     }
-    for (i, line) in outcome.lines.iter().enumerate() {
-        let _ = writeln!(text, "  line {}: {line}", i + 1);
+    let keys = (1..=MAX_LINES).filter(|key| outcome.flash.get(&format!("line{key}_name")).is_some());
+    for (key, line) in keys.zip(&outcome.lines) {
+        let _ = writeln!(text, "  line {key}: {line}");
     }
     if !outcome.label.is_empty() {
         let _ = writeln!(text, "  label: {}", outcome.label);

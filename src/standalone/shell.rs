@@ -18,7 +18,7 @@ use crate::manifests::Manifests;
 use crate::provision::catalog::inventory;
 use crate::provision::resync::{Answer, ResyncError, ResyncOrder};
 use crate::provision::{Fetch, Fleet, Key, WorkItem};
-use crate::render;
+use crate::render::{self, ReportLines};
 use crate::tftp::{DirectoryLoader, FileStore, MAX_BYTES, QUIET, Reading, TransferLog};
 
 /// How often manifests are read while somebody writes to them, before that is an error.
@@ -109,6 +109,8 @@ pub struct Shell {
     site: Option<Key>,
     /// The error that was said last, while it lasts.
     error: Option<String>,
+    /// What was reported of the manifests last.
+    reported: ReportLines,
     problems: Lasting,
     files: Arc<FileStore>,
     log: Arc<TransferLog>,
@@ -132,6 +134,7 @@ impl Shell {
             firmware: BTreeMap::new(),
             site: None,
             error: None,
+            reported: ReportLines::new(),
             problems: Lasting::default(),
             files,
             log,
@@ -160,10 +163,16 @@ impl Shell {
     }
 
     fn load(&mut self, inputs: Inputs) -> anyhow::Result<()> {
-        let Inputs { manifests, firmware } = inputs;
+        let Inputs { mut manifests, firmware } = inputs;
         if let Some(error) = manifests.errors.first() {
             bail!("{error}");
         }
+        if let Some(mislaid) = manifests.mislaid(&self.manifests) {
+            bail!("{mislaid}");
+        }
+        // Before anything changes.
+        let site = self.choose_site(&manifests)?;
+        let kept = manifests.keep_named_maps(&self.manifests);
         if let Some(Reading { files, problems, is_unfinished: _ }) = firmware {
             let (begun, over) = self.problems.note(&problems);
             begun.iter().for_each(|problem| say(format_args!("firmware: {problem}")));
@@ -174,33 +183,36 @@ impl Shell {
         manifests.apply_to(&mut self.fleet);
         manifests.delete_missing(&self.manifests, &mut self.fleet);
         self.fleet.take_work();
-        let site = self.choose_site()?;
-        if self.site.is_none() {
-            render::report(&manifests, &self.fleet);
-        }
         self.manifests = manifests;
-        let is_first = self.site.replace(site).is_none();
-        if self.publish() && !is_first {
-            render::report(&self.manifests, &self.fleet);
-        }
+        self.site = Some(site);
+        self.publish();
+        let mut lines = render::report_lines(&self.manifests, &self.fleet);
+        lines.extend(kept.into_iter().map(|why| (true, why)));
+        lines.difference(&self.reported).for_each(render::say_line);
+        self.reported = lines;
         Ok(())
     }
 
-    /// Serves the files of the fleet; whether they changed.
-    fn publish(&mut self) -> bool {
-        let Some(site) = &self.site else { return false };
+    /// Serves the files of the fleet.
+    fn publish(&mut self) {
+        let Some(site) = &self.site else { return };
         let mut files = self.firmware.clone();
         files.extend(self.manifests.served(&self.fleet, site));
         let change = self.files.replace(files);
         if !change.is_empty() {
             self.log.files_loaded(&change, Vec::new());
         }
-        !change.is_empty()
     }
 
-    fn choose_site(&self) -> anyhow::Result<Key> {
-        let mut sites: Vec<&Key> = self.fleet.sites().collect();
+    fn choose_site(&self, manifests: &Manifests) -> anyhow::Result<Key> {
+        let mut sites: Vec<&Key> = manifests.sites().collect();
         sites.sort();
+        if let Some(site) = self.site.as_ref().filter(|site| !sites.contains(site)) {
+            let phones = manifests.phones_of(site);
+            if phones > 0 {
+                bail!("PhoneSite {site} is no longer among the manifests, and {phones} SipPhones name it");
+            }
+        }
         let wanted = self.wanted.as_deref();
         sites.retain(|key| wanted.is_none_or(|site| *site == *key.name || *site == key.to_string()));
         match sites.as_slice() {
@@ -255,3 +267,6 @@ impl Shell {
         self.screen.update(&self.fleet, Timestamp::now());
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,8 +50,6 @@ impl RoundTrip {
 pub struct Pacing {
     /// The time that the client asked for; 0 for none.
     asked: u16,
-    /// Whether the packets that are out were sent again because the client asked for it.
-    restarted: bool,
     /// How often the packets that are out were sent.
     attempts: u32,
     round_trip: Option<RoundTrip>,
@@ -70,7 +68,6 @@ impl Pacing {
     pub fn new(asked: Option<u8>, now: Millis) -> Pacing {
         Pacing {
             asked: asked.map_or(0, |seconds| u16::from(seconds) * 1_000),
-            restarted: false,
             attempts: 1,
             round_trip: None,
             doubtful: None,
@@ -116,7 +113,7 @@ impl Pacing {
         (first << doublings).min(MAX_TIMEOUT)
     }
 
-    /// Something new was acknowledged; whether it was sent once only.
+    /// Something new was acknowledged; whether it was sent once only, with all that are out.
     pub fn progress(&mut self, was_sent_once: bool, now: Millis) {
         self.doubtful = None;
         if was_sent_once {
@@ -125,7 +122,7 @@ impl Pacing {
             // Nothing else was sent since the last progress: that is when the first copy went out.
             self.doubtful = u32::try_from(now.saturating_sub(self.moved)).ok();
         }
-        (self.moved, self.attempts, self.restarted) = (now, 1, false);
+        (self.moved, self.attempts) = (now, 1);
     }
 
     fn measure(&mut self, measured: Millis) {
@@ -140,19 +137,14 @@ impl Pacing {
         }
     }
 
-    /// Whether a client that repeats its last acknowledgement may ask for what is out: once after each progress, and again when what
-    /// it was sent has had the time to arrive.
-    pub fn restart(&mut self, now: Millis) -> bool {
-        let round_trip = self.round_trip.map_or(FIRST, RoundTrip::most).max(LEAST_ROUND_TRIP);
-        let may = !self.restarted || now >= self.sent + round_trip;
-        self.restarted |= may;
-        may
+    /// Whether what was sent last has had the time to arrive, and an answer to it too.
+    pub fn has_arrived(&self, now: Millis) -> bool {
+        now >= self.sent + self.round_trip.map_or(FIRST, RoundTrip::most).max(LEAST_ROUND_TRIP)
     }
 
     /// The deadline has passed without progress.
     pub fn timed_out(&mut self) {
         self.attempts += 1;
-        self.restarted = false;
     }
 }
 
@@ -219,13 +211,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_out_is_asked_for_once_in_a_round_trip() {
+    fn what_was_sent_has_arrived_after_most_round_trips() {
         let (mut pacing, now) = steady(40, 100);
         pacing.send(now);
-        assert_eq!([pacing.restart(now + 1), pacing.restart(now + 1)], [true, false]);
-        pacing.send(now + 1);
-        assert_eq!([pacing.restart(now + 30), pacing.restart(now + 60)], [false, true]);
-        pacing.progress(true, now + 60);
-        assert!(pacing.restart(now + 60));
+        assert_eq!([30, 60].map(|pause| pacing.has_arrived(now + pause)), [false, true]);
+        assert!(!Pacing::new(None, now).has_arrived(now + 999), "nothing was measured");
     }
 }

@@ -111,7 +111,9 @@ fn parse_request(rest: &[u8]) -> Result<Request<'_>, &'static str> {
     }
     let mut options = Options::default();
     while let (Some(Some(option)), Some(Some(value))) = (fields.next(), fields.next()) {
-        let number = std::str::from_utf8(value).ok().and_then(|value| value.parse::<u32>().ok());
+        // Digits only: Rust would read a sign, too.
+        let digits = Some(value).filter(|value| value.iter().all(u8::is_ascii_digit));
+        let number = digits.and_then(|value| std::str::from_utf8(value).ok()?.parse::<u32>().ok());
         let Some(number) = number else { continue };
         // A value out of range is ignored: the transfer goes on without the option.
         match option.to_ascii_lowercase().as_slice() {
@@ -188,7 +190,9 @@ mod tests {
 
     #[test]
     fn options_out_of_range_are_ignored() {
-        let packet = Packet::parse(b"\0\x01a\0octet\0blksize\x007\0timeout\x00300\0windowsize\x000\0blksize\0x\0");
+        let packet = Packet::parse(
+            b"\0\x01a\0octet\0blksize\x007\0timeout\x00300\0windowsize\x000\0blksize\0x\0tsize\0+0\0blksize\0+512\0",
+        );
         assert_eq!(packet, Packet::Read(Request { name: b"a", mode: Mode::Octet, options: Options::default() }));
     }
 

@@ -21,6 +21,9 @@ const PATIENCE: Millis = 60_000;
 const MIN_BYTES_PER_SECOND: u64 = 256;
 /// A repeated request within this time may have been delayed on its way, whatever was acknowledged since.
 const MAX_DELAY: Millis = 1_000;
+/// Many clients acknowledge second copies as they do the first. Each such acknowledgement draws a window, which comes twice again. So
+/// many in a row are taken for what RFC 7440 makes of them, because the network may be as bad as that.
+const MAX_UNCLEAN: u8 = 8;
 /// The largest block that is accepted, in bytes: one that fits an Ethernet frame.
 const MAX_BLOCK: u16 = 1428;
 /// The largest window that can be allowed, in blocks.
@@ -68,7 +71,7 @@ pub enum Step {
     End(End),
 }
 
-/// A transfer of one file to one client.
+/// A transfer of one file to one client. Many fields because every event may change nearly all of them.
 #[derive(Debug)]
 pub struct Session {
     content: Content,
@@ -81,6 +84,10 @@ pub struct Session {
     sent: u64,
     /// From this packet on those that are out were sent once only.
     sent_once: u64,
+    /// How many acknowledgements in a row were of packets that were sent twice, or of the midst of a window.
+    unclean: u8,
+    /// Whether a repetition of the last acknowledgement asks for nothing until what was sent last has had the time to arrive.
+    restarted: bool,
     pacing: Pacing,
     /// When the last packet was sent for the first time.
     ended: Option<Millis>,
@@ -128,12 +135,14 @@ impl Session {
             next: first,
             sent: first,
             sent_once: first,
+            unclean: 0,
+            restarted: false,
             pacing: Pacing::new(accepted.timeout, now),
             ended: None,
             retransmissions: 0,
             budget: terms.budget,
         };
-        let step = session.send(1, now);
+        let step = session.send(first, first + 1, now);
         (session, step)
     }
 
@@ -218,21 +227,35 @@ impl Session {
             return if repeats_last { self.repeated_ack(now) } else { Step::Wait };
         }
         self.budget.answered(self.window);
-        self.pacing.progress(number >= self.sent_once, now);
+        let behind = self.sent - (number + 1);
+        let was_sent_twice = number < self.sent_once;
+        self.pacing.progress(!was_sent_twice, now);
         self.next = number + 1;
         if number == self.last() {
             return Step::End(End::Complete);
         }
         self.content.advance(number, self.block.into());
+        let end = (number + u64::from(self.window)).min(self.last()) + 1;
+        self.unclean = if was_sent_twice || behind > 0 { self.unclean.saturating_add(1) } else { 0 };
+        if was_sent_twice && self.unclean > MAX_UNCLEAN {
+            // It seems to acknowledge packets that it had, and what is behind them is on its way: only what was not sent yet is sent.
+            (self.unclean, self.restarted) = (0, true);
+            return self.send(self.sent, end.max(self.sent), now);
+        }
         // Everything after the acknowledged block goes out anew: the client has discarded what it had of it (RFC 7440).
-        self.retransmissions += self.sent.saturating_sub(self.next);
-        self.send(u64::from(self.window).min(self.last() - number), now)
+        self.restarted = false;
+        self.retransmissions += behind;
+        self.send(self.next, end, now)
     }
 
     /// The last acknowledgement came again: a client with a window may miss the first block of what is out.
     fn repeated_ack(&mut self, now: Millis) -> Step {
         self.pacing.repeated();
-        if self.window > 1 && self.pacing.restart(now) { self.resend(now) } else { Step::Wait }
+        if self.window == 1 || (self.restarted && !self.pacing.has_arrived(now)) {
+            return Step::Wait;
+        }
+        self.restarted = true;
+        self.resend(now)
     }
 
     /// The deadline may have passed.
@@ -248,6 +271,7 @@ impl Session {
             return Step::End(End::TimedOut);
         }
         self.pacing.timed_out();
+        self.restarted = false;
         self.resend(now)
     }
 
@@ -269,30 +293,29 @@ impl Session {
 
     /// Sends the packets that are out again.
     fn resend(&mut self, now: Millis) -> Step {
-        let count = self.sent - self.next;
-        let step = self.send(count, now);
+        let step = self.send(self.next, self.sent, now);
         if step != Step::Wait {
-            self.retransmissions += count;
+            self.retransmissions += self.sent - self.next;
         }
         step
     }
 
-    /// Sends so many packets, from the first one on that is not acknowledged, if the budget has room for them. After an
-    /// acknowledgement it always has.
-    fn send(&mut self, count: u64, now: Millis) -> Step {
-        let first = self.next;
-        self.sent_once = self.sent.max(first);
-        self.sent = first + count;
+    /// Sends packets, of which the first is not acknowledged, and nothing behind the end is out, if the budget has room for them.
+    /// After an acknowledgement it always has.
+    fn send(&mut self, first: u64, end: u64, now: Millis) -> Step {
+        // Of packets that were sent at several times nobody knows how long they took.
+        self.sent_once = if first > self.next { end } else { self.sent.max(first) };
+        self.sent = end;
         self.pacing.send(now);
-        let block = u64::from(self.block);
+        let (count, block) = (end - first, u64::from(self.block));
         let payload = match first {
             0 => MAX_OACK,
             _ => {
-                let missing = if self.sent > self.last() { block - self.size() % block } else { 0 };
+                let missing = if end > self.last() && count > 0 { block - self.size() % block } else { 0 };
                 count * (packet::DATA_HEADER + block) - missing
             }
         };
-        if !self.budget.take(count, payload) {
+        if count == 0 || !self.budget.take(count, payload) {
             return Step::Wait;
         }
         if self.sent > self.last() {

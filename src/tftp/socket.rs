@@ -131,7 +131,12 @@ impl Udp {
             SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         };
-        Udp::new(SocketAddr::new(local.unwrap_or(any), 0), false, false)
+        let mut address = SocketAddr::new(local.unwrap_or(any), 0);
+        if let (SocketAddr::V6(own), SocketAddr::V6(peer)) = (&mut address, peer) {
+            // An address that is one on a link only is nothing without the link, which is the client's.
+            own.set_scope_id(peer.scope_id());
+        }
+        Udp::new(address, false, false)
     }
 
     fn new(address: SocketAddr, only_v6: bool, shared: bool) -> io::Result<Udp> {
@@ -305,17 +310,19 @@ mod tests {
 
     use super::*;
 
-    /// Runs in a network of its own, whose only interface takes datagrams of 600 bytes.
-    fn in_a_small_network(test: fn()) {
+    /// Runs in a network of its own, after these arguments of the program `ip`.
+    fn in_a_network(ip: &'static [&'static str], test: fn()) {
         let thread = std::thread::spawn(move || {
             if let Err(error) = unshare(CloneFlags::CLONE_NEWNET) {
                 println!("skipped: no network of its own without privileges ({error})");
                 return;
             }
-            match Command::new("ip").args(["link", "set", "lo", "mtu", "600", "up"]).status() {
-                Ok(status) => assert!(status.success()),
-                Err(error) => {
-                    return println!("skipped: the program `ip` is needed for a network of its own ({error})");
+            for arguments in ip {
+                match Command::new("ip").args(arguments.split(' ')).status() {
+                    Ok(status) => assert!(status.success(), "ip {arguments}"),
+                    Err(error) => {
+                        return println!("skipped: the program `ip` is needed for a network of its own ({error})");
+                    }
                 }
             }
             test();
@@ -344,8 +351,26 @@ mod tests {
     }
 
     #[test]
+    fn a_client_on_the_link_gets_a_port_on_the_link() {
+        in_a_network(&["link set lo up", "-6 addr add fe80::1/64 dev lo nodad"], || {
+            let on_link = |port| SocketAddr::V6(SocketAddrV6::new("fe80::1".parse().unwrap(), port, 0, 1));
+            let client = UdpSocket::bind(on_link(0)).unwrap();
+            client.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+            let peer = client.local_addr().unwrap();
+            let own = Udp::ephemeral(Some(on_link(0).ip()), peer).unwrap();
+            let outgoing = [Outgoing { peer, local: None, bytes: vec![7] }];
+            // The kernel has the way to a new address a moment later.
+            let got = (0..50).find_map(|_| {
+                own.send(&outgoing, &mut OutgoingHeaders::new());
+                client.recv_from(&mut [0; 9]).ok()
+            });
+            assert_eq!(got, Some((1, own.local_addr().unwrap())));
+        });
+    }
+
+    #[test]
     fn blocks_larger_than_the_mtu_arrive_in_fragments() {
-        in_a_small_network(|| {
+        in_a_network(&["link set lo mtu 600 up"], || {
             let server = Udp::bind("127.0.0.1:0".parse().unwrap(), false).unwrap();
             let client = UdpSocket::bind("127.0.0.1:0").unwrap();
             client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();

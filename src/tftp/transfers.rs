@@ -78,13 +78,15 @@ impl Transfer {
         &self.session
     }
 
-    /// Whether a request of its client is the one that it began with, once more; otherwise the client begins anew.
-    pub fn is_repeated_by(&self, request: &Request<'_>, now: Millis) -> bool {
+    /// Whether a request of its client is the one that it began with, once more, to the same of our addresses; otherwise the client
+    /// begins anew.
+    pub fn is_repeated_by(&self, request: &Request<'_>, local: Option<IpAddr>, now: Millis) -> bool {
         let has_name = || {
             let requested = &*self.requested;
             requested.as_bytes() == request.name || requested == packet::printable(request.name)
         };
-        self.asked == (request.mode, request.options) && self.session.may_be_repeated(now) && has_name()
+        let is_same = self.asked == (request.mode, request.options) && self.local == local;
+        is_same && self.session.may_be_repeated(now) && has_name()
     }
 
     /// Whether progress is to be reported now; then the next report is due a part of the file later.
@@ -203,6 +205,11 @@ impl Transfers {
     /// How long no timer is due, but no longer than this.
     pub fn idle(&self, now: Millis, most: Millis) -> Millis {
         self.timers.idle(now, most)
+    }
+
+    /// Whether they brought about anything since it was taken the last time.
+    pub fn has_progress(&self) -> bool {
+        self.progress != Progress::default()
     }
 
     /// What all transfers brought about since it was taken the last time.

@@ -116,9 +116,10 @@ impl Worker {
         }
     }
 
-    /// How long to sleep: until the next timer.
+    /// How long to sleep: until the next timer, or until what transfers brought about is counted.
     fn time_to_sleep(&self) -> EpollTimeout {
-        let idle = self.transfers.idle(self.clock.now, MAX_SLEEP.as_millis() as Millis);
+        let most = if self.transfers.has_progress() { COUNT_EVERY } else { MAX_SLEEP.as_millis() as Millis };
+        let idle = self.transfers.idle(self.clock.now, most);
         EpollTimeout::try_from(Duration::from_millis(idle)).unwrap_or(EpollTimeout::ZERO)
     }
 

@@ -16,6 +16,14 @@ pub fn helm_installs_it() {
         let operator = get("dialtone", &["deployment", "dialtone"]);
         (operator["status"]["readyReplicas"] == 1).then_some(())
     });
+    step("helm test: a phone boots from a site of its own, and nothing of it stays");
+    helm(&["test", "dialtone", "--timeout", "4m"]);
+    wait_for("the test's objects to be gone", 60, || {
+        get("dialtone", &["phonesites,sipphones,jobs,services"])["items"]
+            .as_array()
+            .is_none_or(Vec::is_empty)
+            .then_some(())
+    });
 }
 
 pub fn three_phones_boot_and_get_what_render_says() {

@@ -10,6 +10,7 @@ mod conflicts;
 mod failures;
 mod prober;
 mod recovery;
+mod releases;
 mod scale;
 mod sources;
 mod stage;
@@ -87,6 +88,12 @@ const STEPS: &[Step] = &[
         "how long until all is well after each thing that dies",
         Site,
         recovery::everything_that_dies_comes_back,
+    ),
+    step(
+        "rename",
+        "a release gets another name, and goes back to an earlier state",
+        Site,
+        releases::a_release_gets_another_name,
     ),
     step("suspend", "a suspended site stays as it is", Site, failures::a_suspended_site_stays_as_it_is),
     step(

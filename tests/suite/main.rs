@@ -3,6 +3,7 @@
 //! One part of it alone: `cargo test --test suite tftp::`
 #![allow(clippy::unwrap_used)] // A test that cannot go on should stop.
 
+mod chart;
 #[path = "../support/child.rs"]
 mod child;
 mod crds;

@@ -11,7 +11,7 @@ use dialtone::provision::diagnostic;
 use serde_json::Value;
 
 /// Compares a page with what it should be, or writes it.
-fn check(file: &str, text: &str) {
+pub fn check(file: &str, text: &str) {
     if std::env::var_os("DIALTONE_WRITE_DOCS").is_some() {
         std::fs::write(file, text).unwrap();
     }
@@ -99,7 +99,7 @@ fn parameter_row(parameter: &Parameter) -> String {
         ("tftp_cfg_dir", _) => ("none".to_owned(), ""),
         (name, _) => {
             let n: u8 = name.trim_start_matches("line").split('_').next().unwrap().parse().unwrap();
-            (format!("lines[{}]", n - 1), "phone")
+            (format!("lines[] with key: {n}"), "phone")
         }
     };
     let reset = match parameter.unset {

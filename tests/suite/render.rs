@@ -330,3 +330,92 @@ fn what_is_doubtful_in_a_config_map_is_a_warning_with_its_line() {
         assert!(said.contains(expected), "{expected}: {said}");
     }
 }
+
+#[test]
+fn what_a_phone_calls_by_itself_is_shown_when_nothing_or_anything_is_dialled() {
+    let dial = |off_hook: &str, number: &str| {
+        let site = format!(
+            "apiVersion: dialtone.dev/v1alpha1\nkind: PhoneSite\nmetadata: {{name: hq}}\nspec:\n  settings: {{proxy1Address: 10.0.0.1}}\n  dialPlan: {{offHook: {off_hook}, templates: [{{match: \"7...\", timeout: 0}}]}}\n"
+        );
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("site.yaml"), site).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dialtone"));
+        let output = command.args(["render", "-f"]).arg(folder.path()).args(["--dial", number]).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let hotline = "{number: \"7100\", timeout: 0}";
+    let lifted = dial(hotline, "");
+    assert!(
+        lifted.contains("offHook, a hotline")
+            && lifted.contains("as soon as the handset is lifted")
+            && lifted.contains("10.0.0.1:5060"),
+        "{lifted}"
+    );
+    let dialled = dial(hotline, "112");
+    assert!(dialled.contains("number    7100\n") && dialled.contains("too late  112"), "{dialled}");
+    let warm = "{number: \"0\", timeout: 8, user: Phone, route: gw}";
+    let lifted = dial(warm, "");
+    assert!(
+        ["offHook, a warm line", "8 s after the handset is lifted", "number    0;user=phone", "to        gw"]
+            .iter()
+            .all(|part| lifted.contains(part)),
+        "{lifted}"
+    );
+    let dialled = dial(warm, "7101");
+    assert!(
+        ["templates[0], 7...", "number    7101\n", "otherwise 0, 8 s after"].iter().all(|part| dialled.contains(part)),
+        "{dialled}"
+    );
+}
+
+/// What is said of a site, a phone of it and its Secret, of which one cannot be read.
+fn said_of(documents: &[&str]) -> String {
+    let out = tempfile::tempdir().unwrap();
+    let output = render(&["-f", "-"], &documents.join("\n---\n"), out.path());
+    assert_eq!(output.status.code(), Some(1));
+    said(&output)
+}
+
+#[test]
+fn of_an_object_that_cannot_be_read_nobody_says_that_it_does_not_exist() {
+    let site = "apiVersion: dialtone.dev/v1alpha1\nkind: PhoneSite\nmetadata: {name: hq}\nspec: {settings: {proxy1Address: 10.0.0.1, proxyRegister: true}}";
+    let phone = "apiVersion: dialtone.dev/v1alpha1\nkind: SipPhone\nmetadata: {name: p}\nspec: {siteRef: {name: hq}, mac: 000A8A123456, model: \"7960\", lines: [{name: a, passwordSecretRef: {name: s, key: k}}]}";
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {k: horse}";
+    for (good, bad) in [
+        ("spec: {settings", "spec: {setings"),
+        ("spec: {settings", "spek: {settings"),
+        ("spec: {settings", "spec: {suspend: 3, settings"),
+        ("spec: {settings", "spec: {firmware: [], settings"),
+        ("spec: {settings", "spec: {ringList: 7, settings"),
+        ("v1alpha1", "v2"),
+    ] {
+        let all = said_of(&[&site.replace(good, bad), phone, secret]);
+        assert!(!all.contains("does not exist") && !all.contains("[NoProxy]"), "{bad}: {all}");
+        assert!(
+            all.contains("PhoneSite hq cannot be read: correct what is wrong with it first [SiteInvalid]"),
+            "{bad}: {all}"
+        );
+        assert_eq!(all.matches("error: stdin").count(), 2, "{bad}: {all}");
+    }
+    for (good, bad) in
+        [("k: horse", "k: 7"), ("stringData: {", "data: {k: \"%\", "), ("{k: horse}", "[k]"), ("k: horse", "k/k: x")]
+    {
+        let all = said_of(&[site, phone, &secret.replace(good, bad)]);
+        assert_eq!(all.matches("error: stdin").count(), 1, "{bad}: {all}");
+        assert!(!all.contains("warning") && !all.contains("Secret s does not exist"), "{bad}: {all}");
+    }
+    let ring = site.replace("spec: {", "spec: {ringList: [{name: A, file: a.pcm}], files: {configMaps: [{name: m}]}, ");
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m}\nbinaryData: {a.pcm: \"%\"}";
+    let all = said_of(&[&ring, map]);
+    assert!(!all.contains("[RingMissing]") && !all.contains("does not exist"), "{all}");
+}
+
+#[test]
+fn a_site_with_one_wrong_field_draws_one_error_of_its_own_and_one_of_each_phone() {
+    let site = SITE.replace("proxy1Address: 10.0.0.1", "proxy1Address: 10.0.0.1, logoUrl: \"ftp://x/logo.bmp\"");
+    let text = phone("{siteRef: {name: hq}, mac: 000A8A123456, model: \"7940\", lines: [{key: 2, name: \"7702\"}]}");
+    let all = said_of(&[&text.replace(SITE, &site)]);
+    assert_eq!(all.lines().count(), 3, "{all}");
+    assert!(all.contains("PhoneSite hq cannot be served") && !all.contains("warning"), "{all}");
+}

@@ -37,6 +37,7 @@ fn what_the_schema_says_is_what_render_does() {
 const RULES: &[&str] = &[
     "is a group address",
     "a 7940 has 2 line appearances",
+    "a 7940 has 2 line keys",
     "is the name of another line of this phone",
     "must not contain blanks",
     "tz database",

@@ -106,6 +106,10 @@ async fn manifests_are_served_watched_and_what_phones_fetch_is_shown() {
     std::fs::write(&manifest, seed.replace("label: Reception", "labell: Broken")).unwrap();
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(phone(server).await.label, "Foyer", "what was served stays");
+    std::fs::write(&manifest, seed.replace("00:0a:8a:12:34:56", "no mac").replace("label: Reception", "label: Lost"))
+        .unwrap();
+    shown.find("what is wrong with it", |line| line.contains("SIP000A8A123456.cnf") && line.contains("Invalid"));
+    assert_eq!(phone(server).await.label, "Foyer", "and where it was");
     std::fs::write(firmware.join("P0S3-06-2-00.bin"), "an image").unwrap();
     let with = seed.replace("spec:\n  settings:", "spec:\n  firmware: {image: P0S3-06-2-00}\n  settings:");
     std::fs::write(&manifest, with).unwrap();

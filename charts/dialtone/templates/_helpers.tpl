@@ -1,10 +1,16 @@
-{{/* The name of everything: the release's, cut to what fits. */}}
+{{/* The name of everything, cut to what fits: what is set, or the release's. */}}
 {{- define "dialtone.name" -}}
-{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- $name := .Release.Name -}}
+{{- if .Values.fullnameOverride -}}
+{{- $name = .Values.fullnameOverride -}}
+{{- else if and .Values.nameOverride (not (contains .Values.nameOverride $name)) -}}
+{{- $name = printf "%s-%s" $name .Values.nameOverride -}}
+{{- end -}}
+{{- $name | trunc 50 | trimSuffix "-" -}}
 {{- end -}}
 
 {{- define "dialtone.selector" -}}
-app.kubernetes.io/name: dialtone-operator
+app.kubernetes.io/name: {{ default "dialtone-operator" .Values.nameOverride }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
@@ -15,18 +21,62 @@ app.kubernetes.io/component: operator
 app.kubernetes.io/part-of: dialtone
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* "dialtone.annotations" (list . ANNOTATIONS): those of everything and those of one object; nothing if there are none. */}}
+{{- define "dialtone.annotations" -}}
+{{- with merge (dict) (index . 1 | default dict) ((index . 0).Values.commonAnnotations | default dict) -}}
+annotations: {{- toYaml . | nindent 2 }}
+{{- end -}}
+{{- end -}}
+
+{{/* "dialtone.metadata" (list . ANNOTATIONS): an object's labels and annotations. */}}
+{{- define "dialtone.metadata" -}}
+labels: {{- include "dialtone.labels" (index . 0) | nindent 2 }}
+{{- with include "dialtone.annotations" . }}
+{{ . }}
+{{- end }}
 {{- end -}}
 
 {{- define "dialtone.serviceAccount" -}}
-{{- default (include "dialtone.name" .) .Values.serviceAccount.name -}}
+{{- default (ternary (include "dialtone.name" .) "default" .Values.serviceAccount.create) .Values.serviceAccount.name -}}
 {{- end -}}
 
 {{- define "dialtone.image" -}}
+{{- with default .Values.image.registry (.Values.global).imageRegistry -}}
+{{ trimSuffix "/" . }}/
+{{- end -}}
 {{- if .Values.image.digest -}}
 {{ .Values.image.repository }}@{{ .Values.image.digest }}
 {{- else -}}
 {{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
 {{- end -}}
+{{- end -}}
+
+{{/* The names of the Secrets for pulling the image, as a JSON array. */}}
+{{- define "dialtone.pullSecrets" -}}
+{{- $names := list -}}
+{{- range concat .Values.imagePullSecrets (default (list) (.Values.global).imagePullSecrets) -}}
+{{- if kindIs "string" . -}}
+{{- $names = append $names . -}}
+{{- else -}}
+{{- $names = append $names .name -}}
+{{- end -}}
+{{- end -}}
+{{- $names | uniq | toJson -}}
+{{- end -}}
+
+{{/* What a pod and its container may not do, under the restricted Pod Security level. */}}
+{{- define "dialtone.podSecurityContext" -}}
+{{- $own := dict "runAsNonRoot" true "runAsUser" 65532 "runAsGroup" 65532 "seccompProfile" (dict "type" "RuntimeDefault") -}}
+{{- merge (dict) (.Values.podSecurityContext | default dict) $own | toYaml -}}
+{{- end -}}
+{{- define "dialtone.securityContext" -}}
+{{- $own := dict "allowPrivilegeEscalation" false "readOnlyRootFilesystem" true "capabilities" (dict "drop" (list "ALL")) -}}
+{{- merge (dict) (.Values.securityContext | default dict) $own | toYaml -}}
 {{- end -}}
 
 {{/* What the operator may do, each with its reason. */}}

@@ -32,9 +32,10 @@ impl Handler<TrimmedSite> for Sites {
             return Ok(());
         }
         // A status is this program's own: one that it cannot read is written anew.
-        let (spec, status) = (site.spec.decoded()?, site.status.decoded().unwrap_or_default());
         let meta = meta_of(&site.metadata);
         let key = meta.key.clone();
+        let spec = site.spec.decoded().inspect_err(|_| ctx.update(|fleet| fleet.note_unreadable_site(&key)))?;
+        let status = site.status.decoded().unwrap_or_default();
         let uid = site.metadata.uid.unwrap_or_default();
         let known = ctx.sites.uid(&key);
         if known.as_ref().is_some_and(|known| *known != uid) {
@@ -66,10 +67,19 @@ impl Handler<TrimmedPhone> for Phones {
             self.on_delete(ctx, Deleted::of(&phone.metadata));
             return Ok(());
         }
-        let (spec, status) = (phone.spec.decoded()?, phone.status.decoded().unwrap_or_default());
+        let (spec, status) = (phone.spec.decoded(), phone.status.decoded().unwrap_or_default());
         let meta = meta_of(&phone.metadata);
-        ctx.update(|fleet| fleet.apply_phone(meta, spec, status));
-        Ok(())
+        ctx.update(|fleet| match spec {
+            Ok(spec) => {
+                fleet.apply_phone(meta, spec, status);
+                Ok(())
+            }
+            // It is there, and so is its file, also after a restart.
+            Err(error) => {
+                fleet.hold_phone(meta, status, &error.to_string());
+                Err(error)
+            }
+        })
     }
 
     fn on_delete(&self, ctx: &Arc<Context>, deleted: Deleted) {
@@ -183,7 +193,9 @@ impl Handler<DynamicObject> for Children {
     fn on_delete(&self, ctx: &Arc<Context>, deleted: Deleted) {
         ctx.children.forget(self.0, &deleted.key, deleted.version);
         let named = parse_workload(&deleted.key.name).map(|site| deleted.key.sibling(site));
-        look_at(ctx, deleted.site(), named);
+        let labelled = deleted.site();
+        labelled.iter().chain(&named).for_each(|site| ctx.note_gone(site, self.0, &deleted.key));
+        look_at(ctx, labelled, named);
     }
 }
 
@@ -220,6 +232,31 @@ mod tests {
         assert_eq!(ctx.queue.next().await, WorkItem::Read(Reference::Secret, Key::new("ns", "s")));
     }
 
+    #[tokio::test]
+    async fn a_phone_that_cannot_be_decoded_is_known_and_says_so() {
+        let (tasks, _supervisor) = supervised();
+        let ctx = context(tasks);
+        let phone = |model: &str| -> TrimmedPhone {
+            let spec = json!({"siteRef": {"name": "hq"}, "mac": "000A8A123456", "model": model});
+            serde_json::from_value(json!({"metadata": {"name": "p", "namespace": "ns", "generation": 2}, "spec": spec}))
+                .unwrap()
+        };
+        assert!(Phones.on_apply(&ctx, phone("7941")).is_err());
+        let said = |ctx: &Context| {
+            ctx.update(|fleet| fleet.settle());
+            ctx.read(|fleet| {
+                fleet.findings().flat_map(|(_, _, found)| found).map(ToString::to_string).collect::<Vec<_>>()
+            })
+        };
+        let found = said(&ctx);
+        assert!(
+            found.len() == 1 && found[0].starts_with("spec: cannot be decoded") && found[0].contains("7941"),
+            "{found:?}"
+        );
+        assert!(Phones.on_apply(&ctx, phone("7940")).is_ok());
+        assert!(said(&ctx).iter().all(|one| !one.contains("decoded")));
+    }
+
     fn site(uid: &str, more: Value) -> TrimmedSite {
         let mut object = json!({"metadata": {"name": "hq", "namespace": "ns", "uid": uid}});
         object["metadata"].as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -242,6 +279,23 @@ mod tests {
         assert!(!ctx.pods.contains(&Key::new("ns", "stranger")) && ctx.pods.silent().is_empty());
         let lines = logs.lines();
         assert_eq!(lines.iter().filter(|line| line.contains("none of its Deployment")).count(), 1, "{lines:?}");
+    }
+
+    #[tokio::test]
+    async fn of_objects_of_a_site_that_is_not_there_nothing_stays_when_they_are_gone() {
+        let (tasks, _supervisor) = supervised();
+        let (ctx, kind) = (context(tasks), Kind::Service);
+        let key = Key::new("ns", "dialtone-invented");
+        let site = json!({"kind": "PhoneSite", "apiVersion": "dialtone.dev/v1alpha1", "name": "invented", "uid": "0"});
+        let object = json!({"metadata": {"name": "dialtone-invented", "namespace": "ns", "uid": "9", "resourceVersion": "5",
+            "ownerReferences": [site]}});
+        for (uid, stays) in [(None, 0), (Some("0"), 1)] {
+            uid.into_iter().for_each(|uid| ctx.sites.note_uid(&Key::new("ns", "invented"), uid.to_owned()));
+            Children(kind).on_apply(&ctx, serde_json::from_value(object.clone()).unwrap()).unwrap();
+            assert_eq!(ctx.children.owners(), 1);
+            Children(kind).on_delete(&ctx, Deleted { key: key.clone(), site: None, version: 6 });
+            assert_eq!(ctx.children.owners(), stays);
+        }
     }
 
     #[tokio::test]

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use super::{Deleted, Handler, key_of};
 use crate::operator::children::Observed;
 use crate::operator::context::Context;
-use crate::operator::names::{parse_shard, parse_token};
+use crate::operator::kind::Kind;
+use crate::operator::names::{parse_shard, parse_token, place};
 use crate::operator::token;
 use crate::operator::trimmed::{TrimmedConfigMap, TrimmedSecret, Undecodable};
 use crate::provision::{Content, Key, Slot, WorkItem};
@@ -60,6 +61,7 @@ impl Handler<TrimmedSecret> for ShardSecrets {
         match parse_token(&deleted.key.name).map(|site| deleted.key.sibling(site)) {
             Some(site) => {
                 ctx.children.forget_token(&site, deleted.version);
+                ctx.note_gone(&site, Kind::Secret, &deleted.key);
                 look(ctx, WorkItem::Objects(site));
             }
             None => delete_shard(ctx, &deleted, true),
@@ -75,7 +77,7 @@ pub(super) fn note_other(ctx: &Context, secret: bool, key: &Key, observed: Optio
     let Some((site, slot)) = place_of(key, secret) else { return };
     let is_news = match observed {
         Some(observed) => ctx.children.note_files(&site, slot, observed),
-        None => ctx.children.note_gone_files(&site, slot, version),
+        None => note_gone(ctx, &site, slot, version),
     };
     if is_news {
         look(ctx, WorkItem::Shard(site, slot));
@@ -113,9 +115,16 @@ fn apply_shard(ctx: &Context, observed: Observed, secret: bool, content: Content
     }
 }
 
+fn note_gone(ctx: &Context, site: &Key, slot: Slot, version: u64) -> bool {
+    let is_news = ctx.children.note_gone_files(site, slot, version);
+    let (kind, key) = place(site, slot);
+    ctx.note_gone(site, kind, &key);
+    is_news
+}
+
 fn delete_shard(ctx: &Context, deleted: &Deleted, secret: bool) {
     let Some((site, slot)) = place_of(&deleted.key, secret) else { return };
-    let is_newer = ctx.children.note_gone_files(&site, slot, deleted.version);
+    let is_newer = note_gone(ctx, &site, slot, deleted.version);
     if ctx.initial_sync.keep(&site, slot, None).is_err() && is_newer {
         ctx.update(|fleet| fleet.note_stored(&site, slot, None));
         // It may have been in the way.

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::phone::parameter::is_secret;
-use crate::phone::text;
+use crate::phone::parameter::{Kind, is_secret};
+use crate::phone::{find, text};
 
 /// The longest name of a parameter.
 pub const NAME_MAX: usize = 64;
@@ -59,12 +59,19 @@ pub fn read(file: &[u8]) -> Reading {
             continue;
         }
         match entry(line) {
-            Ok((name, value, rest)) => {
-                if let Some(rest) = rest {
-                    let rest = if is_secret(name) { "what stands".to_owned() } else { format!("{rest:?}") };
-                    let why = format!("{rest} after the closing quote is passed over");
-                    reading.problems.push(Problem { line: number, used: true, why });
-                }
+            Ok((name, value, after)) => {
+                let shown = |rest: &str| if is_secret(name) { "what stands".to_owned() } else { format!("{rest:?}") };
+                let why = match after {
+                    After::Nothing => None,
+                    After::Quote(rest) => Some(format!("{} after the closing quote is passed over", shown(rest))),
+                    After::Semicolon(rest) => is_text(name).then(|| {
+                        format!(
+                            "{} behind ';' is a comment for phones, so that {name} ends before it: write the whole value in quotes if that belongs to it",
+                            shown(rest)
+                        )
+                    }),
+                };
+                reading.problems.extend(why.map(|why| Problem { line: number, used: true, why }));
                 reading.entries.push(Entry { line: number, name: name.to_owned(), value: value.to_owned() });
             }
             Err(why) => reading.problems.push(Problem { line: number, used: false, why }),
@@ -73,8 +80,23 @@ pub fn read(file: &[u8]) -> Reading {
     reading
 }
 
-/// The name, the value, and the text after a quoted value that is no comment.
-fn entry(line: &str) -> Result<(&str, &str, Option<&str>), String> {
+/// What stands after a value and may have been meant as a part of it.
+enum After<'a> {
+    Nothing,
+    /// Text after a quoted value that is no comment.
+    Quote(&'a str),
+    /// A comment that has no blank on either side of its semicolon, after a value without quotes.
+    Semicolon(&'a str),
+}
+
+/// Whether a semicolon may well belong to a parameter's value: to a password, a URL, or a name that people chose.
+fn is_text(name: &str) -> bool {
+    let text = |kind| matches!(kind, Kind::Text { .. } | Kind::Secret { .. } | Kind::Url);
+    is_secret(name) || find(name).is_some_and(|parameter| text(parameter.kind))
+}
+
+/// The name, the value, and what stands after it.
+fn entry(line: &str) -> Result<(&str, &str, After<'_>), String> {
     let Some((name, rest)) = line.split_once(':') else {
         return Err(match line.split_once('=') {
             Some((name, value)) => {
@@ -92,9 +114,17 @@ fn entry(line: &str) -> Result<(&str, &str, Option<&str>), String> {
         Some(quoted) => {
             let (value, after) = quoted.split_once('"').ok_or("has no closing quote")?;
             let after = after.trim();
-            (value, (!after.is_empty() && !after.starts_with([';', '#'])).then_some(after))
+            let is_meant = !after.is_empty() && !after.starts_with([';', '#']);
+            (value, if is_meant { After::Quote(after) } else { After::Nothing })
         }
-        None => (rest.split(';').next().unwrap_or_default().trim_end(), None),
+        None => match rest.split_once(';') {
+            None => (rest, After::Nothing),
+            Some((value, comment)) => {
+                let is_glued = |c: Option<char>| c.is_some_and(|c| !c.is_whitespace() && c != ';');
+                let is_meant = is_glued(value.chars().next_back()) && is_glued(comment.chars().next());
+                (value.trim_end(), if is_meant { After::Semicolon(comment) } else { After::Nothing })
+            }
+        },
     };
     text::check_verbatim(value, usize::MAX).map_err(|problem| format!("the value {problem}"))?;
     Ok((name, value, after))
@@ -198,6 +228,46 @@ mod tests {
         assert!(said.len() == 3 && said.iter().all(|one| !one.why.contains("hunter") && !one.why.contains('\x1b')));
         let reading = read(b"a: \"x\" y");
         assert_eq!((reading.entries[0].value.as_str(), reading.problems[0].used), ("x", true));
+    }
+
+    #[test]
+    fn a_value_that_a_semicolon_cuts_is_told_and_a_comment_is_not() {
+        for (line, value) in [
+            ("line1_password: abc;def", "abc"),
+            ("line2_password: p4ss;w0rd ; the kitchen", "p4ss"),
+            ("phone_password: x;y", "x"),
+            ("sip_secret: q;r", "q"),
+            ("messages_uri: sip:8000@10.0.0.1;user=phone", "sip:8000@10.0.0.1"),
+            ("speed_line2: 4711;phone-context=x", "4711"),
+            ("cfwd_url: sip:1@h;transport=udp", "sip:1@h"),
+            ("services_url: http://10.0.0.1/menu;jsessionid=7", "http://10.0.0.1/menu"),
+            ("line1_displayname: Meier;Kurt", "Meier"),
+            ("line1_authname: a;b", "a"),
+            ("LINE1_PASSWORD:a;b", "a"),
+        ] {
+            let reading = read(line.as_bytes());
+            assert_eq!(reading.entries[0].value, value, "{line}");
+            assert!(reading.problems.len() == 1 && reading.problems[0].used, "{line}: {:?}", reading.problems);
+            let why = &reading.problems[0].why;
+            assert!(why.contains("in quotes") && !why.contains("def") && !why.contains("w0rd"), "{why}");
+        }
+        for line in [
+            "line1_password: abc ; def",
+            "line1_password: abc; def",
+            "line1_password: abc ;def",
+            "line1_password: abc;",
+            "line1_password: abc;;",
+            "line1_password: \"abc;def\"",
+            "line1_password: \"abc\";def",
+            "proxy_register: 1;on",
+            "dtmf_avt_payload: 101;default",
+            "image_version: P0S3-8-12-00;newest",
+            "proxy1_address: 10.0.0.1;pbx",
+            "somebodys_own: 1;2",
+            "line1_password: ; none",
+        ] {
+            assert!(read(line.as_bytes()).problems.is_empty(), "{line}: {:?}", read(line.as_bytes()).problems);
+        }
     }
 
     #[test]

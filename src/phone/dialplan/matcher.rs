@@ -9,7 +9,7 @@ use super::Template;
 use super::pattern::{Fit, Pattern, Positions, Token};
 
 /// The timeout of a rule that has none of its own, in seconds.
-const DEFAULT_TIMEOUT: i64 = 10;
+pub const DEFAULT_TIMEOUT: i64 = 10;
 
 /// When the number is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

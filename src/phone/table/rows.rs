@@ -11,7 +11,7 @@ use super::choices::{
 };
 use super::row::{PORT, URI, number, row};
 use crate::phone::model::MAX_LINES;
-use crate::phone::parameter::{Group, Kind, Parameter, Place, UNPROVISIONED};
+use crate::phone::parameter::{DEFAULT_PASSWORD, Group, Kind, Parameter, Place, UNPROVISIONED};
 
 /// All rows, in the order in which they are written.
 pub(super) fn all() -> Vec<Parameter> {
@@ -56,7 +56,7 @@ fn proxies() -> Vec<Parameter> {
     for n in 1..=MAX_LINES {
         let since = |row: Parameter| if n == 1 { row } else { row.since_unsure() };
         rows.push(
-            since(row(&format!("proxy{n}_address"), Proxies, Kind::Host, "", &format!("The SIP server of line {n}; a phone can have its own in lines[].proxy. It stands in the host part of To and From, and is where requests go unless outboundProxy is set.")).noted()
+            since(row(&format!("proxy{n}_address"), Proxies, Kind::Host, "", &format!("The SIP server of the line on key {n}; a phone can have its own in lines[].proxy. It stands in the host part of To and From, and is where requests go unless outboundProxy is set.")).noted()
                 .place(Place::Site)),
         );
         rows.push(since(
@@ -65,7 +65,9 @@ fn proxies() -> Vec<Parameter> {
                 Proxies,
                 PORT,
                 "5060",
-                &format!("The port of the SIP server of line {n}; a phone can have its own in lines[].proxy."),
+                &format!(
+                    "The port of the SIP server of the line on key {n}; a phone can have its own in lines[].proxy."
+                ),
             )
             .place(Place::Site),
         ));
@@ -142,8 +144,14 @@ fn sip() -> Vec<Parameter> {
         ),
         row("sip_retx", Sip, number(1, 32, "times"), "10", "How often a request other than INVITE is retransmitted."),
         row("sip_invite_retx", Sip, number(1, 32, "times"), "6", "How often an INVITE is retransmitted."),
-        row("user_info", Sip, Kind::Choice(USER_INFO), "none", "The user= parameter in the REGISTER's URI.")
-            .since(3, 0),
+        row(
+            "user_info",
+            Sip,
+            Kind::Choice(USER_INFO),
+            "none",
+            "The user= parameter in the REGISTER's URI; firmware 8.12 puts it into Contact, too.",
+        )
+        .since(3, 0),
         row("remote_party_id", Sip, Kind::Switch, "0", "Whether the phone sends and reads Remote-Party-ID.")
             .since(4, 0),
         row("domain_name", Sip, Kind::Host, "", "A domain name.").by_cme(),
@@ -259,7 +267,7 @@ fn nat() -> Vec<Parameter> {
             "Whether the phone learns its address from the received= tag.",
         )
         .since(2, 2),
-        row("voip_control_port", Nat, number(1025, 65_535, ""), "5060", "The phone's own SIP port.").since(2, 2),
+        row("voip_control_port", Nat, number(1025, 65_535, ""), "5060", "The SIP port on which the phone listens. Firmware 8.12 says it in Via and Contact, and sends from another, changing port: a SIP server must answer to Via.").since(2, 2),
         row("start_media_port", Nat, number(16_384, 32_766, ""), "16384", "The first RTP port.").since(2, 2),
         row("end_media_port", Nat, number(16_384, 32_766, ""), "32766", "The last RTP port.").since(2, 2),
     ]
@@ -275,7 +283,7 @@ fn access() -> Vec<Parameter> {
             "phone_password",
             Access,
             Kind::Secret { max: 31 },
-            "cisco",
+            DEFAULT_PASSWORD,
             "The password for telnet, the console and unlocking the settings.",
         )
         .since(3, 0),

@@ -1,4 +1,5 @@
-//! Who each phone says it is: its MAC address and its lines, and who keeps what two of them want.
+//! Who each phone says it is: its MAC address and its lines, and who keeps what two of them want. A phone whose newest
+//! specification is not served goes on claiming the address that it is served under.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,7 +7,7 @@ use std::sync::Arc;
 use crate::phone::Mac;
 use crate::provision::Key;
 use crate::provision::claims::{Claimant, Claims};
-use crate::provision::render::plan::LineIdentity;
+use crate::provision::render::plan::{LineIdentity, PhoneLine};
 
 /// A line's name on its proxy, in a namespace; without a proxy, in a site.
 type LineClaim = (Arc<str>, LineIdentity);
@@ -27,10 +28,18 @@ struct Identity {
     created: i64,
     site: Key,
     mac: Option<Mac>,
-    lines: Vec<LineIdentity>,
+    /// The address that it is served under.
+    held: Option<Mac>,
+    lines: Vec<PhoneLine>,
 }
 
 impl Identity {
+    /// The addresses that it claims, each once.
+    fn macs(&self, namespace: &Arc<str>) -> Vec<(Arc<str>, Mac)> {
+        let held = self.held.filter(|held| self.mac != Some(*held));
+        self.mac.into_iter().chain(held).map(|mac| (namespace.clone(), mac)).collect()
+    }
+
     fn line_claim(&self, line: &LineIdentity) -> LineClaim {
         let scope = match line.proxy {
             Some(_) => self.site.namespace.clone(),
@@ -41,12 +50,12 @@ impl Identity {
     }
 
     fn line_claims(&self) -> Vec<LineClaim> {
-        self.lines.iter().map(|line| self.line_claim(line)).collect()
+        self.lines.iter().map(|line| self.line_claim(&line.identity)).collect()
     }
 
     /// Its site and the names of its lines, each once.
     fn names(&self) -> Vec<(Key, Arc<str>)> {
-        let mut names: Vec<_> = self.lines.iter().map(|line| (self.site.clone(), line.name.clone())).collect();
+        let mut names: Vec<_> = self.lines.iter().map(|line| (self.site.clone(), line.identity.name.clone())).collect();
         names.sort();
         names.dedup();
         names
@@ -62,6 +71,8 @@ pub enum Conflict<'a> {
         mac: Mac,
         /// The older phone.
         holder: &'a Key,
+        /// Whether that one only goes on being served under it, and says another address, or none.
+        is_last_good: bool,
     },
     /// An older phone has a line of this name on the same proxy.
     Line {
@@ -93,20 +104,21 @@ pub enum OtherLine<'a> {
 }
 
 impl Identities {
-    /// Replaces what a phone claims. The phones whose standing may have changed.
+    /// Replaces what a phone claims: the address that it says and the one that it is served under, and its lines. The phones whose
+    /// standing may have changed.
     pub fn claim(
         &mut self,
         phone: &Key,
         created: i64,
         site: &Key,
-        mac: Option<Mac>,
-        lines: Vec<LineIdentity>,
+        (mac, held): (Option<Mac>, Option<Mac>),
+        lines: Vec<PhoneLine>,
     ) -> Vec<Key> {
-        let same = |old: &Identity| old.site == *site && old.mac == mac && old.lines == lines;
+        let same = |old: &Identity| old.site == *site && old.mac == mac && old.held == held && old.lines == lines;
         if self.phones.get(phone).is_some_and(same) {
             return Vec::new();
         }
-        let new = Identity { created, site: site.clone(), mac, lines };
+        let new = Identity { created, site: site.clone(), mac, held, lines };
         self.replace(phone, Some(new))
     }
 
@@ -119,12 +131,10 @@ impl Identities {
         let old = self.phones.remove(phone);
         let created = old.as_ref().or(new.as_ref()).map_or(0, |identity| identity.created);
         let claimant: Claimant = (created, phone.clone());
-        let mac = |identity: &Option<Identity>| {
-            let mac = identity.as_ref()?.mac?;
-            Some((phone.namespace.clone(), mac))
+        let macs = |identity: &Option<Identity>| {
+            identity.as_ref().map(|identity| identity.macs(&phone.namespace)).unwrap_or_default()
         };
-        let mut affected =
-            swap(&mut self.macs, &claimant, mac(&old).into_iter().collect(), mac(&new).into_iter().collect());
+        let mut affected = swap(&mut self.macs, &claimant, macs(&old), macs(&new));
         let lines = |identity: &Option<Identity>| identity.as_ref().map(Identity::line_claims).unwrap_or_default();
         affected.extend(swap(&mut self.lines, &claimant, lines(&old), lines(&new)));
         let names = |identity: &Option<Identity>| identity.as_ref().map(Identity::names).unwrap_or_default();
@@ -140,8 +150,13 @@ impl Identities {
         self.macs.holder(&(namespace.clone(), mac))
     }
 
-    /// A phone's lines.
-    pub fn lines(&self, phone: &Key) -> &[LineIdentity] {
+    /// All phones that claim a MAC address in a namespace, the oldest first.
+    pub fn claimants<'a>(&'a self, namespace: &Arc<str>, mac: Mac) -> impl Iterator<Item = &'a Key> + use<'a> {
+        self.macs.claimants(&(namespace.clone(), mac))
+    }
+
+    /// A phone's lines, in the order of its list.
+    pub fn lines(&self, phone: &Key) -> &[PhoneLine] {
         self.phones.get(phone).map(|identity| identity.lines.as_slice()).unwrap_or_default()
     }
 
@@ -152,9 +167,10 @@ impl Identities {
         if let Some(mac) = identity.mac
             && let Some(holder) = self.holder(&phone.namespace, mac).filter(|holder| *holder != phone)
         {
-            conflicts.push(Conflict::Mac { mac, holder });
+            let is_last_good = self.phones.get(holder).is_some_and(|other| other.mac != Some(mac));
+            conflicts.push(Conflict::Mac { mac, holder, is_last_good });
         }
-        for (index, line) in identity.lines.iter().enumerate() {
+        for (index, line) in identity.lines.iter().map(|line| &line.identity).enumerate() {
             let older = self.lines.holder(&identity.line_claim(line)).filter(|holder| *holder != phone);
             if let Some(holder) = older {
                 conflicts.push(Conflict::Line { index, line, holder });
@@ -166,8 +182,8 @@ impl Identities {
     }
 
     fn same_name<'a>(&'a self, phone: &Key, identity: &Identity, index: usize) -> Option<OtherLine<'a>> {
-        let line = &identity.lines[index];
-        let twin = |one: &LineIdentity| one.name == line.name && one.proxy != line.proxy;
+        let line = &identity.lines[index].identity;
+        let twin = |one: &PhoneLine| one.identity.name == line.name && one.identity.proxy != line.proxy;
         if let Some(before) = identity.lines[..index].iter().position(twin) {
             return Some(OtherLine::Own(before));
         }
@@ -197,8 +213,9 @@ mod tests {
         Key::new("ns", name)
     }
 
-    fn line(name: &str, proxy: Option<&str>) -> LineIdentity {
-        LineIdentity { name: name.into(), proxy: proxy.map(|host| Arc::new((host.to_owned(), "5060".to_owned()))) }
+    fn line(name: &str, proxy: Option<&str>) -> PhoneLine {
+        let proxy = proxy.map(|host| Arc::new((host.to_owned(), "5060".to_owned())));
+        PhoneLine { key: 1, identity: LineIdentity { name: name.into(), proxy } }
     }
 
     fn mac(n: u8) -> Mac {
@@ -208,19 +225,34 @@ mod tests {
     #[test]
     fn the_older_phone_keeps_its_mac_and_the_younger_gets_it_when_that_one_goes() {
         let mut all = Identities::default();
-        all.claim(&key("young"), 2, &key("hq"), Some(mac(1)), Vec::new());
-        assert_eq!(all.claim(&key("old"), 1, &key("hq"), Some(mac(1)), Vec::new()), [key("young")]);
-        assert_eq!(all.conflicts(&key("young")), [Conflict::Mac { mac: mac(1), holder: &key("old") }]);
+        all.claim(&key("young"), 2, &key("hq"), (Some(mac(1)), None), Vec::new());
+        assert_eq!(all.claim(&key("old"), 1, &key("hq"), (Some(mac(1)), None), Vec::new()), [key("young")]);
+        assert_eq!(
+            all.conflicts(&key("young")),
+            [Conflict::Mac { mac: mac(1), holder: &key("old"), is_last_good: false }]
+        );
         assert_eq!(all.conflicts(&key("old")), []);
         assert_eq!(all.release(&key("old")), [key("young")]);
         assert_eq!(all.conflicts(&key("young")), []);
     }
 
     #[test]
+    fn a_phone_that_goes_on_being_served_under_an_address_keeps_it_from_younger_ones_and_not_from_older_ones() {
+        let mut all = Identities::default();
+        all.claim(&key("b"), 2, &key("hq"), (None, Some(mac(1))), Vec::new());
+        all.claim(&key("c"), 3, &key("hq"), (Some(mac(1)), None), Vec::new());
+        assert_eq!(all.conflicts(&key("c")), [Conflict::Mac { mac: mac(1), holder: &key("b"), is_last_good: true }]);
+        all.claim(&key("a"), 1, &key("hq"), (Some(mac(1)), None), Vec::new());
+        assert_eq!(all.holder(&"ns".into(), mac(1)), Some(&key("a")));
+        assert_eq!(all.claim(&key("b"), 2, &key("hq"), (None, None), Vec::new()), []);
+        assert_eq!(all.claimants(&"ns".into(), mac(1)).collect::<Vec<_>>(), [&key("a"), &key("c")]);
+    }
+
+    #[test]
     fn a_name_on_one_proxy_is_a_conflict_and_on_two_a_remark() {
         let mut all = Identities::default();
-        all.claim(&key("a"), 1, &key("hq"), None, vec![line("1", Some("x"))]);
-        all.claim(&key("b"), 2, &key("hq"), None, vec![line("1", Some("x")), line("1", Some("y"))]);
+        all.claim(&key("a"), 1, &key("hq"), (None, None), vec![line("1", Some("x"))]);
+        all.claim(&key("b"), 2, &key("hq"), (None, None), vec![line("1", Some("x")), line("1", Some("y"))]);
         let conflicts = all.conflicts(&key("b"));
         assert!(matches!(conflicts[0], Conflict::Line { index: 0, holder, .. } if *holder == key("a")));
         assert!(matches!(conflicts[1], Conflict::Name { index: 1, other: OtherLine::Own(0), .. }));
@@ -229,13 +261,13 @@ mod tests {
     proptest! {
         /// Whatever order phones come, change and go in, who has what is the same as if only those that are left had come.
         #[test]
-        fn the_answer_does_not_depend_on_the_order(steps in proptest::collection::vec((0usize..5, proptest::option::of((0u8..3, 0u8..3, any::<bool>()))), 0..40)) {
+        fn the_answer_does_not_depend_on_the_order(steps in proptest::collection::vec((0usize..5, proptest::option::of((0u8..3, 0u8..3, any::<bool>(), proptest::option::of(0u8..3)))), 0..40)) {
             let names = ["a", "b", "c", "d", "e"];
             let mut all = Identities::default();
-            let mut left: std::collections::BTreeMap<usize, (u8, u8, bool)> = Default::default();
-            let claim = |all: &mut Identities, phone: usize, (m, l, proxied): (u8, u8, bool)| {
+            let mut left: std::collections::BTreeMap<usize, (u8, u8, bool, Option<u8>)> = Default::default();
+            let claim = |all: &mut Identities, phone: usize, (m, l, proxied, held): (u8, u8, bool, Option<u8>)| {
                 let lines = vec![line(&l.to_string(), proxied.then_some("x"))];
-                all.claim(&key(names[phone]), phone as i64, &key("hq"), Some(mac(m)), lines)
+                all.claim(&key(names[phone]), phone as i64, &key("hq"), (Some(mac(m)), held.map(mac)), lines)
             };
             for (phone, wish) in steps {
                 match wish {

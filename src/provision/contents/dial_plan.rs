@@ -2,6 +2,7 @@
 
 use crate::phone::dialplan::{Budget, Call, Matcher, TONES, Template, When};
 use crate::provision::advice::{self, Advice};
+use crate::provision::placeholder::{Use, is_placeholder};
 
 /// The dial plan's file, without extension, if nobody names another.
 pub const USUAL_NAME: &str = "dialplan";
@@ -49,6 +50,10 @@ pub fn lint(
     let mut not_examined = 0;
     for (i, rule) in rules.iter().enumerate() {
         let pattern = rule.pattern;
+        if pattern.is_empty() {
+            off_hook(rule.rewrite, rule.timeout, |part, advice, what| say(Some(i), part, advice, what));
+            continue;
+        }
         if is_foreign(pattern) {
             say(Some(i), "match", advice::DIAL_PLAN_FOREIGN, format!("is {pattern:?}"));
         } else {
@@ -76,6 +81,9 @@ pub fn lint(
         if ends_in_star && rule.timeout == Some(0) {
             say(Some(i), "timeout", advice::DIAL_STAR_AT_ONCE, format!("is 0 for {pattern:?}"));
         }
+        if let Some(route) = rule.route.filter(|route| is_placeholder(route, Use::Host)) {
+            say(Some(i), "route", advice::PLACEHOLDER, format!("is {route:?}"));
+        }
         let commas = pattern.matches(',').count();
         if rule.tones.len() > commas {
             let what = format!("has {} tones for {commas} commas", rule.tones.len());
@@ -97,6 +105,20 @@ pub fn lint(
     };
     if !rules.iter().any(is_emergency) && !EMERGENCY_NUMBERS.iter().any(&mut knows) {
         say(None, "", advice::EMERGENCY_RULE, "has no rule for emergency calls".to_owned());
+    }
+}
+
+/// Says what looks wrong in what is called when the handset is lifted.
+pub fn off_hook(number: Option<&str>, timeout: Option<i64>, mut say: impl FnMut(&'static str, Advice, String)) {
+    let Some(number) = number.filter(|number| !number.is_empty()) else {
+        let what = "is missing for an empty match, which calls nobody when the handset is lifted";
+        return say("rewrite", advice::UNUSUAL_VALUE, what.to_owned());
+    };
+    if timeout == Some(0) {
+        say("timeout", advice::DIAL_HOTLINE, format!("is 0 for {number:?}"));
+    }
+    if is_placeholder(number, Use::Name) {
+        say("rewrite", advice::PLACEHOLDER, format!("is {number:?}"));
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Offer {
     in_batch: bool,
     /// When the offer was revoked because the phone did not read it.
     revoked_at: Option<Timestamp>,
+    /// Whether pods may still have a file that names what was revoked.
+    lingers: bool,
     /// How often the phone had failed before.
     failed_before: u32,
 }
@@ -51,13 +53,18 @@ impl Offer {
 
     /// Files must no longer name the image.
     pub fn withdraw(&mut self) {
-        self.image = None;
+        self.lingers |= self.image.take().is_some();
     }
 
     /// The files name again what they named before the phone was in the batch.
     fn revoke(&mut self) {
         self.image = self.before.take();
-        self.in_batch = false;
+        (self.in_batch, self.lingers) = (false, true);
+    }
+
+    /// Whether the phone may still read of an image that it is no longer offered.
+    pub fn lingers(&self) -> bool {
+        self.lingers
     }
 
     /// The phone is offered the image that it should run; `runs` if it runs it already.
@@ -66,7 +73,7 @@ impl Offer {
         if !self.in_batch {
             self.before = before;
         }
-        self.in_batch = !runs;
+        (self.in_batch, self.lingers) = (!runs, false);
         self.at = Some(now);
         self.failed_before = failures;
     }
@@ -178,6 +185,8 @@ pub struct Member {
     pub image: Option<String>,
     /// Whether every pod holds that image.
     pub staged: bool,
+    /// Whether all pods have the file that says what it is offered.
+    pub served: bool,
     /// How often it has failed.
     pub failures: u32,
     /// What it is offered; this is what changes.
@@ -185,48 +194,57 @@ pub struct Member {
 }
 
 /// Offers the image to further phones, as many as may be on their way, and revokes offers that were not read where fewer may be.
-/// Those whose files have to be rendered anew.
+/// A phone whose offer was revoked counts until no pod has the file any more that made it. Those whose files have to be rendered anew.
 pub fn roll(rollout: &Rollout, members: &mut [Member], now: Timestamp) -> Vec<Key> {
     // A phone that was not heard of has waited least.
     members.sort_by_key(|member| member.offer.revoked_at);
     let mut changed = Vec::new();
-    let mut under_way = members.iter().filter(|member| member.stage.is_under_way()).count();
-    let mut room = if rollout.paused { 0 } else { rollout.most().saturating_sub(under_way) };
-    for Member { key, stage, offer, .. } in members.iter_mut() {
-        match stage {
-            RolloutStage::Unread if room > 0 => {
-                room -= 1;
+    let mut under_way = 0;
+    for Member { stage, served, offer, .. } in members.iter_mut() {
+        offer.lingers &= !*served;
+        under_way += usize::from(stage.is_under_way());
+    }
+    let most = if rollout.paused { 0 } else { rollout.most() };
+    for Member { key, stage, image, staged, failures, offer, .. } in members.iter_mut() {
+        let has_room = under_way < most;
+        let is_revoked = match stage {
+            RolloutStage::Unread if has_room => {
                 under_way += 1;
+                false
             }
-            RolloutStage::Unread => {
-                offer.revoke();
+            // It was offered another image, has not read of it, and keeps its place.
+            RolloutStage::Waits if offer.in_batch && *staged && has_room => {
+                offer.make(image.as_deref(), false, *failures, now);
+                under_way += 1;
                 changed.push(key.clone());
+                false
             }
+            RolloutStage::Unread => true,
+            RolloutStage::Waits => offer.in_batch,
             RolloutStage::Unheard => {
                 offer.revoked_at = Some(now);
-                offer.revoke();
-                changed.push(key.clone());
-            }
-            // It was offered another image, which it should not run any more, and has not read of it.
-            RolloutStage::Waits if offer.in_batch => {
-                offer.revoke();
-                changed.push(key.clone());
+                true
             }
             RolloutStage::None
-            | RolloutStage::Waits
             | RolloutStage::Goes
             | RolloutStage::Strays
             | RolloutStage::Returns
             | RolloutStage::GivenUp
-            | RolloutStage::There => {}
+            | RolloutStage::There => false,
+        };
+        if is_revoked {
+            offer.revoke();
+            changed.push(key.clone());
         }
     }
-    for Member { key, stage, image, staged, failures, offer } in members {
+    under_way += members.iter().filter(|member| member.offer.lingers && !member.stage.is_under_way()).count();
+    for Member { key, stage, image, staged, failures, offer, .. } in members {
         if stage.runs() {
             offer.arrive();
         }
         let is_next = match stage {
-            RolloutStage::Waits if *staged && !rollout.paused && under_way < rollout.most() => {
+            RolloutStage::Waits if offer.in_batch || offer.lingers => false,
+            RolloutStage::Waits if *staged && under_way < most => {
                 under_way += 1;
                 true
             }
@@ -249,84 +267,4 @@ pub fn roll(rollout: &Rollout, members: &mut [Member], now: Timestamp) -> Vec<Ke
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const IMAGE: &str = "P0S3-06-3-00";
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
-
-    fn rollout(most: i64) -> Rollout {
-        Rollout { max_updating: Some(most), paused: false }
-    }
-
-    fn member(n: usize, stage: RolloutStage) -> Member {
-        let key = Key::new("ns", format!("p{n}"));
-        Member { key, stage, image: Some(IMAGE.into()), staged: true, failures: 0, offer: Offer::default() }
-    }
-
-    fn offered(members: &[Member]) -> usize {
-        members.iter().filter(|member| member.offer.image() == Some(IMAGE)).count()
-    }
-
-    #[test]
-    fn so_many_are_offered_the_image_and_those_under_way_count() {
-        let mut members: Vec<Member> = (0..6).map(|n| member(n, RolloutStage::Waits)).collect();
-        members[0].stage = RolloutStage::Goes;
-        members[0].offer.set(Some(IMAGE), at(0));
-        let changed = roll(&rollout(3), &mut members, at(1));
-        assert_eq!((changed.len(), offered(&members)), (2, 3));
-    }
-
-    #[test]
-    fn a_paused_rollout_offers_nothing_and_revokes_what_was_not_read() {
-        let mut members = vec![member(0, RolloutStage::Waits), member(1, RolloutStage::Unread)];
-        members[1].offer.make(Some(IMAGE), false, 0, at(0));
-        let paused = Rollout { paused: true, ..rollout(5) };
-        assert_eq!(roll(&paused, &mut members, at(1)).len(), 1);
-        assert_eq!(offered(&members), 0);
-    }
-
-    #[test]
-    fn a_phone_that_is_not_heard_of_goes_to_the_end_of_the_line() {
-        let mut members = vec![member(0, RolloutStage::Unheard), member(1, RolloutStage::Waits)];
-        members[0].offer.make(Some(IMAGE), false, 0, at(0));
-        roll(&rollout(1), &mut members, at(2_000));
-        let next = members.iter().find(|member| member.offer.image() == Some(IMAGE)).unwrap();
-        assert_eq!(&*next.key.name, "p1");
-        for member in &mut members {
-            member.stage = RolloutStage::Waits;
-            member.offer.image = None;
-            member.offer.in_batch = false;
-        }
-        roll(&rollout(1), &mut members, at(2_001));
-        assert_eq!(&*members.iter().find(|member| member.offer.in_batch).unwrap().key.name, "p1");
-    }
-
-    #[test]
-    fn a_phone_that_runs_the_image_is_offered_it_and_takes_no_room() {
-        let mut members = vec![member(0, RolloutStage::There), member(1, RolloutStage::Waits)];
-        roll(&rollout(1), &mut members, at(1));
-        assert_eq!(offered(&members), 2);
-        assert!(!members.iter().any(|member| member.key.name.as_ref() == "p0" && member.offer.in_batch));
-    }
-
-    #[test]
-    fn a_silent_phone_is_unheard_and_one_that_tried_is_given_up() {
-        let mut offer = Offer::default();
-        offer.make(Some(IMAGE), false, 0, at(0));
-        let stage_at = |upgrade: &Upgrade, now| {
-            stage(Progress { image: Some(IMAGE), parts: &[], offer: &offer, upgrade, now: at(now) })
-        };
-        let mut upgrade = Upgrade::default();
-        assert_eq!(stage_at(&upgrade, SILENCE), RolloutStage::Unread);
-        assert_eq!(stage_at(&upgrade, SILENCE + 1), RolloutStage::Unheard);
-        upgrade.failures = 1;
-        assert_eq!(stage_at(&upgrade, SILENCE), RolloutStage::Goes);
-        assert_eq!(stage_at(&upgrade, SILENCE + 1), RolloutStage::GivenUp);
-        upgrade.failures = FAILURES;
-        assert_eq!(stage_at(&upgrade, 1), RolloutStage::GivenUp);
-    }
-}
+mod tests;

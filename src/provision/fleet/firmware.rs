@@ -2,6 +2,7 @@
 
 use crate::api::Reason;
 use crate::provision::Key;
+use crate::provision::advice;
 use crate::provision::catalog::{Catalog, Inventory, Origin};
 use crate::provision::dependencies::Dependency;
 use crate::provision::diagnostic::Diagnostic;
@@ -60,8 +61,15 @@ impl Fleet {
         }
     }
 
-    /// What is to say of a site's ConfigMaps of which nothing may be served.
-    pub(super) fn withheld_maps(&self, key: &Key, site: &Site) -> Vec<Diagnostic> {
+    /// Whether the names of all files are known that phones get: no source is missing, withheld, or for pods only to see.
+    pub(super) fn knows_all_files(&self, key: &Key, site: &Site) -> bool {
+        let sources = self.spec_sources(key, site);
+        let is_found = |(_, map): &(&str, Dependency<&Inventory>)| matches!(map, Dependency::Found(_));
+        sources.config_maps.iter().all(is_found) && !sources.spec.is_some_and(|source| source.is_pod_side())
+    }
+
+    /// What is to say of a site's ConfigMaps that do not exist, or of which nothing may be served.
+    pub(super) fn unserved_maps(&self, key: &Key, site: &Site) -> Vec<Diagnostic> {
         let spec = site.spec();
         let firmware = spec.firmware.iter().filter_map(|firmware| firmware.source.as_ref());
         let firmware = firmware.map(|source| ("spec.firmware.source.configMaps", &source.config_maps));
@@ -73,7 +81,12 @@ impl Fleet {
             Dependency::Withheld(why) => {
                 Some(Diagnostic::error(Reason::SourceNotAllowed, field, why.describe("ConfigMap", name)))
             }
-            Dependency::Pending | Dependency::Missing | Dependency::Found(_) => None,
+            // Of firmware that is not there the condition FirmwareStaged speaks.
+            Dependency::Missing if field.starts_with("spec.files.") => {
+                let what = format!("names the ConfigMap {name}, which does not exist");
+                Some(Diagnostic::advice(advice::SOURCE_MISSING, field, what))
+            }
+            Dependency::Missing | Dependency::Pending | Dependency::Found(_) => None,
         })
         .collect()
     }
@@ -156,6 +169,7 @@ impl Fleet {
 
     /// The pods of a site hold something else: queues its nudge and its status, and its resync if phones wait for that.
     pub(super) fn pods_changed(&mut self, key: &Key) {
+        self.follow_revoked(key);
         self.agenda.work(WorkItem::SiteStatus(key.clone()));
         self.agenda.work(WorkItem::Pods(key.clone()));
         if self.sites.get(key).is_some_and(|site| !site.resync_queue.is_empty()) {

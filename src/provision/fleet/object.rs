@@ -105,6 +105,12 @@ impl<S: Checked + PartialEq, T: PartialEq> Object<S, T> {
         ObjectChange { any, resync_request, altered }
     }
 
+    /// The object was seen again, and its newest spec cannot be read: what is known of it stays, and this is wrong with it.
+    pub fn refuse(&mut self, meta: Meta, violation: Violation) {
+        self.meta = Meta { created: self.meta.created, ..meta };
+        self.violations = vec![violation];
+    }
+
     /// A status was written: what the API server made of it, and the version of the object that has that.
     pub fn note_status(&mut self, written: T, stored: T, version: u64) {
         let written = Arc::new(written);

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::api::{PhoneSiteSpec, ResyncMethod, SipPhoneSpec, SipPhoneStatus, Stage, Violation, is_object_name};
 use crate::base::digest::HashKey;
-use crate::phone::Mac;
 use crate::phone::image::Release;
 use crate::phone::mac::InvalidMac;
+use crate::phone::{FileName, Mac};
 use crate::provision::Key;
 use crate::provision::diagnostic::Diagnostic;
 use crate::provision::firmware::rollout::Offer;
@@ -29,9 +29,7 @@ pub struct Phone {
     /// The site that it is placed in.
     home: Option<Key>,
     standing: Standing,
-    /// What is served: the newest spec, or the last good one; and its hash as a status shows it.
-    plan: Option<Arc<PhonePlan>>,
-    hash: Option<Arc<str>>,
+    serving: Serving,
     /// The image that it should run.
     target: Option<String>,
     offer: Offer,
@@ -39,6 +37,16 @@ pub struct Phone {
     events: EventReorderer,
     resync: Resync,
     facts: Derived,
+}
+
+/// What a phone is served: its newest spec, or the last good one.
+#[derive(Debug)]
+struct Serving {
+    plan: Option<Arc<PhonePlan>>,
+    /// The address that its files are named by; right after a start, the one that its status says.
+    mac: Option<Mac>,
+    /// The hash of its own file as a status shows it.
+    hash: Option<Arc<str>>,
 }
 
 /// What is known of notifying a phone.
@@ -72,13 +80,13 @@ impl Phone {
         let unsynced = |condition: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition| {
             condition.type_ == crate::api::ConditionType::Resynced.as_str() && condition.status == "False"
         };
+        let file = status.config_file.as_deref().map(FileName::parse).filter(FileName::is_own_config);
         let attempts = ResyncAttempts::recover(status.resync.as_ref(), status.conditions.iter().any(unsynced));
         Phone {
             mac: spec.mac.parse(),
             home: None,
             standing: Standing::Pending(Vec::new()),
-            plan: None,
-            hash: None,
+            serving: Serving { plan: None, mac: file.and_then(|file| file.mac()), hash: None },
             target: None,
             offer: Offer::default(),
             seen: Seen::new(last_fetch),
@@ -96,6 +104,11 @@ impl Phone {
             self.mac = self.object.spec().mac.parse();
         }
         change
+    }
+
+    /// It was seen again, and its newest spec cannot be read.
+    pub fn refuse(&mut self, meta: Meta, violation: Violation) {
+        self.object.refuse(meta, violation);
     }
 
     /// Its status was written; what the API server made of it.
@@ -193,41 +206,45 @@ impl Phone {
 
     /// What it is served.
     pub fn plan(&self) -> Option<&Arc<PhonePlan>> {
-        self.plan.as_ref()
+        self.serving.plan.as_ref()
+    }
+
+    /// The address that its files are named by, whatever its newest spec says; right after a start, what its status says of that.
+    pub fn held(&self) -> Option<Mac> {
+        self.serving.mac
     }
 
     /// It is served something else, or nothing.
     pub fn set_plan(&mut self, plan: Option<Arc<PhonePlan>>) {
-        self.hash = None;
-        self.plan = plan;
+        self.serving = Serving { mac: plan.as_ref().map(|plan| plan.mac), plan, hash: None };
     }
 
     /// The hash of its file as a status shows it; nothing before it was derived, and while the site's key is missing.
     pub fn hash(&self) -> Option<&str> {
-        self.hash.as_deref()
+        self.serving.hash.as_deref()
     }
 
     /// Derives the hash of its file. `offline` shells have no key, and show the digest itself.
     pub fn derive_hash(&mut self, key: Option<&HashKey>, offline: bool) {
-        if self.hash.is_none() {
-            self.hash = self.own_forms(key, offline).served().map(Into::into);
+        if self.serving.hash.is_none() {
+            self.serving.hash = self.own_forms(key, offline).served().map(Into::into);
         }
     }
 
     /// How the hashes of its own file are shown.
     pub fn own_forms<'a>(&self, key: Option<&'a HashKey>, offline: bool) -> HashForms<'a> {
-        let current = self.plan.as_ref().and_then(|plan| Some((plan.own_file()?.digest, plan.secret)));
+        let current = self.serving.plan.as_ref().and_then(|plan| Some((plan.own_file()?.digest, plan.secret)));
         HashForms { current, key, offline }
     }
 
     /// What it fetched is shown as what is served now is, if it is the same.
     pub fn settle_hashes(&mut self, own: HashForms<'_>, common: Option<HashForms<'_>>, common_hash: Option<&str>) {
-        self.seen.settle_hashes((own, self.hash.as_deref()), (common, common_hash));
+        self.seen.settle_hashes((own, self.serving.hash.as_deref()), (common, common_hash));
     }
 
     /// The site has another key for hashes.
     pub fn forget_hash(&mut self) {
-        self.hash = None;
+        self.serving.hash = None;
     }
 
     /// The image that it should run.
@@ -273,7 +290,7 @@ impl Phone {
 
     /// Whether it may have taken the file that it is served, of which it did not acknowledge the end.
     pub fn may_have_taken(&self) -> bool {
-        let own = self.plan.as_ref().and_then(|plan| plan.own_file());
+        let own = self.serving.plan.as_ref().and_then(|plan| plan.own_file());
         own.is_some_and(|own| self.seen.may_have_taken(own.digest))
     }
 
@@ -318,7 +335,7 @@ impl Phone {
     pub fn transport(&self, site: Option<&SitePlan>, kind: ResyncKind) -> Result<Transport, ResyncError> {
         let (common, own) = match &self.resync.runs {
             Some((site, own)) => (Some(&site.reach), Some(&own.reach)),
-            None => (site.map(|site| &site.reach), self.plan.as_ref().map(|plan| &plan.reach)),
+            None => (site.map(|site| &site.reach), self.serving.plan.as_ref().map(|plan| &plan.reach)),
         };
         let none = crate::provision::render::reach::Reach::default();
         own.unwrap_or(&none).transport(common.unwrap_or(&none), kind, self.spec().model)
@@ -332,7 +349,7 @@ impl Phone {
     /// Notes what follows; what was counted of it before.
     pub fn set_derived(&mut self, facts: Derived, site: Option<&Arc<SitePlan>>) -> PhoneTally {
         if facts.tally.in_sync && !self.facts.tally.in_sync {
-            self.resync.runs = site.cloned().zip(self.plan.clone());
+            self.resync.runs = site.cloned().zip(self.serving.plan.clone());
         }
         std::mem::replace(&mut self.facts, facts).tally
     }

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use crate::api::{Reason, SecretKey, SipPhoneSpec};
-use crate::phone::FileName;
+use crate::phone::cnf;
 use crate::phone::file_name::SIP_DEFAULT;
-use crate::phone::{Mac, cnf};
 use crate::provision::catalog::Catalog;
 use crate::provision::claims::identities::{Conflict, OtherLine};
 use crate::provision::diagnostic::Diagnostic;
@@ -13,12 +12,13 @@ use crate::provision::placement::slot::Slot;
 use crate::provision::render::phone::Known;
 use crate::provision::render::plan::{PhoneBase, PhonePlan, Rendering, SitePlan, Standing};
 use crate::provision::render::reach::Reach;
-use crate::provision::{File, Key, advice, render};
+use crate::provision::{Key, advice, render};
 
 use super::Fleet;
 use super::agenda::WorkItem;
 use super::object::Meta;
 use super::site::Site;
+use super::surroundings::address_advice;
 
 impl Fleet {
     /// Renders a site, and decides what is served of it.
@@ -34,10 +34,13 @@ impl Fleet {
             staged: site.images.retained(),
             notifies: self.needs_syncinfo(key, site),
             catalog: catalog.as_ref(),
+            knows_all: self.knows_all_files(key, site),
         };
-        let rendering = render::site::render(input, &secrets)
+        let (rendering, judged) = render::site::render(input, &secrets);
+        let rendering = rendering
             .with_violations(site.violations())
-            .with(self.withheld_maps(key, site))
+            .with(self.unserved_maps(key, site))
+            .with(address_advice(&site.infra))
             .with(resync_advice(site.meta()));
         let next = rendering.ready().cloned().map(Arc::new);
         let before = site.plan().cloned();
@@ -45,7 +48,7 @@ impl Fleet {
         let after = match (&next, &before) {
             (Some(next), _) if !site.is_suspended() => Some(next.clone()),
             (_, Some(before)) => Some(before.clone()),
-            (_, None) => recovered_site(site, next.as_deref()).map(Arc::new),
+            (_, None) => recovered_site(site, next.as_deref(), &judged).map(Arc::new),
         };
         let files = |plan: &Option<Arc<SitePlan>>| plan.as_ref().map(|plan| plan.files.clone());
         let base = |plan: &Option<Arc<SitePlan>>| plan.as_ref().map(|plan| plan.base.clone());
@@ -56,10 +59,11 @@ impl Fleet {
         let up_to_date = after.is_some() && files(&after) == files(&next);
         let standing = standing(rendering, up_to_date);
         let was_pending = site.standing().is_pending();
+        let judged_otherwise = site.judged() != Some(&judged);
 
         let Some(site) = self.sites.get_mut(key) else { return };
         let decided = was_pending && !standing.is_pending();
-        let toggled = site.serve(standing, after);
+        let toggled = site.serve(standing, after, judged);
         if toggled {
             site.placement.slots().into_iter().for_each(|slot| self.agenda.work(WorkItem::Shard(key.clone(), slot)));
         }
@@ -72,7 +76,7 @@ impl Fleet {
             // Whether a phone is in sync depends on the common file too, and whether it can be notified on the networks.
             self.mark_all(key);
         }
-        if base_changed || toggled || decided {
+        if base_changed || judged_otherwise || toggled || decided {
             self.render_phones_of(key);
         }
         self.agenda.work(WorkItem::Objects(key.clone()));
@@ -92,47 +96,80 @@ impl Fleet {
         let Some(phone) = self.phones.get(key) else { return };
         let (spec, site_key) = (phone.spec().clone(), phone.site());
         self.agenda.queue_facts(key);
-        if phone.home().is_some_and(|home| *home != site_key || !self.sites.contains_key(home)) {
+        if phone.home().is_some_and(|home| !self.sites.contains_key(home)) {
             self.leave_site(key);
         }
-        let Some(site) = self.sites.get_mut(&site_key) else {
-            self.claim(key, &spec, None);
-            let missing = format!(
-                "PhoneSite {} does not exist in namespace {}: create it, or correct the name",
-                site_key.name, key.namespace
-            );
-            let refused = self.phones.get(key).map(|phone| phone.violations()).unwrap_or_default();
-            let mut diagnostics: Vec<Diagnostic> = refused.iter().map(Diagnostic::refused).collect();
-            if diagnostics.iter().all(|one| one.field != "spec.siteRef.name") {
-                diagnostics.push(Diagnostic::error(Reason::SiteNotFound, "spec.siteRef.name", missing));
+        self.find_home(key);
+        let base = self.sites.get(&site_key).map(|site| site.base());
+        self.claim(key, &spec, base.as_ref());
+        let is_elsewhere = self.phones.get(key).and_then(|phone| phone.home()).is_some_and(|home| *home != site_key);
+        let base = match (&base, is_elsewhere) {
+            (Some(base), false) => base,
+            (Some(base), true) if self.can_move(key, &site_key, &spec, base) => {
+                self.leave_site(key);
+                base
             }
-            return self.note_standing(key, Standing::Rendered { diagnostics, up_to_date: false });
+            // Where it is it stays, until the site that it names takes it.
+            (base, _) => {
+                let standing = match base {
+                    Some(base) => standing(self.rendering(key, &site_key, &spec, base), false),
+                    None => Standing::Rendered { diagnostics: self.without_site(key, &site_key), up_to_date: false },
+                };
+                if let Some(home) = self.phones.get(key).and_then(|phone| phone.home()).cloned() {
+                    let last_good = self.last_good(key, &home);
+                    return self.serve(key, &home, &spec, last_good, standing);
+                }
+                return self.note_standing(key, standing);
+            }
         };
-        if site.phones.insert(key.clone()) {
-            self.agenda.work(WorkItem::SiteStatus(site_key.clone()));
-        }
-        let plan = site.plan().cloned();
-        if let Some(phone) = self.phones.get_mut(key) {
+        if let (Some(site), Some(phone)) = (self.sites.get_mut(&site_key), self.phones.get_mut(key)) {
+            if site.phones.insert(key.clone()) {
+                self.agenda.work(WorkItem::SiteStatus(site_key.clone()));
+            }
             phone.enter(&site_key);
         }
-        let none = PhoneBase::default();
-        let base = plan.as_ref().map_or(&none, |plan| &plan.base);
-        self.claim(key, &spec, Some(base));
         self.want_image(key, render::phone::target(&spec, base));
         self.offer(key, &site_key, base.rollout.is_some());
         self.render_own(key, &site_key, &spec, base);
     }
 
-    fn render_own(&mut self, key: &Key, site_key: &Key, spec: &SipPhoneSpec, base: &PhoneBase) {
-        let (Some(site), Some(phone)) = (self.sites.get(site_key), self.phones.get(key)) else { return };
+    /// What is wrong with a phone whose site does not exist.
+    fn without_site(&self, key: &Key, site_key: &Key) -> Vec<Diagnostic> {
+        let Some(phone) = self.phones.get(key) else { return Vec::new() };
+        let mut diagnostics: Vec<Diagnostic> = phone.violations().iter().map(Diagnostic::refused).collect();
+        // Of what cannot be read nothing else is said.
+        if diagnostics.iter().all(|one| !["spec", "spec.siteRef.name"].contains(&one.field.as_str())) {
+            let Key { namespace, name } = site_key;
+            let (reason, why) = if self.dependencies.is_unreadable(site_key) {
+                (Reason::SiteInvalid, format!("PhoneSite {name} cannot be read: correct what is wrong with it first"))
+            } else {
+                let what =
+                    format!("PhoneSite {name} does not exist in namespace {namespace}: create it, or correct the name");
+                (Reason::SiteNotFound, what)
+            };
+            diagnostics.push(Diagnostic::error(reason, "spec.siteRef.name", why));
+        }
+        diagnostics
+    }
+
+    /// What comes of a phone's newest spec at the site that it names.
+    pub(super) fn rendering(
+        &self,
+        key: &Key,
+        site_key: &Key,
+        spec: &SipPhoneSpec,
+        base: &PhoneBase,
+    ) -> Rendering<PhonePlan> {
+        let (Some(site), Some(phone)) = (self.sites.get(site_key), self.phones.get(key)) else {
+            return Rendering::Pending(Vec::new());
+        };
         let secrets = |secret: &SecretKey| self.dependencies.secret_value(&key.namespace, secret);
         let known = Known { offered: phone.offer().image(), runs: phone.image_seen() };
-        let rendering = render::phone::render(spec, phone.mac(), base, known, &secrets)
+        let rendering = render::phone::render(spec, phone.mac(), base, site.judged(), known, &secrets)
             .with_violations(phone.violations())
             .with(self.identities.conflicts(key).iter().map(describe))
             .with(resync_advice(phone.meta()));
-        // Without a site's plan nothing is known of proxies and images.
-        let rendering = match (site.plan(), rendering) {
+        match (site.plan(), rendering) {
             (Some(_), rendering) => rendering,
             // The phone waits with its site, and what it has stays.
             (None, Rendering::Ready(_, diagnostics)) if site.standing().is_pending() => Rendering::Pending(diagnostics),
@@ -141,20 +178,35 @@ impl Fleet {
                 let why = format!("PhoneSite {} cannot be served: correct what is wrong with it first", site_key.name);
                 rendering.with([Diagnostic::error(Reason::SiteInvalid, "spec.siteRef.name", why)])
             }
-        };
+        }
+    }
+
+    fn render_own(&mut self, key: &Key, site_key: &Key, spec: &SipPhoneSpec, base: &PhoneBase) {
+        let rendering = self.rendering(key, site_key, spec, base);
+        let is_suspended = self.is_suspended(site_key);
         let next = rendering.ready().cloned().map(Arc::new);
-        let mac = phone.mac().as_ref().ok().copied();
-        let last_good = phone.plan().cloned().or_else(|| recovered_phone(site, mac?).map(Arc::new));
-        // What another phone has a right to is not held on to.
-        let last_good = last_good.filter(|plan| self.identities.holder(&key.namespace, plan.mac) == Some(key));
+        let last_good = self.last_good(key, site_key);
         let files = |plan: &Option<Arc<PhonePlan>>| plan.as_ref().map(|plan| plan.files.clone());
         let (after, up_to_date) = match &next {
-            Some(_) if !site.is_suspended() => (next.clone(), true),
+            Some(_) if !is_suspended => (next.clone(), true),
             Some(_) => (last_good.clone(), files(&next) == files(&last_good)),
             None => (last_good, false),
         };
-        let standing = standing(rendering, up_to_date);
-        let standing = match after {
+        self.serve(key, site_key, spec, after, standing(rendering, up_to_date));
+    }
+
+    /// Serves a phone's plan, or takes its files away if there is none, and notes how it stands.
+    fn serve(
+        &mut self,
+        key: &Key,
+        site_key: &Key,
+        spec: &SipPhoneSpec,
+        plan: Option<Arc<PhonePlan>>,
+        standing: Standing,
+    ) {
+        let held = |fleet: &Fleet| fleet.phones.get(key).and_then(|phone| phone.held());
+        let before = held(self);
+        let standing = match plan {
             Some(plan) => self.put(key, site_key, plan, standing),
             None => {
                 self.unplace(key);
@@ -162,6 +214,11 @@ impl Fleet {
             }
         };
         self.note_standing(key, standing);
+        if held(self) != before {
+            let named = self.phones.get(key).and_then(|phone| self.sites.get(&phone.site()));
+            let base = named.map(|site| site.base());
+            self.claim(key, spec, base.as_ref());
+        }
     }
 
     fn note_standing(&mut self, key: &Key, standing: Standing) {
@@ -171,7 +228,7 @@ impl Fleet {
     }
 
     /// Puts a phone's files into their place; a site that is full is one more error of the phone.
-    fn put(&mut self, key: &Key, site_key: &Key, plan: Arc<PhonePlan>, standing: Standing) -> Standing {
+    pub(super) fn put(&mut self, key: &Key, site_key: &Key, plan: Arc<PhonePlan>, standing: Standing) -> Standing {
         let (Some(phone), Some(site)) = (self.phones.get_mut(key), self.sites.get_mut(site_key)) else {
             return standing;
         };
@@ -183,12 +240,14 @@ impl Fleet {
         if site.callers.unclaimed.claim(plan.mac) {
             self.agenda.work(WorkItem::SiteStatus(site_key.clone()));
         }
+        let mac = plan.mac;
         phone.set_plan(Some(plan));
+        self.take_from_others(key, mac);
         standing
     }
 
     /// Takes a phone's files away.
-    fn unplace(&mut self, key: &Key) {
+    pub(super) fn unplace(&mut self, key: &Key) {
         let Some(phone) = self.phones.get_mut(key) else { return };
         phone.set_plan(None);
         let Some(home) = phone.home().cloned() else { return };
@@ -215,9 +274,9 @@ impl Fleet {
     /// Claims a phone's MAC address and, in a site, its lines; those whose standing changes are rendered again.
     fn claim(&mut self, key: &Key, spec: &SipPhoneSpec, base: Option<&PhoneBase>) {
         let Some(phone) = self.phones.get(key) else { return };
-        let lines = base.map(|base| render::phone::identities(spec, base)).unwrap_or_default();
-        let mac = phone.mac().as_ref().ok().copied();
-        let affected = self.identities.claim(key, phone.meta().created, &phone.site(), mac, lines);
+        let lines = base.map(|base| render::lines::identities(spec, &base.site)).unwrap_or_default();
+        let macs = (phone.mac().as_ref().ok().copied(), phone.held());
+        let affected = self.identities.claim(key, phone.meta().created, &phone.site(), macs, lines);
         affected.iter().for_each(|phone| self.agenda.queue_phone(phone));
     }
 }
@@ -242,11 +301,12 @@ fn resync_advice(meta: &Meta) -> Option<Diagnostic> {
 fn describe(conflict: &Conflict<'_>) -> Diagnostic {
     let name_of = |index: &usize| format!("spec.lines[{index}].name");
     match conflict {
-        Conflict::Mac { mac, holder } => {
-            let what = format!(
-                "{mac} is the address of SipPhone {}, which is older and keeps it: correct one of them",
-                holder.name
-            );
+        Conflict::Mac { mac, holder, is_last_good } => {
+            let (whose, what) = match is_last_good {
+                false => ("is the address of", "correct one of them"),
+                true => ("is the address that goes on being served of", "correct that one, or delete it"),
+            };
+            let what = format!("{mac} {whose} SipPhone {}, which is older and keeps it: {what}", holder.name);
             Diagnostic::error(Reason::DuplicateMac, "spec.mac", what)
         }
         Conflict::Line { index, line, holder } => {
@@ -268,25 +328,13 @@ fn describe(conflict: &Conflict<'_>) -> Diagnostic {
     }
 }
 
-/// The last good files of a phone that cannot be rendered now, as they were found when the operator started.
-fn recovered_phone(site: &Site, mac: Mac) -> Option<PhonePlan> {
-    let (slot, own) = site.placement.recovered(&mac.config_file())?;
-    let mut files = vec![File::new(mac.config_file(), own.clone())];
-    let xml = FileName::Sep(Some(mac)).to_string();
-    if let Some((_, bytes)) = site.placement.recovered(&xml) {
-        files.push(File::new(xml, bytes.clone()));
-    }
-    let (image, reach) = (cnf::image_named(own), Reach::recover(own));
-    Some(PhonePlan { mac, files: files.into(), secret: slot.secret(), image, reach })
-}
-
 /// The plan of a site whose newest spec cannot be served, made of what its objects held when the operator started.
-fn recovered_site(site: &Site, next: Option<&SitePlan>) -> Option<SitePlan> {
+fn recovered_site(site: &Site, next: Option<&SitePlan>, judged: &PhoneBase) -> Option<SitePlan> {
     let files = site.placement.recovered_common()?;
     let common = files.get(SIP_DEFAULT)?.bytes.clone();
     let maps = || site.spec().config_maps().map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
     Some(SitePlan {
-        base: next.map(|plan| plan.base.clone()).unwrap_or_default(),
+        base: judged.clone(),
         files,
         image: cnf::image_named(&common),
         reach: Reach::recover(&common),

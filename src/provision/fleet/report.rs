@@ -8,6 +8,7 @@ use crate::provision::diagnostic::Diagnostic;
 use crate::provision::firmware::staging::Staging;
 use crate::provision::firmware::upgrade::Wanted;
 use crate::provision::observe::pods::Served;
+use crate::provision::status::health;
 use crate::provision::status::phone::{PhoneFacts, phone_status};
 use crate::provision::status::site::{SiteFacts, SiteFirmware, site_status};
 
@@ -53,7 +54,8 @@ impl Fleet {
         let facts = self.phone_facts(key, phone, &staging)?;
         let before = phone.status().clone();
         let after = phone_status(&facts, self.resync_facts(phone, now), &before, now);
-        let (due_in, upgrade_seconds) = (phone.upgrade().due_in(now), phone.upgrade().lasted);
+        let dues = [phone.upgrade().due_in(now), health::due_in(&after.conditions, now)];
+        let (due_in, upgrade_seconds) = (dues.into_iter().flatten().min(), phone.upgrade().lasted);
         let (is_news, is_altered) = (phone.needs_writing(&after), phone.is_altered());
         Some(PhoneReport { before, after, is_news, is_altered, urgency: self.urgency(key), due_in, upgrade_seconds })
     }
@@ -84,6 +86,11 @@ impl Fleet {
         let facts = self.site_facts(site, target, &staging)?;
         let after = site_status(facts, site.status(), now);
         site.needs_writing(&after).then(|| (site.status().clone(), after))
+    }
+
+    /// After how many seconds a site's status, as it was written last, says something else although nothing is heard.
+    pub fn site_due_in(&self, key: &Key, now: Timestamp) -> Option<i64> {
+        health::due_in(&self.sites.get(key)?.status().conditions, now)
     }
 
     /// Whether somebody else changed a site's status since it was written.

@@ -7,6 +7,7 @@ use crate::phone::cnf;
 use crate::phone::file_name::SIP_DEFAULT;
 use crate::provision::Key;
 use crate::provision::firmware::rollout::{self, Member, Progress};
+use crate::provision::observe::pods::Served;
 
 use super::Fleet;
 use super::agenda::WorkItem;
@@ -67,11 +68,30 @@ impl Fleet {
         for changed in rollout::roll(&rollout, &mut members, self.clock) {
             self.agenda.queue_phone(&changed);
         }
+        let mut lingers = false;
         for Member { key, offer, .. } in members {
+            lingers |= offer.lingers();
             if let Some(phone) = self.phones.get_mut(&key) {
                 *phone.offer_mut() = offer;
             }
         }
+        if let Some(site) = self.sites.get_mut(key) {
+            site.has_lingering_offers = lingers;
+        }
+    }
+
+    /// An object of a site was written, or its pods hold something else: what was revoked may have gone.
+    pub(super) fn follow_revoked(&mut self, key: &Key) {
+        if self.sites.get(key).is_some_and(|site| site.has_lingering_offers) {
+            self.agenda.queue_rollout(key);
+        }
+    }
+
+    /// Whether all pods have a phone's file as it is now; without pods, whether it is in its object.
+    fn is_file_out(&self, site: &Site, key: &Key, phone: &Phone) -> bool {
+        let is_written = || site.placement.slot_of(key).is_none_or(|slot| site.placement.unwritten(slot).1.is_none());
+        let is_held = || phone.plan().is_none_or(|plan| site.pods.serve(&plan.files) != Served::Pending);
+        self.offline || (is_written() && is_held())
     }
 
     fn member(&self, site: &Site, key: &Key, phone: &Phone) -> Member {
@@ -89,6 +109,7 @@ impl Fleet {
             stage: rollout::stage(progress),
             image: image.map(str::to_owned),
             staged: image.is_some_and(|image| site.images.staged().contains(image)),
+            served: !phone.offer().lingers() || self.is_file_out(site, key, phone),
             failures: upgrade.failures,
             offer: phone.offer().clone(),
         }
@@ -97,7 +118,7 @@ impl Fleet {
 
 /// What a phone's file named when the operator started; otherwise what its status says.
 fn offered_before(site: &Site, phone: &Phone) -> Option<String> {
-    let mac = phone.mac().as_ref().ok()?;
+    let mac = phone.held().or_else(|| phone.mac().as_ref().ok().copied())?;
     if let Some((_, own)) = site.placement.recovered(&mac.config_file()) {
         let common = || cnf::image_named(site.placement.recovered(SIP_DEFAULT)?.1);
         return cnf::image_named(own).or_else(common);

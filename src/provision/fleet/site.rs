@@ -18,7 +18,7 @@ use crate::provision::observe::common_fetches::CommonFetches;
 use crate::provision::observe::pods::{Pods, Served};
 use crate::provision::observe::unclaimed::UnclaimedPhones;
 use crate::provision::placement::Placement;
-use crate::provision::render::plan::{SitePlan, Standing};
+use crate::provision::render::plan::{PhoneBase, SitePlan, Standing};
 use crate::provision::resync::Hours;
 use crate::provision::status::counts::Counts;
 use crate::provision::status::site::Infra;
@@ -51,6 +51,8 @@ pub struct Site {
     pub callers: Callers,
     /// The phones that have to be notified of a change, now or later.
     pub resync_queue: BTreeSet<Key>,
+    /// Whether pods may still have files that offer what was revoked.
+    pub has_lingering_offers: bool,
 }
 
 /// What a site serves.
@@ -59,6 +61,8 @@ struct Serving {
     standing: Standing,
     /// The newest spec, or the last good one.
     plan: Option<Arc<SitePlan>>,
+    /// What phones depend on by the newest spec, whether or not it could be served; nothing before it was rendered.
+    judged: Option<PhoneBase>,
     /// Whether the site was suspended when it was rendered last.
     suspended: bool,
 }
@@ -103,7 +107,12 @@ impl Site {
         callers.unclaimed.recover(&status.unclaimed);
         let staged = status.firmware.as_ref().map(|firmware| firmware.staged.as_slice()).unwrap_or_default();
         Site {
-            serving: Serving { standing: Standing::Pending(Vec::new()), plan: None, suspended: spec.suspend },
+            serving: Serving {
+                standing: Standing::Pending(Vec::new()),
+                plan: None,
+                judged: None,
+                suspended: spec.suspend,
+            },
             hashes: Hashes { offline, ..Hashes::default() },
             infra: Infra::default(),
             phones: BTreeSet::new(),
@@ -113,6 +122,7 @@ impl Site {
             counts: Counts::default(),
             callers,
             resync_queue: BTreeSet::new(),
+            has_lingering_offers: false,
             object: Object::new(meta, spec, status),
         }
     }
@@ -167,11 +177,21 @@ impl Site {
         self.serving.plan.as_ref()
     }
 
+    /// What its phones depend on by its newest spec, whether or not that can be served: what is said of them speaks of it.
+    pub fn judged(&self) -> Option<&PhoneBase> {
+        self.serving.judged.as_ref()
+    }
+
+    /// What its phones depend on: by what it serves, or, where it serves nothing, by what it says, as far as that can be read.
+    pub fn base(&self) -> PhoneBase {
+        self.plan().map(|plan| plan.base.clone()).or_else(|| self.judged().cloned()).unwrap_or_default()
+    }
+
     /// Notes what came of rendering it, and serves it; whether it was suspended, or no longer is.
-    pub fn serve(&mut self, standing: Standing, plan: Option<Arc<SitePlan>>) -> bool {
+    pub fn serve(&mut self, standing: Standing, plan: Option<Arc<SitePlan>>, judged: PhoneBase) -> bool {
         self.placement.set_common(plan.as_ref().map(|plan| plan.files.clone()));
         let suspended = self.spec().suspend;
-        let before = std::mem::replace(&mut self.serving, Serving { standing, plan, suspended });
+        let before = std::mem::replace(&mut self.serving, Serving { standing, plan, judged: Some(judged), suspended });
         self.derive_hash();
         before.suspended != suspended
     }

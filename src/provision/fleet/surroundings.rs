@@ -1,16 +1,37 @@
-//! What shells know of a site's surroundings: its address, and what is the matter with its objects.
+//! What shells know of a site's surroundings: its address, what is the matter with its objects, and that it cannot be read.
 
-use crate::provision::Key;
+use std::net::IpAddr;
+
+use crate::provision::diagnostic::Diagnostic;
 use crate::provision::status::site::{Infra, InfraProblem};
+use crate::provision::{Key, advice};
 
 use super::Fleet;
 use super::agenda::WorkItem;
 
 impl Fleet {
+    /// There is a site that cannot be read: its phones wait for it, and nobody says that it does not exist. One that could be read
+    /// before stays as it was.
+    pub fn note_unreadable_site(&mut self, key: &Key) {
+        if !self.sites.contains_key(key) && self.dependencies.set_unreadable(key, true) {
+            self.render_phones_of(key);
+        }
+    }
+
+    /// A site that could not be read is gone.
+    pub(super) fn site_is_readable(&mut self, key: &Key) {
+        if self.dependencies.set_unreadable(key, false) {
+            self.render_phones_of(key);
+        }
+    }
+
     /// What is known of a site's surroundings.
     pub fn set_infra(&mut self, key: &Key, infra: Infra) {
         let Some(site) = self.sites.get_mut(key) else { return };
         if site.infra != infra {
+            if site.infra.address != infra.address {
+                self.agenda.queue_site(key);
+            }
             site.infra = infra;
             self.agenda.work(WorkItem::SiteStatus(key.clone()));
             self.agenda.queue_images(key);
@@ -39,4 +60,16 @@ impl Fleet {
     pub fn infra(&self, site: &Key) -> Infra {
         self.sites.get(site).map(|site| site.infra.clone()).unwrap_or_default()
     }
+}
+
+/// Advice on an address that is a name.
+pub(super) fn address_advice(infra: &Infra) -> Option<Diagnostic> {
+    let address = infra.address.as_deref()?;
+    // A node's address has a port behind it, an IPv6 address has more than one colon.
+    let host = match address.split_once(':') {
+        Some((host, port)) if !port.contains(':') => host,
+        _ => address,
+    };
+    let what = || format!("the load balancer has only the name {host:?}");
+    host.parse::<IpAddr>().is_err().then(|| Diagnostic::advice(advice::ADDRESS_IS_NAME, "status.address", what()))
 }

@@ -50,11 +50,7 @@ impl Shards {
                 return Some(slot);
             }
         }
-        let used = |slot: Slot| self.shards.get(&slot).map_or(0, |shard| shard.used);
-        let slots = || (0..MAX_SHARDS).map(|index| Slot::Phones { secret, index });
-        let slot = slots()
-            .find(|slot| used(*slot) + size <= ROOMY)
-            .or_else(|| slots().min_by_key(|slot| used(*slot)).filter(|slot| used(*slot) + size <= FULL))?;
+        let slot = self.with_room(secret, size)?;
         if let Some(before) = now {
             self.remove(phone, before);
         }
@@ -62,6 +58,19 @@ impl Shards {
         shard.used += size;
         shard.phones.insert(phone.clone(), files.clone());
         Some(slot)
+    }
+
+    /// The shard that takes so much more.
+    fn with_room(&self, secret: bool, size: usize) -> Option<Slot> {
+        let used = |slot: Slot| self.shards.get(&slot).map_or(0, |shard| shard.used);
+        let slots = || (0..MAX_SHARDS).map(|index| Slot::Phones { secret, index });
+        let roomy = slots().find(|slot| used(*slot) + size <= ROOMY);
+        roomy.or_else(|| slots().min_by_key(|slot| used(*slot)).filter(|slot| used(*slot) + size <= FULL))
+    }
+
+    /// Whether there is room for one more phone's files.
+    pub fn has_room(&self, secret: bool, files: &[File]) -> bool {
+        self.with_room(secret, room(files)).is_some()
     }
 
     /// Takes a phone out; its files.
@@ -143,6 +152,7 @@ mod tests {
         for n in 0..most {
             assert!(shards.place(&phone(n), None, false, &files(10_000)).is_some(), "{n} of {most}");
         }
+        assert!(!shards.has_room(false, &files(10_000)) && shards.has_room(true, &files(10_000)));
         assert_eq!(shards.place(&phone(most), None, false, &files(10_000)), None);
     }
 }

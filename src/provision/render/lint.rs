@@ -1,86 +1,81 @@
 //! What looks wrong in a site or a phone although phones would take it.
 
-use crate::api::{DialRule, PhoneSiteSpec, SipPhoneSpec, UnsetParameters};
+use crate::api::{DialRule, PhoneSiteSpec, UnsetParameters};
 use crate::phone::dialplan::{Budget, Template};
 use crate::phone::image::{self, Image, Protocol, Release};
-use crate::phone::parameter::Kind;
+use crate::phone::model::MAX_LINES;
+use crate::phone::parameter::{UNPROVISIONED, is_unset};
 use crate::phone::syncinfo;
 
 use crate::provision::advice::{self, Advice};
 use crate::provision::catalog::Catalog;
-use crate::provision::contents::dial_plan::{self, Routes};
+use crate::provision::contents::dial_plan;
 use crate::provision::diagnostic::Diagnostic;
+use crate::provision::placeholder::{Use, is_placeholder};
+use crate::provision::render::combined;
 use crate::provision::render::lint_files;
-use crate::provision::render::plan::{PhoneBase, release};
+use crate::provision::render::plan::release;
 use crate::provision::render::values::Values;
+use crate::provision::render::view::{Merged, Routes};
 
-/// A site's values, before defaults are filled in. The catalog has the files from elsewhere, as far as they are known.
-pub fn site(spec: &PhoneSiteSpec, values: &Values, catalog: Option<&Catalog<'_>>, found: &mut Vec<Diagnostic>) {
+/// A site's values, before defaults are filled in. The catalog has the files from elsewhere, as far as they are known. Where its phones'
+/// dial plan sends calls.
+pub fn site(
+    spec: &PhoneSiteSpec,
+    values: &Values,
+    catalog: Option<&Catalog<'_>>,
+    found: &mut Vec<Diagnostic>,
+) -> Routes {
     let firmware = spec.firmware.as_ref();
     let image = firmware.and_then(|firmware| firmware.image.as_deref());
     image_name("spec.firmware.image", image, found);
     let bootstrap = firmware.and_then(|firmware| firmware.bootstrap.as_deref());
     if let Some(bootstrap) = bootstrap {
         letter_o("spec.firmware.bootstrap", bootstrap, found);
-        let old_target = release(image).is_none_or(|release| release < Release::LOADER);
+        // Of an image whose name tells no release nothing follows.
+        let old_target = image.is_none() || release(image).is_some_and(|release| release < Release::LOADER);
         if old_target && bootstrap.len() > 8 && image::did_you_mean(bootstrap).is_none() {
             advise(found, advice::TWO_STEP, "spec.firmware.bootstrap", format!("is {bootstrap}"));
         }
     }
     let rules = spec.dial_plan.as_ref().map(|plan| plan.templates.as_slice()).unwrap_or_default();
-    let rules: Vec<Template<'_>> = rules.iter().map(DialRule::template).collect();
-    let plan = if rules.is_empty() {
-        catalog.and_then(|catalog| lint_files::routes(lint_files::told(spec, values), catalog))
-    } else {
-        let routes = Routes::of(&rules);
-        Some((routes, format!("spec.dialPlan.templates[{}].route", routes.emergency.unwrap_or_default())))
-    };
-    proxies(values, plan, found);
-    telnet(values, false, found);
-    if spec.unset_parameters == UnsetParameters::Reset {
-        clock(values, advice::DAYLIGHT_SAVING, found);
+    let (routes, emergency) = routes(spec, values, catalog);
+    proxies(values, routes, found);
+    let all = Merged::of_site(values);
+    if let Some(field) = emergency.filter(|_| all.said("proxy_emergency").is_nothing()) {
+        advise(found, advice::EMERGENCY_PROXY, &field, "is Emergency");
     }
-    time_server(values, found);
+    combined::telnet(all, found);
+    combined::clock(all, spec.unset_parameters, found);
+    combined::time_server(all, found);
+    nat(values, found);
+    let rules: Vec<Template<'_>> = rules.iter().map(DialRule::template).collect();
     dial_plan::lint(&rules, &mut Budget::new(dial_plan::STEPS), |rule, part, advice, what| {
         let field = rule.map(|rule| format!("spec.dialPlan.templates[{rule}].{part}"));
         advise(found, advice, field.as_deref().unwrap_or("spec.dialPlan.templates"), what);
     });
-    if !rules.is_empty() && values.given("dial_template").is_none() && spec.unset_parameters == UnsetParameters::Keep {
+    let plan = spec.dial_plan.as_ref().filter(|plan| !plan.is_empty());
+    if let Some(off_hook) = plan.and_then(|plan| plan.off_hook.as_ref()) {
+        dial_plan::off_hook(Some(&off_hook.number), Some(off_hook.timeout), |part, advice, what| {
+            let part = if part == "rewrite" { "number" } else { part };
+            advise(found, advice, &format!("spec.dialPlan.offHook.{part}"), what);
+        });
+    }
+    if plan.is_some() && all.said("dial_template").is_nothing() && spec.unset_parameters == UnsetParameters::Keep {
         advise(found, advice::DIAL_PLAN_NOT_TOLD, "spec.dialPlan", "is served as dialplan.xml");
     }
-    common(values, image, found);
-}
-
-/// A phone's values, before defaults are filled in.
-pub fn phone(spec: &SipPhoneSpec, values: &Values, base: &PhoneBase, found: &mut Vec<Diagnostic>) {
-    let image = spec.firmware.as_ref().and_then(|firmware| firmware.image.as_deref());
-    image_name("spec.firmware.image", image, found);
-    let backup_or_outbound = ["proxy_backup", "outbound_proxy"].iter().any(|name| values.given(name).is_some());
-    if backup_or_outbound {
-        proxies(values, None, found);
-    }
-    telnet(values, base.password, found);
-    clock(values, advice::DAYLIGHT_SAVING_OF_SITE, found);
-    time_server(values, found);
-    let answers = values.get("auto_answer").and_then(|mask| mask.parse::<u32>().ok()).filter(|mask| *mask < 64);
-    if let (Some(field), Some(mask)) = (values.field("auto_answer"), answers)
-        && mask >> spec.model.lines() != 0
+    let source = firmware.and_then(|firmware| firmware.source.as_ref());
+    for (i, one) in
+        source.iter().flat_map(|source| &source.urls).enumerate().filter(|(_, one)| is_placeholder(&one.url, Use::Url))
     {
-        let what = format!("is {mask}, which names a line that a {} does not have", spec.model);
-        advise(found, advice::UNUSUAL_VALUE, field, what);
+        advise(found, advice::PLACEHOLDER, &format!("spec.firmware.source.urls[{i}].url"), format!("is {:?}", one.url));
     }
-    for (i, line) in spec.lines.iter().enumerate().filter(|(_, line)| is_number_with_dashes(&line.name)) {
-        advise(found, advice::LINE_NAME_DASHES, &format!("spec.lines[{i}].name"), format!("is {:?}", line.name));
-    }
-    common(values, image.or(base.image.as_deref()), found);
-}
-
-fn is_number_with_dashes(name: &str) -> bool {
-    name.contains('-') && name.bytes().all(|b| b.is_ascii_digit() || b == b'-')
+    common(values, image, found);
+    routes
 }
 
 /// What is wrong wherever it stands.
-fn common(values: &Values, image: Option<&str>, found: &mut Vec<Diagnostic>) {
+pub fn common(values: &Values, image: Option<&str>, found: &mut Vec<Diagnostic>) {
     if let Some(field) = values.field("image_version") {
         image_name(field, values.given("image_version"), found);
     }
@@ -93,15 +88,14 @@ fn common(values: &Values, image: Option<&str>, found: &mut Vec<Diagnostic>) {
     if let (Some(field), Some(_)) = (values.field("dyn_tftp_addr"), values.given("dyn_tftp_addr")) {
         advise(found, advice::DYN_TFTP, field, "is set");
     }
-    if let (Some(field), Some("1"), Some(proxy)) =
-        (values.field("nat_enable"), values.given("nat_enable"), values.given("proxy1_address"))
-        && proxy.parse::<std::net::IpAddr>().is_err()
-    {
-        advise(found, advice::NAT_WITH_NAME, field, format!("is on, and proxy1_address is {proxy}"));
-    }
+    let image = image.or(values.given("image_version"));
     let firmware = release(image);
     for (parameter, value, field) in values.by_people() {
-        if is_placeholder(value) && !matches!(parameter.kind, Kind::Secret { .. }) {
+        if value == UNPROVISIONED && is_unset(&parameter.name, "") && !is_unset(&parameter.name, value) {
+            advise(found, advice::LINE_UNPROVISIONED, field, format!("is {value}"));
+        }
+        let purpose = Use::of(parameter);
+        if purpose != Use::Password && is_placeholder(value, purpose) {
             advise(found, advice::PLACEHOLDER, field, format!("is {value:?}"));
         }
         if firmware.is_some_and(|firmware| parameter.since > firmware) {
@@ -116,11 +110,11 @@ fn common(values: &Values, image: Option<&str>, found: &mut Vec<Diagnostic>) {
     }
 }
 
-fn advise(found: &mut Vec<Diagnostic>, advice: Advice, field: &str, what: impl std::fmt::Display) {
+pub fn advise(found: &mut Vec<Diagnostic>, advice: Advice, field: &str, what: impl std::fmt::Display) {
     found.push(Diagnostic::advice(advice, field, what));
 }
 
-fn image_name(field: &str, name: Option<&str>, found: &mut Vec<Diagnostic>) {
+pub fn image_name(field: &str, name: Option<&str>, found: &mut Vec<Diagnostic>) {
     let Some(name) = name.filter(|name| !name.is_empty()) else { return };
     if letter_o(field, name, found) {
         return;
@@ -143,67 +137,59 @@ fn letter_o(field: &str, name: &str, found: &mut Vec<Diagnostic>) -> bool {
     meant.is_some()
 }
 
-/// Text that a template engine should have replaced.
-fn is_placeholder(value: &str) -> bool {
-    let wrapped = |open: &str, close: &str| {
-        value.split_once(open).is_some_and(|(_, rest)| rest.split_once(close).is_some_and(|(name, _)| !name.is_empty()))
-    };
-    let variable = |rest: &str| rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    value.split('$').skip(1).any(variable)
-        || wrapped("{{", "}}")
-        || wrapped("${", "}")
-        || wrapped("__", "__")
-        || wrapped("<?", "?>")
+/// Where the dial plan of a site's phones sends calls, and the field of its rule for emergency calls. Phones of a site without a plan of
+/// its own may get one from elsewhere.
+fn routes(spec: &PhoneSiteSpec, values: &Values, catalog: Option<&Catalog<'_>>) -> (Routes, Option<String>) {
+    if let Some(plan) = spec.dial_plan.as_ref().filter(|plan| !plan.is_empty()) {
+        let rules: Vec<Template<'_>> = plan.templates.iter().map(DialRule::template).collect();
+        let dial_plan::Routes { emergency, elsewhere } = dial_plan::Routes::of(&rules);
+        let off_hook = plan.off_hook.as_ref().and_then(|off_hook| off_hook.route.as_deref());
+        let off_hook = off_hook.filter(|route| route.eq_ignore_ascii_case("Emergency"));
+        let field = emergency.map(|rule| format!("spec.dialPlan.templates[{rule}].route"));
+        let field = field.or(off_hook.map(|_| "spec.dialPlan.offHook.route".to_owned()));
+        return (Routes::Known { emergency: field.is_some(), elsewhere }, field);
+    }
+    let found = catalog.and_then(|catalog| lint_files::routes(lint_files::told(spec, values), catalog));
+    if let Some((dial_plan::Routes { emergency, elsewhere }, field)) = found {
+        return (Routes::Known { emergency: emergency.is_some(), elsewhere }, emergency.map(|_| field));
+    }
+    let mut sources = spec.firmware.iter().filter_map(|firmware| firmware.source.as_ref());
+    let is_unseen =
+        sources.any(|source| source.is_pod_side()) || (catalog.is_none() && spec.config_maps().next().is_some());
+    let none = Routes::Known { emergency: false, elsewhere: 0 };
+    (if is_unseen { Routes::Unknown } else { none }, None)
 }
 
-/// `plan` is where the dial plan sends calls, and the field of its rule for emergency calls.
-fn proxies(values: &Values, plan: Option<(Routes, String)>, found: &mut Vec<Diagnostic>) {
-    let (routes, emergency) = plan.unwrap_or_default();
+/// What is to say of the proxies that these values name beside those of the lines.
+pub fn proxies(values: &Values, routes: Routes, found: &mut Vec<Diagnostic>) {
     if let (Some(field), Some(proxy)) = (values.field("outbound_proxy"), values.given("outbound_proxy")) {
-        let what = match routes.elsewhere {
-            0 => format!("is {proxy}"),
-            1 => format!("is {proxy}, and a rule of the dial plan has a route that will not be taken"),
-            n => format!("is {proxy}, and {n} rules of the dial plan have routes that will not be taken"),
+        let what = match routes {
+            Routes::Known { elsewhere: 0, .. } | Routes::Unknown => format!("is {proxy}"),
+            Routes::Known { elsewhere: 1, .. } => {
+                format!("is {proxy}, and a rule of the dial plan has a route that will not be taken")
+            }
+            Routes::Known { elsewhere: n, .. } => {
+                format!("is {proxy}, and {n} rules of the dial plan have routes that will not be taken")
+            }
         };
         advise(found, advice::OUTBOUND_PROXY, field, what);
     }
     if let (Some(field), Some(proxy)) = (values.field("proxy_backup"), values.given("proxy_backup")) {
         advise(found, advice::PROXY_BACKUP, field, format!("is {proxy}"));
     }
-    match (values.given("proxy_emergency"), routes.emergency) {
-        (None, Some(_)) => advise(found, advice::EMERGENCY_PROXY, &emergency, "is Emergency"),
-        (Some(proxy), None) => {
-            if let Some(field) = values.field("proxy_emergency") {
-                advise(found, advice::EMERGENCY_UNUSED, field, format!("is {proxy}"));
-            }
+    if let (Some(field), Some(proxy), Routes::Known { emergency: false, .. }) =
+        (values.field("proxy_emergency"), values.given("proxy_emergency"), routes)
+    {
+        advise(found, advice::EMERGENCY_UNUSED, field, format!("is {proxy}"));
+    }
+}
+
+/// The SIP servers of a site whose phones are behind address translation. Those of its phones are looked at with each phone.
+fn nat(values: &Values, found: &mut Vec<Diagnostic>) {
+    let (Some(field), Some("1")) = (values.field("nat_enable"), values.given("nat_enable")) else { return };
+    for name in (1..=MAX_LINES).map(|key| format!("proxy{key}_address")) {
+        if let Some(proxy) = values.given(&name).filter(|proxy| combined::is_host_name(proxy)) {
+            advise(found, advice::NAT_WITH_NAME, field, format!("is on, and {name} is {proxy}"));
         }
-        _ => {}
-    }
-}
-
-/// `known` says whether a password is set where these values do not show it.
-fn telnet(values: &Values, known: bool, found: &mut Vec<Diagnostic>) {
-    let level = values.given("telnet_level").filter(|level| matches!(*level, "1" | "2"));
-    if let (Some(field), Some(level)) = (values.field("telnet_level"), level)
-        && values.given("phone_password").map_or(!known, |password| password == "cisco")
-    {
-        let what = if level == "2" { "lets everybody restart the phone" } else { "lets everybody in" };
-        advise(found, advice::TELNET_PASSWORD, field, what);
-    }
-}
-
-fn clock(values: &Values, advice: Advice, found: &mut Vec<Diagnostic>) {
-    let has_dst_rules = values.by_people().any(|(parameter, ..)| parameter.name.starts_with("dst_"));
-    if let (Some(field), Some(zone)) = (values.field("time_zone"), values.given("time_zone"))
-        && !has_dst_rules
-    {
-        advise(found, advice, field, format!("is {zone} and no dst field is set"));
-    }
-}
-
-fn time_server(values: &Values, found: &mut Vec<Diagnostic>) {
-    let server = values.given("sntp_server").filter(|server| *server != "0.0.0.0");
-    if let (Some(field), Some("unicast"), None) = (values.field("sntp_mode"), values.given("sntp_mode"), server) {
-        advise(found, advice::SNTP_OFF, field, "is Unicast and sntpServer is not set");
     }
 }

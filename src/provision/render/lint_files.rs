@@ -52,6 +52,8 @@ pub struct Asked<'a, 'c> {
     pub written: &'a [&'a str],
     /// The files from elsewhere.
     pub catalog: &'a Catalog<'c>,
+    /// Whether there are no others, where nobody could look.
+    pub knows_all: bool,
 }
 
 /// Says what looks wrong in the files of a site.
@@ -69,12 +71,6 @@ fn advise(found: &mut Vec<Diagnostic>, advice: Advice, field: impl Into<String>,
 impl Asked<'_, '_> {
     fn writes(&self, name: &str) -> bool {
         self.written.iter().any(|written| written.eq_ignore_ascii_case(name))
-    }
-
-    /// Whether phones may get files that nobody sees here.
-    fn is_pod_side(&self) -> bool {
-        let source = self.spec.firmware.as_ref().and_then(|firmware| firmware.source.as_ref());
-        source.is_some_and(|source| source.is_pod_side())
     }
 }
 
@@ -101,7 +97,7 @@ fn rings<'c>(asked: Asked<'_, 'c>, found: &mut Vec<Diagnostic>) -> BTreeSet<&'c 
                     advise(found, advice::RING_FORMAT, &field, format!("{ring} {problem}"));
                 }
             }
-            None if asked.is_pod_side() => {}
+            None if !asked.knows_all => {}
             None => advise(found, advice::RING_MISSING, &field, format!("{ring} is not among the site's files")),
         }
     }
@@ -121,7 +117,7 @@ fn contents(asked: Asked<'_, '_>, rings: &BTreeSet<&str>, found: &mut Vec<Diagno
 /// Whether the dial plan that phones are told of is there, and phones are told of the one that is.
 fn template(asked: Asked<'_, '_>, found: &mut Vec<Diagnostic>) {
     let Asked { spec, values, catalog, .. } = asked;
-    let is_typed = spec.dial_plan.as_ref().is_some_and(|plan| !plan.templates.is_empty());
+    let is_typed = spec.dial_plan.as_ref().is_some_and(|plan| !plan.is_empty());
     if is_typed {
         return;
     }
@@ -142,7 +138,7 @@ fn template(asked: Asked<'_, '_>, found: &mut Vec<Diagnostic>) {
                 advise(found, advice::DIAL_RULE_IGNORED, field, what);
             }
             Some(_) => {}
-            None if asked.is_pod_side() => {}
+            None if !asked.knows_all => {}
             None => advise(found, advice::DIAL_PLAN_MISSING, field, missing(told.unwrap_or_default(), catalog)),
         },
         // Nobody asked for a plan: that there is none is as it should be.
@@ -163,7 +159,8 @@ pub fn missing(template: &str, catalog: &Catalog<'_>) -> String {
 fn names(asked: Asked<'_, '_>, found: &mut Vec<Diagnostic>) {
     let catalog = asked.catalog;
     let others = [ringlist::FILE, boot::OS79XX, boot::XML_DEFAULT, syncinfo::FILE].into_iter();
-    for name in others.filter(|name| !asked.written.contains(name) && catalog.get(name).is_none()) {
+    let is_missing = |name: &&str| asked.knows_all && !asked.written.contains(name) && catalog.get(name).is_none();
+    for name in others.filter(is_missing) {
         if let Some(near) = catalog.find_name(|key| key.eq_ignore_ascii_case(name)) {
             let what = format!("hold {near}, and phones ask for {name}");
             advise(found, advice::FILE_CASE, "spec.files.configMaps", what);

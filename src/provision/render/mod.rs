@@ -1,11 +1,17 @@
 //! Rendering: from a spec to files and diagnostics.
 
+mod combined;
+mod doubt;
 mod image_field;
+pub mod lines;
 pub mod lint;
 pub mod lint_files;
+mod names;
 pub mod phone;
+mod phone_lint;
 pub mod plan;
 pub mod reach;
 pub mod secret_value;
 pub mod site;
 pub mod values;
+pub mod view;

@@ -1,16 +1,16 @@
 //! What rendering an object leads to: files that can be served, or why there are none.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::api::{Reason, Rollout, UnsetParameters, Violation};
 use crate::phone::Mac;
 use crate::phone::image::{Image, Release};
-use crate::phone::model::MAX_LINES;
 use crate::provision::File;
 use crate::provision::diagnostic::Diagnostic;
 use crate::provision::networks::PhoneNetworks;
 use crate::provision::render::reach::Reach;
+use crate::provision::render::view::SiteView;
 use crate::provision::resync::Hours;
 
 /// The most findings that are kept of one object: nobody reads more, and every object may have as many as it has fields.
@@ -133,6 +133,15 @@ pub struct LineIdentity {
     pub proxy: Option<Proxy>,
 }
 
+/// One line and its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PhoneLine {
+    /// The key that it is on.
+    pub key: i64,
+    /// Who it is.
+    pub identity: LineIdentity,
+}
+
 /// A SIP server's address and port, which the lines of a site share.
 pub type Proxy = Arc<(String, String)>;
 
@@ -145,12 +154,8 @@ pub struct PhoneBase {
     pub image: Option<String>,
     /// How phones are held back, if they are.
     pub rollout: Option<Rollout>,
-    /// What people set on the site although it has its place on a phone, such as a line's display name that all share.
-    pub shared: BTreeSet<&'static str>,
-    /// Whether the site sets a password of its own for telnet and the console.
-    pub password: bool,
-    /// The SIP server of each line, and its port.
-    pub proxies: [Option<Proxy>; MAX_LINES],
+    /// What people set on the site.
+    pub site: Arc<SiteView>,
 }
 
 /// A site that can be served.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::api::Reason;
 use crate::phone::model::MAX_LINES;
-use crate::phone::parameter::UNPROVISIONED;
+use crate::phone::parameter::{DEFAULT_PASSWORD, is_unset};
 use crate::phone::{Model, cnf, find};
 use crate::provision::render::values::Values;
 use crate::provision::resync::{Password, ResyncError, ResyncKind, Transport};
@@ -15,8 +15,6 @@ const PASSWORD: &str = "phone_password";
 const PROMPT: &str = "phone_prompt";
 /// The port of SIP where no file says another.
 const DEFAULT_SIP_PORT: u16 = 5060;
-/// The password of a phone that was never given one.
-const DEFAULT_PASSWORD: &str = "cisco";
 /// The prompt of such a phone.
 const DEFAULT_PROMPT: &str = "SIP Phone";
 
@@ -67,7 +65,7 @@ impl Reach {
         // The phone's own file has the last word, also where it says that there is no value.
         let value = |name: &str| {
             let value = self.get(name).or_else(|| common.get(name));
-            value.filter(|value| !value.is_empty() && *value != UNPROVISIONED)
+            value.filter(|value| !is_unset(name, value))
         };
         match kind {
             ResyncKind::Notify => {
@@ -115,6 +113,18 @@ mod tests {
         let none = Reach::default();
         let refused = none.transport(&none, ResyncKind::Notify, Model::Cp7960).unwrap_err();
         assert!(refused.reason == Reason::NotSent && refused.message.contains("it has none"), "{refused:?}");
+    }
+
+    #[test]
+    fn a_line_on_any_key_of_the_phone_takes_a_notify_and_those_from_the_top_first() {
+        let none = Reach::default();
+        let lines = |text: &str, model| match reach(text).transport(&none, ResyncKind::Notify, model) {
+            Ok(Transport::Notify { lines, .. }) => lines,
+            _ => Vec::new(),
+        };
+        assert_eq!(lines("line1_name: \"\"\nline2_name: 7702\n", Model::Cp7940), ["7702"]);
+        assert_eq!(lines("line3_name: c\nline1_name: a\n", Model::Cp7960), ["a", "c"]);
+        assert_eq!(lines("line3_name: c\n", Model::Cp7940), [""; 0], "it has no such key");
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! A site's own files: what all of its phones share.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use crate::api::{PhoneSiteSpec, Reason, Rollout, UnsetParameters};
+use crate::api::{DialPlan, PhoneSiteSpec, Reason, Rollout, UnsetParameters};
 use crate::phone::dialplan;
 use crate::phone::file_name::{dial_plan as dial_plan_file, looked_for};
 use crate::phone::image::{Image, Release};
-use crate::phone::model::MAX_LINES;
 use crate::phone::parameter::{Parameter, Place, check_file_name, check_host};
 use crate::phone::{FileName, boot, ringlist, syncinfo, text};
 
@@ -18,11 +18,13 @@ use crate::provision::catalog::{self, Catalog};
 use crate::provision::contents::dial_plan::USUAL_NAME as DIAL_TEMPLATE;
 use crate::provision::diagnostic::Diagnostic;
 use crate::provision::networks::PhoneNetworks;
+use crate::provision::render::doubt::Owner;
 use crate::provision::render::image_field::{check_image, take_image};
-use crate::provision::render::plan::{CommonFiles, PhoneBase, Proxy, Rendering, SitePlan, release};
+use crate::provision::render::plan::{CommonFiles, PhoneBase, Rendering, SitePlan, release};
 use crate::provision::render::reach::Reach;
 use crate::provision::render::secret_value::Secrets;
 use crate::provision::render::values::Values;
+use crate::provision::render::view::SiteView;
 use crate::provision::resync::Hours;
 
 /// What a site is rendered from.
@@ -36,11 +38,13 @@ pub struct Input<'a> {
     pub notifies: bool,
     /// The files that phones get from its sources; nothing while one has not been read.
     pub catalog: Option<&'a Catalog<'a>>,
+    /// Whether those are all: of a name that is not among them nothing follows otherwise.
+    pub knows_all: bool,
 }
 
-/// Renders a site.
-pub fn render(input: Input<'_>, secrets: &Secrets<'_>) -> Rendering<SitePlan> {
-    let Input { spec, staged, notifies, catalog } = input;
+/// Renders a site. What its phones depend on is known also of one that cannot be served.
+pub fn render(input: Input<'_>, secrets: &Secrets<'_>) -> (Rendering<SitePlan>, PhoneBase) {
+    let Input { spec, staged, notifies, catalog, knows_all } = input;
     let mut found = Vec::new();
     let diagnostics = &mut found;
     let firmware_spec = spec.firmware.clone().unwrap_or_default();
@@ -57,18 +61,19 @@ pub fn render(input: Input<'_>, secrets: &Secrets<'_>) -> Rendering<SitePlan> {
     }
 
     let mut values = Values::default();
-    values.take_settings(&spec.settings, Place::Site, secrets, diagnostics);
-    values.take_extra(&spec.extra_parameters, Place::Site, diagnostics);
+    values.take_settings(&spec.settings, Owner::Site, secrets, diagnostics);
+    values.take_extra(&spec.extra_parameters, Owner::Site, diagnostics);
     values.take_secret_parameters(&spec.secret_parameters, secrets, diagnostics);
     let rollout = firmware_spec.rollout.filter(Rollout::holds_back);
     // What all phones share names no image that some of them are to wait for.
     let named = image.as_deref().filter(|image| rollout.is_none() && staged.contains(*image));
     take_image(&mut values, image.as_deref(), named, diagnostics);
-    let dial_rules = spec.dial_plan.as_ref().map(|plan| plan.templates.as_slice()).unwrap_or_default();
-    lint::site(spec, &values, catalog, diagnostics);
+    let plan = spec.dial_plan.as_ref().filter(|plan| !plan.is_empty());
+    let routes = lint::site(spec, &values, catalog, diagnostics);
+    let view = Arc::new(SiteView::new(&values, routes));
     let told = lint_files::told(spec, &values).map(str::to_owned);
     if spec.unset_parameters == UnsetParameters::Reset {
-        if !dial_rules.is_empty() && values.get("dial_template").is_none_or(str::is_empty) {
+        if plan.is_some() && values.get("dial_template").is_none_or(str::is_empty) {
             values.set("dial_template", DIAL_TEMPLATE);
         }
         let common = |p: &Parameter| matches!(p.place, Place::Either | Place::Site) || p.name == "tftp_cfg_dir";
@@ -77,7 +82,7 @@ pub fn render(input: Input<'_>, secrets: &Secrets<'_>) -> Rendering<SitePlan> {
 
     let common = common_file(&mut values, release(image.as_deref()), diagnostics);
     let mut files = vec![File::new(boot::SIP_DEFAULT, common)];
-    if !dial_rules.is_empty() {
+    if let Some(plan) = plan {
         // A plan in a folder is found without it too.
         let base = |name: &String| looked_for(name).last().filter(|name| check_file_name(name).is_ok());
         let name = told.as_ref().and_then(base).unwrap_or_else(|| DIAL_TEMPLATE.to_owned());
@@ -89,7 +94,7 @@ pub fn render(input: Input<'_>, secrets: &Secrets<'_>) -> Rendering<SitePlan> {
                 format!("is {name:?}, and {file} is another file of its own: choose another name"),
             ));
         }
-        files.push(File::new(file, dial_plan(dial_rules, diagnostics)));
+        files.push(File::new(file, dial_plan(plan, diagnostics)));
     }
     if !spec.ring_list.is_empty() {
         files.push(File::new(ringlist::FILE, ring_list(spec, diagnostics)));
@@ -110,10 +115,7 @@ pub fn render(input: Input<'_>, secrets: &Secrets<'_>) -> Rendering<SitePlan> {
         files.push(File::new(boot::XML_DEFAULT, boot::xml_default(image)));
     }
 
-    let password = values.field("phone_password").is_some() && values.given("phone_password") != Some("cisco");
-    let of_phones = |p: &Parameter| matches!(p.place, Place::Phone | Place::Elsewhere) && p.name != "image_version";
-    let shared = values.by_people().filter(|(p, ..)| of_phones(p)).map(|(p, ..)| p.name.as_str()).collect();
-    let base = PhoneBase { unset: spec.unset_parameters, image, rollout, shared, password, proxies: proxies(&values) };
+    let base = PhoneBase { unset: spec.unset_parameters, image, rollout, site: view };
     let hours = hours(spec, diagnostics);
     let networks = PhoneNetworks::new(&spec.phone_networks).unwrap_or_else(|(i, problem)| {
         diagnostics.push(Diagnostic::invalid(format!("spec.phoneNetworks[{i}]"), problem));
@@ -143,10 +145,11 @@ pub fn render(input: Input<'_>, secrets: &Secrets<'_>) -> Rendering<SitePlan> {
     }
     if let Some(catalog) = catalog.filter(|_| !values.pending) {
         let written = files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>();
-        lint_files::lint(lint_files::Asked { spec, values: &values, written: &written, catalog }, diagnostics);
+        let asked = lint_files::Asked { spec, values: &values, written: &written, catalog, knows_all };
+        lint_files::lint(asked, diagnostics);
     }
     let plan = SitePlan {
-        base,
+        base: base.clone(),
         image: values.given("image_version").map(str::to_owned),
         reach: Reach::of(&values),
         files: CommonFiles { files: files.into(), secret: values.secret },
@@ -157,7 +160,7 @@ pub fn render(input: Input<'_>, secrets: &Secrets<'_>) -> Rendering<SitePlan> {
         hours,
         networks,
     };
-    Rendering::new((!values.pending).then_some(plan), found)
+    (Rendering::new((!values.pending).then_some(plan), found), base)
 }
 
 /// Whether phones ask for a file of this name for something other than a dial plan.
@@ -177,17 +180,6 @@ fn hours(spec: &PhoneSiteSpec, diagnostics: &mut Vec<Diagnostic>) -> Option<Hour
             None
         }
     }
-}
-
-/// The proxies of all lines: where a line has none of its own, the phone takes that of line 1.
-fn proxies(values: &Values) -> [Option<Proxy>; MAX_LINES] {
-    let proxy = |n: usize| {
-        let address = values.get(&format!("proxy{n}_address")).filter(|a| !a.is_empty())?;
-        let port = values.get(&format!("proxy{n}_port")).unwrap_or("5060");
-        Some(Proxy::new((address.to_owned(), port.to_owned())))
-    };
-    let first = proxy(1);
-    std::array::from_fn(|i| proxy(i + 1).or_else(|| first.clone()))
 }
 
 /// The most bytes of `SIPDefault.cnf` that firmware before 5.0 was seen to load.
@@ -215,8 +207,26 @@ fn common_file(values: &mut Values, firmware: Option<Release>, diagnostics: &mut
     file
 }
 
-fn dial_plan(rules: &[crate::api::DialRule], diagnostics: &mut Vec<Diagnostic>) -> Vec<u8> {
-    for (i, rule) in rules.iter().enumerate() {
+fn dial_plan(plan: &DialPlan, diagnostics: &mut Vec<Diagnostic>) -> Vec<u8> {
+    if let Some(off_hook) = &plan.off_hook {
+        let number = match off_hook.number.as_str() {
+            "" => Err("is empty: a phone that should call nobody by itself has no offHook".to_owned()),
+            number => dialplan::check_attribute(number),
+        };
+        let route = off_hook.route.as_deref().unwrap_or_default();
+        let route = check_host(route).and_then(|()| dialplan::check_attribute(route));
+        let timeout = if (0..=3600).contains(&off_hook.timeout) {
+            Ok(())
+        } else {
+            Err("must be from 0 to 3600 seconds".to_owned())
+        };
+        for (field, checked) in [("number", number), ("route", route), ("timeout", timeout)] {
+            if let Err(problem) = checked {
+                diagnostics.push(Diagnostic::invalid(format!("spec.dialPlan.offHook.{field}"), problem));
+            }
+        }
+    }
+    for (i, rule) in plan.templates.iter().enumerate() {
         let mut check = |field: &str, problem: Result<(), String>| {
             if let Err(problem) = problem {
                 diagnostics.push(Diagnostic::invalid(format!("spec.dialPlan.templates[{i}].{field}"), problem));
@@ -242,7 +252,7 @@ fn dial_plan(rules: &[crate::api::DialRule], diagnostics: &mut Vec<Diagnostic>) 
             check("tones", dialplan::check_attribute(tone));
         }
     }
-    let bytes = dialplan::write(rules.iter().map(crate::api::DialRule::template));
+    let bytes = dialplan::write(plan.written());
     if bytes.len() > dialplan::MAX_SIZE {
         diagnostics.push(Diagnostic::error(
             Reason::FileTooLarge,

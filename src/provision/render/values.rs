@@ -1,16 +1,20 @@
 //! From what people set to what stands in a file: one set of values, checked, in the table's order.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::api::{EXTRA_VALUE_MAX, Extra, Reason, SecretKey, SecretParameters, Settings};
 use crate::near::near;
 use crate::phone::image::Release;
-use crate::phone::parameter::{Kind, Parameter, Place, UNPROVISIONED, Unset};
+use crate::phone::parameter::{Kind, Parameter, Place, Unset, is_secret, is_unset};
 use crate::phone::{cnf, find, find_field, parameters, text, zone};
 
 use crate::provision::advice;
 use crate::provision::diagnostic::Diagnostic;
+use crate::provision::placeholder::{Use, is_placeholder};
+use crate::provision::slips;
 
+use super::doubt::{Owner, doubt, misplaced};
+use super::names::doubt_name;
 use super::secret_value::{self, Secrets};
 
 /// A value, and where a person set it; nowhere if it is a default.
@@ -49,6 +53,15 @@ impl Values {
         self.put(name, value.into(), Some(field.to_owned()), false);
     }
 
+    /// Notes that a field sets a parameter to what cannot be used, or what is not known yet: nothing is said that follows from
+    /// its not being set. There is no file then.
+    pub fn set_refused(&mut self, name: &str, field: &str) {
+        if let Some(parameter) = find(name) {
+            let refused = Set { wire: String::new(), field: Some(field.to_owned()), hidden: true };
+            self.set.entry(&parameter.name).or_insert(refused);
+        }
+    }
+
     fn put(&mut self, name: &str, wire: String, field: Option<String>, from_secret: bool) {
         debug_assert!(find(name).is_some(), "{name}");
         if let Some(parameter) = find(name) {
@@ -70,7 +83,7 @@ impl Values {
 
     /// What a parameter was set to, unless that says "not set".
     pub fn given(&self, name: &str) -> Option<&str> {
-        self.get(name).filter(|value| !value.is_empty() && *value != UNPROVISIONED)
+        self.get(name).filter(|value| !is_unset(name, value))
     }
 
     /// The field in which a person set a parameter.
@@ -89,18 +102,21 @@ impl Values {
     pub fn take_settings(
         &mut self,
         settings: &Settings,
-        from: Place,
+        owner: Owner,
         secrets: &Secrets<'_>,
         diagnostics: &mut Vec<Diagnostic>,
     ) {
+        let from = owner.place();
         let mut suggestions = SUGGESTIONS;
         for (field, value) in &settings.0 {
             let path = format!("spec.settings.{field}");
             let Some(parameter) = find_field(field).filter(|p| p.place != Place::Elsewhere) else {
-                let known = parameters().iter().filter(|p| [Place::Either, from].contains(&p.place));
-                let known = known.map(|p| p.field.as_str()).take_while(|_| suggestions > 0);
-                let meant = near(field, known);
+                let fits = |p: &&Parameter| [Place::Either, from].contains(&p.place);
+                let known = parameters().iter().filter(fits).map(|p| p.field.as_str()).take_while(|_| suggestions > 0);
+                let slip = slips::meant(field).filter(|_| suggestions > 0).and_then(find).filter(fits);
+                let meant = slip.map(|p| p.field.as_str()).or_else(|| near(field, known));
                 suggestions = suggestions.saturating_sub(1);
+                meant.and_then(find_field).into_iter().for_each(|meant| self.set_refused(&meant.name, &path));
                 let message = match meant {
                     Some(meant) => format!("there is no such setting; did you mean {meant}?"),
                     None => "there is no such setting; a parameter that dialtone does not know goes to extraParameters"
@@ -110,19 +126,26 @@ impl Values {
                 continue;
             };
             if let Some(problem) = misplaced(parameter, value, from) {
+                self.set_refused(&parameter.name, &path);
                 diagnostics.push(Diagnostic::invalid(path, problem));
                 continue;
             }
             if let Kind::Secret { max } = parameter.kind {
                 match serde_json::from_value::<SecretKey>(value.clone()) {
                     Ok(key) => self.take_secret(&parameter.name, max, &path, &key, secrets, diagnostics),
-                    Err(_) => diagnostics.push(Diagnostic::invalid(path, "must name a Secret: {name: …, key: …}")),
+                    Err(_) => {
+                        self.set_refused(&parameter.name, &path);
+                        diagnostics.push(Diagnostic::invalid(path, "must name a Secret: {name: …, key: …}"));
+                    }
                 }
                 continue;
             }
             match parameter.wire(value) {
                 Ok(wire) => self.set_at(&parameter.name, wire, &path),
-                Err(problem) => diagnostics.push(Diagnostic::invalid(path, problem)),
+                Err(problem) => {
+                    self.set_refused(&parameter.name, &path);
+                    diagnostics.push(Diagnostic::invalid(path, problem));
+                }
             }
         }
         self.take_zone(settings, diagnostics);
@@ -171,9 +194,12 @@ impl Values {
             Ok(Some(value)) => value,
             Ok(None) => {
                 self.pending = true;
-                return;
+                return self.set_refused(parameter, path);
             }
-            Err(problem) => return diagnostics.push(problem),
+            Err(problem) => {
+                self.set_refused(parameter, path);
+                return diagnostics.push(problem);
+            }
         };
         let have = value.chars().count();
         if have > max {
@@ -196,6 +222,7 @@ impl Values {
         secrets: &Secrets<'_>,
         diagnostics: &mut Vec<Diagnostic>,
     ) {
+        let mut suggestions = SUGGESTIONS;
         for (name, key) in &parameters.0 {
             let path = format!("spec.secretParameters.{name}");
             if let Err(problem) = cnf::check_name(name) {
@@ -210,6 +237,7 @@ impl Values {
             if self.is_set_twice(name, &path, diagnostics) {
                 continue;
             }
+            doubt_name(name, &path, &mut suggestions, diagnostics);
             let max = match find(name).map(|typed| typed.kind) {
                 Some(Kind::Secret { max } | Kind::Text { max }) => max,
                 _ => EXTRA_VALUE_MAX,
@@ -232,12 +260,16 @@ impl Values {
     }
 
     /// Takes over an object's `extraParameters`.
-    pub fn take_extra(&mut self, extra: &Extra, from: Place, diagnostics: &mut Vec<Diagnostic>) {
+    pub fn take_extra(&mut self, extra: &Extra, owner: Owner, diagnostics: &mut Vec<Diagnostic>) {
+        let mut suggestions = SUGGESTIONS;
+        let is_name = |name: &str, key: usize| name.eq_ignore_ascii_case(&format!("line{key}_name"));
+        let in_extra = |key| extra.0.iter().any(|(name, value)| is_name(name, key) && !is_unset(name, value));
         for (name, value) in &extra.0 {
             let path = format!("spec.extraParameters.{name}");
             let checked = cnf::check_name(name)
                 .and_then(|()| text::check_verbatim(value, EXTRA_VALUE_MAX).map_err(|problem| problem.to_string()));
             if let Err(problem) = checked {
+                self.set_refused(name, &path);
                 diagnostics.push(Diagnostic::invalid(path, problem));
                 continue;
             }
@@ -245,18 +277,24 @@ impl Values {
                 continue;
             }
             let Some(typed) = find(name) else {
+                doubt_name(name, &path, &mut suggestions, diagnostics);
+                if !is_secret(name) && is_placeholder(value, Use::Name) {
+                    diagnostics.push(Diagnostic::advice(advice::PLACEHOLDER, &path, format!("is {value:?}")));
+                }
                 self.extra.insert(name.clone(), value.clone());
                 continue;
             };
-            let unset = value.is_empty() || value == UNPROVISIONED;
+            let unset = is_unset(&typed.name, value);
             if matches!(typed.kind, Kind::Secret { .. }) && !unset {
+                self.set_refused(name, &path);
                 let message = "is a password, which does not belong into an object that many can read: put it into a Secret and name that in secretParameters";
                 diagnostics.push(Diagnostic::invalid(path, message));
                 continue;
             }
             if !unset {
-                diagnostics
-                    .extend(doubt(typed, value, from).map(|(advice, what)| Diagnostic::advice(advice, &path, what)));
+                let has_line = |key| in_extra(key) || self.given(&format!("line{key}_name")).is_some();
+                let doubt = doubt(typed, value, owner, has_line);
+                diagnostics.extend(doubt.map(|(advice, what)| Diagnostic::advice(advice, &path, what)));
             }
             self.set_at(&typed.name, value, &path);
         }
@@ -277,8 +315,8 @@ impl Values {
     }
 
     /// Leaves out defaults of what the site sets: phones read their own file last, and would never see it.
-    pub fn leave_to_site(&mut self, shared: &BTreeSet<&'static str>) {
-        self.set.retain(|name, set| set.field.is_some() || !shared.contains(name));
+    pub fn leave_to_site(&mut self, is_shared: impl Fn(&str) -> bool) {
+        self.set.retain(|name, set| set.field.is_some() || !is_shared(name));
     }
 
     /// Leaves out defaults of what is rarely used, the rarest first, until the file has at most so many bytes. What was
@@ -322,67 +360,8 @@ impl Values {
     }
 }
 
-/// How many settings that there are not are compared with those that there are.
+/// How many names that there are not are compared with those that there are, in each place of an object.
 const SUGGESTIONS: usize = 16;
 
 /// Parameters that say which files phones ask for. The names of files stand in statuses, reports and logs.
 const NAMES_OF_FILES: [&str; 2] = ["image_version", "dial_template"];
-
-/// What is to say of a parameter that dialtone knows and that stands in `extraParameters`.
-fn doubt(typed: &Parameter, value: &str, from: Place) -> Option<(advice::Advice, String)> {
-    if from == Place::Site && !typed.phone_only_values.is_empty() && matches!(value, "2" | "3") {
-        return Some((advice::CALLS_LOCKED_IN_COMMON, format!("is {value}")));
-    }
-    // One phone's own plan, or one in a folder, has no field, and phones load it.
-    if matches!(typed.kind, Kind::FileName) && (from == Place::Phone || value.contains(['/', '\\'])) {
-        return None;
-    }
-    if let Some(word) = typed.value_of(value).or_else(|| typed.value_like(value)) {
-        if let Some(problem) = misplaced(typed, &word, from) {
-            return Some((advice::UNUSUAL_VALUE, problem));
-        }
-        let place = match typed.place {
-            Place::Elsewhere => return typed_field(typed).map(|field| (advice::UNTYPED, format!("{field} holds it"))),
-            _ => format!("settings.{}: {word} says the same", typed.field),
-        };
-        return Some((advice::UNTYPED, place));
-    }
-    let problem = match typed.kind {
-        Kind::Switch => format!("is {value:?}, neither 0 nor 1"),
-        Kind::Choice(choices) => {
-            let known: Vec<&str> = choices.iter().map(|choice| choice.wire).collect();
-            format!("is {value:?}, none of {}", known.join(", "))
-        }
-        Kind::Number { .. } => match value.parse::<i64>() {
-            Ok(number) => typed.wire(&number.into()).err()?,
-            Err(_) => format!("is {value:?}, no whole number"),
-        },
-        _ => typed.wire(&value.into()).err()?,
-    };
-    let about = if typed.name == "logo_url" { advice::LOGO_URL } else { advice::UNUSUAL_VALUE };
-    Some((about, problem))
-}
-
-/// The field of an object that holds a parameter which `settings` does not.
-fn typed_field(typed: &Parameter) -> Option<&'static str> {
-    match typed.name.as_str() {
-        "image_version" => Some("firmware.image"),
-        "phone_label" => Some("label"),
-        name if name.starts_with("line") => Some("lines"),
-        _ => None,
-    }
-}
-
-fn misplaced(parameter: &Parameter, value: &serde_json::Value, from: Place) -> Option<String> {
-    match (parameter.place, from) {
-        (Place::Phone, Place::Site) => Some("makes sense on one phone only: set it on the SipPhone".to_owned()),
-        (Place::Site, Place::Phone) if parameter.name.starts_with("proxy") => {
-            Some("is for a PhoneSite: a phone's own SIP server goes to spec.lines[].proxy".to_owned())
-        }
-        (Place::Site, Place::Phone) => Some("is for all phones of a site: set it on the PhoneSite".to_owned()),
-        (_, Place::Site) if value.as_str().is_some_and(|word| parameter.phone_only_values.contains(&word)) => {
-            Some(format!("is {value}, which phones obey only in their own file: set it on the SipPhone"))
-        }
-        _ => None,
-    }
-}

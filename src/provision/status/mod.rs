@@ -2,5 +2,6 @@
 
 pub mod conditions;
 pub mod counts;
+pub mod health;
 pub mod phone;
 pub mod site;

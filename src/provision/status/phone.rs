@@ -9,9 +9,10 @@ use crate::provision::diagnostic::Diagnostic;
 use crate::provision::firmware::upgrade::{Upgrade, Wanted, stage};
 use crate::provision::observe::fetch::seconds;
 use crate::provision::observe::pods::Served;
-use crate::provision::render::plan::LineIdentity;
+use crate::provision::render::plan::PhoneLine;
 use crate::provision::status::conditions::{acceptance, conditions};
 use crate::provision::status::counts::PhoneTally;
+use crate::provision::status::health::{Health, Obstacle};
 use crate::provision::sync::{LastFetch, SyncProblem};
 use crate::provision::verdict::Verdict;
 
@@ -39,7 +40,7 @@ pub struct PhoneFacts<'a> {
     /// What it last fetched.
     pub last_fetch: &'a LastFetch,
     /// Its lines.
-    pub lines: &'a [LineIdentity],
+    pub lines: &'a [PhoneLine],
 }
 
 /// What there is to say of notifying a phone of changes.
@@ -60,7 +61,13 @@ const SEEN_EVERY: i64 = 600;
 impl PhoneFacts<'_> {
     /// Whether everything is done on the server's side.
     fn is_ready(&self, accepted: bool) -> bool {
-        accepted && self.up_to_date && self.served == Served::Everywhere && !self.firmware.staging.is_pending()
+        let is_current = self.up_to_date || self.is_held();
+        accepted && is_current && self.served == Served::Everywhere && !self.firmware.staging.is_pending()
+    }
+
+    /// Whether its file is as it was when its site was suspended.
+    fn is_held(&self) -> bool {
+        self.suspended && !self.up_to_date && self.file.is_some() && self.served == Served::Everywhere
     }
 
     /// What is counted of the phone.
@@ -112,7 +119,7 @@ pub fn phone_status(
         last_seen: last_seen(facts.last_fetch, before),
         firmware: Some(firmware(facts, before, now)),
         resync: resync.status,
-        lines: facts.lines.iter().map(|line| line_status(line, address.as_deref())).collect(),
+        lines: line_statuses(facts.lines, address.as_deref()),
         address,
         conditions,
     }
@@ -129,14 +136,15 @@ fn phone_conditions(
     let served = facts.served_verdict();
     let staging = facts.firmware.staging;
     let staged = staging.verdict();
-    let stalled = !accepted.holds || staging.is_stalled();
-    let ready = match [&accepted, &served, &staged].into_iter().find(|verdict| !verdict.holds) {
-        Some(obstacle) => obstacle.clone(),
-        None => Verdict::yes(Reason::Ready, "everything is done on the server's side"),
-    };
-    let behind = !facts.up_to_date && facts.file.is_some();
     // Work goes on by itself while pods take up a file; what a person has to change is stalled.
-    let waits = !(ready.holds || stalled || facts.suspended && behind);
+    let held = facts.is_held();
+    let mut obstacles = vec![Obstacle::lasting(&accepted, ConditionType::Accepted, &before.conditions)];
+    obstacles.extend((!held).then(|| Obstacle::passing(&served)));
+    obstacles.push(match staging.is_stalled() {
+        true => Obstacle::lasting(&staged, ConditionType::FirmwareStaged, &before.conditions),
+        false => Obstacle::passing(&staged),
+    });
+    let Health { ready, reconciling, stalled } = Health::of(&obstacles, held, now);
     let in_sync = || Verdict::yes(Reason::Fetched, "the phone fetched its newest configuration");
     let verdict = |kind| match kind {
         ConditionType::Accepted => Some(accepted.clone()),
@@ -146,8 +154,8 @@ fn phone_conditions(
         ConditionType::Resynced => resynced.clone(),
         ConditionType::AddressConflict => address_conflict.clone(),
         ConditionType::Ready => Some(ready.clone()),
-        ConditionType::Reconciling => Verdict::only_if(waits, ready.reason, ready.message.clone()),
-        ConditionType::Stalled => Verdict::only_if(stalled, ready.reason, ready.message.clone()),
+        ConditionType::Reconciling => reconciling.clone(),
+        ConditionType::Stalled => stalled.clone(),
         // Sites are suspended, not phones.
         ConditionType::Suspended => None,
     };
@@ -177,9 +185,17 @@ fn in_sync_verdict(problem: SyncProblem) -> Verdict {
     Verdict::no(reason, message)
 }
 
-fn line_status(line: &LineIdentity, address: Option<&str>) -> LineStatus {
+/// The lines from the top, whatever order they are written in.
+fn line_statuses(lines: &[PhoneLine], address: Option<&str>) -> Vec<LineStatus> {
+    let mut lines: Vec<&PhoneLine> = lines.iter().collect();
+    lines.sort_by_key(|line| line.key);
+    lines.into_iter().map(|line| line_status(line, address)).collect()
+}
+
+fn line_status(PhoneLine { key, identity: line }: &PhoneLine, address: Option<&str>) -> LineStatus {
     let uri = |(host, port): &(String, String)| format!("sip:{}@{host}:{port}", line.name);
     LineStatus {
+        key: Some(*key),
         name: line.name.to_string(),
         station_connection: address.map(|address| format!("{}@{address}", line.name)),
         station_identification: line.name.to_string(),

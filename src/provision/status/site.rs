@@ -11,6 +11,7 @@ use crate::provision::firmware::staging::Staging;
 use crate::provision::observe::pods::Served;
 use crate::provision::status::conditions::{acceptance, conditions};
 use crate::provision::status::counts::Counts;
+use crate::provision::status::health::{Health, Obstacle};
 use crate::provision::verdict::Verdict;
 
 /// The longest name of a host, and a port.
@@ -21,6 +22,8 @@ const MAX_ADDRESS: usize = 260;
 pub struct Infra {
     /// The TFTP server's address for phones.
     pub address: Option<String>,
+    /// Why there is none yet, and what to do, where phones need one.
+    pub no_address: Option<String>,
     /// How many pods should run.
     pub wanted: i64,
     /// Why objects of the site are not as they should be, each by its kind and name: whoever puts one right takes away its own
@@ -141,23 +144,30 @@ pub fn site_status(facts: SiteFacts<'_>, before: &PhoneSiteStatus, now: Timestam
         reason: Reason::ServersMissing,
         message: format!("{answering} of {wanted} TFTP pods answer").into(),
     };
-    let stalled = !accepted.holds || staging.is_stalled();
-    let waits = facts.infra.verdict(false);
-    let verdicts = [Some(&accepted), waits.as_ref(), Some(&served), Some(&missing), Some(&staged)];
-    let ready = match verdicts.into_iter().flatten().find(|verdict| !verdict.holds) {
-        Some(obstacle) => obstacle.clone(),
-        None => Verdict::yes(Reason::Ready, "everything is done on the server's side"),
+    let address = Verdict {
+        holds: facts.infra.address.is_some() || facts.infra.no_address.is_none(),
+        reason: Reason::AddressPending,
+        message: facts.infra.no_address.clone().unwrap_or_default().into(),
     };
-    let held = facts.suspended && !facts.up_to_date;
-    let reconciles = !ready.holds && !stalled && !held;
+    let waits = facts.infra.verdict(false);
+    let held = facts.suspended && !facts.up_to_date && facts.served == Served::Everywhere;
+    let mut obstacles = vec![Obstacle::lasting(&accepted, ConditionType::Accepted, &before.conditions)];
+    obstacles.extend(waits.as_ref().map(Obstacle::passing));
+    obstacles.extend((!held).then(|| Obstacle::passing(&served)));
+    obstacles.extend([Obstacle::passing(&missing), Obstacle::passing(&address)]);
+    obstacles.push(match staging.is_stalled() {
+        true => Obstacle::lasting(&staged, ConditionType::FirmwareStaged, &before.conditions),
+        false => Obstacle::passing(&staged),
+    });
+    let Health { ready, reconciling, stalled } = Health::of(&obstacles, held, now);
     let suspended = "spec.suspend is true: no change is applied until it is false again";
     let verdict = |kind| match kind {
         ConditionType::Accepted => Some(accepted.clone()),
         ConditionType::Served => Some(served.clone()),
         ConditionType::FirmwareStaged => Some(staged.clone()),
         ConditionType::Ready => Some(ready.clone()),
-        ConditionType::Reconciling => Verdict::only_if(reconciles, ready.reason, ready.message.clone()),
-        ConditionType::Stalled => Verdict::only_if(stalled, ready.reason, ready.message.clone()),
+        ConditionType::Reconciling => reconciling.clone(),
+        ConditionType::Stalled => stalled.clone(),
         ConditionType::Suspended => Verdict::only_if(facts.suspended, Reason::Suspended, suspended),
         // Those are of phones; a site counts them.
         ConditionType::InSync | ConditionType::Resynced | ConditionType::AddressConflict => None,

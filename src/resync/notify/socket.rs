@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use nix::errno::Errno;
 use nix::sys::socket::{setsockopt, sockopt};
 use tokio::net::UdpSocket;
 
@@ -62,8 +63,38 @@ impl NotifySocket {
     }
 }
 
-/// Whether an error is that of an ICMP message that says that nobody is there.
+/// Whether an error is that of an ICMP message, in the words of the kernel: nobody is there, something on the way does not let it
+/// through, or it was too large.
 fn is_absence(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
-    matches!(error.kind(), ConnectionRefused | HostUnreachable | NetworkUnreachable)
+    const ALL: [Errno; 11] = [
+        Errno::ECONNREFUSED,
+        Errno::EHOSTUNREACH,
+        Errno::ENETUNREACH,
+        Errno::EHOSTDOWN,
+        Errno::ENONET,
+        Errno::ENETDOWN,
+        Errno::ENOPROTOOPT,
+        Errno::EOPNOTSUPP,
+        Errno::EACCES,
+        Errno::EPROTO,
+        Errno::EMSGSIZE,
+    ];
+    error.raw_os_error().is_some_and(|code| ALL.contains(&Errno::from_raw(code)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_icmp_says_is_absence_and_what_this_host_says_is_not() {
+        let is = |errno: Errno| is_absence(&io::Error::from(errno));
+        // A phone's port, host, protocol and network, a router that forbids it, and the same of IPv6.
+        for errno in [Errno::ECONNREFUSED, Errno::EHOSTUNREACH, Errno::EHOSTDOWN, Errno::ENOPROTOOPT, Errno::EACCES] {
+            assert!(is(errno), "{errno}");
+        }
+        for errno in [Errno::EPERM, Errno::EINVAL, Errno::EADDRNOTAVAIL, Errno::ENOBUFS] {
+            assert!(!is(errno), "{errno}");
+        }
+    }
 }

@@ -194,8 +194,23 @@ fn a_client_that_does_not_answer_is_sent_three_packets_and_one_that_stops_is_wai
 fn a_window_whose_packets_all_come_twice_is_not_multiplied() {
     let (got, packets) = run(512 * 160, options(None, Some(16)), || 2);
     assert_eq!(got.unwrap(), file(512 * 160));
-    // Each of its acknowledgements may be of one block, and draw a window and its repetition.
+    // Each of its acknowledgements may be of one block, and draw a window.
     assert!(packets <= 160 * 2 * 16, "{packets}");
+}
+
+#[test]
+fn one_loss_in_a_window_does_not_double_what_follows() {
+    for window in [2, 4, 8, 16] {
+        for lost in 2..60 {
+            let mut at = 0;
+            let fate = || (at += 1, u8::from(at != lost)).1;
+            let (got, packets) = run(512 * 160, options(None, Some(window)), fate);
+            assert_eq!(got.unwrap(), file(512 * 160));
+            // The OACK, the last block, and few windows twice.
+            let most = 162 + (u64::from(MAX_UNCLEAN) + 2) * u64::from(window);
+            assert!(packets <= most, "window {window}, lost {lost}: {packets}");
+        }
+    }
 }
 
 #[test]

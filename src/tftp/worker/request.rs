@@ -27,7 +27,7 @@ impl Worker {
         // Its last acknowledgement may wait at the transfer's own port: it was sent before this request.
         if let Some(place) = place.filter(|place| self.hear(*place)) {
             let now = self.clock.now;
-            if self.transfers.get(place).is_some_and(|transfer| transfer.is_repeated_by(request, now)) {
+            if self.transfers.get(place).is_some_and(|transfer| transfer.is_repeated_by(request, received.local, now)) {
                 let step = self.transfers.change(place, |session| session.repeated_request(received.len, now));
                 return self.follow(place, step);
             }

@@ -184,6 +184,18 @@ fn another_request_begins_anew_and_the_same_one_does_once_something_was_acknowle
 }
 
 #[test]
+fn it_wakes_to_count_what_came_last() {
+    let mut worker = worker(9);
+    let most = |worker: &Worker| worker.time_to_sleep().as_millis().map_or(0, u64::from);
+    assert_eq!(most(&worker), MAX_SLEEP.as_millis() as Millis);
+    worker.take(1, b"\0\x01b\0octet\0");
+    worker.take_ack(1, 1);
+    assert!(most(&worker) <= COUNT_EVERY, "{}", most(&worker));
+    worker.count();
+    assert!(most(&worker) > COUNT_EVERY);
+}
+
+#[test]
 fn counts_move_while_bytes_move_and_are_those_of_the_file() {
     let mut worker = worker(6);
     worker.take(1, REQUESTS[2]);

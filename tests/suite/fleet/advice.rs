@@ -8,7 +8,7 @@ use dialtone::provision::catalog::{FirmwareFile, inventory};
 use super::*;
 
 /// All findings on a site and a phone.
-fn said(at_site: Value, at_phone: Value) -> Vec<(String, String)> {
+pub(super) fn said(at_site: Value, at_phone: Value) -> Vec<(String, String)> {
     let mut fleet = Fleet::offline();
     site(&mut fleet, 1, at_site);
     let mut spec = json!({"siteRef": {"name": "hq"}, "mac": MAC, "model": "7960", "lines": [{"name": "1"}]});
@@ -32,16 +32,17 @@ fn said(at_site: Value, at_phone: Value) -> Vec<(String, String)> {
     ];
     fleet.set_firmware(&key("odd"), Some(inventory(odd)));
     fleet.set_firmware(&key("others"), Some(inventory([("RingList.xml", b"<CiscoIPPhoneRingList/>")])));
+    fleet.set_firmware(&key("gone"), None);
     fleet.take_work();
     let found = fleet.findings().flat_map(|(_, _, found)| found);
     found.map(|one| (one.code().to_owned(), one.to_string())).collect()
 }
 
-fn good() -> Value {
+pub(super) fn good() -> Value {
     json!({"settings": {"proxy1Address": "10.0.0.1"}})
 }
 
-fn with(settings: Value) -> Value {
+pub(super) fn with(settings: Value) -> Value {
     let mut spec = good();
     for (field, value) in settings.as_object().unwrap() {
         spec["settings"][field] = value.clone();
@@ -49,7 +50,7 @@ fn with(settings: Value) -> Value {
     spec
 }
 
-fn and(mut spec: Value, field: &str, value: Value) -> Value {
+pub(super) fn and(mut spec: Value, field: &str, value: Value) -> Value {
     spec[field] = value;
     spec
 }
@@ -122,7 +123,18 @@ fn examples() -> Vec<(&'static str, Value, Value, &'static str)> {
         ),
         ("CommonFileTrimmed", and(image("P0S3-04-1-00"), "extraParameters", many.into()), none(), "proxy6_address to"),
         ("DaylightSavingUnset", with(json!({"timeZone": "CET"})), none(), "is CET and no dst field is set"),
-        ("DaylightSavingOfSite", good(), json!({"settings": {"timeZone": "JST"}}), "is JST and no dst field is set"),
+        (
+            "DaylightSavingOfSite",
+            with(json!({"timeZone": "Europe/Berlin"})),
+            json!({"settings": {"timeZone": "JST"}}),
+            "is JST and no dst field is set",
+        ),
+        (
+            "DialHotline",
+            and(good(), "dialPlan", json!({"offHook": {"number": "7100", "timeout": 0}})),
+            none(),
+            "is 0 for \"7100\"",
+        ),
         ("DialPlanForeign", plan(json!([emergency, {"match": "_9NXXXXXX"}])), none(), "_9NXXXXXX"),
         ("DialPlanNotTold", and(plan(json!([emergency])), "unsetParameters", "Keep".into()), none(), "dialplan.xml"),
         (
@@ -145,6 +157,12 @@ fn examples() -> Vec<(&'static str, Value, Value, &'static str)> {
         ("ImageLetterO", image("POS3-03-2-00"), none(), "did you mean P0S3-03-2-00?"),
         ("ImageName", image("hello"), none(), "is \"hello\""),
         ("ImageOtherProtocol", good(), json!({"firmware": {"image": "P003-08-11-00"}}), "SCCP"),
+        (
+            "KeyWithoutLine",
+            good(),
+            json!({"lines": [{"key": 2, "name": "1"}], "settings": {"autoAnswer": 1}}),
+            "is 1, and the lines are 2 for key 2",
+        ),
         ("LineNameDashes", good(), json!({"lines": [{"name": "555-0101"}]}), "is \"555-0101\""),
         (
             "LineNameShared",
@@ -152,7 +170,14 @@ fn examples() -> Vec<(&'static str, Value, Value, &'static str)> {
             json!({"lines": [{"name": "1"}, {"name": "1", "proxy": {"address": "10.0.0.7"}}]}),
             "as is lines[0] on another proxy",
         ),
+        (
+            "LineUnprovisioned",
+            good(),
+            json!({"lines": [{"name": "UNPROVISIONED"}]}),
+            "spec.lines[0].name: is UNPROVISIONED",
+        ),
         ("LogoUrl", extra("logo_url", "logo.bmp"), none(), "http://"),
+        ("MisspelledParameter", extra("timer_register", "1800"), none(), "did you mean timer_register_expires?"),
         (
             "NatWithName",
             with(json!({"natEnable": true, "proxy1Address": "sip.example.com"})),
@@ -167,6 +192,18 @@ fn examples() -> Vec<(&'static str, Value, Value, &'static str)> {
         ),
         ("NoLines", good(), json!({"lines": []}), "is empty"),
         ("NoProxy", json!({}), none(), "spec.lines[0].proxy"),
+        (
+            "NoSuchKey",
+            good(),
+            json!({"model": "7940", "extraParameters": {"line3_name": "7703"}}),
+            "for key 3 of a 7940",
+        ),
+        (
+            "NotRegistered",
+            good(),
+            json!({"lines": [{"name": "1", "authName": "u"}]}),
+            "spec.lines[0].authName: is for a line that registers, that on key 1, and nobody sets proxy_register",
+        ),
         (
             "OutboundProxy",
             and(
@@ -188,6 +225,12 @@ fn examples() -> Vec<(&'static str, Value, Value, &'static str)> {
         ("RingFormat", rings("wav.pcm"), none(), "a WAV file"),
         ("RingMissing", rings("gone.pcm"), none(), "gone.pcm is not among"),
         ("NoTimeServer", with(json!({"sntpMode": "Unicast"})), none(), "sntpServer"),
+        (
+            "SourceMissing",
+            and(good(), "files", json!({"configMaps": [{"name": "gone"}]})),
+            none(),
+            "spec.files.configMaps[0].name: names the ConfigMap gone, which does not exist",
+        ),
         ("TelnetDefaultPassword", with(json!({"telnetLevel": "Privileged"})), none(), "restart the phone"),
         (
             "TwoStepUpgrade",
@@ -212,6 +255,8 @@ fn every_code_has_an_example_that_draws_it() {
     let all: BTreeSet<&str> = advice::ALL.iter().map(|advice| advice.code).collect();
     // An annotation draws it: see resync.rs.
     shown.insert("ResyncTime");
+    // A load balancer draws it: see facts.rs.
+    shown.insert("AddressIsName");
     assert_eq!(shown, all);
 }
 

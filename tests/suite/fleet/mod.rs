@@ -2,10 +2,15 @@
 
 mod addresses;
 mod advice;
+mod combined;
 mod edges;
+mod facts;
 mod files;
 mod floods;
+mod follow_on;
 mod hashes;
+mod keys;
+mod names;
 mod properties;
 mod resync;
 mod rollout;
@@ -13,6 +18,7 @@ mod sources;
 mod strangers;
 mod trust;
 mod upgrades;
+mod where_served;
 
 use std::collections::BTreeMap;
 
@@ -342,7 +348,14 @@ fn a_suspended_site_keeps_what_is_served_and_catches_up() {
     phone(&mut fleet, "p", 2, 0, plain(MAC, "2"));
     assert_eq!(write_all(&mut fleet), []);
     assert!(text(&fleet, FILE).unwrap().contains("line1_name: 1\n"));
-    assert_eq!(condition(&mut fleet, "p", "Ready"), "False Suspended");
+    assert_eq!(condition(&mut fleet, "p", "Ready"), "True Suspended", "it is as somebody wants it");
+    assert_eq!(
+        (
+            condition(&mut fleet, "p", "Served"),
+            fleet.new_site_status(&key("hq"), Timestamp::UNIX_EPOCH).unwrap().1.phones.unwrap().ready
+        ),
+        ("False Suspended".into(), 1)
+    );
     site(&mut fleet, 3, json!({"settings": {"proxyRegister": true}}));
     assert_eq!(write_all(&mut fleet).len(), 2);
     assert!(text(&fleet, FILE).unwrap().contains("line1_name: 2\n"));

@@ -31,7 +31,7 @@ fn want(fleet: &mut Fleet, wish: &Wish, generation: i64) {
         }
         phone(fleet, &format!("p{n}"), generation, 0, spec);
     }
-    fleet.take_work();
+    serve(fleet);
 }
 
 fn mac(n: u8) -> String {
@@ -45,14 +45,25 @@ fn start(wish: &Wish) -> Fleet {
     want(&mut fleet, wish, 1);
     let file = |image: &&str| (format!("{image}.bin"), FirmwareFile::new("x.bin", &vec![7; SIZE]));
     fleet.set_firmware(&key("f"), Some(IMAGES.iter().map(file).collect()));
-    for _ in 0..3 {
-        write_all(&mut fleet);
-        let ours = fleet.tree(&key("hq"));
-        let ours = ours.iter().map(|(name, bytes)| (name.clone(), Digest::of(bytes)));
-        let images = IMAGES.iter().map(|image| (format!("{image}.bin"), Digest::of(&vec![7; SIZE])));
-        fleet.pod_holds(&key("hq"), "a", true, ours.chain(images).collect(), &[]);
-    }
+    serve(&mut fleet);
+    hold(&mut fleet);
+    serve(&mut fleet);
     fleet
+}
+
+/// Whatever is to be written is written, and the pod has it.
+fn serve(fleet: &mut Fleet) {
+    while !write_all(fleet).is_empty() {
+        hold(fleet);
+    }
+}
+
+fn hold(fleet: &mut Fleet) {
+    static IMAGE: std::sync::LazyLock<Digest> = std::sync::LazyLock::new(|| Digest::of(&vec![7; SIZE]));
+    let ours = fleet.tree(&key("hq"));
+    let ours = ours.iter().map(|(name, bytes)| (name.clone(), Digest::of(bytes)));
+    let images = IMAGES.iter().map(|image| (format!("{image}.bin"), *IMAGE));
+    fleet.pod_holds(&key("hq"), "a", true, ours.chain(images).collect(), &[]);
 }
 
 fn at(second: i64) -> Timestamp {
@@ -128,7 +139,7 @@ impl Device {
         };
         self.step = next;
         fleet.fetched(&key("hq"), &one);
-        fleet.take_work();
+        serve(fleet);
     }
 }
 
@@ -208,7 +219,7 @@ proptest! {
                     // No boot takes so long: whoever was in one had its plug pulled.
                     devices.iter_mut().for_each(|device| device.step = 0);
                     fleet.tick(at(now));
-                    fleet.take_work();
+                    serve(&mut fleet);
                     changes = false;
                 }
                 Step::Silence => {}
@@ -216,9 +227,10 @@ proptest! {
             if changes {
                 generation += 1;
                 want(&mut fleet, &wish, generation);
+                serve(&mut fleet);
             }
             fleet.tick(at(now));
-            fleet.take_work();
+            serve(&mut fleet);
             let (is, truly) = (going(&mut fleet, &devices, now), under_way(&devices));
             let most = usize::try_from(limit).unwrap();
             prop_assert!(truly <= most.max(truly_before), "{truly} of {most}: {wish:?} {devices:?}");
@@ -236,7 +248,7 @@ proptest! {
                 }
             }
             fleet.tick(at(now));
-            fleet.take_work();
+            serve(&mut fleet);
             if (0..PHONES).all(|n| firmware(&mut fleet, n, now).stage == Stage::Current) {
                 break;
             }
@@ -252,7 +264,7 @@ fn after_a_power_cut_no_more_phones_upgrade_at_once_than_the_limit_says() {
     // Nobody restarts any phone for a day.
     for minute in 0..24 * 60 {
         fleet.tick(at(1_000 + minute * 60));
-        fleet.take_work();
+        serve(&mut fleet);
     }
     let now = 1_000 + 24 * 3_600;
     let mut devices = devices();
@@ -287,7 +299,10 @@ fn a_phone_that_is_called_back_to_what_it_runs_counts_until_it_was_heard_of_agai
     let mut wish = Wish { image: 0, most: 1, paused: false, canaries: [None; PHONES as usize] };
     let mut fleet = start(&wish);
     let mut devices = devices();
-    (0..4).for_each(|second| devices[0].goes_on(&mut fleet, 1_000 + second, false));
+    // All of them are known to run the first image.
+    for device in &mut devices {
+        (0..4).for_each(|second| device.goes_on(&mut fleet, 1_000 + second, false));
+    }
     wish.image = 1;
     want(&mut fleet, &wish, 2);
     (0..3).for_each(|second| devices[0].goes_on(&mut fleet, 1_010 + second, false));
@@ -297,7 +312,7 @@ fn a_phone_that_is_called_back_to_what_it_runs_counts_until_it_was_heard_of_agai
     assert!(devices[0].under_way, "it has read of the image, and takes it");
     let others_told = |fleet: &mut Fleet, now| {
         fleet.tick(at(now));
-        fleet.take_work();
+        serve(fleet);
         (1..PHONES).filter(|n| firmware(fleet, *n, now).stage == Stage::Staged).count()
     };
     assert_eq!(others_told(&mut fleet, 1_014), 0);
@@ -318,12 +333,12 @@ fn who_begins_again_after_long_is_not_held_to_what_it_read_before() {
     assert_eq!(firmware(&mut fleet, 0, 1_003).stage, Stage::Offered);
     // Somebody pulls its plug.
     fleet.tick(at(4_000));
-    fleet.take_work();
+    serve(&mut fleet);
     let told = (1..PHONES).find(|n| firmware(&mut fleet, *n, 4_000).stage == Stage::Staged).unwrap();
     devices[0].step = 0;
     devices[0].goes_on(&mut fleet, 4_010, false);
     fleet.tick(at(4_010));
-    fleet.take_work();
+    serve(&mut fleet);
     let stages = (firmware(&mut fleet, 0, 4_011).stage, firmware(&mut fleet, told, 4_011).stage);
     assert_eq!(stages, (Stage::Waiting, Stage::Staged));
 }

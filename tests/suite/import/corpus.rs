@@ -245,9 +245,9 @@ fn spare_lines_and_gaps() {
           line3_name: 7103\nline3_password: third-secret\nline4_name:\nline4_shortname:\nline6_name: \"\"\n",
     );
     assert!(manifests.contains("model: '7960'") || manifests.contains("model: \"7960\""), "{manifests}");
-    assert!(manifests.contains("line3_name: \"7103\"") || manifests.contains("line3_name: '7103'"), "{manifests}");
+    assert!(manifests.contains("- key: 3\n    name: \"7103\"\n    passwordSecretRef:"), "{manifests}");
     assert!(
-        manifests.contains("secretParameters:") && manifests.contains("line3_password: third-secret"),
+        !manifests.contains("secretParameters:") && manifests.contains("line3_password: third-secret"),
         "{manifests}"
     );
 }

@@ -2,7 +2,10 @@
 
 mod carried;
 mod corpus;
+mod findings;
 mod generated;
+mod keys;
+mod names;
 mod odd;
 
 use std::io::Write as _;

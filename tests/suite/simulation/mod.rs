@@ -78,14 +78,15 @@ fn run(world: &mut World, end: Time) -> Result<End, String> {
     End::of(world)
 }
 
-/// A history, and for some of them its undisturbed twin, which is as it is in the end.
-fn twins(seed: u64) -> Result<(), String> {
-    let end = history(seed, true, false).0?;
+/// A history, and for some of them its undisturbed twin, which is as it is in the end. What is wrong, and whether with the disturbed one.
+fn twins(seed: u64) -> Result<(), (String, bool)> {
+    let end = history(seed, true, false).0.map_err(|why| (why, true))?;
     if !seed.is_multiple_of(TWINS) {
         return Ok(());
     }
-    let undisturbed = history(seed, false, false).0.map_err(|why| format!("although nothing goes wrong: {why}"))?;
-    end.compare(&undisturbed)
+    let calm = |why| (format!("although nothing goes wrong: {why}"), false);
+    let undisturbed = history(seed, false, false).0.map_err(calm)?;
+    end.compare(&undisturbed).map_err(|why| (why, true))
 }
 
 #[test]
@@ -102,9 +103,10 @@ fn whatever_goes_wrong_no_file_is_missing_and_in_the_end_all_is_as_if_nothing_ha
             if seed >= first + count {
                 return;
             }
-            let panicked = |panic: Box<dyn Any + Send>| Err(format!("panicked: {:?}", panic.downcast_ref::<String>()));
-            if let Err(why) = catch_unwind(|| twins(seed)).unwrap_or_else(panicked) {
-                let trace = catch_unwind(|| history(seed, true, true).1).unwrap_or_default();
+            let panicked =
+                |panic: Box<dyn Any + Send>| Err((format!("panicked: {:?}", panic.downcast_ref::<String>()), true));
+            if let Err((why, disturbed)) = catch_unwind(|| twins(seed)).unwrap_or_else(panicked) {
+                let trace = catch_unwind(|| history(seed, disturbed, true).1).unwrap_or_default();
                 trace[trace.len().saturating_sub(400)..].iter().for_each(|line| eprintln!("{line}"));
                 panic!("history {seed}: {why}\nreplay: DIALTONE_SEED={seed} cargo test --test suite simulation::");
             }

@@ -264,8 +264,12 @@ impl PhoneWish {
         if let Some(image) = self.image {
             spec["firmware"] = json!({"image": IMAGES[image]});
         }
-        if self.broken {
-            spec["extraParameters"] = json!({"phone_label": "twice"});
+        match self.edit % 3 {
+            _ if !self.broken => {}
+            0 => spec["extraParameters"] = json!({"phone_label": "twice"}),
+            // What decides where the file is may be wrong, too.
+            1 => spec["mac"] = "no mac".into(),
+            _ => spec["siteRef"]["name"] = "nowhere".into(),
         }
         spec
     }

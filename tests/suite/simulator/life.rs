@@ -3,8 +3,9 @@
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, TcpStream};
 
+use dialtone::base::report::{Outcome as End, Query, Record};
 use dialtone::provision::resync::Answer;
-use dialtone::simulator::{Activity, Display, Fault, Phone, RunOptions, SipAnswers, run_until_off};
+use dialtone::simulator::{Activity, Display, Fault, Losses, Phone, RunOptions, SipAnswers, run_until_off};
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 
@@ -218,6 +219,74 @@ async fn a_fault_strikes_as_often_as_it_is_injected() {
     let outcome = boot(looping).await;
     let tries = asked(&outcome).into_iter().filter(|name| *name == "P003-8-12-00.sbn").count();
     assert_eq!((tries, outcome.failures, outcome.running.as_str()), (2, 2, "P0S3-07-4-00"), "{outcome:?}");
+}
+
+/// A server of these files, and its history.
+fn serve_and_note(files: &[(&str, &str)]) -> (Server, Arc<TransferLog>) {
+    let library = Arc::new(FileStore::default());
+    put(&library, files);
+    let log = Arc::new(TransferLog::new(library.clone()));
+    let config = Config { listen: vec!["127.0.0.1:0".parse().unwrap()], workers: 1, ..Config::default() };
+    (Server::start(&config, library, log.clone(), Arc::default()).unwrap(), log)
+}
+
+/// What the server noted of a file, when there is as much as is wanted.
+async fn noted(log: &TransferLog, file: &str, holds: impl Fn(&[Record]) -> bool) -> Vec<Record> {
+    let began = Instant::now();
+    loop {
+        let mut records = log.report(&Query::default()).journal.records;
+        records.retain(|record| &*record.asked == file);
+        if holds(&records) {
+            return records;
+        }
+        assert!(began.elapsed() < Duration::from_secs(10), "{records:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_phone_whose_last_acknowledgements_are_lost_has_its_files_and_the_server_does_not_know() {
+    let own = format!("line1_name: 7101\n{}", "# text\n".repeat(200));
+    let (server, log) = serve_and_note(&[COMMON, ("SIP000E84C060A6.cnf", &own)]);
+    let losses = Losses { last_ack: true, ..Losses::default() };
+    let outcome = boot(Options { losses, ..options(server.addresses()[0], "P0S3-8-12-00") }).await;
+    assert!(outcome.booted && outcome.lines == ["7101@10.0.0.1"], "{outcome:?}");
+    assert!(outcome.files.iter().all(|file| file.repeats == 0), "{outcome:?}");
+    let told = noted(&log, "./SIP000E84C060A6.cnf", |records| !records.is_empty()).await;
+    let [one] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!((one.outcome, one.acknowledged, one.unacknowledged > 0), (End::Running, 1_024, true), "{one:?}");
+}
+
+#[tokio::test]
+async fn a_phone_whose_power_was_cut_asks_again_from_the_same_port_and_is_served() {
+    let image = "x".repeat(20_000);
+    let own = ("SIP000E84C060A6.cnf", "line1_name: 7101\nimage_version: P0S3-06-3-00\n");
+    let (server, log) = serve_and_note(&[COMMON, own, ("P0S3-06-3-00.bin", image.as_str())]);
+    let cut = Options {
+        fault: Some((Fault::CutAt(10_000), 1)),
+        // Within a second a server takes the request for one that was delayed.
+        reboot: Duration::from_millis(1_100),
+        ..options(server.addresses()[0], "P0S30202")
+    };
+    let outcome = boot(cut).await;
+    assert!(outcome.booted && outcome.running == "P0S3-06-3-00", "{outcome:?}");
+    assert_eq!((outcome.failures, outcome.restarts), (1, 2), "{outcome:?}");
+    assert!(outcome.problems[0].contains("the power was cut after 9728 bytes"), "{:?}", outcome.problems);
+    let is_done = |records: &[Record]| records.last().is_some_and(|record| record.outcome == End::Complete);
+    let ends = noted(&log, "P0S3-06-3-00.bin", is_done).await;
+    let [first, second] = ends.as_slice() else { panic!("{ends:?}") };
+    assert_eq!((first.outcome, first.acknowledged), (End::Aborted, 9_728));
+    assert_eq!((first.peer, second.acknowledged), (second.peer, 20_000), "from the same port");
+}
+
+#[tokio::test]
+async fn a_phone_boots_though_its_network_loses_a_part_of_all_datagrams() {
+    let own = format!("line1_name: 7101\n{}", "# text\n".repeat(500));
+    let (server, _) = serve(&[COMMON, ("SIP000E84C060A6.cnf", &own)]);
+    let losses = Losses { percent: 15, seed: 7, last_ack: false };
+    let outcome = boot(Options { losses, ..options(server.addresses()[0], "P0S3-8-12-00") }).await;
+    assert!(outcome.booted && outcome.lines == ["7101@10.0.0.1"], "{outcome:?}");
+    assert!(outcome.files.iter().any(|file| file.repeats > 0), "{outcome:?}");
 }
 
 #[test]

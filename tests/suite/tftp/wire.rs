@@ -89,6 +89,23 @@ fn a_request_with_other_options_or_in_the_midst_of_a_transfer_begins_anew() {
 }
 
 #[test]
+fn a_request_to_another_of_the_servers_addresses_is_answered_from_there() {
+    for mode in [PortMode::Single, PortMode::Ephemeral] {
+        let listen = vec!["0.0.0.0:0".parse().unwrap()];
+        let site = start(&Config { listen, port_mode: mode, ..Config::default() });
+        site.put(&[("a", bytes(600))]);
+        let client = Client::new(site.address());
+        // A phone's first and second TFTP server may be one.
+        for server in [[127, 0, 0, 1], [127, 0, 0, 2], [127, 0, 0, 2]] {
+            let request = b"\0\x01a\0octet\0";
+            client.socket.send_to(request, (std::net::IpAddr::from(server), site.address().port())).unwrap();
+            let (packet, from) = client.receive();
+            assert_eq!((&packet[..4], from.ip()), (&[0, 3, 0, 1][..], server.into()), "{mode:?}");
+        }
+    }
+}
+
+#[test]
 fn a_client_that_misses_the_first_block_of_a_window_has_it_at_once() {
     let site = site(PortMode::Single);
     let client = Client::new(site.address());

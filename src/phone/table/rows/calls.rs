@@ -84,7 +84,7 @@ fn features() -> Vec<Parameter> {
             Calls,
             number(0, 63, ""),
             "0",
-            "The lines that answer by themselves, as a bit mask: 1 for line 1, 2 for line 2, 4 for line 3 and so on.",
+            "The lines that answer by themselves, as a bit mask of their keys: 1 for key 1, 2 for key 2, 4 for key 3 and so on.",
         )
         .place(Place::Phone)
         .since(7, 0)

@@ -20,8 +20,12 @@ pub(super) fn phone() -> Vec<Parameter> {
             let row = row.place(Place::Phone).since(7, 0);
             if n <= SPEED_DIALS_OF_CME { row.by_cme() } else { row.unconfirmed() }
         };
-        let (line, label) =
-            (format!("The number or URI of speed dial key {n}."), format!("The label of speed dial key {n}."));
+        let (line, label) = (
+            format!(
+                "The number or URI of speed dial {n}. The guide of Unified CME numbers them from 1, whatever keys have lines; files in use were seen to count the keys from the top instead."
+            ),
+            format!("The label of speed dial {n}."),
+        );
         rows.push(dial(row(&format!("speed_line{n}"), SpeedDials, URI, "", &line)));
         rows.push(dial(row(&format!("speed_label{n}"), SpeedDials, Kind::Text { max: 31 }, "", &label)));
     }
@@ -36,7 +40,13 @@ pub(super) fn lines() -> Vec<Parameter> {
             row(&format!("line{n}_{what}"), Lines, kind, unset, about).place(Place::Elsewhere)
         };
         rows.extend([
-            line("name", Kind::Text { max: 127 }, "", "The user part of the line's SIP address.").noted(),
+            line(
+                "name",
+                Kind::Text { max: 127 },
+                "",
+                "The user part of the line's SIP address. Only an empty name means that there is no line.",
+            )
+            .noted(),
             line("shortname", Kind::Text { max: 31 }, "", "The label beside the line's key. Unset: the display name.")
                 .since_unsure(),
             line(

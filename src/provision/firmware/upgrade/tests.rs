@@ -407,6 +407,23 @@ fn a_new_operator_that_hears_only_the_rest_of_a_boot_knows_what_runs() {
 }
 
 #[test]
+fn a_new_operator_knows_when_silence_has_lasted_too_long() {
+    let mut phone = Phone::new(NEW);
+    phone.loader(NEW).takes("P003-8-12-00.sbn", 60_000, None);
+    // It said more than the status since the stage began.
+    let since = Some(at(phone.time - 100).to_string());
+    let observed = Some(at(phone.time).to_string());
+    let said = crate::api::PhoneFirmwareStatus { since, observed, ..phone.status() };
+    let again = || Phone { upgrade: Upgrade::recover(Some(&said)), stages: Vec::new(), ..phone };
+    assert_eq!(again().upgrade.due_in(at(phone.time)), phone.upgrade.due_in(at(phone.time)));
+    for (later, stage) in [(120, Stage::Downloading), (121, Stage::Failed)] {
+        let mut again = again();
+        again.time += later;
+        assert_eq!((again.status().stage, again.upgrade.last), (stage, Some(at(phone.time))), "{later} s");
+    }
+}
+
+#[test]
 fn what_a_phone_reads_at_one_moment_may_be_told_in_any_order() {
     let order = [BootEvent::Common(Named::Image(OLD.to_owned())), BootEvent::Own(Named::Nothing), BootEvent::Goes];
     for [a, b, c] in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {

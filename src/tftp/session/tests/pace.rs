@@ -26,11 +26,26 @@ fn a_client_that_misses_the_first_block_of_a_window_gets_it_at_once_and_once() {
     assert_eq!(session.ack(4, ACK, 30), Step::Send { first: 5, count: 4 });
     assert_eq!(session.ack(4, ACK, 31), Step::Send { first: 5, count: 4 });
     // It repeats itself for each block that it cannot use.
-    assert_eq!([session.ack(4, ACK, 31), session.ack(4, ACK, 32), session.ack(4, ACK, 33)], [Step::Wait; 3]);
+    assert_eq!([31, 32, 33].map(|now| session.ack(4, ACK, now)), [Step::Wait; 3]);
     assert_eq!(session.ack(3, ACK, 60), Step::Wait, "an older one says nothing");
     assert_eq!(session.ack(4, ACK, 131), Step::Send { first: 5, count: 4 }, "it was lost again");
     assert_eq!(session.ack(6, ACK, 140), Step::Send { first: 7, count: 4 });
     assert_eq!(session.progress(), Progress { bytes: 6 * 512, blocks: 6, retransmissions: 4 * 3 + 2 });
+}
+
+#[test]
+fn windows_that_come_twice_one_after_the_other_come_once_again() {
+    let (mut session, _) = start(file(100_000), options(None, Some(4)));
+    session.ack(0, ACK, 10);
+    session.timer(session.deadline());
+    // The client had the first block, acknowledges it again, and from then on each window when the next one is half there.
+    let now = session.deadline() - 1;
+    for block in 1..=8 {
+        assert_eq!(session.ack(block, ACK, now), Step::Send { first: u64::from(block) + 1, count: 4 });
+    }
+    assert_eq!(session.ack(9, ACK, now), Step::Send { first: 13, count: 1 }, "what is out is on its way");
+    assert_eq!(session.ack(13, ACK, now), Step::Send { first: 14, count: 4 });
+    assert_eq!(session.ack(13, ACK, now), Step::Send { first: 14, count: 4 }, "it is taken at its word again");
 }
 
 #[test]

@@ -1,0 +1,168 @@
+//! Whether an object is ready, and otherwise whether it becomes so by itself, as kstatus reads it.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use crate::api::{ConditionType, Reason};
+use crate::provision::verdict::Verdict;
+
+/// How many seconds an object that another one refers to is waited for: what makes Secrets of passwords in a vault or of encrypted files,
+/// and the next folder of a repository, often comes a moment later.
+const AWAITED: i64 = 300;
+/// The reasons that such an object takes away.
+const MAY_COME: [Reason; 4] =
+    [Reason::SecretNotFound, Reason::SecretKeyNotFound, Reason::SourceNotFound, Reason::SiteNotFound];
+
+/// What stands in the way of an object.
+#[derive(Clone, Copy, Debug)]
+pub struct Obstacle<'a> {
+    /// What is asked of the object.
+    pub verdict: &'a Verdict,
+    /// Whether somebody has to do something where that does not hold.
+    pub stalls: bool,
+    /// Since when it does not hold, if it did not before.
+    pub since: Option<Timestamp>,
+}
+
+impl<'a> Obstacle<'a> {
+    /// What comes by itself.
+    pub fn passing(verdict: &'a Verdict) -> Obstacle<'a> {
+        Obstacle { verdict, stalls: false, since: None }
+    }
+
+    /// What somebody has to do something about, unless it is an object that may come by itself.
+    pub fn lasting(verdict: &'a Verdict, kind: ConditionType, before: &[Condition]) -> Obstacle<'a> {
+        Obstacle { verdict, stalls: true, since: false_since(kind, before) }
+    }
+
+    /// Whether it stands in the way until somebody does something.
+    fn is_stalled(&self, now: Timestamp) -> bool {
+        self.stalls && !self.verdict.holds && patience(self.verdict.reason, self.since, now).is_none()
+    }
+}
+
+/// Since when a condition is false.
+fn false_since(kind: ConditionType, conditions: &[Condition]) -> Option<Timestamp> {
+    let known = conditions.iter().find(|condition| condition.type_ == kind.as_str() && condition.status == "False");
+    known.map(|condition| condition.last_transition_time.0)
+}
+
+/// For how many seconds more a missing object is waited for.
+fn patience(reason: Reason, since: Option<Timestamp>, now: Timestamp) -> Option<i64> {
+    let left = AWAITED - (now.as_second() - since.unwrap_or(now).as_second());
+    (MAY_COME.contains(&reason) && left > 0).then_some(left)
+}
+
+/// The conditions that say how an object is.
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// Whether everything is done on the server's side; otherwise what stands in the way, first of all what somebody has to do.
+    pub ready: Verdict,
+    /// Work goes on by itself.
+    pub reconciling: Option<Verdict>,
+    /// Somebody has to do something.
+    pub stalled: Option<Verdict>,
+}
+
+impl Health {
+    /// How an object is that these may stand in the way of. One that is `held` is as somebody wants it, whatever its newest spec says.
+    pub fn of(obstacles: &[Obstacle<'_>], held: bool, now: Timestamp) -> Health {
+        let stall = obstacles.iter().find(|obstacle| obstacle.is_stalled(now));
+        let first = stall.or_else(|| obstacles.iter().find(|obstacle| !obstacle.verdict.holds));
+        let stalled = stall.and_then(|stall| stands(stall.verdict));
+        match first {
+            None if held => Health {
+                ready: Verdict::yes(Reason::Suspended, "the site is suspended: what was served goes on being served"),
+                reconciling: None,
+                stalled,
+            },
+            None => Health {
+                ready: Verdict::yes(Reason::Ready, "everything is done on the server's side"),
+                reconciling: None,
+                stalled,
+            },
+            Some(obstacle) => Health {
+                ready: obstacle.verdict.clone(),
+                reconciling: stands(obstacle.verdict).filter(|_| stalled.is_none()),
+                stalled,
+            },
+        }
+    }
+}
+
+fn stands(verdict: &Verdict) -> Option<Verdict> {
+    Verdict::only_if(true, verdict.reason, verdict.message.clone())
+}
+
+/// After how many seconds an object that waits for another one says that somebody has to do something.
+pub fn due_in(conditions: &[Condition], now: Timestamp) -> Option<i64> {
+    let of = |kind: ConditionType| conditions.iter().find(move |condition| condition.type_ == kind.as_str());
+    let waits_for = &of(ConditionType::Reconciling)?.reason;
+    let reason = MAY_COME.into_iter().find(|reason| reason.as_str() == waits_for)?;
+    let obstacles = [ConditionType::Accepted, ConditionType::FirmwareStaged].into_iter().filter_map(of);
+    let since =
+        obstacles.filter(|obstacle| obstacle.reason == *waits_for).map(|obstacle| obstacle.last_transition_time.0);
+    patience(reason, since.min(), now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provision::status::conditions::conditions;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    /// The conditions of an object that is not accepted, as they were before and as they are now.
+    fn after(before: &[Condition], accepted: &Verdict, now: i64) -> Vec<Condition> {
+        let health = Health::of(&[Obstacle::lasting(accepted, ConditionType::Accepted, before)], false, at(now));
+        conditions(before, Some(1), at(now), |kind| match kind {
+            ConditionType::Accepted => Some(accepted.clone()),
+            ConditionType::Ready => Some(health.ready.clone()),
+            ConditionType::Reconciling => health.reconciling.clone(),
+            ConditionType::Stalled => health.stalled.clone(),
+            _ => None,
+        })
+    }
+
+    fn shows(conditions: &[Condition]) -> Vec<&str> {
+        conditions.iter().filter(|one| one.status == "True").map(|one| one.type_.as_str()).collect()
+    }
+
+    #[test]
+    fn a_missing_secret_is_waited_for_and_then_somebody_has_to_do_something() {
+        let missing = Verdict::no(Reason::SecretNotFound, "no Secret");
+        let first = after(&[], &missing, 1_000);
+        assert_eq!((shows(&first), due_in(&first, at(1_000))), (vec!["Reconciling"], Some(300)));
+        let later = after(&first, &missing, 1_299);
+        assert_eq!((shows(&later), due_in(&later, at(1_299))), (vec!["Reconciling"], Some(1)));
+        let last = after(&later, &missing, 1_300);
+        assert_eq!((shows(&last), due_in(&last, at(1_300))), (vec!["Stalled"], None));
+        assert_eq!(shows(&after(&last, &Verdict::yes(Reason::Accepted, "fine"), 1_400)), ["Accepted", "Ready"]);
+        let wrong = after(&[], &Verdict::no(Reason::Invalid, "wrong"), 1_000);
+        assert_eq!((shows(&wrong), due_in(&wrong, at(1_000))), (vec!["Stalled"], None));
+    }
+
+    #[test]
+    fn what_somebody_has_to_do_comes_before_what_comes_by_itself() {
+        let (waits, lasts) = (Verdict::no(Reason::NoServer, "no pod"), Verdict::no(Reason::NoSource, "no source"));
+        let obstacles = [Obstacle::passing(&waits), Obstacle::lasting(&lasts, ConditionType::FirmwareStaged, &[])];
+        let health = Health::of(&obstacles, false, at(0));
+        assert_eq!(
+            (health.ready.reason, health.stalled.map(|stalled| stalled.reason)),
+            (Reason::NoSource, Some(Reason::NoSource))
+        );
+        assert!(health.reconciling.is_none());
+        let health = Health::of(&obstacles[..1], false, at(0));
+        assert_eq!(health.reconciling.map(|waits| waits.reason), Some(Reason::NoServer));
+    }
+
+    #[test]
+    fn what_is_held_as_it_was_is_settled() {
+        let served = Verdict::yes(Reason::Served, "served");
+        let health = Health::of(&[Obstacle::passing(&served)], true, at(0));
+        assert_eq!((health.ready.holds, health.ready.reason), (true, Reason::Suspended));
+        assert!(health.reconciling.is_none() && health.stalled.is_none());
+    }
+}
