@@ -333,10 +333,9 @@ impl Manifests {
         for (key, (site, _)) in &self.sites {
             fleet.apply_site(meta(key, &site.metadata), site.spec.clone(), site.status.clone().unwrap_or_default());
         }
-        self.unreadable
-            .iter()
-            .filter(|(kind, _)| kind == "PhoneSite")
-            .for_each(|(_, key)| fleet.note_unreadable_site(key));
+        for (_, key) in self.unreadable.iter().filter(|(kind, _)| kind == "PhoneSite") {
+            fleet.note_unreadable_site(key);
+        }
         for (key, (phone, _)) in &self.phones {
             fleet.apply_phone(meta(key, &phone.metadata), phone.spec.clone(), phone.status.clone().unwrap_or_default());
         }

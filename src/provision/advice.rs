@@ -1,6 +1,6 @@
 //! What experience with these phones has to say: each piece of advice with a stable code, a reason and something to do.
 //!
-//! The codes are the reasons of warnings, in `render` and in conditions; `docs/advice.md` is made from this table.
+//! Long because it is a table. The codes are the reasons of warnings, in `render` and in conditions; `docs/advice.md` is made from this table.
 
 /// One piece of advice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -215,7 +215,7 @@ impl Fleet {
                 (secrets, changed)
             }
             None => {
-                let phone = Box::new(Phone::new(meta, spec, of_past(status, self.clock)));
+                let phone = Box::new(Phone::new(meta, spec, phone::of_past(status, self.clock)));
                 let needs = phone.needs_syncinfo();
                 self.phones.insert(key.clone(), phone);
                 (BTreeSet::new(), needs)
@@ -386,17 +386,4 @@ impl Fleet {
         site.phones.iter().for_each(|phone| self.agenda.queue_facts(phone));
         self.agenda.work(WorkItem::SiteStatus(key.clone()));
     }
-}
-
-/// A status whose times are not ahead of the clock: a pod's clock may have been, and nothing that is seen now would be newer.
-fn of_past(mut status: SipPhoneStatus, now: Timestamp) -> SipPhoneStatus {
-    let is_ahead =
-        |time: &String| time.parse::<Timestamp>().is_ok_and(|time| now > Timestamp::UNIX_EPOCH && time > now);
-    let observed = status.firmware.as_mut().map(|firmware| &mut firmware.observed);
-    for time in [Some(&mut status.last_seen), observed].into_iter().flatten() {
-        if time.as_ref().is_some_and(is_ahead) {
-            *time = Some(now.to_string());
-        }
-    }
-    status
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::api::{PhoneSiteSpec, ResyncMethod, SipPhoneSpec, SipPhoneStatus, Stage, Violation, is_object_name};
 use crate::base::digest::HashKey;
 use crate::phone::image::Release;
@@ -368,4 +370,17 @@ impl Phone {
         };
         written.into_iter().chain(self.facts.tally.stage).any(under_way)
     }
+}
+
+/// A status whose times are not ahead of the clock: a pod's clock may have been, and nothing that is seen now would be newer.
+pub fn of_past(mut status: SipPhoneStatus, now: Timestamp) -> SipPhoneStatus {
+    let is_ahead =
+        |time: &String| time.parse::<Timestamp>().is_ok_and(|time| now > Timestamp::UNIX_EPOCH && time > now);
+    let observed = status.firmware.as_mut().map(|firmware| &mut firmware.observed);
+    for time in [Some(&mut status.last_seen), observed].into_iter().flatten() {
+        if time.as_ref().is_some_and(is_ahead) {
+            *time = Some(now.to_string());
+        }
+    }
+    status
 }

@@ -162,5 +162,5 @@ fn good_values_are_no_placeholders_and_of_a_secret_nothing_is_said() {
     let plan = json!({"dialPlan": {"templates": [
         {"match": "911", "timeout": 0}, {"match": "9,1..........", "rewrite": "1%1%2", "timeout": 3}, {"match": "\\*7...", "rewrite": "%s", "route": "pbx.example.net"},
     ]}});
-    assert_eq!(codes(plan, phone), [""; 0]);
+    assert_eq!(codes(plan, phone), ["NotRegistered"], "it has a password and does not register; nothing else is said");
 }
