@@ -108,7 +108,10 @@ impl Watched {
         };
         assert!((1..=self.window).contains(&count), "{count} packets at once");
         // To a client that acknowledges second copies now and then only what was not sent yet.
-        assert!(first == self.next || first == self.end, "what is not acknowledged is sent first, or what was never sent");
+        assert!(
+            first == self.next || first == self.end,
+            "what is not acknowledged is sent first, or what was never sent"
+        );
         assert!(first + count <= self.next + self.window, "no more than a window is out");
         let last = (self.whole.len() / self.block) as u64 + 1;
         for number in first..first + count {

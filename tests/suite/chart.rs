@@ -64,7 +64,7 @@ fn known(schema: &Value, path: &str, all: &mut BTreeSet<String>) {
     match schema["properties"].as_object().filter(|_| schema["additionalProperties"] == false || path == "global") {
         Some(properties) => {
             for (name, schema) in properties {
-                known(schema, &format!("{path}.{name}").trim_start_matches('.').to_owned(), all);
+                known(schema, format!("{path}.{name}").trim_start_matches('.'), all);
             }
         }
         None => drop(all.insert(path.to_owned())),

@@ -18,12 +18,12 @@ use crate::provision::render::plan::release;
 use crate::provision::render::values::Values;
 use crate::provision::render::view::{Merged, Routes};
 
-/// A site's values, before defaults are filled in. The catalog has the files from elsewhere, as far as they are known. Where its phones'
-/// dial plan sends calls.
+/// A site's values, before defaults are filled in. `files` are those from elsewhere, if they were looked at, and
+/// whether there can be no others. Where its phones' dial plan sends calls.
 pub fn site(
     spec: &PhoneSiteSpec,
     values: &Values,
-    catalog: Option<&Catalog<'_>>,
+    files: Option<(&Catalog<'_>, bool)>,
     found: &mut Vec<Diagnostic>,
 ) -> Routes {
     let firmware = spec.firmware.as_ref();
@@ -39,7 +39,7 @@ pub fn site(
         }
     }
     let rules = spec.dial_plan.as_ref().map(|plan| plan.templates.as_slice()).unwrap_or_default();
-    let (routes, emergency) = routes(spec, values, catalog);
+    let (routes, emergency) = routes(spec, values, files);
     proxies(values, routes, found);
     let all = Merged::of_site(values);
     if let Some(field) = emergency.filter(|_| all.said("proxy_emergency").is_nothing()) {
@@ -55,7 +55,9 @@ pub fn site(
         advise(found, advice, field.as_deref().unwrap_or("spec.dialPlan.templates"), what);
     });
     let plan = spec.dial_plan.as_ref().filter(|plan| !plan.is_empty());
-    if let Some(off_hook) = plan.and_then(|plan| plan.off_hook.as_ref()) {
+    // One without a number is refused.
+    let off_hook = plan.and_then(|plan| plan.off_hook.as_ref()).filter(|off_hook| !off_hook.number.is_empty());
+    if let Some(off_hook) = off_hook {
         dial_plan::off_hook(Some(&off_hook.number), Some(off_hook.timeout), |part, advice, what| {
             let part = if part == "rewrite" { "number" } else { part };
             advise(found, advice, &format!("spec.dialPlan.offHook.{part}"), what);
@@ -139,7 +141,7 @@ fn letter_o(field: &str, name: &str, found: &mut Vec<Diagnostic>) -> bool {
 
 /// Where the dial plan of a site's phones sends calls, and the field of its rule for emergency calls. Phones of a site without a plan of
 /// its own may get one from elsewhere.
-fn routes(spec: &PhoneSiteSpec, values: &Values, catalog: Option<&Catalog<'_>>) -> (Routes, Option<String>) {
+fn routes(spec: &PhoneSiteSpec, values: &Values, files: Option<(&Catalog<'_>, bool)>) -> (Routes, Option<String>) {
     if let Some(plan) = spec.dial_plan.as_ref().filter(|plan| !plan.is_empty()) {
         let rules: Vec<Template<'_>> = plan.templates.iter().map(DialRule::template).collect();
         let dial_plan::Routes { emergency, elsewhere } = dial_plan::Routes::of(&rules);
@@ -149,15 +151,12 @@ fn routes(spec: &PhoneSiteSpec, values: &Values, catalog: Option<&Catalog<'_>>) 
         let field = field.or(off_hook.map(|_| "spec.dialPlan.offHook.route".to_owned()));
         return (Routes::Known { emergency: field.is_some(), elsewhere }, field);
     }
-    let found = catalog.and_then(|catalog| lint_files::routes(lint_files::told(spec, values), catalog));
+    let found = files.and_then(|(catalog, _)| lint_files::routes(lint_files::told(spec, values), catalog));
     if let Some((dial_plan::Routes { emergency, elsewhere }, field)) = found {
         return (Routes::Known { emergency: emergency.is_some(), elsewhere }, emergency.map(|_| field));
     }
-    let mut sources = spec.firmware.iter().filter_map(|firmware| firmware.source.as_ref());
-    let is_unseen =
-        sources.any(|source| source.is_pod_side()) || (catalog.is_none() && spec.config_maps().next().is_some());
     let none = Routes::Known { emergency: false, elsewhere: 0 };
-    (if is_unseen { Routes::Unknown } else { none }, None)
+    (if files.is_some_and(|files| files.1) { none } else { Routes::Unknown }, None)
 }
 
 /// What is to say of the proxies that these values name beside those of the lines.

@@ -69,7 +69,7 @@ pub fn render(input: Input<'_>, secrets: &Secrets<'_>) -> (Rendering<SitePlan>, 
     let named = image.as_deref().filter(|image| rollout.is_none() && staged.contains(*image));
     take_image(&mut values, image.as_deref(), named, diagnostics);
     let plan = spec.dial_plan.as_ref().filter(|plan| !plan.is_empty());
-    let routes = lint::site(spec, &values, catalog, diagnostics);
+    let routes = lint::site(spec, &values, catalog.map(|catalog| (catalog, knows_all)), diagnostics);
     let view = Arc::new(SiteView::new(&values, routes));
     let told = lint_files::told(spec, &values).map(str::to_owned);
     if spec.unset_parameters == UnsetParameters::Reset {
