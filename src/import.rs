@@ -39,7 +39,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let text = assemble::manifests(&mut tree, args)?;
     let mut warnings = report::say_notes(&mut tree.notes);
-    let findings = findings::findings(&text);
+    let findings = findings::findings(&text, &tree.notes);
     for finding in &findings {
         say(format_args!("warning: {finding}"));
     }
@@ -51,7 +51,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let phones = tree.phones.len();
     let plural = if phones == 1 { "phone" } else { "phones" };
-    say(format_args!("{}: {phones} {plural}, {warnings} warnings", args.site));
+    let many = if warnings == 1 { "warning" } else { "warnings" };
+    say(format_args!("{}: {phones} {plural}, {warnings} {many}", args.site));
     if args.check {
         let differences = check::differences(&tree, &text, args)?;
         for difference in &differences {

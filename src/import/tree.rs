@@ -63,6 +63,12 @@ impl Note {
         Note { weight: Weight::Matters, file: file.to_owned(), line, why: why.into() }
     }
 
+    /// The code of the advice that it is, at its end in brackets.
+    pub fn code(&self) -> Option<&str> {
+        let (_, code) = self.why.strip_suffix(']')?.rsplit_once('[')?;
+        Some(code).filter(|code| code.bytes().all(|b| b.is_ascii_alphabetic()))
+    }
+
     /// The same, with another weight.
     pub fn weighing(self, weight: Weight) -> Note {
         Note { weight, ..self }

@@ -51,7 +51,7 @@ pub struct Pacing {
     /// The time that the client asked for; 0 for none.
     asked: u16,
     /// How often the packets that are out were sent.
-    attempts: u32,
+    attempts: u16,
     round_trip: Option<RoundTrip>,
     /// How long the last acknowledged packets took from when they were sent first, if they were sent again meanwhile.
     doubtful: Option<u32>,
@@ -80,7 +80,7 @@ impl Pacing {
 
     /// How often the packets that are out were sent.
     pub fn attempts(&self) -> u32 {
-        self.attempts
+        self.attempts.into()
     }
 
     /// When they are sent again.
@@ -109,7 +109,7 @@ impl Pacing {
             return self.asked.into();
         }
         let first = self.round_trip.map_or(FIRST, |measured| measured.most().max(LEAST));
-        let doublings = (self.attempts - 1).min(MAX_TIMEOUT.ilog2());
+        let doublings = u32::from(self.attempts - 1).min(MAX_TIMEOUT.ilog2());
         (first << doublings).min(MAX_TIMEOUT)
     }
 
@@ -144,7 +144,7 @@ impl Pacing {
 
     /// The deadline has passed without progress.
     pub fn timed_out(&mut self) {
-        self.attempts += 1;
+        self.attempts = self.attempts.saturating_add(1);
     }
 }
 
@@ -190,7 +190,7 @@ mod tests {
         asked.measure(1);
         assert_eq!(timeouts(&mut asked), [3_000; 7]);
         let mut old = Pacing::new(None, 0);
-        old.attempts = u32::MAX;
+        old.attempts = u16::MAX;
         assert_eq!(old.timeout(), 8_000);
     }
 

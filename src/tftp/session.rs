@@ -91,7 +91,7 @@ pub struct Session {
     pacing: Pacing,
     /// When the last packet was sent for the first time.
     ended: Option<Millis>,
-    retransmissions: u64,
+    retransmissions: u32,
     budget: Budget,
 }
 
@@ -173,7 +173,7 @@ impl Session {
 
     /// What it has brought about so far.
     pub fn progress(&self) -> Progress {
-        Progress { bytes: self.acknowledged(), blocks: self.blocks(), retransmissions: self.retransmissions }
+        Progress { bytes: self.acknowledged(), blocks: self.blocks(), retransmissions: self.retransmissions.into() }
     }
 
     /// How often the packets that are out were sent.
@@ -244,7 +244,7 @@ impl Session {
         }
         // Everything after the acknowledged block goes out anew: the client has discarded what it had of it (RFC 7440).
         self.restarted = false;
-        self.retransmissions += behind;
+        self.note_retransmissions(behind);
         self.send(self.next, end, now)
     }
 
@@ -291,11 +291,16 @@ impl Session {
         self.resend(now)
     }
 
+    /// Small, as everything here, because there are as many as transfers.
+    fn note_retransmissions(&mut self, count: u64) {
+        self.retransmissions = self.retransmissions.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+    }
+
     /// Sends the packets that are out again.
     fn resend(&mut self, now: Millis) -> Step {
         let step = self.send(self.next, self.sent, now);
         if step != Step::Wait {
-            self.retransmissions += self.sent - self.next;
+            self.note_retransmissions(self.sent - self.next);
         }
         step
     }

@@ -52,5 +52,31 @@ fn a_password_that_ends_at_a_semicolon_is_told_and_not_shown() {
         all.contains("SIP000A8A123401.cnf:2: what stands behind ';' is a comment for phones, so that line1_password"),
         "{all}"
     );
-    assert!(!all.contains("horse") && !all.contains("battery") && all.contains("hq: 1 phone, 1 warnings"), "{all}");
+    assert!(!all.contains("horse") && !all.contains("battery") && all.contains("hq: 1 phone, 1 warning"), "{all}");
+}
+
+/// What is said of a file's line is not said again of the manifest that it becomes.
+#[test]
+fn each_thing_is_said_once() {
+    let common = "proxy1_address: \"YOUR_SERVER_IP\"\nlogo_url: \"http://YOUR_SERVER_IP/logo.bmp\"\ntimer_register: 1800\ndial_template: \"voip/plans/desk\"\nproxy_register: 1\n";
+    let plan =
+        "<DIALTEMPLATE>\n<TEMPLATE MATCH=\"9NXXXXXX\"/>\n<TEMPLATE MATCH=\"*\" Timeout=\"0\"/>\n</DIALTEMPLATE>\n";
+    let all = said(
+        common,
+        &[
+            ("voip/plans/desk.xml", plan),
+            ("SIP000A8A123456.cnf", "line2_name: \"7702\"\nline2_authname: \"CHANGEME_LINE2_AUTHNAME\"\n"),
+        ],
+    );
+    for (part, times) in [
+        ("YOUR_SERVER_IP\"", 1),
+        ("YOUR_SERVER_IP/logo.bmp", 1),
+        ("CHANGEME_LINE2_AUTHNAME", 1),
+        ("timer_register_expires", 1),
+        ("[DialPlanForeign]", 1),
+        ("[DialStarAtOnce]", 1),
+        ("[NoEmergencyRule]", 1),
+    ] {
+        assert_eq!(all.matches(part).count(), times, "{part}\n{all}");
+    }
 }

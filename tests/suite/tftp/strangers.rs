@@ -175,7 +175,7 @@ fn requests_in_netascii_cost_no_copy_of_the_file() {
 fn all_transfers_of_a_flood_together_cost_little_memory() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("image.bin"), bytes(100_000)).unwrap();
-    for (name, most) in [("image.bin".to_owned(), 7), (format!("{}image.bin", "./".repeat(123)), 12)] {
+    for (name, most) in [("image.bin".to_owned(), 8), (format!("{}image.bin", "./".repeat(123)), 13)] {
         let (server, address) = process(folder.path(), &[]);
         Client::new(address).fetch("image.bin", "", 512, 1);
         let before = kib(&server, "VmRSS");
