@@ -141,7 +141,12 @@ impl Draft {
                 continue;
             }
             let typed = find(&key);
-            let hidden = typed.map_or(is_secret(&key), |typed| matches!(typed.kind, Kind::Secret { .. }));
+            let meant = slips::meant(&name).filter(|_| typed.is_none() && suggestions > 0);
+            suggestions = suggestions.saturating_sub(usize::from(typed.is_none()));
+            let is_hidden = |parameter: &Parameter| matches!(parameter.kind, Kind::Secret { .. });
+            // A slip in the name of a password is no reason to show it.
+            let unknown = || is_secret(&key) || meant.and_then(find).is_some_and(is_hidden);
+            let hidden = typed.map_or_else(unknown, is_hidden);
             if hidden && is_given(&value) {
                 match typed.filter(|typed| typed.place != Place::Elsewhere) {
                     Some(typed) => {
@@ -149,12 +154,14 @@ impl Draft {
                     }
                     None => self.secret_parameters.push(key.clone()),
                 }
+                if let Some(meant) = meant {
+                    let why = "is unknown to dialtone and kept as it is in secretParameters; did its author mean";
+                    notes.push(note(format!("{name} {why} {meant}?")));
+                }
                 self.secrets.insert(key, value);
                 continue;
             }
             let Some(typed) = typed else {
-                let meant = slips::meant(&name).filter(|_| suggestions > 0);
-                suggestions = suggestions.saturating_sub(1);
                 let weight = if meant.is_some() { Weight::Matters } else { Weight::Minor };
                 let meant = meant.map_or(String::new(), |meant| format!("; did its author mean {meant}?"));
                 let why = format!("{name} is unknown to dialtone and kept as it is in extraParameters{meant}");

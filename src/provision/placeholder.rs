@@ -90,7 +90,9 @@ fn is_engines(text: &str, strict: bool) -> bool {
     if ["__", "@@", "##", "%%", "||"].iter().any(wrapped) {
         return true;
     }
-    if ["#", "@"].iter().any(|mark| wrapped_in(text, mark).any(is_constant)) {
+    // Phones put their own name there.
+    let is_left_over = |inner: &str| is_constant(inner) && inner != "DEVICENAME";
+    if ["#", "@"].iter().any(|mark| wrapped_in(text, mark).any(is_left_over)) {
         return true;
     }
     // Two hexadecimal digits after a percent sign are a character of a URL.

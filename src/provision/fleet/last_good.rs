@@ -53,7 +53,8 @@ impl Fleet {
 
     /// Whether the site that a phone names can take it over from the one where it is.
     pub(super) fn can_move(&self, key: &Key, to: &Key, spec: &SipPhoneSpec, base: &PhoneBase) -> bool {
-        let Some(site) = self.sites.get(to).filter(|site| !site.is_suspended()) else { return false };
+        let takes = |site: &Site| !site.is_suspended() && site.standing().is_up_to_date();
+        let Some(site) = self.sites.get(to).filter(|site| takes(site)) else { return false };
         let rendering = self.rendering(key, to, spec, base);
         rendering.ready().is_some_and(|plan| site.placement.has_room(&plan.files, plan.secret))
     }

@@ -33,7 +33,10 @@ pub fn site(
     if let Some(bootstrap) = bootstrap {
         letter_o("spec.firmware.bootstrap", bootstrap, found);
         // Of an image whose name tells no release nothing follows.
-        let old_target = image.is_none() || release(image).is_some_and(|release| release < Release::LOADER);
+        let is_old = |image| release(image).is_some_and(|release| release < Release::LOADER);
+        // Of itself OS79XX.TXT names an image from 7.0 on, as in Cisco's own packages.
+        let old_target =
+            if image.is_none() { release(Some(bootstrap)).is_none() || is_old(Some(bootstrap)) } else { is_old(image) };
         if old_target && bootstrap.len() > 8 && image::did_you_mean(bootstrap).is_none() {
             advise(found, advice::TWO_STEP, "spec.firmware.bootstrap", format!("is {bootstrap}"));
         }

@@ -196,6 +196,11 @@ fn an_image_whose_name_tells_nothing_is_not_taken_for_an_old_one() {
     assert_eq!(of("P0S3 8 12".into()), ["Invalid", "SiteInvalid"]);
     assert_eq!(of("newest".into()), ["ImageName"]);
     assert!(of("P0S3-06-3-00".into()).contains(&"TwoStepUpgrade".to_owned()));
+    // As in Cisco's own packages.
+    for bootstrap in ["P003-8-12-00", "P003-08-4-00"] {
+        let found = said(and(good(), "firmware", json!({"bootstrap": bootstrap})), json!({}));
+        assert!(found.is_empty(), "{found:?}");
+    }
 }
 
 #[test]

@@ -89,6 +89,25 @@ fn a_site_that_is_not_there_or_not_right_leaves_the_file_where_it_was() {
 }
 
 #[test]
+fn a_site_that_serves_its_last_good_files_takes_nobody_until_it_is_right() {
+    let (mut fleet, good) = served();
+    other_site(&mut fleet, json!({}));
+    fleet.apply_site(
+        meta("other", 2, 0),
+        serde_json::from_value(json!({"settings": {"callWaiting": "AlwaysOn"}})).unwrap(),
+        Default::default(),
+    );
+    write_all(&mut fleet);
+    phone(&mut fleet, "p", 2, 10, with("siteRef", json!({"name": "other"})));
+    write_all(&mut fleet);
+    assert_eq!(text(&fleet, FILE).as_ref(), Some(&good));
+    assert!(!fleet.tree(&key("other")).contains_key(FILE));
+    fleet.apply_site(meta("other", 3, 0), serde_json::from_value(json!({})).unwrap(), Default::default());
+    write_all(&mut fleet);
+    assert!(text(&fleet, FILE).is_none() && fleet.tree(&key("other")).contains_key(FILE));
+}
+
+#[test]
 fn a_site_that_is_suspended_or_lacks_a_secret_takes_no_phone_and_the_old_one_goes_on_serving_it() {
     let (mut fleet, good) = served();
     other_site(&mut fleet, json!({"suspend": true}));
