@@ -1,6 +1,6 @@
 //! What people do to a site, step by step, and what there is at the end if nothing disturbs it.
 
-use super::support::{apply, kube};
+use super::support::{apply, get, kube, wait_for};
 
 /// A phone of a site; `more` is put into its first line.
 pub fn phone(name: &str, site: &str, mac: &str, label: &str, line: &str, more: &str) -> String {
@@ -62,7 +62,15 @@ pub const STEPS: &[Step] = &[
         apply(namespace, &site("branch", more));
     }),
     ("back", |namespace| apply(namespace, &site("hq", ""))),
+    // A phone that names a site which is gone keeps its file where it is: at another one, if it never came to have it there. So it
+    // goes back first, and one end is right.
+    ("return", |namespace| apply(namespace, &phone("two", "hq", "000A8A123457", "Two", "8106", ""))),
     ("remove", |namespace| {
         kube(&["delete", "phonesite", "branch", "-n", namespace]);
+        wait_for("what the site had to be gone", 60, || {
+            let kinds = "configmaps,secrets,services,serviceaccounts,deployments,networkpolicies";
+            let left = get(namespace, &[kinds, "-l", "dialtone.dev/site=branch"]);
+            left["items"].as_array().is_none_or(Vec::is_empty).then_some(())
+        });
     }),
 ];
