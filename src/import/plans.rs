@@ -92,27 +92,36 @@ fn typed_off_hook(rule: &Rule) -> Result<Value, String> {
     if !rule.tones.is_empty() {
         return Err("has an empty MATCH and a Tone".to_owned());
     }
-    let mut value = typed_rule(&Rule { pattern: "0".to_owned(), ..rule.clone() })?;
-    if let Some(fields) = value.as_object_mut() {
-        fields.remove("match");
-        fields.remove("rewrite");
-        fields.insert("number".to_owned(), number.into());
-    }
-    Ok(value)
+    check_line(rule)?;
+    let mut value = typed_attributes(rule)?;
+    value.remove("rewrite");
+    value.insert("number".to_owned(), number.into());
+    Ok(value.into())
 }
 
 /// A rule as a manifest has it; or what a manifest cannot express.
 fn typed_rule(rule: &Rule) -> Result<Value, String> {
-    if let Some(line) = &rule.line {
-        return Err(format!("is for line {line:?}"));
-    }
-    let attribute = |name: &str, value: &str| check_attribute(value).map_err(|why| format!("has a {name} that {why}"));
-    let mut value = Map::new();
+    check_line(rule)?;
     if rule.pattern.is_empty() {
         return Err("has an empty MATCH, and is not the first".to_owned());
     }
-    attribute("MATCH", &rule.pattern)?;
-    value.insert("match".to_owned(), rule.pattern.clone().into());
+    check("MATCH", &rule.pattern)?;
+    let mut value = Map::from_iter([("match".to_owned(), rule.pattern.clone().into())]);
+    value.extend(typed_attributes(rule)?);
+    Ok(value.into())
+}
+
+fn check_line(rule: &Rule) -> Result<(), String> {
+    rule.line.as_ref().map_or(Ok(()), |line| Err(format!("is for line {line:?}")))
+}
+
+fn check(name: &str, value: &str) -> Result<(), String> {
+    check_attribute(value).map_err(|why| format!("has a {name} that {why}"))
+}
+
+/// What a rule does beside its MATCH, as a manifest has it.
+fn typed_attributes(rule: &Rule) -> Result<Map<String, Value>, String> {
+    let mut value = Map::new();
     if let Some(timeout) = rule.timeout {
         if timeout > 3600 {
             return Err(format!("waits {timeout} s, and 3600 are the most"));
@@ -125,12 +134,12 @@ fn typed_rule(rule: &Rule) -> Result<Value, String> {
         value.insert("user".to_owned(), known.into());
     }
     if let Some(rewrite) = &rule.rewrite {
-        attribute("Rewrite", rewrite)?;
+        check("Rewrite", rewrite)?;
         value.insert("rewrite".to_owned(), rewrite.clone().into());
     }
     if let Some(route) = rule.route.as_deref().filter(|route| !route.is_empty()) {
         check_host(route).map_err(|why| format!("has a Route that {why}"))?;
-        attribute("Route", route)?;
+        check("Route", route)?;
         value.insert("route".to_owned(), route.into());
     }
     if !rule.tones.is_empty() {
@@ -143,5 +152,5 @@ fn typed_rule(rule: &Rule) -> Result<Value, String> {
         }
         value.insert("tones".to_owned(), rule.tones.clone().into());
     }
-    Ok(value.into())
+    Ok(value)
 }

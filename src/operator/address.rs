@@ -8,37 +8,30 @@ use super::names::workload;
 use super::owned::WELL_KNOWN_PORT;
 use crate::provision::Key;
 
-/// Where phones reach the site: the load balancer's address, a node's address and port, or the Service's own.
-pub(super) fn address(ctx: &Context, site: &Key) -> Option<String> {
-    let Some(service) = ctx.children.get(Kind::Service, &site.sibling(workload(&site.name))) else {
-        return ctx.pods.first_host(site);
+/// Where phones reach the site: the load balancer's address, a node's address and port, or the Service's own; or why there is none yet.
+pub(super) fn address(ctx: &Context, site: &Key) -> Result<String, String> {
+    let no_node = || "no node of a TFTP pod is known yet".to_owned();
+    let name = workload(&site.name);
+    let Some(service) = ctx.children.get(Kind::Service, &site.sibling(name.clone())) else {
+        return ctx.pods.first_host(site).ok_or_else(no_node);
     };
     if let Some(address) = load_balancer(&service) {
-        return Some(address.to_owned());
+        return Ok(address.to_owned());
     }
     match service["spec"]["type"].as_str() {
-        Some("ClusterIP") => service["spec"]["clusterIP"].as_str().map(str::to_owned),
         Some("NodePort") => {
-            let port = node_port(&service)?;
-            ctx.pods.first_host(site).map(|host| format!("{host}:{port}"))
+            let host = node_port(&service).and_then(|port| Some(format!("{}:{port}", ctx.pods.first_host(site)?)));
+            host.ok_or_else(no_node)
         }
-        _ => None,
-    }
-}
-
-/// Why there is no address where there is none.
-pub(super) fn why_none(ctx: &Context, site: &Key) -> Option<String> {
-    let name = workload(&site.name);
-    let service = ctx.children.get(Kind::Service, &site.sibling(name.clone()));
-    let kind = service.as_ref().and_then(|service| service["spec"]["type"].as_str());
-    Some(match kind {
-        Some("LoadBalancer") => format!(
+        Some("LoadBalancer") => Err(format!(
             "Service {name} has no address yet: something in the cluster has to give one to Services of type LoadBalancer, such as MetalLB \
              or the cloud's controller; see kubectl describe service {name}, or set spec.tftp.service.type to NodePort"
-        ),
-        Some("NodePort") | None => "no node of a TFTP pod is known yet".to_owned(),
-        Some(_) => format!("Service {name} has no address yet"),
-    })
+        )),
+        kind => {
+            let own = service["spec"]["clusterIP"].as_str().filter(|_| kind == Some("ClusterIP"));
+            own.map(str::to_owned).ok_or_else(|| format!("Service {name} has no address yet"))
+        }
+    }
 }
 
 /// What a load balancer can be reached by: best an IPv4 address, which every phone and DHCP option takes, and a name only if there is

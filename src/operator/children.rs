@@ -265,8 +265,7 @@ impl ObservedChildren {
         state.owners.retain(|_, (_, owner)| Some(owner.as_str()) != uid);
         let workload = site.sibling(super::names::workload(&site.name));
         state.writes.retain(|(_, key), _| *key != workload);
-        state.tokens.retain(|of, token| of != site || token.found.is_some());
-        state.files.retain(|(of, _), files| of != site || files.observed.is_some());
+        state.forget_what_is_gone(site);
     }
 
     /// An object is gone whose site is not there: nothing stays of names that anybody may write into a label.
@@ -275,8 +274,7 @@ impl ObservedChildren {
         let id = (kind, key.clone());
         state.owners.remove(&id);
         state.writes.remove(&id);
-        state.tokens.retain(|of, token| of != site || token.found.is_some());
-        state.files.retain(|(of, _), files| of != site || files.observed.is_some());
+        state.forget_what_is_gone(site);
     }
 
     /// Of how many objects the owner is remembered.
@@ -300,6 +298,12 @@ impl State {
         if made || known.0 != *uid {
             *known = new();
         }
+    }
+
+    /// Nothing stays of a site's Secret and files that are gone.
+    fn forget_what_is_gone(&mut self, site: &Key) {
+        self.tokens.retain(|of, token| of != site || token.found.is_some());
+        self.files.retain(|(of, _), files| of != site || files.observed.is_some());
     }
 
     fn forget(&mut self, kind: Kind, key: &Key) {

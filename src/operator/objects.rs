@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::address::{address, why_none};
+use super::address::address;
 use super::claim::{Claim, check_stays};
 use super::cluster::Error;
 use super::context::Context;
@@ -240,11 +240,11 @@ impl Applied<'_> {
 
 /// Notes the address of the site's server and how many pods should run. Of a suspended site nothing is tried, and nothing fails.
 fn note_infra(ctx: &Context, site: &Key, wanted: i64, suspended: bool) {
-    let (address, no_address) = (address(ctx, site), why_none(ctx, site));
+    let address = address(ctx, site);
     ctx.update(|fleet| {
         let mut infra = fleet.infra(site);
-        infra.no_address = no_address.filter(|_| address.is_none() && !suspended);
-        infra.address = address;
+        infra.no_address = address.as_ref().err().filter(|_| !suspended).cloned();
+        infra.address = address.ok();
         infra.wanted = wanted;
         if suspended {
             infra.problems.clear();

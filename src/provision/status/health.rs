@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::api::{ConditionType, Reason};
+use crate::provision::firmware::staging::Staging;
 use crate::provision::verdict::Verdict;
 
 /// How many seconds an object that another one refers to is waited for: what makes Secrets of passwords in a vault or of encrypted files,
@@ -33,6 +34,14 @@ impl<'a> Obstacle<'a> {
     /// What somebody has to do something about, unless it is an object that may come by itself.
     pub fn lasting(verdict: &'a Verdict, kind: ConditionType, before: &[Condition]) -> Obstacle<'a> {
         Obstacle { verdict, stalls: true, since: false_since(kind, before) }
+    }
+
+    /// An image that is not there yet, which takes time or somebody to do something.
+    pub fn staging(staging: &Staging, verdict: &'a Verdict, before: &[Condition]) -> Obstacle<'a> {
+        match staging.is_stalled() {
+            true => Obstacle::lasting(verdict, ConditionType::FirmwareStaged, before),
+            false => Obstacle::passing(verdict),
+        }
     }
 
     /// Whether it stands in the way until somebody does something.

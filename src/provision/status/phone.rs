@@ -140,10 +140,7 @@ fn phone_conditions(
     let held = facts.is_held();
     let mut obstacles = vec![Obstacle::lasting(&accepted, ConditionType::Accepted, &before.conditions)];
     obstacles.extend((!held).then(|| Obstacle::passing(&served)));
-    obstacles.push(match staging.is_stalled() {
-        true => Obstacle::lasting(&staged, ConditionType::FirmwareStaged, &before.conditions),
-        false => Obstacle::passing(&staged),
-    });
+    obstacles.push(Obstacle::staging(staging, &staged, &before.conditions));
     let Health { ready, reconciling, stalled } = Health::of(&obstacles, held, now);
     let in_sync = || Verdict::yes(Reason::Fetched, "the phone fetched its newest configuration");
     let verdict = |kind| match kind {

@@ -155,10 +155,7 @@ pub fn site_status(facts: SiteFacts<'_>, before: &PhoneSiteStatus, now: Timestam
     obstacles.extend(waits.as_ref().map(Obstacle::passing));
     obstacles.extend((!held).then(|| Obstacle::passing(&served)));
     obstacles.extend([Obstacle::passing(&missing), Obstacle::passing(&address)]);
-    obstacles.push(match staging.is_stalled() {
-        true => Obstacle::lasting(&staged, ConditionType::FirmwareStaged, &before.conditions),
-        false => Obstacle::passing(&staged),
-    });
+    obstacles.push(Obstacle::staging(staging, &staged, &before.conditions));
     let Health { ready, reconciling, stalled } = Health::of(&obstacles, held, now);
     let suspended = "spec.suspend is true: no change is applied until it is false again";
     let verdict = |kind| match kind {

@@ -146,7 +146,7 @@ fn a_slip_in_the_name_of_a_password_does_not_show_it() {
         let root = tempfile::tempdir().unwrap();
         let own = format!("line1_name: 71\n{name}: hunter2\n");
         write(root.path(), &[("SIPDefault.cnf", "proxy1_address: 10.0.0.1\n"), ("SIP000A8A123456.cnf", &own)]);
-        let output = dialtone(&["import", root.path().to_str().unwrap(), "--site", "hq", "--check"], "");
+        let output = round_trip(root.path(), &[]);
         let (said, manifests) = (text(&output.stderr), text(&output.stdout));
         assert!(said.contains("did its author mean") && !said.contains("hunter2"), "{said}");
         let secret = manifests.split("---").find(|document| document.contains("kind: Secret")).unwrap();
