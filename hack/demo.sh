@@ -46,7 +46,9 @@ say "5/6 kubectl apply -f examples/"
 "${kubectl[@]}" create namespace phones --dry-run=client -o yaml | "${kubectl[@]}" apply -f - >/dev/null
 "${kubectl[@]}" label namespace phones --overwrite pod-security.kubernetes.io/enforce=restricted >/dev/null
 "${kubectl[@]}" apply --namespace phones -f examples/
-"${kubectl[@]}" wait --namespace phones --for=condition=Ready --timeout=3m phonesites,sipphones --all
+"${kubectl[@]}" wait --namespace phones --for=condition=Ready --timeout=3m sipphones --all
+# A site whose Service waits for a load balancer serves, and is not Ready.
+"${kubectl[@]}" wait --namespace phones --for=condition=Served --timeout=3m phonesites --all
 
 say "6/6 Booting the phones of the site \"branch\", over UDP"
 address=
@@ -69,6 +71,9 @@ done
 
 say "Ready after $((SECONDS - began)) s. What somebody who looks after phones sees:"
 "${kubectl[@]}" get phonesites,sipphones --namespace phones -o wide
+pending=$("${kubectl[@]}" get phonesites --namespace phones \
+  -o jsonpath='{range .items[*]}{.metadata.name}{"="}{.status.conditions[?(@.type=="Ready")].reason}{"\n"}{end}' | sed -n 's/=AddressPending$//p' | paste -sd' ')
+[[ -z $pending ]] || printf '\n%s: its Service waits for a load balancer, which this cluster does not have.\n' "$pending"
 echo
 echo "What to try next:"
 if [[ -z $context ]]; then
