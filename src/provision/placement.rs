@@ -139,6 +139,11 @@ impl Placement {
         self.phones.insert(phone.clone(), slot);
         self.moves(files, slot, known.zip(old.as_ref()));
         write.extend(self.forget_departures(old.iter().flat_map(|old| old.iter())));
+        if let Some((from, old)) = known.zip(old.as_ref()).filter(|(from, _)| *from != slot) {
+            // What has no new place (its phone got another address, too) leaves at once; the rest, once pods hold it there.
+            let stays = |file: &File| self.departures.of(from).any(|leaving| leaving.name == file.name);
+            write.extend(old.iter().any(|file| !stays(file)).then_some(from));
+        }
         if write.contains(&slot) {
             // Where a copy would win over the file, it has to be the same.
             let leaves = files.iter().flat_map(|file| self.departures.leaves(&file.name));
