@@ -155,7 +155,15 @@ fn read(file: &Path) -> anyhow::Result<Kubeconfig> {
     if !file.exists() {
         bail!("there is no kubeconfig at {shown}: name one that is there with --kubeconfig FILE");
     }
-    Kubeconfig::read_from(file).map_err(|error| anyhow!("{shown} is no kubeconfig: {}", root(&error)))
+    Kubeconfig::read_from(file)
+        .map_err(|error| anyhow!("{shown} is no kubeconfig: {}", without_values(&lowest(&error))))
+}
+
+/// What is wrong with a file, and where, without what stands there: that may be a token.
+fn without_values(error: &str) -> &str {
+    let end = error.find(['\n', '"', '`']).unwrap_or(error.len());
+    let kept = error[..end].trim_end_matches([' ', ':']);
+    kept.strip_prefix("failed to parse kubeconfig YAML: ").unwrap_or(kept).trim_start_matches("error: ")
 }
 
 /// Why a call to the API server did not succeed.
@@ -221,7 +229,11 @@ impl Connection {
                 self.namespace
             ),
             // A path that the API server does not know, in contrast to an object that is not there.
-            Refusal::NotFound(message) if message.is_empty() || message.contains("the server could not find") || message.contains("404 page not found") => {
+            Refusal::NotFound(message)
+                if message.is_empty()
+                    || message.contains("the server could not find")
+                    || message.contains("404 page not found") =>
+            {
                 anyhow!(
                     "the cluster at {} has no PhoneSites and SipPhones: install dialtone there (helm install, see the README), or the definitions alone: dialtone crds | kubectl apply --server-side -f -",
                     self.server
@@ -234,11 +246,15 @@ impl Connection {
 
 /// The cause at the bottom of an error, which those above it only wrap.
 fn root(error: &(dyn std::error::Error + 'static)) -> String {
+    printable(&lowest(error), 2 * QUOTED)
+}
+
+fn lowest(error: &(dyn std::error::Error + 'static)) -> String {
     let mut last = error;
     while let Some(source) = last.source() {
         last = source;
     }
-    printable(&last.to_string(), 2 * QUOTED)
+    last.to_string()
 }
 
 /// All causes of an error that say something new.
@@ -253,4 +269,28 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         last = source;
     }
     printable(&text, 3 * QUOTED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_kubeconfig_is_said_without_what_stands_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config");
+        for text in [
+            "users: [{name: a, user: {token: s3cret}}]\nclusters: [{name: a, cluster: {server: s3cret}\n",
+            "apiVersion: v1\nusers: s3cret\n",
+            "apiVersion: v1\nusers: [{name: a, user: {username: {s3cret: 1}, exec: s3cret}}]\n",
+            "s3cret",
+        ] {
+            std::fs::write(&file, text).unwrap();
+            let said = read(&file).unwrap_err().to_string();
+            assert!(
+                said.contains("is no kubeconfig: ") && !said.contains("s3cret") && !said.contains("u000a"),
+                "{said}"
+            );
+        }
+    }
 }

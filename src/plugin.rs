@@ -14,6 +14,8 @@ mod output;
 mod resync;
 mod status;
 mod story;
+#[cfg(test)]
+mod testing;
 mod version;
 
 use std::process::ExitCode;
@@ -21,34 +23,25 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 /// What people ask a cluster, under both names.
+#[allow(missing_docs)] // It would take the place of the commands' own descriptions.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// status
     Status(status::Args),
-    /// story
     Story(story::Args),
-    /// check
     Check(check::Args),
-    /// logs
     Logs(logs::Args),
-    /// resync
     Resync(resync::Args),
-    /// dhcp
     Dhcp(dhcp::Args),
-    /// version
     Version(version::Args),
-    /// completion
     Completion(complete::Args),
-    /// man
     Man(complete::ManArgs),
 }
 
 /// What only `kubectl dialtone` has.
+#[allow(missing_docs)] // It would take the place of the commands' own descriptions.
 #[derive(Clone, Debug, Subcommand)]
 pub enum OnlyPlugin {
-    /// phone
     Phone(story::Args),
-    /// complete
     #[command(name = "__complete", hide = true)]
     Complete(complete::WordArgs),
 }

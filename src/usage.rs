@@ -65,7 +65,10 @@ mod tests {
         ] {
             let error = in_words::<Typed>(Typed::try_parse_from(["typed", flag, value]).unwrap_err());
             let text = error.to_string();
-            assert!(text.starts_with(&format!("error: invalid value '{value}' for '{flag}")) && text.contains(says), "{text}");
+            assert!(
+                text.starts_with(&format!("error: invalid value '{value}' for '{flag}")) && text.contains(says),
+                "{text}"
+            );
             assert_eq!(error.exit_code(), 2);
         }
     }

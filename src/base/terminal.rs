@@ -139,10 +139,7 @@ mod tests {
     #[test]
     fn colours_repeat_what_marks_say_and_nothing_else_is_changed() {
         assert_eq!(painted("hq  ✓ Ready!\n"), "hq  \x1b[32m✓\x1b[0m Ready!\n");
-        assert_eq!(
-            painted("██░ ✗ no\n! look"),
-            "\x1b[32m██\x1b[0m░ \x1b[31m✗\x1b[0m no\n\x1b[33m!\x1b[0m look"
-        );
+        assert_eq!(painted("██░ ✗ no\n! look"), "\x1b[32m██\x1b[0m░ \x1b[31m✗\x1b[0m no\n\x1b[33m!\x1b[0m look");
         assert_eq!(painted("error: a\nwarning: b"), "\x1b[31merror:\x1b[0m a\n\x1b[33mwarning:\x1b[0m b");
         assert_eq!(painted("no error: a!"), "no error: a!");
     }

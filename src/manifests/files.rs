@@ -67,10 +67,7 @@ pub(super) fn read(
 
 /// Whether an entry lies in the folder itself, and is no folder.
 fn is_beside(entry: &Entry) -> bool {
-    let is_folder = matches!(
-        entry.kind,
-        Kind::Folder | Kind::UnreadableFolder(_) | Kind::TooDeep | Kind::LinkToFolder
-    );
+    let is_folder = matches!(entry.kind, Kind::Folder | Kind::UnreadableFolder(_) | Kind::TooDeep | Kind::LinkToFolder);
     entry.path().components().count() == 1 && !is_folder
 }
 
@@ -86,7 +83,9 @@ pub(super) fn stamps(path: &Path, recursive: bool) -> Vec<(PathBuf, Stamp)> {
     let listing = Folder::open(path).and_then(|folder| folder.list(SCOPE)).ok();
     let listing = listing.filter(|listing| !listing.is_volume());
     let stamp = |entry: &Entry| match entry.kind {
-        Kind::File(stamp) if is_manifest(entry.path()) && (recursive || is_beside(entry)) => Some((path.join(entry.path()), stamp)),
+        Kind::File(stamp) if is_manifest(entry.path()) && (recursive || is_beside(entry)) => {
+            Some((path.join(entry.path()), stamp))
+        }
         _ => None,
     };
     listing.iter().flat_map(|listing| &listing.entries).filter_map(stamp).collect()

@@ -9,7 +9,7 @@ use clap::{CommandFactory as _, Parser, ValueEnum};
 
 use super::objects::{api, list, name};
 use crate::base::output::Output;
-use crate::base::terminal::{print, say};
+use crate::base::terminal::{print, print_own, say};
 use crate::connect::ClusterArgs;
 use crate::operator::trimmed::{TrimmedPhone, TrimmedSite};
 
@@ -57,12 +57,17 @@ pub struct WordArgs {
 const FOR_KUBECTL: &str = "#!/bin/sh\n# kubectl completes `kubectl dialtone` with this; it must be in PATH as kubectl_complete-dialtone.\nexec kubectl-dialtone __complete \"$@\"\n";
 
 /// Prints a completion.
-pub(super) fn completion(args: &Args, mut root: clap::Command) -> anyhow::Result<ExitCode> {
+pub(super) fn completion(args: &Args, root: clap::Command) -> anyhow::Result<ExitCode> {
+    print_own(&script(args.shell, root))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn script(shell: Shell, mut root: clap::Command) -> Vec<u8> {
     use clap_complete::shells;
     let program = root.get_bin_name().unwrap_or_else(|| root.get_name()).replace(' ', "-");
     let mut text = Vec::new();
     let mut make = |shell: &dyn Fn(&mut clap::Command, &str, &mut Vec<u8>)| shell(&mut root, &program, &mut text);
-    match args.shell {
+    match shell {
         Shell::Bash => make(&|root, name, text| clap_complete::generate(shells::Bash, root, name, text)),
         Shell::Zsh => make(&|root, name, text| clap_complete::generate(shells::Zsh, root, name, text)),
         Shell::Fish => make(&|root, name, text| clap_complete::generate(shells::Fish, root, name, text)),
@@ -70,9 +75,7 @@ pub(super) fn completion(args: &Args, mut root: clap::Command) -> anyhow::Result
         Shell::Elvish => make(&|root, name, text| clap_complete::generate(shells::Elvish, root, name, text)),
         Shell::Kubectl => text.extend_from_slice(FOR_KUBECTL.as_bytes()),
     }
-    // A script has tabs and nothing from outside.
-    crate::base::terminal::print_own(&text)?;
-    Ok(ExitCode::SUCCESS)
+    text
 }
 
 /// Writes manual pages.
@@ -82,7 +85,9 @@ pub(super) fn man(args: &ManArgs, root: clap::Command) -> anyhow::Result<ExitCod
     let mut pages = Vec::new();
     page(&root, None, &mut pages)?;
     for (file, text) in &pages {
-        folder.write(std::path::Path::new(file), |out| std::io::Write::write_all(out, text)).with_context(cannot_write)?;
+        folder
+            .write(std::path::Path::new(file), |out| std::io::Write::write_all(out, text))
+            .with_context(cannot_write)?;
     }
     say(format_args!("{}: {} pages", args.folder.display(), pages.len()));
     Ok(ExitCode::SUCCESS)
@@ -95,7 +100,10 @@ fn page(command: &clap::Command, above: Option<&str>, pages: &mut Vec<(String, V
         None => command.get_name().to_owned(),
     };
     let mut text = Vec::new();
-    clap_mangen::Man::new(command.clone().display_name(name.clone()).bin_name(name.replace('-', " ")).version(super::install::VERSION)).render(&mut text)?;
+    clap_mangen::Man::new(
+        command.clone().display_name(name.clone()).bin_name(name.replace('-', " ")).version(super::install::VERSION),
+    )
+    .render(&mut text)?;
     pages.push((format!("{name}.1"), text));
     let below = command.get_subcommands().filter(|below| !below.is_hide_set() && below.get_name() != "help");
     below.into_iter().try_for_each(|below| page(below, Some(&name), pages))

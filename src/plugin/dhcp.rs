@@ -52,8 +52,8 @@ impl Server {
             Server::Dnsmasq => "dnsmasq: /etc/dnsmasq.d/phones.conf",
             Server::Kea => "Kea: in \"Dhcp4\" of /etc/kea/kea-dhcp4.conf",
             Server::Isc => "ISC dhcpd: /etc/dhcp/dhcpd.conf",
-            Server::Routeros => "RouterOS (MikroTik); name the options in your network",
-            Server::Windows => "Windows Server, in PowerShell as an administrator",
+            Server::Routeros => "RouterOS (MikroTik); put the phones' network in the place of 10.0.0.0/24",
+            Server::Windows => "Windows Server, in PowerShell as an administrator; -ScopeId limits it to one scope",
             Server::Ios => "Cisco IOS; in the pool that phones get their addresses from",
         }
     }
@@ -81,7 +81,9 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     };
     let Some(address) = address else {
-        bail!("site {site} has no address yet: `kubectl dialtone status {site}` says why, and --address takes one that you know");
+        bail!(
+            "site {site} has no address yet: `kubectl dialtone status {site}` says why, and --address takes one that you know"
+        );
     };
     let target = target(&address).map_err(|why| anyhow!("site {site}: {why}"))?;
     let servers = if args.server.is_empty() { Server::value_variants().to_vec() } else { args.server };
@@ -110,7 +112,9 @@ fn target(address: &str) -> Result<Target, String> {
     match address.parse::<IpAddr>() {
         Ok(IpAddr::V4(address)) => return Ok(Target { host: address.to_string(), address: Some(address) }),
         Ok(IpAddr::V6(_)) => {
-            return Err(format!("{shown} is an IPv6 address: these phones know IPv4 only; give the Service an IPv4 address"));
+            return Err(format!(
+                "{shown} is an IPv6 address: these phones know IPv4 only; give the Service an IPv4 address"
+            ));
         }
         Err(_) => {}
     }
@@ -176,16 +180,15 @@ fn lines(server: Server, target: &Target) -> String {
                 text += &format!("/ip dhcp-server option add name=tftp150 code=150 value=\"0x{hex}\"\n");
             }
             let names = if address.is_some() { "tftp66,tftp150" } else { "tftp66" };
-            text + &format!("/ip dhcp-server network set [find] dhcp-option={names}\n")
+            text + &format!("/ip dhcp-server network set [find address=10.0.0.0/24] dhcp-option={names}\n")
         }
         Server::Windows => {
-            if_address("Add-DhcpServerv4OptionDefinition -OptionId 150 -Name \"Cisco TFTP\" -Type IPv4Address -MultiValued\n")
-                + &with("Set-DhcpServerv4OptionValue -OptionId 66 -Value \"HOST\"\n")
+            if_address(
+                "Add-DhcpServerv4OptionDefinition -OptionId 150 -Name \"Cisco TFTP\" -Type IPv4Address -MultiValued\n",
+            ) + &with("Set-DhcpServerv4OptionValue -OptionId 66 -Value \"HOST\"\n")
                 + &if_address("Set-DhcpServerv4OptionValue -OptionId 150 -Value HOST\n")
         }
-        Server::Ios => {
-            with("ip dhcp pool PHONES\n option 66 ascii \"HOST\"\n") + &if_address(" option 150 ip HOST\n")
-        }
+        Server::Ios => with("ip dhcp pool PHONES\n option 66 ascii \"HOST\"\n") + &if_address(" option 150 ip HOST\n"),
     }
 }
 

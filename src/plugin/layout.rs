@@ -1,7 +1,7 @@
 //! Tables, bars, paragraphs and times, as all commands of the plugin write them. Nothing is cut off: what does not fit is wrapped.
 
 use comfy_table::presets::NOTHING;
-use comfy_table::{ContentArrangement, Table};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table};
 use jiff::Timestamp;
 use unicode_width::UnicodeWidthStr as _;
 
@@ -9,8 +9,11 @@ use crate::base::text::printable;
 
 /// The longest text of a cell, in bytes.
 const CELL: usize = 300;
-/// How many parts a bar has.
+/// How many parts a bar has, and where there is little room.
 const BAR: i64 = 10;
+const SHORT_BAR: i64 = 6;
+/// With fewer columns there is little room.
+const ROOMY: usize = 100;
 /// The least number of columns that anything is laid out for.
 const NARROWEST: usize = 40;
 
@@ -21,8 +24,13 @@ pub(super) fn table(header: &[&str], rows: &[Vec<String>], width: Option<usize>)
     for row in rows {
         table.add_row(row.iter().map(|cell| printable(cell, CELL)));
     }
-    for column in table.column_iter_mut() {
+    for (i, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
+        // A bar, and what is as short as its header, stays in one line.
+        let is_rigid = |cell: &String| cell.contains(['█', '░']) || cell.width() <= header[i].width();
+        if rows.iter().all(|row| row.get(i).is_none_or(is_rigid)) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
     }
     match width {
         // The last column's padding takes no room.
@@ -36,17 +44,19 @@ pub(super) fn table(header: &[&str], rows: &[Vec<String>], width: Option<usize>)
 }
 
 /// So many of so many, as a bar and in figures.
-pub(super) fn bar(done: i64, all: i64) -> String {
-    format!("{} {done}/{all}", blocks(if all > 0 { done.clamp(0, all) * BAR / all } else { 0 }))
+pub(super) fn bar(done: i64, all: i64, width: Option<usize>) -> String {
+    format!("{} {done}/{all}", blocks(done, all, width))
 }
 
 /// The same of a hundred.
-pub(super) fn percent_bar(percent: i64) -> String {
-    format!("{} {percent} %", blocks(percent.clamp(0, 100) * BAR / 100))
+pub(super) fn percent_bar(percent: i64, width: Option<usize>) -> String {
+    format!("{} {percent} %", blocks(percent, 100, width))
 }
 
-fn blocks(full: i64) -> String {
-    (0..BAR).map(|part| if part < full { '█' } else { '░' }).collect()
+fn blocks(done: i64, all: i64, width: Option<usize>) -> String {
+    let parts = if width.is_some_and(|width| width < ROOMY) { SHORT_BAR } else { BAR };
+    let full = if all > 0 { i128::from(done.clamp(0, all)) * i128::from(parts) / i128::from(all) } else { 0 };
+    (0..i128::from(parts)).map(|part| if part < full { '█' } else { '░' }).collect()
 }
 
 /// A text behind a mark or a name, whose further lines stand below its first.
@@ -113,10 +123,15 @@ mod tests {
 
     #[test]
     fn bars_are_full_only_when_all_is_done() {
-        assert_eq!(bar(0, 0), "░░░░░░░░░░ 0/0");
-        assert_eq!(bar(99, 100), "█████████░ 99/100");
-        assert_eq!(bar(100, 100), "██████████ 100/100");
-        assert_eq!(percent_bar(60), "██████░░░░ 60 %");
+        assert_eq!(bar(0, 0, None), "░░░░░░░░░░ 0/0");
+        assert_eq!(bar(99, 100, None), "█████████░ 99/100");
+        assert_eq!(bar(100, 100, Some(140)), "██████████ 100/100");
+        assert_eq!(bar(i64::MAX, i64::MAX, Some(80)), format!("██████ {0}/{0}", i64::MAX));
+        assert_eq!(bar(-5, 9, Some(80)), "░░░░░░ -5/9");
+        assert_eq!(
+            (percent_bar(60, None), percent_bar(60, Some(80))),
+            ("██████░░░░ 60 %".into(), "███░░░ 60 %".into())
+        );
     }
 
     #[test]
@@ -129,7 +144,8 @@ mod tests {
     #[test]
     fn times_are_as_kubectl_writes_them() {
         let at = |second| Timestamp::from_second(second).unwrap();
-        let said: Vec<String> = [0, 119, 120, 7199, 7200, 172_800].map(|passed| ago(at(1000), at(1000 + passed))).into();
+        let said: Vec<String> =
+            [0, 119, 120, 7199, 7200, 172_800].map(|passed| ago(at(1000), at(1000 + passed))).into();
         assert_eq!(said, ["0s", "119s", "2m", "119m", "2h", "2d"]);
         assert_eq!(ago(at(5), at(1)), "now");
     }

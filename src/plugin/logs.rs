@@ -120,7 +120,10 @@ async fn pods(cluster: &Connection, site: Option<&str>, namespace: Option<&str>)
             None => {
                 let api: Api<Pod> = Api::all(cluster.client.clone());
                 cluster
-                    .call("list the pods of all namespaces (-n names the operator's)", api.list(&ListParams::default().labels(OPERATOR)))
+                    .call(
+                        "list the pods of all namespaces (-n names the operator's)",
+                        api.list(&ListParams::default().labels(OPERATOR)),
+                    )
                     .await?
             }
         };
@@ -150,7 +153,10 @@ mod tests {
 
     #[test]
     fn times_are_read_as_kubectl_writes_them() {
-        assert_eq!((seconds("30s"), seconds("5m"), seconds("2h"), seconds("1d")), (Ok(30), Ok(300), Ok(7200), Ok(86_400)));
+        assert_eq!(
+            (seconds("30s"), seconds("5m"), seconds("2h"), seconds("1d")),
+            (Ok(30), Ok(300), Ok(7200), Ok(86_400))
+        );
         for wrong in ["", "5", "m", "0s", "-5m", "5 m", "5w", "99999999999999999999d", "9223372036854775807h"] {
             assert!(seconds(wrong).is_err(), "{wrong}");
         }

@@ -15,7 +15,7 @@ use crate::connect::Connection;
 /// How many objects one answer holds.
 const PAGE: u32 = 500;
 
-/// Which objects are meant: those of one namespace, or all.
+#[allow(missing_docs)] // It would become the description of the command.
 #[derive(clap::Args, Clone, Copy, Debug, Default)]
 pub struct ScopeArgs {
     /// Look in all namespaces
@@ -88,7 +88,12 @@ impl Standing {
     }
 
     /// What a status says of a condition; a status of an older spec says nothing.
-    pub(super) fn of(meta: &ObjectMeta, observed: Option<i64>, conditions: &[Condition], kind: ConditionType) -> Standing {
+    pub(super) fn of(
+        meta: &ObjectMeta,
+        observed: Option<i64>,
+        conditions: &[Condition],
+        kind: ConditionType,
+    ) -> Standing {
         if observed.is_none_or(|observed| observed < 0) {
             let what = "no operator has looked at it yet; `kubectl dialtone check` says whether one runs";
             return Standing::new("NotObserved", what);
@@ -97,11 +102,9 @@ impl Standing {
             return Standing::new("NotObserved", "the operator has not looked at the newest spec yet");
         }
         match condition(conditions, kind) {
-            Some(found) => Standing {
-                holds: found.status == "True",
-                reason: found.reason.clone(),
-                message: found.message.clone(),
-            },
+            Some(found) => {
+                Standing { holds: found.status == "True", reason: found.reason.clone(), message: found.message.clone() }
+            }
             None => Standing::new("Unknown", "the operator has not said it"),
         }
     }
@@ -110,7 +113,9 @@ impl Standing {
     pub(super) fn undecodable(why: &str) -> Standing {
         Standing::new(
             "Undecodable",
-            &format!("this program cannot read it: {why}; is it of the same version as the cluster's definitions? `kubectl dialtone version` says"),
+            &format!(
+                "this program cannot read it: {why}; is it of the same version as the cluster's definitions? `kubectl dialtone version` says"
+            ),
         )
     }
 }

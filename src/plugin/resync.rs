@@ -50,7 +50,9 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     if let Some(site) = &args.site {
         let of_site: Vec<&TrimmedPhone> =
             all.iter().filter(|phone| phone.spec.0.as_ref().is_ok_and(|spec| spec.site_ref.name == *site)).collect();
-        cluster.call(&format!("patch PhoneSite {site}"), sites(&cluster).patch(checked(site)?, &params, &patch)).await?;
+        cluster
+            .call(&format!("patch PhoneSite {site}"), sites(&cluster).patch(checked(site)?, &params, &patch))
+            .await?;
         let unseen = of_site.iter().filter(|phone| address(phone).is_none()).count();
         let unseen = if unseen > 0 { format!("; {unseen} were never seen and cannot be told") } else { String::new() };
         print(format_args!("site {site}: each of its {} phones {would} to restart{unseen}\n", of_site.len()))?;
@@ -68,7 +70,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut failed = false;
     for phone in all.iter().filter(|phone| args.phones.iter().any(|wanted| name(&phone.metadata) == wanted)) {
         let wanted = name(&phone.metadata);
-        let done = cluster.call(&format!("patch SipPhone {wanted}"), phones(&cluster).patch(wanted, &params, &patch)).await;
+        let done =
+            cluster.call(&format!("patch SipPhone {wanted}"), phones(&cluster).patch(wanted, &params, &patch)).await;
         if let Err(error) = done {
             say(format_args!("error: {error:#}"));
             failed = true;

@@ -116,16 +116,11 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
                 .collect();
             anyhow::bail!("several phones answer to {:?}: name one of them: {}", args.phone, names.join(", "))
         }
-        Found::None(meant) => anyhow::bail!("{}", find::nobody(&args.phone, meant.as_deref(), &cluster.namespace)),
+        Found::None(meant) => anyhow::bail!("{}", find::not_found(&args.phone, meant.as_deref(), &cluster.namespace)),
     }
 }
 
-fn story(
-    phone: &TrimmedPhone,
-    site: Option<&TrimmedSite>,
-    happened: Option<Vec<Happening>>,
-    now: Timestamp,
-) -> Story {
+fn story(phone: &TrimmedPhone, site: Option<&TrimmedSite>, happened: Option<Vec<Happening>>, now: Timestamp) -> Story {
     let view = PhoneView::of(phone);
     let status = phone.status.0.clone().unwrap_or_default();
     let site_status = site.map(|site| site.status.0.clone().unwrap_or_default());

@@ -94,7 +94,8 @@ fn text(versions: &Versions) -> String {
         Some(all) => {
             for Operator { namespace, name, version, image, ready, wanted, .. } in all {
                 let version = version.as_deref().unwrap_or("unknown");
-                out += &format!("operator      {namespace}/{name}: dialtone {version}, {image}, {ready}/{wanted} ready\n");
+                out +=
+                    &format!("operator      {namespace}/{name}: dialtone {version}, {image}, {ready}/{wanted} ready\n");
             }
         }
     }
@@ -134,6 +135,9 @@ mod tests {
                 "operator      not known: you may not list Deployments in all namespaces",
             ]
         );
-        assert!(text(&Versions { client: client(), cluster: Some(cluster(Some(vec![]))) }).ends_with("operator      none\n"));
+        assert!(
+            text(&Versions { client: client(), cluster: Some(cluster(Some(vec![]))) })
+                .ends_with("operator      none\n")
+        );
     }
 }

@@ -25,7 +25,23 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("diff", &["base", "phone", "api", "connect", "provision", "manifests", "render", "operator"]),
     ("plugin", &["base", "near", "phone", "api", "connect", "operator"]),
     ("standalone", &["base", "phone", "api", "provision", "resync", "tftp", "manifests", "render"]),
-    ("main", &["base", "api", "connect", "operator", "tftp", "standalone", "render", "diff", "plugin", "import", "simulator", "fetch"]),
+    (
+        "main",
+        &[
+            "base",
+            "api",
+            "connect",
+            "operator",
+            "tftp",
+            "standalone",
+            "render",
+            "diff",
+            "plugin",
+            "import",
+            "simulator",
+            "fetch",
+        ],
+    ),
 ];
 
 /// What other crates and parts of the standard library only some rooms may name. A path that begins so is meant.

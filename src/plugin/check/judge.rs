@@ -19,14 +19,20 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     let mut say = |mark, about, message: String| all.push(Finding { mark, about, message });
     match facts.minor {
         Some(minor) if minor < OLDEST => {
-            say(Mark::Bad, "API server", format!("{} at {}: dialtone needs 1.{OLDEST} or later", facts.kubernetes, facts.server));
+            say(
+                Mark::Bad,
+                "API server",
+                format!("{} at {}: dialtone needs 1.{OLDEST} or later", facts.kubernetes, facts.server),
+            );
         }
         _ => say(Mark::Good, "API server", format!("{} at {}", facts.kubernetes, facts.server)),
     }
     for (name, definition) in &facts.definitions {
         let (mark, todo) = match definition {
             Definition::Same => (Mark::Good, ""),
-            Definition::Missing => (Mark::Bad, "; helm install does it, or: dialtone crds | kubectl apply --server-side -f -"),
+            Definition::Missing => {
+                (Mark::Bad, "; helm install does it, or: dialtone crds | kubectl apply --server-side -f -")
+            }
             Definition::NotEstablished => (Mark::Bad, "; kubectl describe crd says why"),
             Definition::Differs => (Mark::Doubtful, "; upgrade the older of the two: the chart, or this program"),
             Definition::Unknown => (Mark::Unknown, ""),
@@ -46,7 +52,11 @@ fn operators(facts: &Facts, say: &mut impl FnMut(Mark, &'static str, String)) {
         return say(Mark::Unknown, "operator", "you may not list Deployments in all namespaces".to_owned());
     };
     if all.is_empty() {
-        return say(Mark::Bad, "operator", "there is none: helm install dialtone charts/dialtone -n dialtone --create-namespace".to_owned());
+        return say(
+            Mark::Bad,
+            "operator",
+            "there is none: helm install dialtone charts/dialtone -n dialtone --create-namespace".to_owned(),
+        );
     }
     for one in all {
         let place = format!("{}/{}", one.namespace, one.name);
@@ -60,7 +70,8 @@ fn operators(facts: &Facts, say: &mut impl FnMut(Mark, &'static str, String)) {
         say(mark, "operator", format!("{place}: dialtone {version}, {}/{} ready{todo}", one.ready, one.wanted));
     }
     if looks_after(all, &facts.namespace).is_none() {
-        let what = format!("no operator looks after namespace {}: add it to the chart's watchNamespaces", facts.namespace);
+        let what =
+            format!("no operator looks after namespace {}: add it to the chart's watchNamespaces", facts.namespace);
         say(Mark::Bad, "operator", what);
     }
     match &facts.leader {
@@ -69,10 +80,16 @@ fn operators(facts: &Facts, say: &mut impl FnMut(Mark, &'static str, String)) {
             (Some(holder), _) => {
                 say(Mark::Bad, "leader", format!("{holder} led and is silent: kubectl dialtone logs says why"));
             }
-            (None, _) => say(Mark::Doubtful, "leader", "none at the moment: an operator is starting, or has ended".to_owned()),
+            (None, _) => {
+                say(Mark::Doubtful, "leader", "none at the moment: an operator is starting, or has ended".to_owned())
+            }
         },
         Some(None) if all.iter().any(|one| one.ready > 0) => {
-            say(Mark::Doubtful, "leader", "there is no Lease where the chart puts it: another leaderElection.namespace?".to_owned());
+            say(
+                Mark::Doubtful,
+                "leader",
+                "there is no Lease where the chart puts it: another leaderElection.namespace?".to_owned(),
+            );
         }
         _ => {}
     }
@@ -92,7 +109,10 @@ fn rights(facts: &Facts, say: &mut impl FnMut(Mark, &'static str, String)) {
         some => say(
             Mark::Doubtful,
             "your rights",
-            format!("in namespace {space} you may not {}: the cluster's roles view and edit allow it once the chart is installed", list(some)),
+            format!(
+                "in namespace {space} you may not {}: the cluster's roles view and edit allow it once the chart is installed",
+                list(some)
+            ),
         ),
     }
     match facts.operator_lacks.as_deref() {
@@ -100,10 +120,17 @@ fn rights(facts: &Facts, say: &mut impl FnMut(Mark, &'static str, String)) {
         Some(some) => say(
             Mark::Bad,
             "its rights",
-            format!("in namespace {space} the operator may not {}: the chart's rbac.create gives it all of them", list(some)),
+            format!(
+                "in namespace {space} the operator may not {}: the chart's rbac.create gives it all of them",
+                list(some)
+            ),
         ),
         None if facts.operators.as_ref().is_some_and(|all| !all.is_empty()) => {
-            say(Mark::Unknown, "its rights", "you may not ask what the operator may do (SubjectAccessReview)".to_owned());
+            say(
+                Mark::Unknown,
+                "its rights",
+                "you may not ask what the operator may do (SubjectAccessReview)".to_owned(),
+            );
         }
         None => {}
     }
@@ -119,8 +146,16 @@ fn security(facts: &Facts, say: &mut impl FnMut(Mark, &'static str, String)) {
             let shown = level.as_deref().unwrap_or("not set");
             let may_use_host = level.as_deref().is_none_or(|level| level == "privileged");
             match (hosts.is_empty(), may_use_host) {
-                (true, _) => say(Mark::Good, "Pod Security", format!("enforce in namespace {space} is {shown}; the TFTP pods are restricted")),
-                (false, true) => say(Mark::Good, "Pod Security", format!("enforce in namespace {space} is {shown}, as spec.tftp.hostNetwork needs")),
+                (true, _) => say(
+                    Mark::Good,
+                    "Pod Security",
+                    format!("enforce in namespace {space} is {shown}; the TFTP pods are restricted"),
+                ),
+                (false, true) => say(
+                    Mark::Good,
+                    "Pod Security",
+                    format!("enforce in namespace {space} is {shown}, as spec.tftp.hostNetwork needs"),
+                ),
                 (false, false) => say(
                     Mark::Bad,
                     "Pod Security",

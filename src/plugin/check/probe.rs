@@ -98,8 +98,15 @@ pub(super) struct Balancers {
 }
 
 /// API groups whose presence says that a load balancer is installed.
-const BALANCERS: &[&str] =
-    &["metallb.io", "cilium.io", "kube-vip.io", "loxilb.io", "purelb.io", "lb.projectcalico.org", "network.harvesterhci.io"];
+const BALANCERS: &[&str] = &[
+    "metallb.io",
+    "cilium.io",
+    "kube-vip.io",
+    "loxilb.io",
+    "purelb.io",
+    "lb.projectcalico.org",
+    "network.harvesterhci.io",
+];
 
 /// Reads everything.
 pub(super) async fn probe(cluster: &Connection) -> anyhow::Result<Facts> {
@@ -230,9 +237,8 @@ async fn balancers(cluster: &Connection) -> Balancers {
     let services: Api<Service> = Api::all(cluster.client.clone());
     let services = cluster.ask(services.list(&ListParams::default())).await;
     let given = services.ok().map(|all| {
-        let wants = |service: &&Service| {
-            service.spec.as_ref().and_then(|spec| spec.type_.as_deref()) == Some("LoadBalancer")
-        };
+        let wants =
+            |service: &&Service| service.spec.as_ref().and_then(|spec| spec.type_.as_deref()) == Some("LoadBalancer");
         let has = |service: &&Service| {
             let status = service.status.as_ref().and_then(|status| status.load_balancer.as_ref());
             status.and_then(|balancer| balancer.ingress.as_ref()).is_some_and(|all| !all.is_empty())

@@ -1,7 +1,7 @@
 //! The tables of sites and phones: pure.
 
 use super::super::layout::{ago_text, bar, count, paragraph, percent_bar, table};
-use super::view::{PhoneView, SiteView, Upgrades, View};
+use super::view::{PhoneView, SiteView, View};
 use crate::api::{PhoneFirmwareStatus, Stage};
 use crate::base::terminal::{BAD, DOUBTFUL, GOOD};
 use crate::base::text::{QUOTED, printable};
@@ -26,7 +26,9 @@ const MESSAGE: usize = 600;
 
 /// Everything that is shown, in so many columns.
 pub(super) fn text(view: &View, options: &Options, width: Option<usize>) -> String {
-    let mut out = sites(view, options, width);
+    // Of many columns a terminal wraps lines itself, as with kubectl.
+    let room = width.filter(|_| !options.wide);
+    let mut out = sites(view, options, room);
     let notes: String = view.sites.iter().flat_map(|site| notes(site, options, width)).collect();
     if !notes.is_empty() {
         out += "\n";
@@ -34,7 +36,7 @@ pub(super) fn text(view: &View, options: &Options, width: Option<usize>) -> Stri
     }
     if options.phones && !view.phones.is_empty() {
         out += "\n";
-        out += &phones(view, options, width);
+        out += &phones(view, options, room, width);
     }
     out
 }
@@ -53,9 +55,11 @@ fn sites(view: &View, options: &Options, width: Option<usize>) -> String {
                 named(options, &site.namespace, &site.name),
                 ready(site.ready, &site.reason),
                 site.servers.clone(),
-                bar(site.phones.in_sync, site.phones.total),
+                bar(site.phones.in_sync, site.phones.total, width),
             ];
-            row.extend(upgrades.then(|| site.firmware.as_ref().map_or_else(dash, upgraded)));
+            row.extend(
+                upgrades.then(|| site.firmware.as_ref().map_or_else(dash, |all| bar(all.current, all.total, width))),
+            );
             row.push(site.address.clone().unwrap_or_else(dash));
             if options.wide {
                 let target = site.firmware.as_ref().and_then(|firmware| firmware.target.clone());
@@ -78,11 +82,6 @@ fn named(options: &Options, namespace: &str, name: &str) -> String {
 
 fn ready(ready: bool, reason: &str) -> String {
     if ready { GOOD.to_string() } else { format!("{BAD} {reason}") }
-}
-
-fn upgraded(upgrades: &Upgrades) -> String {
-    let failed = if upgrades.failed > 0 { format!(", {} failed", upgrades.failed) } else { String::new() };
-    format!("{}{failed}", bar(upgrades.current, upgrades.total))
 }
 
 /// What there is to say of a site beside its row.
@@ -123,7 +122,10 @@ fn notes(site: &SiteView, options: &Options, width: Option<usize>) -> Vec<String
         let ask = of_phones(site.unclaimed_count, "asks", "ask");
         say(
             DOUBTFUL,
-            &format!("{ask} here that no SipPhone declares: {}{more}; `kubectl dialtone phone MAC` shows what to apply", some.join(", ")),
+            &format!(
+                "{ask} here that no SipPhone declares: {}{more}; `kubectl dialtone phone MAC` shows what to apply",
+                some.join(", ")
+            ),
         );
     }
     all
@@ -142,12 +144,12 @@ fn shown_by(site: &SiteView, options: &Options) -> String {
     }
 }
 
-fn phones(view: &View, options: &Options, width: Option<usize>) -> String {
+fn phones(view: &View, options: &Options, room: Option<usize>, width: Option<usize>) -> String {
     let shows_all = options.wide || view.phones.len() <= SMALL;
     let looked: Vec<&PhoneView> = view.phones.iter().filter(|phone| shows_all || phone.needs_a_look()).collect();
     let shown: Vec<&PhoneView> = looked.iter().copied().take(if shows_all { usize::MAX } else { SMALL }).collect();
     let mut header = vec!["PHONE", "LINE", "STATE"];
-    let upgrades = view.phones.iter().any(|phone| firmware(phone.firmware.as_ref()) != "-");
+    let upgrades = view.phones.iter().any(|phone| firmware(phone.firmware.as_ref(), room) != "-");
     header.extend(upgrades.then_some("FIRMWARE"));
     header.extend(["ADDRESS", "SEEN"]);
     header.extend(options.wide.then_some(["MAC", "MODEL", "LABEL", "RUNS", "SITE"]).into_iter().flatten());
@@ -157,7 +159,7 @@ fn phones(view: &View, options: &Options, width: Option<usize>) -> String {
             phone.lines.first().cloned().unwrap_or_else(dash),
             state(phone),
         ];
-        row.extend(upgrades.then(|| firmware(phone.firmware.as_ref())));
+        row.extend(upgrades.then(|| firmware(phone.firmware.as_ref(), room)));
         row.push(phone.address.clone().unwrap_or_else(dash));
         row.push(ago_text(phone.last_seen.as_deref(), view.now).unwrap_or_else(|| "never".to_owned()));
         if options.wide {
@@ -169,7 +171,7 @@ fn phones(view: &View, options: &Options, width: Option<usize>) -> String {
     };
     let mut out = match shown.is_empty() {
         true => String::new(),
-        false => table(&header, &shown.iter().map(row).collect::<Vec<_>>(), width),
+        false => table(&header, &shown.iter().map(row).collect::<Vec<_>>(), room),
     };
     // What is wrong, each once: many phones say the same.
     let mut said: Vec<(&str, Vec<&str>)> = Vec::new();
@@ -210,14 +212,14 @@ fn state(phone: &PhoneView) -> String {
 }
 
 /// How far a phone's firmware is.
-fn firmware(firmware: Option<&PhoneFirmwareStatus>) -> String {
+fn firmware(firmware: Option<&PhoneFirmwareStatus>, width: Option<usize>) -> String {
     let Some(firmware) = firmware else { return dash() };
     let target = || firmware.target.clone().unwrap_or_default();
     match (firmware.stage, firmware.percent) {
         (Stage::Unmanaged, _) => dash(),
         (Stage::Current, _) => format!("{GOOD} {}", target()),
         (Stage::Failed, _) => format!("{BAD} Failed"),
-        (Stage::Downloading, Some(percent)) => percent_bar(percent),
+        (Stage::Downloading, Some(percent)) => percent_bar(percent, width),
         (stage, _) => <&str>::from(stage).to_owned(),
     }
 }
@@ -240,7 +242,8 @@ pub(super) fn changes(before: Option<&View>, after: &View, options: &Options) ->
             (format!("site {}/{}", site.namespace, site.name), line)
         };
         let phone = |phone: &PhoneView| {
-            let parts = [state(phone), firmware(phone.firmware.as_ref()), phone.address.clone().unwrap_or_else(dash)];
+            let parts =
+                [state(phone), firmware(phone.firmware.as_ref(), None), phone.address.clone().unwrap_or_else(dash)];
             (format!("phone {}/{}", phone.namespace, phone.name), parts.join("  "))
         };
         let phones = view.phones.iter().filter(|_| options.phones).map(phone);

@@ -97,7 +97,12 @@ impl View {
             phones.iter().map(PhoneView::of).filter(|phone| wanted.is_none() || is_wanted(&phone.site)).collect();
         // First those that need a look.
         phones.sort_by(|a, b| {
-            (&a.namespace, &a.site, !a.needs_a_look(), &a.name).cmp(&(&b.namespace, &b.site, !b.needs_a_look(), &b.name))
+            (&a.namespace, &a.site, !a.needs_a_look(), &a.name).cmp(&(
+                &b.namespace,
+                &b.site,
+                !b.needs_a_look(),
+                &b.name,
+            ))
         });
         View { sites, phones, now }
     }

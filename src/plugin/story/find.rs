@@ -29,9 +29,8 @@ pub(super) fn find(wanted: &str, phones: &[TrimmedPhone], sites: &[TrimmedSite])
         let user = user.split_once('@').map_or(user, |(user, _)| user);
         phone.spec.0.as_ref().is_ok_and(|spec| spec.lines.iter().any(|line| line.name == user))
     };
-    let has_address = |phone: &TrimmedPhone| {
-        phone.status.0.as_ref().is_ok_and(|status| status.address.as_deref() == Some(wanted))
-    };
+    let has_address =
+        |phone: &TrimmedPhone| phone.status.0.as_ref().is_ok_and(|status| status.address.as_deref() == Some(wanted));
     let is_named = |phone: &TrimmedPhone| name(&phone.metadata) == wanted;
     let ways: [&dyn Fn(&TrimmedPhone) -> bool; 4] = [&is_named, &has_mac, &has_line, &has_address];
     for way in ways {
@@ -44,9 +43,7 @@ pub(super) fn find(wanted: &str, phones: &[TrimmedPhone], sites: &[TrimmedSite])
     }
     for (place, site) in sites.iter().enumerate() {
         let Ok(status) = &site.status.0 else { continue };
-        let same = |one: &&Unclaimed| {
-            one.address == wanted || mac.is_some() && one.mac.parse::<Mac>().ok() == mac
-        };
+        let same = |one: &&Unclaimed| one.address == wanted || mac.is_some() && one.mac.parse::<Mac>().ok() == mac;
         if let Some(one) = status.unclaimed.iter().find(same) {
             return Found::Unclaimed(place, one.clone());
         }
@@ -70,7 +67,7 @@ pub(super) fn is_site_of(phone: &TrimmedPhone, site: &TrimmedSite) -> bool {
 }
 
 /// That there is no such phone, and what to do.
-pub(super) fn nobody(wanted: &str, meant: Option<&str>, namespace: &str) -> String {
+pub(super) fn not_found(wanted: &str, meant: Option<&str>, namespace: &str) -> String {
     let meant = match meant {
         Some(meant) => format!(": did you mean {meant}?"),
         None => "; `kubectl get sipphones -o wide` lists them, and `kubectl dialtone status` the phones that ask and that no SipPhone declares".to_owned(),

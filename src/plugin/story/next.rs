@@ -22,7 +22,8 @@ pub(super) fn next(
     if !observed || phone.reason == "NotObserved" {
         return vec!["see whether an operator runs and looks after this namespace: kubectl dialtone check".to_owned()];
     }
-    let reason = |kind| condition(&status.conditions, kind).map(|one| (one.status == "True", one.reason.parse::<Reason>().ok()));
+    let reason =
+        |kind| condition(&status.conditions, kind).map(|one| (one.status == "True", one.reason.parse::<Reason>().ok()));
     let is_false = |kind| reason(kind).filter(|(holds, _)| !holds).map(|(_, reason)| reason);
     if let Some(why) = is_false(ConditionType::Accepted) {
         all.push(refused(why, namespace, name, site_name));
@@ -73,8 +74,12 @@ pub(super) fn next(
                 firmware.message.as_deref().unwrap_or("it did not take all of a file"),
                 resync(name, namespace)
             )),
-            Stage::Waiting => all.push("wait: the site's rollout upgrades other phones first (spec.firmware.rollout)".to_owned()),
-            Stage::Staged if phone.in_sync => all.push(format!("restart the phone, which loads the image then: {}", resync(name, namespace))),
+            Stage::Waiting => {
+                all.push("wait: the site's rollout upgrades other phones first (spec.firmware.rollout)".to_owned())
+            }
+            Stage::Staged if phone.in_sync => {
+                all.push(format!("restart the phone, which loads the image then: {}", resync(name, namespace)))
+            }
             Stage::Downloading | Stage::Installing | Stage::Offered => {
                 all.push("leave the phone its power: it takes an image".to_owned());
             }
@@ -114,9 +119,15 @@ fn refused(why: Option<Reason>, namespace: &str, name: &str, site: &str) -> Stri
 fn not_served(why: Option<Reason>, namespace: &str, site: &str) -> Option<String> {
     let at = within(namespace);
     match why {
-        Some(Reason::NoServer) => Some(format!("see why no TFTP pod of {site} answers: kubectl dialtone logs {site}{at}")),
-        Some(Reason::Pending) => Some(format!("wait a few seconds for the pods; if it lasts: kubectl dialtone status {site}{at}")),
-        Some(Reason::Suspended) => Some(format!("set spec.suspend of {site} to false when changes may be applied again")),
+        Some(Reason::NoServer) => {
+            Some(format!("see why no TFTP pod of {site} answers: kubectl dialtone logs {site}{at}"))
+        }
+        Some(Reason::Pending) => {
+            Some(format!("wait a few seconds for the pods; if it lasts: kubectl dialtone status {site}{at}"))
+        }
+        Some(Reason::Suspended) => {
+            Some(format!("set spec.suspend of {site} to false when changes may be applied again"))
+        }
         // What refuses the spec is said already.
         _ => None,
     }
@@ -125,7 +136,9 @@ fn not_served(why: Option<Reason>, namespace: &str, site: &str) -> Option<String
 fn not_staged(why: Option<Reason>, namespace: &str, site: &str) -> Option<String> {
     let at = within(namespace);
     match why {
-        Some(Reason::NoSource) => Some(format!("say in spec.firmware.source of {site} where the image's files come from")),
+        Some(Reason::NoSource) => {
+            Some(format!("say in spec.firmware.source of {site} where the image's files come from"))
+        }
         Some(Reason::SourceNotFound | Reason::FetchFailed | Reason::Incomplete) => {
             Some(format!("put the image's files right, which the message names: kubectl describe phonesite {site}{at}"))
         }
@@ -136,17 +149,27 @@ fn not_staged(why: Option<Reason>, namespace: &str, site: &str) -> Option<String
 fn not_notified(why: Reason, name: &str, namespace: &str, site: &str) -> String {
     let resync = resync(name, namespace);
     match why {
-        Reason::Told | Reason::Unheard => "wait up to three minutes: it was notified, and restarts once it has been idle".to_owned(),
+        Reason::Told | Reason::Unheard => {
+            "wait up to three minutes: it was notified, and restarts once it has been idle".to_owned()
+        }
         Reason::Waiting => "wait: others are notified first (spec.resync.maxConcurrent)".to_owned(),
         Reason::OutsideWindow => format!("wait for the hours of spec.resync.window, or do not: {resync}"),
         Reason::Upgrading => "wait: it takes an image and restarts by itself".to_owned(),
         Reason::NotServed => "wait until the pods serve its newest file".to_owned(),
         Reason::Suspended => format!("set spec.suspend of {site} to false"),
         Reason::NoAddress => "restart the phone by hand: it was never seen, so its address is not known".to_owned(),
-        Reason::AddressNotAllowed => format!("add the phone's network to spec.phoneNetworks of {site}, if phones are in it"),
+        Reason::AddressNotAllowed => {
+            format!("add the phone's network to spec.phoneNetworks of {site}, if phones are in it")
+        }
         Reason::TwoAddresses => "find out which of the two addresses is the phone's".to_owned(),
-        Reason::TelnetOff => "set settings.telnetLevel to Privileged and restart the phone by hand once, or use the method Notify".to_owned(),
-        Reason::LoginFailed => "put settings.phonePasswordSecretRef right: the phone has another password; restart it by hand once".to_owned(),
+        Reason::TelnetOff => {
+            "set settings.telnetLevel to Privileged and restart the phone by hand once, or use the method Notify"
+                .to_owned()
+        }
+        Reason::LoginFailed => {
+            "put settings.phonePasswordSecretRef right: the phone has another password; restart it by hand once"
+                .to_owned()
+        }
         Reason::NoAnswer | Reason::NotBack | Reason::NotSent | Reason::Refused => {
             format!("see whether the phone is plugged in and reachable from the cluster, then: {resync}")
         }

@@ -77,7 +77,11 @@ fn steps(story: &Story) -> Vec<(char, &'static str, String)> {
         _ => None,
     };
     let is_rendered = rendered.is_some();
-    steps.push((mark(is_rendered, BAD), "rendered", rendered.unwrap_or_else(|| "there is no file for the phone".to_owned())));
+    steps.push((
+        mark(is_rendered, BAD),
+        "rendered",
+        rendered.unwrap_or_else(|| "there is no file for the phone".to_owned()),
+    ));
     if is_rendered {
         let servers = story.site.as_ref().and_then(|site| site.servers.clone());
         let address = story.site.as_ref().and_then(|site| site.address.clone());
@@ -87,7 +91,8 @@ fn steps(story: &Story) -> Vec<(char, &'static str, String)> {
             address.unwrap_or_else(|| "no address yet".to_owned())
         );
         let fine = holds(ConditionType::Served);
-        let what = words(ConditionType::Served).filter(|_| !fine).unwrap_or_else(|| "every TFTP pod holds it".to_owned());
+        let what =
+            words(ConditionType::Served).filter(|_| !fine).unwrap_or_else(|| "every TFTP pod holds it".to_owned());
         steps.push((mark(fine, BAD), "served", format!("{what}; {place}")));
         let seen = match (ago_text(status.last_seen.as_deref(), story.now), &status.address) {
             (Some(ago), Some(address)) => format!("last seen {ago} ago at {address}"),
@@ -105,12 +110,12 @@ fn steps(story: &Story) -> Vec<(char, &'static str, String)> {
         let told = status.resync.as_ref().and_then(|resync| ago_text(resync.told_at.as_deref(), story.now));
         let vain = status.resync.as_ref().and_then(|resync| resync.failures).filter(|failures| *failures > 0);
         let mut what = match resynced.status == "True" {
-            true => "there is nothing to tell it".to_owned(),
+            true => "there is nothing to notify it of".to_owned(),
             false => format!("{}: {}", resynced.reason, resynced.message),
         };
-        what += &told.map(|ago| format!("; last told {ago} ago")).unwrap_or_default();
+        what += &told.map(|ago| format!("; last notified {ago} ago")).unwrap_or_default();
         what += &vain.map(|vain| format!(", {} in vain", count(vain, "time"))).unwrap_or_default();
-        steps.push((mark(resynced.status == "True", DOUBTFUL), "told", what));
+        steps.push((mark(resynced.status == "True", DOUBTFUL), "notified", what));
     }
     steps.extend(firmware(story));
     steps
@@ -145,7 +150,7 @@ fn firmware(story: &Story) -> Option<(char, &'static str, String)> {
     if let (Stage::Downloading | Stage::Failed, Some(percent)) = (firmware.stage, firmware.percent) {
         let of = firmware.bytes_sent.zip(firmware.bytes_total);
         let of = of.map(|(sent, all)| format!(" of {} kB ({} kB)", all / 1000, sent / 1000)).unwrap_or_default();
-        parts.push(format!("{}{of}", percent_bar(percent)));
+        parts.push(format!("{}{of}", percent_bar(percent, None)));
     }
     parts.extend(firmware.failures.filter(|n| *n > 0).map(|n| format!("failed {}", count(n, "time"))));
     parts.extend(staged.filter(|one| one.status == "False").map(|one| format!("{}: {}", one.reason, one.message)));
@@ -171,10 +176,10 @@ fn differs(story: &Story) -> Vec<Vec<String>> {
         rows.push(vec![file, show(rendered.as_ref(), "-"), served, show(fetched.as_ref(), "never")]);
     }
     if let Some(common) = story.site.as_ref().and_then(|site| site.common_hash.as_ref())
-        && status.fetched_common_hash.as_ref() != Some(common)
+        && let Some(fetched) = &status.fetched_common_hash
+        && fetched != common
     {
-        let fetched = show(status.fetched_common_hash.as_ref(), "not known");
-        rows.push(vec!["SIPDefault.cnf".to_owned(), short(common), "see the site".to_owned(), fetched]);
+        rows.push(vec!["SIPDefault.cnf".to_owned(), short(common), "by the site".to_owned(), short(fetched)]);
     }
     rows
 }
@@ -184,7 +189,11 @@ fn happened(story: &Story, wide: bool, width: Option<usize>) -> String {
         return paragraph("  ", "not known: you may not list Events", width);
     };
     if all.is_empty() {
-        return paragraph("  ", "nothing within the time for which the cluster keeps Events (an hour, as a rule)", width);
+        return paragraph(
+            "  ",
+            "nothing within the time for which the cluster keeps Events (an hour, as a rule)",
+            width,
+        );
     }
     let shown = if wide { all.len() } else { all.len().min(HAPPENED) };
     let mut out = String::new();
@@ -195,7 +204,11 @@ fn happened(story: &Story, wide: bool, width: Option<usize>) -> String {
         let time = one.time.parse().map_or_else(|_| one.time.clone(), |time| format!("{} ago", ago(time, story.now)));
         let times = if one.times > 1 { format!(" ({} times)", one.times) } else { String::new() };
         let mark = if one.warning { DOUBTFUL } else { ' ' };
-        paragraph(&format!("{mark} {time:9} {:15} ", one.reason), &printable(&format!("{}{times}", one.message), MESSAGE), width)
+        paragraph(
+            &format!("{mark} {time:9} {:15} ", one.reason),
+            &printable(&format!("{}{times}", one.message), MESSAGE),
+            width,
+        )
     };
     out += &all[all.len() - shown..].iter().map(row).collect::<String>();
     out
@@ -208,10 +221,16 @@ pub(super) fn unclaimed(namespace: &str, site: &str, phone: &Unclaimed, width: O
         true => "it asks again and again, as a phone without a configuration does",
         false => "it asked once: that may be a stranger's packet",
     };
-    let said = format!("no SipPhone declares it; {asks}. It is at {address} and asked site {site} first at {first_seen}.");
-    let mut out = paragraph(&format!("{DOUBTFUL} {mac}: "), &printable(&said, MESSAGE), width);
+    let said = format!(
+        "{mac}: no SipPhone declares it; {asks}. It is at {address} and asked site {site} first at {first_seen}."
+    );
+    let mut out = paragraph(&format!("{DOUBTFUL} "), &printable(&said, MESSAGE), width);
     out += "\nNext\n";
-    out += &paragraph("  1. ", "write what is known of it, and apply it; the phone comes to life within half a minute:", width);
+    out += &paragraph(
+        "  1. ",
+        "write what is known of it, and apply it; the phone comes to life within half a minute:",
+        width,
+    );
     let name = format!("phone-{}", mac.to_ascii_lowercase());
     out += &format!(
         "\nkubectl apply -f - <<'END'\napiVersion: dialtone.dev/v1alpha1\nkind: SipPhone\nmetadata: {{name: {name}, namespace: {namespace}}}\nspec:\n  siteRef: {{name: {site}}}\n  mac: {mac}\n  model: \"7960\"          # or \"7940\"\n  lines: [{{name: \"…\"}}]  # its extension\nEND\n"
