@@ -9,7 +9,8 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 
 use crate::base::terminal::{print, say};
-use crate::manifests::Manifests;
+use crate::connect::ClusterArgs;
+use crate::manifests::{Manifests, Manner};
 use crate::operator;
 use changes::Rendered;
 
@@ -28,11 +29,43 @@ pub struct Args {
     #[arg(long)]
     cluster: bool,
 
-    /// The kubeconfig's context to use with --cluster
-    #[arg(long, value_name = "NAME", requires = "cluster")]
-    context: Option<String>,
+    #[command(flatten)]
+    shown: ShownArgs,
 
-    /// How the result is written
+    #[command(flatten)]
+    place: ClusterArgs,
+}
+
+/// Say which phones change if manifests are applied, and how
+///
+/// Passwords are compared and never shown. A Secret that is in the cluster only counts as unchanged.
+///
+/// Exit status: 0 if no phone changes, 1 if one does, 2 if anything is wrong.
+#[derive(clap::Args, Clone, Debug)]
+pub struct ClusterDiffArgs {
+    /// A file or folder with the new manifests, or - for stdin; may be given several times
+    #[arg(short = 'f', long = "filename", value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+
+    #[command(flatten)]
+    shown: ShownArgs,
+
+    #[command(flatten)]
+    place: ClusterArgs,
+}
+
+// No doc comment: it would become that of the command.
+#[derive(clap::Args, Clone, Debug)]
+struct ShownArgs {
+    /// Read the folders in a folder, too
+    #[arg(short = 'R', long)]
+    recursive: bool,
+
+    /// Name every phone, however many change alike
+    #[arg(long)]
+    all: bool,
+
+    /// How the result is written; json has a version, a summary and all phones
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     output: Format,
 }
@@ -48,28 +81,66 @@ const TROUBLE: u8 = 2;
 
 /// Runs the command.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    match compare(&args).await {
-        Ok(true) => Ok(ExitCode::FAILURE),
-        Ok(false) => Ok(ExitCode::SUCCESS),
+    Ok(exit(compare(&args).await))
+}
+
+/// Runs the command as the plugin has it: always with the cluster.
+pub async fn run_with_cluster(args: ClusterDiffArgs) -> anyhow::Result<ExitCode> {
+    let compared = match with_cluster(&args.paths, &args.shown, &args.place).await {
+        Ok((old, new)) => changes_between(old, new, &args.shown),
+        Err(error) => Err(error),
+    };
+    Ok(exit(compared))
+}
+
+fn exit(compared: anyhow::Result<bool>) -> ExitCode {
+    match compared {
+        Ok(true) => ExitCode::FAILURE,
+        Ok(false) => ExitCode::SUCCESS,
         Err(error) => {
             say(format_args!("error: {error:#}"));
-            Ok(ExitCode::from(TROUBLE))
+            ExitCode::from(TROUBLE)
         }
     }
 }
 
 async fn compare(args: &Args) -> anyhow::Result<bool> {
-    let (mut old, mut new) = match (args.paths.as_slice(), args.cluster) {
-        ([new], true) => {
-            let new = Manifests::read(std::slice::from_ref(new))?;
-            (operator::objects(args.context.clone(), &new.namespaces()).await?, new)
-        }
+    let (old, new) = match (args.paths.as_slice(), args.cluster) {
+        ([new], true) => with_cluster(std::slice::from_ref(new), &args.shown, &args.place).await?,
         ([old, new], false) => {
-            (Manifests::read(std::slice::from_ref(old))?, Manifests::read(std::slice::from_ref(new))?)
+            if let Some(flag) = args.place.given() {
+                anyhow::bail!("{flag} says which cluster is meant: it needs --cluster");
+            }
+            let manner = Manner { recursive: args.shown.recursive, ..Manner::default() };
+            (read(std::slice::from_ref(old), &manner)?, read(std::slice::from_ref(new), &manner)?)
         }
         (_, true) => anyhow::bail!("with --cluster there is one path, the new manifests"),
         (_, false) => anyhow::bail!("there must be two paths, the old and the new manifests, or --cluster and one"),
     };
+    changes_between(old, new, &args.shown)
+}
+
+fn read(paths: &[PathBuf], manner: &Manner) -> anyhow::Result<Manifests> {
+    let manifests = Manifests::read(paths, manner)?;
+    manifests.notes().iter().for_each(|note| say(format_args!("note: {note}")));
+    Ok(manifests)
+}
+
+/// What is in the cluster, and the new manifests as they would be in there.
+async fn with_cluster(
+    paths: &[PathBuf],
+    shown: &ShownArgs,
+    place: &ClusterArgs,
+) -> anyhow::Result<(Manifests, Manifests)> {
+    let cluster = place.connect().await?;
+    let manner = Manner { recursive: shown.recursive, namespace: Some(cluster.namespace.clone()) };
+    let mut new = read(paths, &manner)?;
+    let old = operator::objects(&cluster, &new.namespaces()).await?;
+    new.take_creation_times(&old);
+    Ok((old, new))
+}
+
+fn changes_between(mut old: Manifests, mut new: Manifests, shown: &ShownArgs) -> anyhow::Result<bool> {
     old.fill_from(&new);
     new.fill_from(&old);
     old.fill_missing_secrets();
@@ -83,8 +154,8 @@ async fn compare(args: &Args) -> anyhow::Result<bool> {
         new.retain_site(site, &old);
     }
     let changes = changes::between(&old, &new);
-    match args.output {
-        Format::Text => print(report::text(&changes))?,
+    match shown.output {
+        Format::Text => print(report::text(&changes, shown.all))?,
         Format::Json => print(format_args!("{}\n", report::json(&changes)?))?,
     }
     Ok(!changes.is_empty())

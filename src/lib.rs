@@ -6,6 +6,7 @@ extern crate self as dialtone;
 
 pub mod api;
 pub mod base;
+pub mod connect;
 pub mod diff;
 pub mod fetch;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -15,6 +16,7 @@ mod manifests;
 mod near;
 pub mod operator;
 pub mod phone;
+pub mod plugin;
 pub mod provision;
 pub mod render;
 pub mod resync;

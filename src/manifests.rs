@@ -10,8 +10,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::bail;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use serde_json::Value;
 
 use crate::api::{API_VERSION, GROUP, PhoneSite, RESYNC_AT, SecretKey, SipPhone};
@@ -37,24 +38,47 @@ pub struct Manifests {
     unreadable: BTreeSet<(String, Key)>,
     /// The documents that cannot be used: file, object, field and reason.
     pub errors: Vec<String>,
+    /// The namespace of objects that name none, if it is not `default`.
+    namespace: Option<String>,
+    notes: Vec<String>,
+}
+
+/// How paths with manifests are read, as kubectl reads them.
+#[derive(Clone, Debug, Default)]
+pub struct Manner {
+    /// Whether folders in a folder are read, too.
+    pub recursive: bool,
+    /// The namespace of objects that name none, if it is not `default`.
+    pub namespace: Option<String>,
 }
 
 impl Manifests {
     /// Reads files and folders; `-` is stdin.
-    pub fn read(paths: &[PathBuf]) -> anyhow::Result<Manifests> {
-        let mut manifests = Manifests::default();
+    pub fn read(paths: &[PathBuf], manner: &Manner) -> anyhow::Result<Manifests> {
+        let mut manifests = Manifests { namespace: manner.namespace.clone(), ..Manifests::default() };
         for path in paths {
-            files::read(path, &mut |file, text| match text {
+            let below = files::read(path, manner.recursive, &mut |file, text| match text {
                 Ok(text) => manifests.take(file, &text),
                 Err(why) => manifests.errors.push(format!("{file}: {why}")),
             })?;
+            if below > 0 {
+                let path = path.display();
+                manifests.notes.push(format!(
+                    "{path}: {below} files with manifests in folders below it were not read; -R reads them"
+                ));
+            }
         }
         Ok(manifests)
     }
 
     /// The state of the files at these paths, as far as somebody may be writing to them.
-    pub fn stamps(paths: &[PathBuf]) -> Vec<(PathBuf, Stamp)> {
-        paths.iter().flat_map(|path| files::stamps(path)).collect()
+    pub fn stamps(paths: &[PathBuf], manner: &Manner) -> Vec<(PathBuf, Stamp)> {
+        paths.iter().flat_map(|path| files::stamps(path, manner.recursive)).collect()
+    }
+
+    /// What a person may not expect of how these were read.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// Reads text.
@@ -91,6 +115,9 @@ impl Manifests {
                 items.into_iter().for_each(|item| self.document(file, item));
             }
             return;
+        }
+        if let (Some(namespace), Some(meta)) = (&self.namespace, document["metadata"].as_object_mut()) {
+            meta.entry("namespace").or_insert_with(|| namespace.clone().into());
         }
         let text = |field: &str| document[field].as_str().unwrap_or_default().to_owned();
         let (version, kind) = (text("apiVersion"), text("kind"));
@@ -223,6 +250,22 @@ impl Manifests {
         self.sites.keys().chain(self.phones.keys()).map(|key| key.namespace.clone()).collect()
     }
 
+    /// Takes over from a cluster when its objects were created, by which the older of two keeps what both want. What is not there yet
+    /// will be younger than all that is.
+    pub fn take_creation_times(&mut self, cluster: &Manifests) {
+        let later = || Some(Time(Timestamp::MAX));
+        for (key, (site, _)) in &mut self.sites {
+            let there = cluster.sites.get(key);
+            site.metadata.creation_timestamp =
+                there.map_or_else(later, |(site, _)| site.metadata.creation_timestamp.clone());
+        }
+        for (key, (phone, _)) in &mut self.phones {
+            let there = cluster.phones.get(key);
+            phone.metadata.creation_timestamp =
+                there.map_or_else(later, |(phone, _)| phone.metadata.creation_timestamp.clone());
+        }
+    }
+
     /// Sets `suspend` to false, because the files that a cluster retains for a suspended site are not known here. Returns the
     /// sites that were suspended.
     pub fn clear_suspend(&mut self) -> BTreeSet<Key> {
@@ -326,7 +369,7 @@ impl Manifests {
         let meta = |key: &Key, meta: &ObjectMeta| Meta {
             key: key.clone(),
             generation: None,
-            created: 0,
+            created: meta.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second()),
             version: 0,
             resync_at: meta.annotations.as_ref().and_then(|all| all.get(RESYNC_AT)).cloned(),
         };

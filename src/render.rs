@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use crate::base::output::Output;
 use crate::base::terminal::{print, say};
-use crate::manifests::Manifests;
+use crate::manifests::{Manifests, Manner};
 use crate::provision::{Fleet, Key};
 use anyhow::Context as _;
 
@@ -25,6 +25,10 @@ pub struct Args {
     #[arg(short = 'f', long = "filename", value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
 
+    /// Read the folders in a folder, too
+    #[arg(short = 'R', long)]
+    recursive: bool,
+
     /// The folder to write to
     #[arg(short, long, value_name = "DIR", required_unless_present = "dial")]
     output: Option<PathBuf>,
@@ -37,7 +41,9 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let mut manifests = Manifests::read(&args.paths)?;
+    let manner = Manner { recursive: args.recursive, ..Manner::default() };
+    let mut manifests = Manifests::read(&args.paths, &manner)?;
+    manifests.notes().iter().for_each(|note| say(format_args!("note: {note}")));
     for site in manifests.clear_suspend() {
         let file = manifests.file_of("PhoneSite", &site);
         say(format_args!(

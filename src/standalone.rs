@@ -32,6 +32,10 @@ pub struct Args {
     #[arg(short = 'f', long = "filename", value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
 
+    /// Read the folders in a folder, too
+    #[arg(short = 'R', long)]
+    recursive: bool,
+
     /// Where to listen for phones (UDP)
     #[arg(long, value_name = "ADDR:PORT", default_value = "0.0.0.0:69")]
     listen: SocketAddr,
@@ -73,7 +77,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     tokio::pin!(shutdown);
     tokio::spawn(end_anyhow());
     let watched: Vec<PathBuf> = args.paths.iter().chain(&args.firmware).cloned().collect();
-    let mut reader = Reader::start(Sources::new(args.paths, args.firmware), watched)?;
+    let mut reader = Reader::start(Sources::new(args.paths, args.firmware).recursive(args.recursive), watched)?;
     let first = tokio::select! {
         Some(first) = reader.inputs.recv() => first,
         error = reader.thread.failure() => return Err(error),

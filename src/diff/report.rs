@@ -3,18 +3,54 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde_json::json;
+use serde::Serialize;
 
 use super::changes::{Action, Change, Parameter, What};
 
-/// The number of phones that are named one by one.
+/// The number of phones that are named one by one, unless all are wanted.
 const NAMED: usize = 8;
+/// The version of the JSON. It grows when a field goes or means something else; new fields may come at any time.
+const VERSION: u32 = 1;
+
+/// What programs read.
+#[derive(Serialize)]
+struct Report<'a> {
+    version: u32,
+    summary: Summary,
+    changes: &'a [Change],
+}
+
+/// How many phones change, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+struct Summary {
+    changed: usize,
+    added: usize,
+    removed: usize,
+    /// Those that restart, with those that load another image then.
+    restart: usize,
+    upgrade: usize,
+    reload: usize,
+}
+
+impl Summary {
+    fn of(changes: &[Change]) -> Summary {
+        let count = |wanted: &dyn Fn(&Change) -> bool| changes.iter().filter(|change| wanted(change)).count();
+        Summary {
+            changed: changes.len(),
+            added: count(&|change| change.what == What::Added),
+            removed: count(&|change| change.what == What::Removed),
+            restart: count(&|change| change.action >= Some(Action::Restart)),
+            upgrade: count(&|change| change.action == Some(Action::Upgrade)),
+            reload: count(&|change| change.action == Some(Action::Reload)),
+        }
+    }
+}
 
 /// What the phones of one group have in common.
 type Group<'a> = (What, Option<Action>, &'a [Parameter], &'a [String]);
 
-/// As text: phones with the same changes form a group.
-pub fn text(changes: &[Change]) -> String {
+/// As text: phones with the same changes form a group, of which some are named, or all.
+pub fn text(changes: &[Change], all: bool) -> String {
     let mut groups: BTreeMap<Group<'_>, Vec<&Change>> = BTreeMap::new();
     for change in changes {
         let key = (change.what, change.action, change.parameters.as_slice(), change.files.as_slice());
@@ -29,7 +65,7 @@ pub fn text(changes: &[Change]) -> String {
             (_, Some(Action::Upgrade)) => "restarts and loads another image",
             _ => "restarts",
         };
-        let _ = writeln!(out, "{}: {does}", names(&phones));
+        let _ = writeln!(out, "{}: {does}", names(&phones, if all { usize::MAX } else { NAMED }));
         for parameter in parameters {
             let _ = writeln!(out, "  {}", line(parameter));
         }
@@ -41,10 +77,10 @@ pub fn text(changes: &[Change]) -> String {
     out
 }
 
-fn names(phones: &[&Change]) -> String {
-    let named: Vec<&str> = phones.iter().take(NAMED).map(|change| change.phone.as_str()).collect();
-    match phones.len().checked_sub(NAMED) {
-        Some(more @ 1..) => format!("{} and {more} more", named.join(", ")),
+fn names(phones: &[&Change], most: usize) -> String {
+    let named: Vec<&str> = phones.iter().take(most).map(|change| change.phone.as_str()).collect();
+    match phones.len().checked_sub(most) {
+        Some(more @ 1..) => format!("{} and {more} more (--all names them)", named.join(", ")),
         _ => named.join(", "),
     }
 }
@@ -65,12 +101,12 @@ fn summary(changes: &[Change]) -> String {
     if changes.is_empty() {
         return "no phone changes".to_owned();
     }
-    let count = |wanted: &dyn Fn(&Change) -> bool| changes.iter().filter(|change| wanted(change)).count();
+    let Summary { added, removed, restart, reload, .. } = Summary::of(changes);
     let parts = [
-        (count(&|change| change.what == What::Added), "new"),
-        (count(&|change| change.what == What::Removed), "no longer served"),
-        (count(&|change| change.action >= Some(Action::Restart)), "to restart"),
-        (count(&|change| change.action == Some(Action::Reload)), "to read the dial plan again"),
+        (added, "new"),
+        (removed, "no longer served"),
+        (restart, "to restart"),
+        (reload, "to read the dial plan again"),
     ];
     let parts: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
     parts.join(", ")
@@ -78,5 +114,5 @@ fn summary(changes: &[Change]) -> String {
 
 /// As JSON.
 pub fn json(changes: &[Change]) -> serde_json::Result<String> {
-    serde_json::to_string_pretty(&json!({"changes": changes}))
+    serde_json::to_string_pretty(&Report { version: VERSION, summary: Summary::of(changes), changes })
 }

@@ -12,8 +12,13 @@ const MAX_FILE_BYTES: u64 = 64 << 20;
 /// Hidden files and folders are other programs'.
 const SCOPE: Scope = Scope { depth: 16, hidden: false };
 
-/// Reads a file, the files of a folder, or stdin for `-`. Gives each with its name: its text, or why it cannot be used.
-pub(super) fn read(path: &Path, take: &mut dyn FnMut(&str, Result<String, String>)) -> anyhow::Result<()> {
+/// Reads a file, the files of a folder, or stdin for `-`. Gives each with its name: its text, or why it cannot be used. Returns how
+/// many files in folders below were not read.
+pub(super) fn read(
+    path: &Path,
+    recursive: bool,
+    take: &mut dyn FnMut(&str, Result<String, String>),
+) -> anyhow::Result<usize> {
     let shown = path.display().to_string();
     let cannot_read = || format!("cannot read {shown}");
     if shown == "-" {
@@ -23,15 +28,20 @@ pub(super) fn read(path: &Path, take: &mut dyn FnMut(&str, Result<String, String
             return Err(folder::too_large(MAX_FILE_BYTES)).context("cannot read stdin");
         }
         take("stdin", text(bytes));
-        return Ok(());
+        return Ok(0);
     }
     if !std::fs::metadata(path).with_context(cannot_read)?.is_dir() {
         take(&shown, text(folder::read_named(path, MAX_FILE_BYTES).with_context(cannot_read)?));
-        return Ok(());
+        return Ok(0);
     }
     let folder = Folder::open(path).with_context(cannot_read)?;
     let listing = folder.list(SCOPE).with_context(cannot_read)?;
+    let mut below = 0;
     for entry in &listing.entries {
+        if !recursive && !is_beside(entry) {
+            below += usize::from(is_manifest(entry.path()) && matches!(entry.kind, Kind::File(_)));
+            continue;
+        }
         let shown = path.join(entry.path()).display().to_string();
         let is_manifest = is_manifest(entry.path());
         let why = match &entry.kind {
@@ -52,7 +62,13 @@ pub(super) fn read(path: &Path, take: &mut dyn FnMut(&str, Result<String, String
         };
         take(&shown, Err(why));
     }
-    Ok(())
+    Ok(below)
+}
+
+/// Whether an entry lies in the folder itself, and is no folder.
+fn is_beside(entry: &Entry) -> bool {
+    let is_folder = matches!(entry.kind, Kind::Folder | Kind::UnreadableFolder(_) | Kind::TooDeep | Kind::LinkToFolder);
+    entry.path().components().count() == 1 && !is_folder
 }
 
 fn is_manifest(path: &Path) -> bool {
@@ -60,14 +76,16 @@ fn is_manifest(path: &Path) -> bool {
 }
 
 /// The state of the files with manifests at a path, as far as somebody may be writing to them.
-pub(super) fn stamps(path: &Path) -> Vec<(PathBuf, Stamp)> {
+pub(super) fn stamps(path: &Path, recursive: bool) -> Vec<(PathBuf, Stamp)> {
     if let Some(stamp) = folder::stamp_named(path) {
         return vec![(path.to_owned(), stamp)];
     }
     let listing = Folder::open(path).and_then(|folder| folder.list(SCOPE)).ok();
     let listing = listing.filter(|listing| !listing.is_volume());
     let stamp = |entry: &Entry| match entry.kind {
-        Kind::File(stamp) if is_manifest(entry.path()) => Some((path.join(entry.path()), stamp)),
+        Kind::File(stamp) if is_manifest(entry.path()) && (recursive || is_beside(entry)) => {
+            Some((path.join(entry.path()), stamp))
+        }
         _ => None,
     };
     listing.iter().flat_map(|listing| &listing.entries).filter_map(stamp).collect()

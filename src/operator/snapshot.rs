@@ -5,36 +5,31 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::ListParams;
-use kube::config::KubeConfigOptions;
-use kube::{Api, Client, Config, Resource};
+use kube::{Api, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::cluster::read;
 use crate::api::{PhoneSite, SipPhone};
+use crate::connect::Connection;
 use crate::manifests::Manifests;
 
 /// All sites and phones of some namespaces with the Secrets and ConfigMaps that they refer to, as the kubeconfig's user may
 /// read them. Secrets that may not be read are left out.
-pub async fn objects(context: Option<String>, namespaces: &BTreeSet<Arc<str>>) -> anyhow::Result<Manifests> {
-    let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
-    let config = match options.context {
-        Some(_) => Config::from_kubeconfig(&options).await?,
-        None => Config::infer().await?,
-    };
-    let client = Client::try_from(config)?;
+pub async fn objects(cluster: &Connection, namespaces: &BTreeSet<Arc<str>>) -> anyhow::Result<Manifests> {
     let mut manifests = Manifests::default();
     for namespace in namespaces {
-        for object in
-            list::<PhoneSite>(&client, namespace).await?.into_iter().chain(list::<SipPhone>(&client, namespace).await?)
-        {
+        for object in list::<PhoneSite>(cluster, namespace, "list PhoneSites").await? {
+            manifests.add("the cluster", object);
+        }
+        for object in list::<SipPhone>(cluster, namespace, "list SipPhones").await? {
             manifests.add("the cluster", object);
         }
     }
     let secrets: BTreeSet<_> = manifests.secret_keys().into_iter().map(|(key, _)| key).collect();
     for key in secrets {
-        match read::<Secret>(&client, &key).await {
+        match read::<Secret>(&cluster.client, &key).await {
             Ok(Some(secret)) => manifests.add("the cluster", typed(&secret)?),
             Ok(None) => {}
             Err(error) => {
@@ -43,14 +38,14 @@ pub async fn objects(context: Option<String>, namespaces: &BTreeSet<Arc<str>>) -
         }
     }
     for key in manifests.map_keys() {
-        if let Some(map) = read::<ConfigMap>(&client, &key).await? {
+        if let Some(map) = read::<ConfigMap>(&cluster.client, &key).await? {
             manifests.add("the cluster", typed(&map)?);
         }
     }
     Ok(manifests)
 }
 
-async fn list<K>(client: &Client, namespace: &str) -> anyhow::Result<Vec<Value>>
+async fn list<K>(cluster: &Connection, namespace: &str, what: &str) -> anyhow::Result<Vec<Value>>
 where
     K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
         + Clone
@@ -58,8 +53,9 @@ where
         + Serialize
         + std::fmt::Debug,
 {
-    let api: Api<K> = Api::namespaced(client.clone(), namespace);
-    api.list(&ListParams::default()).await?.items.iter().map(typed).collect()
+    let api: Api<K> = Api::namespaced(cluster.client.clone(), namespace);
+    let found = cluster.call(what, api.list(&ListParams::default())).await?;
+    found.items.iter().map(typed).collect()
 }
 
 /// An object as JSON that says what it is; objects in a list do not.

@@ -27,6 +27,7 @@ use crate::phone::{Mac, Model};
 /// image than in the beginning; 1 if one did not.
 // Many fields because each flag has one.
 #[derive(clap::Args, Clone, Debug)]
+#[command(group(clap::ArgGroup::new("lasting").args(["stay", "upgrade"]).multiple(true)))]
 pub struct Args {
     /// The TFTP server: an address or a name, with a port if it is not 69
     #[arg(long, value_name = "ADDR[:PORT]")]
@@ -37,7 +38,7 @@ pub struct Args {
     mac: Mac,
 
     /// Boot so many phones at once; their addresses count up from --mac
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     count: u32,
 
     /// The phone's model
@@ -62,7 +63,7 @@ pub struct Args {
     upgrade: bool,
 
     /// With --upgrade: how many seconds to pause between restarts
-    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, requires = "upgrade")]
     again: f64,
 
     /// Stay on after the boot: hear SIP NOTIFY (check-sync) and telnet (reset), until Ctrl-C or --for
@@ -70,7 +71,7 @@ pub struct Args {
     stay: bool,
 
     /// With --stay or --upgrade: switch the phone off after so many seconds
-    #[arg(long = "for", value_name = "SECONDS")]
+    #[arg(long = "for", value_name = "SECONDS", requires = "lasting")]
     seconds: Option<f64>,
 
     /// How many seconds a restart takes; the real phone takes 27 to 55
@@ -78,19 +79,19 @@ pub struct Args {
     reboot: f64,
 
     /// How many seconds the phone is idle before it restarts because of a NOTIFY
-    #[arg(long, value_name = "SECONDS", default_value_t = 20.0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 20.0, requires = "lasting")]
     idle: f64,
 
     /// The SIP port, instead of the configuration's; with --count and without --bind they count up from it
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", requires = "lasting")]
     sip_port: Option<u16>,
 
     /// From which port the phone answers SIP requests
-    #[arg(long, value_enum, value_name = "FROM", default_value_t = SipAnswers::FreePort)]
+    #[arg(long, value_enum, value_name = "FROM", default_value_t = SipAnswers::FreePort, requires = "lasting")]
     sip_answers: SipAnswers,
 
     /// The telnet port, instead of 23; with --count and without --bind they count up from it
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", requires = "lasting")]
     telnet_port: Option<u16>,
 
     /// Keep each phone's memory (parameters and image) in DIR, and boot it as it was left
@@ -116,7 +117,7 @@ pub struct Args {
 
     /// How often a phone tries in spite of --fail-at or --loop, before it goes on with the image that it has; how often --cut-at
     /// strikes
-    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(long, value_name = "N", default_value_t = 3, requires = "fault")]
     tries: u32,
 
     /// With --count: which phones --fail-at, --vanish-at, --cut-at and --loop strike, counted from 0 [default: all]
@@ -128,7 +129,7 @@ pub struct Args {
     lose: u8,
 
     /// Which datagrams --lose strikes: another number, others
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "lose")]
     seed: u64,
 
     /// Lose the last acknowledgement of each file
@@ -140,7 +141,7 @@ pub struct Args {
     wait: f64,
 
     /// How many seconds to pause between such requests
-    #[arg(long, value_name = "SECONDS", default_value_t = 31.0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 31.0, requires = "wait")]
     poll: f64,
 
     /// Divide the phone's own time-outs by this, when a server's silence is what is tried
@@ -175,6 +176,9 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let server = resolve(&args.server).await?;
     if let Some(folder) = &args.flash {
         std::fs::create_dir_all(folder).with_context(|| format!("--flash: cannot make {}", folder.display()))?;
+    }
+    if let Some(beyond) = args.only.iter().find(|n| **n >= args.count) {
+        bail!("--only {beyond}: there are {} phones, counted from 0; --count makes more", args.count);
     }
     let all: Vec<Options> = (0..args.count).map(|n| options(&args, server, n)).collect::<anyhow::Result<_>>()?;
     if let [first, _, ..] = all.as_slice()

@@ -14,7 +14,7 @@ use crate::base::folder::Stamp;
 use crate::base::lasting::Lasting;
 use crate::base::report::Query;
 use crate::base::terminal::say;
-use crate::manifests::Manifests;
+use crate::manifests::{Manifests, Manner};
 use crate::provision::catalog::inventory;
 use crate::provision::resync::{Answer, ResyncError, ResyncOrder};
 use crate::provision::{Fetch, Fleet, Key, WorkItem};
@@ -29,6 +29,7 @@ const LONG_AGO: Duration = Duration::from_secs(60);
 /// Where manifests and firmware are.
 pub struct Sources {
     paths: Vec<PathBuf>,
+    manner: Manner,
     /// The state of the files when manifests were read last.
     stamps: Vec<(PathBuf, Stamp)>,
     firmware: Option<DirectoryLoader>,
@@ -52,12 +53,19 @@ impl Sources {
     /// The sources at these paths.
     pub fn new(manifests: Vec<PathBuf>, firmware: Option<PathBuf>) -> Sources {
         let firmware = firmware.map(|folder| DirectoryLoader::new(vec![folder], MAX_BYTES));
-        Sources { paths: manifests, stamps: Vec::new(), firmware }
+        Sources { paths: manifests, manner: Manner::default(), stamps: Vec::new(), firmware }
+    }
+
+    /// The same with the folders in them, if they are wanted.
+    pub fn recursive(mut self, recursive: bool) -> Sources {
+        self.manner.recursive = recursive;
+        self
     }
 
     /// Reads everything for the first time.
     pub fn read_first(&mut self) -> anyhow::Result<Inputs> {
         let manifests = self.manifests()?;
+        manifests.notes().iter().for_each(|note| say(format_args!("note: {note}")));
         Ok(Inputs { manifests, firmware: self.firmware.as_mut().map(DirectoryLoader::read_first) })
     }
 
@@ -72,16 +80,16 @@ impl Sources {
     /// Reads the manifests while nobody writes to them: half a file may well look whole.
     fn manifests(&mut self) -> anyhow::Result<Manifests> {
         for _ in 0..MAX_READINGS {
-            let stamps = Manifests::stamps(&self.paths);
+            let stamps = Manifests::stamps(&self.paths, &self.manner);
             let is_old = self.stamps.is_empty() && stamps.iter().all(|(_, stamp)| stamp.is_older_than(LONG_AGO));
             if stamps != self.stamps && !is_old {
                 std::thread::sleep(QUIET);
-                if Manifests::stamps(&self.paths) != stamps {
+                if Manifests::stamps(&self.paths, &self.manner) != stamps {
                     continue;
                 }
             }
-            let read = Manifests::read(&self.paths);
-            if Manifests::stamps(&self.paths) == stamps {
+            let read = Manifests::read(&self.paths, &self.manner);
+            if Manifests::stamps(&self.paths, &self.manner) == stamps {
                 self.stamps = stamps;
                 return read;
             }

@@ -10,6 +10,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("near", &[]),
     ("phone", &["base"]),
     ("api", &["base", "phone"]),
+    ("connect", &["base", "api"]),
     ("provision", &["base", "near", "phone", "api"]),
     ("resync", &["base", "phone", "api", "provision"]),
     // A TFTP pod knows files, and nothing of sites.
@@ -20,16 +21,33 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("manifests", &["base", "near", "phone", "api", "provision"]),
     ("render", &["base", "phone", "api", "provision", "manifests"]),
     ("import", &["base", "near", "phone", "api", "provision", "manifests"]),
-    ("operator", &["base", "phone", "api", "provision", "resync", "tftp", "manifests"]),
-    ("diff", &["base", "phone", "api", "provision", "manifests", "render", "operator"]),
+    ("operator", &["base", "phone", "api", "connect", "provision", "resync", "tftp", "manifests"]),
+    ("diff", &["base", "phone", "api", "connect", "provision", "manifests", "render", "operator"]),
+    ("plugin", &["base", "near", "phone", "api", "connect", "operator"]),
     ("standalone", &["base", "phone", "api", "provision", "resync", "tftp", "manifests", "render"]),
-    ("main", &["base", "api", "operator", "tftp", "standalone", "render", "diff", "import", "simulator", "fetch"]),
+    (
+        "main",
+        &[
+            "base",
+            "api",
+            "connect",
+            "operator",
+            "tftp",
+            "standalone",
+            "render",
+            "diff",
+            "plugin",
+            "import",
+            "simulator",
+            "fetch",
+        ],
+    ),
 ];
 
 /// What other crates and parts of the standard library only some rooms may name. A path that begins so is meant.
 const OUTSIDE: &[(&[&str], &[&str])] = &[
-    // The API server's client: api derives its kinds from it, and the operator works with it.
-    (&["kube"], &["api", "operator"]),
+    // The API server's client: api derives its kinds from it, and the operator and the plugin work with it.
+    (&["kube"], &["api", "connect", "operator", "plugin"]),
     // Folders of others are read in one way, and written to in one way.
     (&["cap_std", "std::fs::read_dir", "std::fs::DirEntry"], &["base"]),
     // Sockets for UDP: whoever else wants to send something asks these.

@@ -55,7 +55,7 @@ impl Served {
 }
 
 fn inputs(folder: &Path) -> anyhow::Result<Inputs> {
-    Ok(Inputs { manifests: Manifests::read(&[folder.to_owned()])?, firmware: None })
+    Ok(Inputs { manifests: Manifests::read(&[folder.to_owned()], &Manner::default())?, firmware: None })
 }
 
 const FILE: &str = "SIP000A8A123456.cnf";
