@@ -393,7 +393,7 @@ fn of_an_object_that_cannot_be_read_nobody_says_that_it_does_not_exist() {
         let all = said_of(&[&site.replace(good, bad), phone, secret]);
         assert!(!all.contains("does not exist") && !all.contains("[NoProxy]"), "{bad}: {all}");
         assert!(
-            all.contains("PhoneSite hq cannot be read: correct what is wrong with it first [SiteInvalid]"),
+            all.contains("PhoneSite hq cannot be read: stdin: ") && all.contains(": correct that first [SiteInvalid]"),
             "{bad}: {all}"
         );
         assert_eq!(all.matches("error: stdin").count(), 2, "{bad}: {all}");

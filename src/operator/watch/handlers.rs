@@ -34,7 +34,8 @@ impl Handler<TrimmedSite> for Sites {
         // A status is this program's own: one that it cannot read is written anew.
         let meta = meta_of(&site.metadata);
         let key = meta.key.clone();
-        let spec = site.spec.decoded().inspect_err(|_| ctx.update(|fleet| fleet.note_unreadable_site(&key)))?;
+        let cannot = |error: &Undecodable| ctx.update(|fleet| fleet.note_unreadable_site(&key, &error.to_string()));
+        let spec = site.spec.decoded().inspect_err(cannot)?;
         let status = site.status.decoded().unwrap_or_default();
         let uid = site.metadata.uid.unwrap_or_default();
         let known = ctx.sites.uid(&key);
