@@ -40,7 +40,7 @@ impl Manifests {
             fleet.apply_site(meta(key, &site.metadata), site.spec.clone(), site.status.clone().unwrap_or_default());
         }
         for (key, why) in self.unreadable_sites() {
-            fleet.note_unreadable_site(&key, &why);
+            fleet.hold_site(meta(&key, &ObjectMeta::default()), &why);
         }
         for (key, (phone, _)) in &self.phones {
             fleet.apply_phone(meta(key, &phone.metadata), phone.spec.clone(), phone.status.clone().unwrap_or_default());

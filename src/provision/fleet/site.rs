@@ -133,8 +133,8 @@ impl Site {
     }
 
     /// It was seen again, and its newest spec cannot be read.
-    pub fn refuse(&mut self, violation: Violation) {
-        self.object.refuse(self.meta().clone(), violation);
+    pub fn refuse(&mut self, meta: Meta, violation: Violation) {
+        self.object.refuse(meta, violation);
     }
 
     /// Its status was written; what the API server made of it.

@@ -9,17 +9,19 @@ use crate::provision::{Key, advice};
 
 use super::Fleet;
 use super::agenda::WorkItem;
+use super::object::Meta;
 
 impl Fleet {
     /// There is a site that cannot be read: its phones wait for it and say why, and none says that it does not exist. What one serves
     /// that could be read before stays.
-    pub fn note_unreadable_site(&mut self, key: &Key, why: &str) {
-        if let Some(site) = self.sites.get_mut(key) {
-            site.refuse(Violation { field: "spec".to_owned(), message: why.to_owned() });
-            return self.agenda.queue_site(key);
+    pub fn hold_site(&mut self, meta: Meta, why: &str) {
+        let key = meta.key.clone();
+        if let Some(site) = self.sites.get_mut(&key) {
+            site.refuse(meta, Violation { field: "spec".to_owned(), message: why.to_owned() });
+            return self.agenda.queue_site(&key);
         }
-        if self.dependencies.set_unreadable(key, Some(why)) {
-            self.render_phones_of(key);
+        if self.dependencies.set_unreadable(&key, Some(why)) {
+            self.render_phones_of(&key);
         }
     }
 

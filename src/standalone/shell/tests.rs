@@ -129,7 +129,7 @@ fn whatever_becomes_of_one_manifest_all_that_was_served_stays_until_it_is_right(
         (("phone.yaml", format!("{}{OTHER}", commented(PHONE))), "in a comment"),
         (("phone.yaml", format!("{OTHER}{}", commented(&format!("---\n{PHONE}")))), "in a comment"),
         (("phone.yaml", format!("{OTHER}---\nnull\n---\n{}", OTHER.replace("web", "x"))), "that says nothing"),
-        (("phone.yaml", format!("apiVersion: v1\nkind: List\nitems: [null, {{kind: Odd}}]\n")), "that says nothing"),
+        (("phone.yaml", "apiVersion: v1\nkind: List\nitems: [null, {kind: Odd}]\n".to_owned()), "that says nothing"),
         (("site.yaml", commented(SITE)), "PhoneSite default/hq stood there, and now it stands in a comment"),
         (("site.yaml", "---\n".to_owned()), "says nothing any more, and PhoneSite"),
         (("rings.yaml", commented(RINGS)), "ConfigMap default/rings stood there, and now it stands in a comment"),

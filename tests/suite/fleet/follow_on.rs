@@ -142,7 +142,7 @@ fn a_site_that_cannot_be_read_exists() {
         },
         ["SiteNotFound"]
     );
-    fleet.note_unreadable_site(&key("hq"), "it is of another version");
+    fleet.hold_site(meta("hq", 2, 0), "it is of another version");
     assert_eq!(
         {
             fleet.take_work();
@@ -160,11 +160,11 @@ fn a_site_that_cannot_be_read_exists() {
         },
         ["SiteNotFound"]
     );
-    fleet.note_unreadable_site(&key("hq"), "it is of another version");
+    fleet.hold_site(meta("hq", 2, 0), "it is of another version");
     site(&mut fleet, 1, good());
     fleet.take_work();
     assert!(reasons(&fleet, "p").is_empty());
-    fleet.note_unreadable_site(&key("hq"), "it is of another version");
+    fleet.hold_site(meta("hq", 2, 0), "it is of another version");
     fleet.take_work();
     assert!(reasons(&fleet, "p").is_empty(), "what was read of it holds");
     assert!(fleet.tree(&key("hq")).contains_key(FILE));
