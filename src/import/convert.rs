@@ -59,9 +59,11 @@ impl Draft {
 
     /// Takes a parameter away that stays as it is.
     pub fn unset(&mut self, name: &str) {
-        self.extra.remove(name);
-        self.secrets.remove(name);
-        self.secret_parameters.retain(|other| other != name);
+        // Phones do not mind the case of names.
+        let is_other = |other: &String| !other.eq_ignore_ascii_case(name);
+        self.extra.retain(|other, _| is_other(other));
+        self.secrets.retain(|other, _| is_other(other));
+        self.secret_parameters.retain(is_other);
     }
 
     /// Converts lines and label of a phone.

@@ -15,7 +15,7 @@ const OWN_NAME: usize = "SIP000000000000.cnf".len();
 pub struct Prefix {
     asked: String,
     /// The same as a place in a tree, from what is asked for to what is left without its folders: `a/b/p-`, `b/p-`, `p-`. None if it
-    /// leads out of the tree.
+    /// leads out of the tree. Then come the same names as folders.
     places: Vec<String>,
 }
 
@@ -26,7 +26,12 @@ impl Prefix {
         let name = looked_for(&format!("{asked}SIP000000000000.cnf")).next();
         let place = name.and_then(|name| Some(name.get(..name.len().checked_sub(OWN_NAME)?)?.to_owned()));
         let shorter = |place: &String| place.split_once('/').map(|(_, rest)| rest.to_owned());
-        Prefix { asked: asked.to_owned(), places: std::iter::successors(place, shorter).collect() }
+        let mut places: Vec<String> = std::iter::successors(place, shorter).collect();
+        // A folder without its slash is the beginning of a name to phones, and a folder to whoever wrote it.
+        let is_name = |place: &&String| !place.is_empty() && !place.ends_with('/');
+        let folders: Vec<String> = places.iter().filter(is_name).map(|place| format!("{place}/")).collect();
+        places.extend(folders);
+        Prefix { asked: asked.to_owned(), places }
     }
 
     /// Whether there is one.
@@ -85,7 +90,9 @@ mod tests {
             ("/tftpboot/phones/", "phones/SIP000A8A123456.cnf", 1, false),
             ("/tftpboot/p-", "p-SIP000A8A123456.cnf", 1, false),
             ("phones/", "SIP000A8A123456.cnf", 1, false),
-            ("phones", "SIP000A8A123456.cnf", 1, false),
+            ("phones", "SIP000A8A123456.cnf", 2, false),
+            ("phones", "phones/SIP000A8A123456.cnf", 1, false),
+            ("/tftpboot/configs/phones", "configs/phones/SIP000A8A123456.cnf", 4, false),
             ("phones", "phonesSIP000A8A123456.cnf", 0, false),
             ("../x/", "SIP000A8A123456.cnf", 0, false),
         ] {

@@ -76,7 +76,7 @@ impl Note {
     /// The file and the line, as they are shown.
     pub fn place(&self) -> String {
         // Names and values are what somebody wrote, and a note is one line.
-        let file = printable(&self.file, MAX_NOTE);
+        let file = printable(&hidden(&self.file), MAX_NOTE);
         if self.line == 0 { file } else { format!("{file}:{}", self.line) }
     }
 

@@ -412,6 +412,25 @@ fn of_an_object_that_cannot_be_read_nobody_says_that_it_does_not_exist() {
 }
 
 #[test]
+fn of_a_site_that_may_be_in_a_file_that_cannot_be_read_nobody_says_that_it_does_not_exist() {
+    let folder = tempfile::tempdir().unwrap();
+    let phone = "apiVersion: dialtone.dev/v1alpha1\nkind: SipPhone\nmetadata: {name: p}\nspec: {siteRef: {name: hq}, mac: 000A8A123456, model: \"7960\", lines: [{name: a}]}";
+    std::fs::write(folder.path().join("phone.yaml"), phone).unwrap();
+    for broken in ["kind: [", "a: b\n c: d", "\u{1}"] {
+        std::fs::write(folder.path().join("site.yaml"), broken).unwrap();
+        let out = tempfile::tempdir().unwrap();
+        let all = said(&render(&["-f", folder.path().to_str().unwrap()], "", out.path()));
+        assert!(all.contains("PhoneSite hq cannot be read: it may be in ") && !all.contains("does not exist"), "{all}");
+    }
+    // Of a kind that is nearly that of a site.
+    for kind in ["PhoneSit", "Phonesite", "PhoneSites"] {
+        let site = format!("apiVersion: dialtone.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: hq}}\nspec: {{}}");
+        let all = said_of(&[&site, phone]);
+        assert!(all.contains("PhoneSite hq cannot be read: stdin: ") && !all.contains("does not exist"), "{all}");
+    }
+}
+
+#[test]
 fn a_site_with_one_wrong_field_draws_one_error_of_its_own_and_one_of_each_phone() {
     let site = SITE.replace("proxy1Address: 10.0.0.1", "proxy1Address: 10.0.0.1, logoUrl: \"ftp://x/logo.bmp\"");
     let text = phone("{siteRef: {name: hq}, mac: 000A8A123456, model: \"7940\", lines: [{key: 2, name: \"7702\"}]}");

@@ -33,6 +33,7 @@ fn phones_that_ask_with_a_prefix_get_their_files() {
         ("p-", "P-SIP000A8A123456.cnf", false),
         ("conf/p-", "conf/p-SIP000A8A123456.cnf", false),
         ("phones", "phonesSIP000A8A123456.cnf", false),
+        ("/tftpboot/configs/phones", "phones/SIP000A8A123456.cnf", false),
         ("/tftpboot/phones/", "phones/SIP000A8A123456.cnf", true),
         ("phones/", "SIP000A8A123456.cnf", true),
         ("../phones/", "SIP000A8A123456.cnf", false),
@@ -267,4 +268,34 @@ fn what_hoisting_takes_the_place_of_is_told() {
     assert!(!said.contains("SIPDefault.cnf:4") && !said.contains("horse"), "{said}");
     let (_, said, _) = run(&files, &[]);
     assert!(!said.contains("hoist"), "{said}");
+}
+
+/// Values as they stand in files that people have in use.
+#[test]
+fn files_that_are_well_draw_none_of_this() {
+    let common = "image_version: P0S3-8-12-00\n# Folder for the phones' own files.\n#tftp_cfg_dir: /tftpboot/configs\ntftp_cfg_dir: \"./\" ; Example: ./sip_phone/\n\
+        proxy1_address: \"pbx.example.net\"\nproxy2_address: \"\"\nproxy_emergency: \"UNPROVISIONED\"\nproxy_register: \"1\"\nmessages_uri: \"*97\" ; voice mail\n\
+        sntp_server: \"192.53.103.104\"\t; time server\nsntp_mode: unicast\ntime_zone: CET\ndst_start_month: 3\ndst_stop_month: 10\n\
+        services_url: \"http://10.0.0.5:8080/services/menu.xml?phone=#DEVICENAME#\"\ndirectory_url: \"http://10.0.0.5/dir.php?page=1&kind=a@b\"\n\
+        logo_url: \"http://10.0.0.5/logos/it's us.bmp\"\n";
+    let own = |n: u8| {
+        let text = format!(
+            "line1_name: \"71{n}\"\nline1_authname: \"71{n}\"\nline1_password: \"s3cr;t'{n}\"\nline1_displayname: \"Zo\u{eb} M\u{fc}ller\"\nline2_name: \"\"\nphone_label: \"Caf\u{e9} {n}\"\n"
+        );
+        text.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect::<Vec<u8>>()
+    };
+    let phones = [own(1), own(2)];
+    let files: Files<'_> = &[
+        ("SIPDefault.cnf", common.as_bytes()),
+        ("SIP000A8A123401.cnf", &phones[0]),
+        ("SIP000A8A123402.cnf", &phones[1]),
+    ];
+    for flags in [
+        &["--model", "7940"] as &[&str],
+        &["--model", "7940", "--hoist"],
+        &["--model", "7960", "--model", "000A8A123401=7940", "--tidy"],
+    ] {
+        let (is_well, said, _) = run(files, flags);
+        assert!(is_well && said.contains("hq: 2 phones, 0 warnings"), "{flags:?}: {said}");
+    }
 }
