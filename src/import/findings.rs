@@ -31,8 +31,9 @@ pub fn findings(text: &str, tree: &Tree) -> Vec<String> {
 /// files.
 fn is_said_of_files(one: &Diagnostic, codes: &BTreeSet<&str>, is_told: impl Fn(&str) -> bool) -> bool {
     let is_of = |all: &[Advice]| all.iter().any(|advice| advice.code == one.code());
-    let of_extra = [advice::UNTYPED, advice::UNUSUAL_VALUE, advice::LOGO_URL, advice::CALLS_LOCKED_IN_COMMON];
-    let of_values = [advice::PLACEHOLDER, advice::MISSPELLED, advice::LINE_UNPROVISIONED];
+    let of_extra = [advice::UNUSUAL_VALUE, advice::LOGO_URL, advice::CALLS_LOCKED_IN_COMMON];
+    // What no typed field takes is where it is on purpose.
+    let of_values = [advice::PLACEHOLDER, advice::MISSPELLED, advice::LINE_UNPROVISIONED, advice::UNTYPED];
     let is_of_file = ["spec.dialPlan", "spec.ringList", "spec.files."].iter().any(|file| one.field.starts_with(file));
     let extra = ["spec.extraParameters.", "spec.secretParameters."].iter().find_map(|of| one.field.strip_prefix(of));
     let extra = extra.map(str::to_ascii_lowercase);

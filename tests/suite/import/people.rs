@@ -277,7 +277,7 @@ fn files_that_are_well_draw_none_of_this() {
         proxy1_address: \"pbx.example.net\"\nproxy2_address: \"\"\nproxy_emergency: \"UNPROVISIONED\"\nproxy_register: \"1\"\nmessages_uri: \"*97\" ; voice mail\n\
         sntp_server: \"192.53.103.104\"\t; time server\nsntp_mode: unicast\ntime_zone: CET\ndst_start_month: 3\ndst_stop_month: 10\n\
         services_url: \"http://10.0.0.5:8080/services/menu.xml?phone=#DEVICENAME#\"\ndirectory_url: \"http://10.0.0.5/dir.php?page=1&kind=a@b\"\n\
-        logo_url: \"http://10.0.0.5/logos/it's us.bmp\"\n";
+        logo_url: \"http://10.0.0.5/logos/it's_us.bmp\"\n";
     let own = |n: u8| {
         let text = format!(
             "line1_name: \"71{n}\"\nline1_authname: \"71{n}\"\nline1_password: \"s3cr;t'{n}\"\nline1_displayname: \"Zo\u{eb} M\u{fc}ller\"\nline2_name: \"\"\nphone_label: \"Caf\u{e9} {n}\"\n"
