@@ -11,8 +11,11 @@ mod hoist;
 mod model;
 mod named;
 mod plans;
+mod prefix;
 mod report;
 pub(crate) mod tree;
+mod typed_by_hand;
+mod user_info;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -23,11 +26,13 @@ use crate::phone::file_name::{RING_LIST, dial_plan};
 use crate::provision::DIAL_TEMPLATE;
 pub use args::Args;
 use tree::Tree;
+use user_info::hidden;
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     args.check_names()?;
     let mut tree = Tree::read(&args.root)?;
+    model::check(&args.model, &tree)?;
     let others = [dial_plan(DIAL_TEMPLATE).as_str(), RING_LIST].iter().any(|name| tree.find(name).is_some());
     if tree.common.is_none() && tree.phones.is_empty() && !others {
         report::say_notes(&mut tree.notes);
@@ -39,9 +44,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let text = assemble::manifests(&mut tree, args)?;
     let mut warnings = report::say_notes(&mut tree.notes);
-    let findings = findings::findings(&text, &tree.notes);
+    let findings = findings::findings(&text, &tree);
     for finding in &findings {
-        say(format_args!("warning: {finding}"));
+        say(format_args!("warning: {}", hidden(finding)));
     }
     warnings += findings.len();
     match std::io::stdout().write_all(text.as_bytes()) {
@@ -56,7 +61,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.check {
         let differences = check::differences(&tree, &text, args)?;
         for difference in &differences {
-            say(format_args!("error: {difference}"));
+            say(format_args!("error: {}", hidden(difference)));
         }
         if !differences.is_empty() {
             say(format_args!("{} differences between the files and what the manifests render to", differences.len()));

@@ -1,5 +1,6 @@
 //! Manifests from files, folders and stdin, for the commands that work without a cluster.
 
+mod apply;
 mod document;
 mod files;
 mod origins;
@@ -12,17 +13,18 @@ use std::sync::Arc;
 use anyhow::bail;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
 
-use crate::api::{API_VERSION, GROUP, PhoneSite, RESYNC_AT, SecretKey, SipPhone};
+use crate::api::{API_VERSION, GROUP, PhoneSite, SecretKey, SipPhone};
 use crate::base::folder::Stamp;
 use crate::base::text::printable;
-use crate::provision::catalog::inventory;
+use crate::near::near;
+use crate::phone::Mac;
 use crate::provision::consent::{Withheld, of_map, of_secret};
-use crate::provision::{Fleet, Key, Meta, Reference, WorkItem};
+use crate::provision::{Key, Reference};
 use document::{check_keys, check_lost, check_site_name, check_size, drop_nulls, key, meant, named, other, typed};
-use origins::Origins;
+use origins::{BLANK, Origins};
 
 /// The objects of a set of manifests. Sites and phones stand with the file that they come from.
 #[derive(Default)]
@@ -34,8 +36,8 @@ pub struct Manifests {
     withheld: BTreeMap<(Reference, Key), Withheld>,
     maps: BTreeMap<Key, BTreeMap<String, bytes::Bytes>>,
     origins: Origins,
-    /// Objects that there are, and that cannot be used: nothing is concluded from their absence.
-    unreadable: BTreeSet<(String, Key)>,
+    /// Objects that there are, and that cannot be used, with the reason: nothing is concluded from their absence.
+    unreadable: BTreeMap<(String, Key), String>,
     /// The documents that cannot be used: file, object, field and reason.
     pub errors: Vec<String>,
     /// The namespace of objects that name none, if it is not `default`.
@@ -59,7 +61,7 @@ impl Manifests {
         for path in paths {
             let below = files::read(path, manner.recursive, &mut |file, text| match text {
                 Ok(text) => manifests.take(file, &text),
-                Err(why) => manifests.errors.push(format!("{file}: {why}")),
+                Err(why) => manifests.broken(file, &why),
             })?;
             if below > 0 {
                 let path = path.display();
@@ -92,8 +94,15 @@ impl Manifests {
         self.origins.file(file, text);
         match yaml::documents(text) {
             Ok(documents) => documents.into_iter().for_each(|document| self.document(file, document)),
-            Err(why) => self.errors.push(format!("{file}: {}", printable(&why, MAX_ERROR))),
+            Err(why) => self.broken(file, &why),
         }
+    }
+
+    /// Nothing of a file can be used.
+    fn broken(&mut self, file: &str, why: &str) {
+        let error = format!("{file}: {}", printable(why, MAX_ERROR));
+        self.origins.break_off(file, error.clone());
+        self.errors.push(error);
     }
 
     /// Notes what is wrong with a document: values of any length may stand in it, and every document may be wrong.
@@ -112,6 +121,9 @@ impl Manifests {
         if document["kind"] == "List" && document["items"].is_array() {
             // Taken out, not copied: lists may hold lists.
             if let Some(Value::Array(items)) = document.get_mut("items").map(Value::take) {
+                if items.is_empty() || items.iter().any(Value::is_null) {
+                    self.origins.other(file, BLANK.to_owned(), None);
+                }
                 items.into_iter().for_each(|item| self.document(file, item));
             }
             return;
@@ -143,7 +155,11 @@ impl Manifests {
             },
         };
         if let Err(error) = result {
-            self.unreadable.extend(object.map(|key| (kind, key)));
+            let why = format!("{file}: {}", printable(&format!("{error:#}"), MAX_ERROR));
+            // What is nearly the name of a kind was meant to be one.
+            let kind = near(&kind, ["PhoneSite", "SipPhone"]).map_or(kind.clone(), str::to_owned);
+            self.origins.wrong(file, why.clone());
+            self.unreadable.extend(object.map(|key| ((kind, key), why)));
             self.error(file, &format!("{error:#}"));
         }
     }
@@ -203,9 +219,36 @@ impl Manifests {
         Ok(())
     }
 
-    /// An object that was among earlier manifests and is missing, although its file says something that may stand for it.
+    /// The first object that was among earlier manifests, and is neither among these nor clearly gone.
     pub fn mislaid(&self, before: &Manifests) -> Option<String> {
-        self.origins.mislaid(&before.origins)
+        self.origins.mislaid(&before.origins).next().map(|(_, why)| why)
+    }
+
+    /// The phones of earlier manifests of which these say nothing that can be used, and why.
+    pub fn doubtful_phones(&self, before: &Manifests) -> BTreeMap<Key, String> {
+        let mislaid = self.origins.mislaid(&before.origins);
+        let mislaid = mislaid.filter(|((kind, _), _)| *kind == "SipPhone").map(|((_, key), why)| (key.clone(), why));
+        let mut phones: BTreeMap<Key, String> = mislaid.collect();
+        let unreadable = self.unreadable.iter().filter(|((kind, _), _)| kind == "SipPhone");
+        phones.extend(unreadable.map(|((_, key), why)| (key.clone(), why.clone())));
+        phones.retain(|key, _| before.phones.contains_key(key));
+        phones
+    }
+
+    /// The phones that are new, and may be meant to take the place of one of earlier manifests that is missing here: they are in
+    /// its file, or have its address.
+    pub fn successors(&self, before: &Manifests, gone: &Key) -> Vec<&Key> {
+        let Some((old, file)) = before.phones.get(gone) else { return Vec::new() };
+        let mac = |phone: &SipPhone| phone.spec.mac.parse::<Mac>().ok();
+        let takes =
+            |phone: &SipPhone, from: &String| from == file || mac(phone).is_some_and(|own| Some(own) == mac(old));
+        let new = self.phones.iter().filter(|(key, _)| !before.phones.contains_key(*key));
+        new.filter(|(_, (phone, from))| takes(phone, from)).map(|(key, _)| key).collect()
+    }
+
+    /// Whether a phone is among them.
+    pub fn has_phone(&self, key: &Key) -> bool {
+        self.phones.contains_key(key)
     }
 
     /// Takes ConfigMaps of earlier manifests over that sites name and that are missing here. What there is to say of each.
@@ -335,7 +378,7 @@ impl Manifests {
 
     /// Whether an object is there, and cannot be used.
     fn is_unreadable(&self, kind: &str, key: &Key) -> bool {
-        self.unreadable.contains(&(kind.to_owned(), key.clone()))
+        self.unreadable.contains_key(&(kind.to_owned(), key.clone()))
     }
 
     /// The file that an object comes from.
@@ -345,95 +388,6 @@ impl Manifests {
             _ => self.phones.get(key).map(|(_, file)| file),
         };
         file.map_or("", String::as_str)
-    }
-
-    /// All files that phones get of a site, with those from its ConfigMaps.
-    pub fn served(&self, fleet: &Fleet, site: &Key) -> BTreeMap<String, bytes::Bytes> {
-        let sources = fleet.firmware_sources(site);
-        let firmware = sources.iter().filter_map(|key| self.maps.get(key)).flatten();
-        let mut files: BTreeMap<String, bytes::Bytes> =
-            firmware.map(|(name, bytes)| (name.clone(), bytes.clone())).collect();
-        files.extend(fleet.tree(site));
-        files
-    }
-
-    /// Applies everything to a fleet, and deletes the fleet's sites and phones that are not among the manifests.
-    pub fn apply_to(&self, fleet: &mut Fleet) {
-        let is_gone = |kind, key: &&Key| !self.is_unreadable(kind, key);
-        let phones = fleet.phones().filter(|key| !self.phones.contains_key(*key) && is_gone("SipPhone", key));
-        let sites = fleet.sites().filter(|key| !self.sites.contains_key(*key) && is_gone("PhoneSite", key));
-        let (deleted_phones, deleted_sites): (Vec<Key>, Vec<Key>) =
-            (phones.cloned().collect(), sites.cloned().collect());
-        deleted_phones.iter().for_each(|key| fleet.delete_phone(key));
-        deleted_sites.iter().for_each(|key| fleet.delete_site(key));
-        let meta = |key: &Key, meta: &ObjectMeta| Meta {
-            key: key.clone(),
-            generation: None,
-            created: meta.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second()),
-            version: 0,
-            resync_at: meta.annotations.as_ref().and_then(|all| all.get(RESYNC_AT)).cloned(),
-        };
-        for (key, (site, _)) in &self.sites {
-            fleet.apply_site(meta(key, &site.metadata), site.spec.clone(), site.status.clone().unwrap_or_default());
-        }
-        for (_, key) in self.unreadable.iter().filter(|(kind, _)| kind == "PhoneSite") {
-            fleet.note_unreadable_site(key);
-        }
-        for (key, (phone, _)) in &self.phones {
-            fleet.apply_phone(meta(key, &phone.metadata), phone.spec.clone(), phone.status.clone().unwrap_or_default());
-        }
-        let secrets = self.secrets.keys().map(|key| (Reference::Secret, key));
-        for (kind, key) in secrets.chain(self.maps.keys().map(|key| (Reference::ConfigMap, key))) {
-            if fleet.refers_to(kind, key) {
-                self.give(fleet, kind, key);
-            }
-        }
-        // Whatever the fleet still asks for is not among the manifests: it does not exist.
-        loop {
-            let work = fleet.take_work();
-            let mut read = false;
-            for item in work {
-                if let WorkItem::Read(kind, key) = item {
-                    read = true;
-                    self.give(fleet, kind, &key);
-                }
-            }
-            if !read {
-                return;
-            }
-        }
-    }
-
-    /// Tells a fleet of an object that it refers to.
-    fn give(&self, fleet: &mut Fleet, kind: Reference, key: &Key) {
-        let name = match kind {
-            Reference::Secret => "Secret",
-            Reference::ConfigMap => "ConfigMap",
-        };
-        match (self.withheld.get(&(kind, key.clone())), kind) {
-            // It has not been read yet; what was read of it before holds.
-            _ if self.is_unreadable(name, key) => {}
-            (Some(why), _) => fleet.withhold(kind, key, *why),
-            (None, Reference::Secret) => fleet.set_secret(key, self.secrets.get(key).cloned()),
-            (None, Reference::ConfigMap) => {
-                fleet.set_firmware(key, self.maps.get(key).map(inventory::<&String, &bytes::Bytes>))
-            }
-        }
-    }
-
-    /// Deletes from a fleet the Secrets and ConfigMaps of earlier manifests that no longer exist.
-    pub fn delete_missing(&self, before: &Manifests, fleet: &mut Fleet) {
-        let is_gone = |kind, key: &&Key| !self.is_unreadable(kind, key);
-        for key in before.secrets.keys().filter(|key| !self.secrets.contains_key(*key) && is_gone("Secret", key)) {
-            if fleet.refers_to(Reference::Secret, key) {
-                fleet.set_secret(key, None);
-            }
-        }
-        for key in before.maps.keys().filter(|key| !self.maps.contains_key(*key) && is_gone("ConfigMap", key)) {
-            if fleet.refers_to(Reference::ConfigMap, key) {
-                fleet.set_firmware(key, None);
-            }
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod screen;
 mod shell;
+mod succession;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

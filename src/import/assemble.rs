@@ -13,8 +13,9 @@ use super::files::{self, Plan};
 use super::hoist;
 use super::model::Models;
 use super::named::{self, Names};
+use super::prefix::PREFIX;
 use super::report;
-use super::tree::{Config, Note, Tree};
+use super::tree::{Config, Note, Tree, Weight};
 use crate::api::{API_VERSION, PhoneSiteSpec, SipPhoneSpec};
 use crate::phone::file_name::{SIP_DEFAULT, dial_plan};
 use crate::phone::image::Image;
@@ -27,6 +28,7 @@ use crate::provision::catalog::{Catalog, inventory};
 pub fn manifests(tree: &mut Tree, args: &Args) -> anyhow::Result<String> {
     let style = Style { tidy: args.tidy };
     let mut common = tree.common.clone().unwrap_or_default();
+    plain_names(tree, &mut common);
     let mut configs = tree.phones.clone();
     let mut names = Names::default();
     let plans = plans(tree, &mut names, &mut common, &mut configs);
@@ -41,16 +43,20 @@ pub fn manifests(tree: &mut Tree, args: &Args) -> anyhow::Result<String> {
     for (mac, config) in configs {
         let model = models.of(tree, mac, &config);
         let mut draft = Draft::new(&config);
-        draft.take_phone(model, &object_name(mac));
+        draft.take_phone(model, &object_name(mac), &mut tree.notes);
         draft.take_rest(Place::Phone, &object_name(mac), style, &mut tree.notes);
         phones.push((mac, model, draft));
     }
     site.take_rest(Place::Site, &secret_name(&args.site), style, &mut tree.notes);
     tree.notes.extend(models.notes());
     if args.hoist && phones.len() > 1 {
-        hoist::hoist(&mut site, phones.iter_mut().map(|(_, _, draft)| draft).collect());
+        hoist::hoist(&mut site, phones.iter_mut().map(|(_, _, draft)| draft).collect(), &common, &mut tree.notes);
     }
     untype_duplicates(&common, &mut phones, &mut tree.notes);
+    let drafts = phones.iter().map(|(mac, _, draft)| (object_name(*mac), draft));
+    for (object, draft) in drafts.chain([(args.site.clone(), &site)]) {
+        tree.told.extend(draft.told.iter().map(|parameter| (object.clone(), parameter.clone())));
+    }
 
     let files = files::take(tree, &mut names, &plans, args.firmware);
     let mut text = String::new();
@@ -59,6 +65,20 @@ pub fn manifests(tree: &mut Tree, args: &Args) -> anyhow::Result<String> {
         phone_objects(args, mac, model, draft, &mut text)?;
     }
     Ok(text)
+}
+
+/// dialtone serves phones' own files under their plain names, in any folder: a prefix that begins a name must go.
+fn plain_names(tree: &mut Tree, common: &mut Config) {
+    if !tree.prefix().hides_names() {
+        return;
+    }
+    if let Some((name, prefix, line)) = common.values.get_mut(PREFIX) {
+        let why = format!(
+            "{name} is {prefix:?}: it becomes empty, because dialtone serves each phone's file under its plain name"
+        );
+        tree.notes.push(Note::line(&common.file, *line, why).weighing(Weight::Minor));
+        prefix.clear();
+    }
 }
 
 /// An object of one of our kinds; its fields have the order of the type, which is made for reading.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::args::Args;
 use super::files::image_folders;
 use super::named;
+use super::prefix::{PREFIX, Prefix};
 use super::tree::{Config, Tree};
 use crate::manifests::Manifests;
 use crate::phone::dialplan::{self, Rule};
@@ -41,16 +42,23 @@ pub fn differences(tree: &Tree, text: &str, args: &Args) -> anyhow::Result<Vec<S
         differences.extend(plan.as_ref().map(|how| format!("{file}: {how}")));
         parameters(file, before, after, Style { tidy: args.tidy, renamed }, &mut differences);
     };
+    let mut unserved: Vec<String> =
+        tree.lost().iter().map(|file| format!("{file}: no phone of the manifests gets it")).collect();
     for (mac, config) in &tree.phones {
         let mut before = common_before.clone();
         before.extend(effective(Some(config)));
         let mut after = common_after.clone();
         after.extend(read(&mac.config_file()));
         compare(&config.file, &before, &after);
+        // Of the common file: a phone has read its own by then.
+        let asked = Prefix::new(common_after.get(PREFIX).map_or("", String::as_str)).asks(*mac);
+        let is_served = files.after(&asked).is_some();
+        unserved.extend((!is_served).then(|| format!("{}: phones ask for {asked}, and get nothing", config.file)));
     }
     if tree.phones.is_empty() {
         compare(SIP_DEFAULT, &common_before, &common_after);
     }
+    differences.extend(unserved);
     differences.extend(files.others(args));
     // Many phones may share what is missing.
     let mut told = BTreeSet::new();
@@ -80,6 +88,9 @@ fn parameters(file: &str, before: &Values, after: &Values, style: Style, differe
         let (was, is) = (before.get(name), after.get(name));
         if was == is
             || (style.tidy && reads_the_same(name, was, is))
+            || (name == PREFIX
+                && is.is_some_and(String::is_empty)
+                && was.is_some_and(|was| Prefix::new(was).hides_names()))
             || (style.renamed && name == "dial_template" && was.is_some() && is.is_some())
         {
             continue;

@@ -1,14 +1,17 @@
 //! Converts the parameters of a file to the fields of an object. What no typed field takes goes to `extraParameters` unchanged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
 use super::tree::{Config, Note, Weight};
+use super::typed_by_hand::has_odd_letters;
+use super::user_info::holds_password;
 use crate::api::{EXTRA_COUNT, EXTRA_VALUE_MAX, SECRET_COUNT};
 use crate::phone::image::Image;
-use crate::phone::parameter::{Kind, Parameter, Place, UNPROVISIONED, check_host, is_secret};
+use crate::phone::parameter::{Kind, Parameter, Place, UNPROVISIONED, check_host, is_secret, key_after};
 use crate::phone::{Model, find, text};
+use crate::provision::advice::{self, Advice};
 use crate::provision::slips;
 
 /// Options of the conversion.
@@ -40,6 +43,8 @@ pub struct Draft {
     pub label: Option<String>,
     /// `lines`, by their keys.
     pub lines: BTreeMap<usize, Map<String, Value>>,
+    /// The parameters that a note is about.
+    pub told: BTreeSet<String>,
 }
 
 impl Draft {
@@ -52,8 +57,17 @@ impl Draft {
         self.rest.get(name).map(|(_, value, _)| value.as_str())
     }
 
+    /// Takes a parameter away that stays as it is.
+    pub fn unset(&mut self, name: &str) {
+        // Phones do not mind the case of names.
+        let is_other = |other: &String| !other.eq_ignore_ascii_case(name);
+        self.extra.retain(|other, _| is_other(other));
+        self.secrets.retain(|other, _| is_other(other));
+        self.secret_parameters.retain(is_other);
+    }
+
     /// Converts lines and label of a phone.
-    pub fn take_phone(&mut self, model: Model, secret: &str) {
+    pub fn take_phone(&mut self, model: Model, secret: &str, notes: &mut Vec<Note>) {
         if let Some(label) = self.value("phone_label").filter(|label| text::check(label, 11).is_ok()) {
             self.label = Some(label.to_owned());
             self.rest.remove("phone_label");
@@ -69,10 +83,21 @@ impl Draft {
                 line["name"] == name && (one == other || one.is_empty() || other.is_empty())
             };
             // What lines cannot say stays as it is, and the keys after it stay keys.
-            if is_line_name(name) && !self.lines.iter().any(same) {
-                let line = self.take_line(n, secret);
-                self.lines.insert(n, line);
+            if !is_line_name(name) {
+                continue;
             }
+            if let Some((other, _)) = self.lines.iter().find(|line| same(*line)) {
+                let Advice { code, why, do_this } = advice::LINE_NAME_SHARED;
+                let what = format!("line{n}_name is {name:?}, as is line{other}_name, and maybe on the same proxy");
+                let how = "it is kept as it is in extraParameters";
+                let line = self.rest.get(&format!("line{n}_name")).map_or(0, |(_, _, line)| *line);
+                notes.push(Note::line(&self.file, line, format!("{what}: {why}; {do_this}; {how} [{code}]")));
+                self.told.extend(self.rest.keys().filter(|name| key_after("line", name) == Some(n)).cloned());
+                self.told.insert(format!("proxy{n}_address"));
+                continue;
+            }
+            let line = self.take_line(n, secret);
+            self.lines.insert(n, line);
         }
     }
 
@@ -146,9 +171,16 @@ impl Draft {
             let is_hidden = |parameter: &Parameter| matches!(parameter.kind, Kind::Secret { .. });
             // A slip in the name of a password is no reason to show it.
             let unknown = || is_secret(&key) || meant.and_then(find).is_some_and(is_hidden);
-            let hidden = typed.map_or_else(unknown, is_hidden);
+            let has_password =
+                holds_password(&value) && !typed.is_some_and(|typed| matches!(typed.kind, Kind::FileName));
+            let hidden = has_password || typed.map_or_else(unknown, is_hidden);
             if hidden && is_given(&value) {
-                match typed.filter(|typed| typed.place != Place::Elsewhere) {
+                if has_password {
+                    let why =
+                        format!("{name} holds a password: the value goes into a Secret, which secretParameters names");
+                    notes.push(note(why).weighing(Weight::Minor));
+                }
+                match typed.filter(|typed| typed.place != Place::Elsewhere && is_hidden(typed)) {
                     Some(typed) => {
                         self.settings.insert(typed.field.clone(), json!({"name": secret, "key": key}));
                     }
@@ -166,6 +198,7 @@ impl Draft {
                 let meant = meant.map_or(String::new(), |meant| format!("; did its author mean {meant}?"));
                 let why = format!("{name} is unknown to dialtone and kept as it is in extraParameters{meant}");
                 notes.push(note(why).weighing(weight));
+                self.told.insert(key);
                 self.extra.insert(name, value);
                 continue;
             };
@@ -174,7 +207,13 @@ impl Draft {
                     self.settings.insert(typed.field.clone(), value);
                 }
                 Err(why) => {
-                    if let Some((why, weight)) = why.filter(|_| is_given(&value)) {
+                    // What is to say of its letters was said.
+                    let is_said = has_odd_letters(&value);
+                    let why = why.filter(|_| is_given(&value) && !is_said);
+                    if is_said || why.is_some() {
+                        self.told.insert(key.clone());
+                    }
+                    if let Some((why, weight)) = why {
                         let why = format!("{name} {why}; it is kept as it is in extraParameters");
                         notes.push(note(why).weighing(weight));
                     }
@@ -205,6 +244,7 @@ impl Draft {
                 self.extra.insert(name.to_owned(), value.to_string());
             }
         }
+        self.told.extend(["start_media_port", "end_media_port"].map(str::to_owned));
         notes.push(Note::file(&self.file, format!("start_media_port, {first}, is not below end_media_port, {last}")));
     }
 
@@ -212,6 +252,8 @@ impl Draft {
     pub fn untype_lines(&mut self) {
         for (n, line) in std::mem::take(&mut self.lines) {
             for (field, value) in line {
+                self.told.extend([format!("line{n}_{}", field.to_ascii_lowercase()), format!("proxy{n}_address")]);
+                self.told.insert(format!("proxy{n}_port"));
                 match field.as_str() {
                     "passwordSecretRef" => self.secret_parameters.push(format!("line{n}_password")),
                     "proxy" => {
@@ -233,7 +275,8 @@ impl Draft {
     }
 }
 
-fn plain(value: &Value) -> String {
+/// A value as a file has it.
+pub fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::carry::{Files, MAP_SIZE, keep, note_flaws};
 use super::named::{self, Names};
 use super::plans::take_dial_plan;
+use super::prefix::{PREFIX, like_own};
 use super::tree::{Config, Note, Tree, Weight};
 use crate::phone::file_name::{OS79XX, RING_LIST, SYNC_INFO, XML_DEFAULT, looked_for};
 use crate::phone::image::{Image, NAME_MAX};
@@ -70,7 +71,8 @@ fn ring_list(tree: &mut Tree, files: &mut Files, names: &mut Names) {
         };
         if name != requested {
             renamed = true;
-            let why = format!("is served as {name}, because a ConfigMap has no folders, and the ring list names it so");
+            let because = Names::why(tree, &requested, &name);
+            let why = format!("is served as {name}, because {because}, and the ring list names it so");
             tree.notes.push(Note::file(&requested, why));
             *sound = name.clone();
         }
@@ -186,6 +188,9 @@ pub fn is_whole(image: &str, firmware: &Catalog<'_>) -> bool {
 
 /// Notes for every other file why it is not used.
 fn leftovers(tree: &mut Tree) {
+    let all_lost = tree.lost();
+    let is_lost = |name: &String| all_lost.contains(name);
+    let mut lost = Vec::new();
     for name in tree.unused() {
         let base = name.rsplit('/').next().unwrap_or(&name).to_ascii_lowercase();
         let why = if base.ends_with(".bmp") {
@@ -194,6 +199,14 @@ fn leftovers(tree: &mut Tree) {
             "phones fetch logos over HTTP, from where logo_url says: a web server has to serve it"
         } else if ["ringlist.xml", "distinctiveringlist.xml"].contains(&base.as_str()) {
             "it is for phones of another kind: these read RINGLIST.DAT"
+        } else if let Some((_, has_prefix)) = like_own(&name).filter(|_| is_lost(&name)) {
+            let what = if has_prefix {
+                "phones put the beginning of this name in front of their own"
+            } else {
+                "phones look into this folder"
+            };
+            lost.push(Note::file(&name, format!("not used: nothing says that {what}: set {PREFIX} to that in SIPDefault.cnf, or import its folder by itself")));
+            continue;
         } else if name.contains('/') {
             "nothing names it, and phones do not look into this folder; import it by itself if it is another site's"
         } else if base.starts_with("sip") && base.contains(".cnf") {
@@ -203,6 +216,7 @@ fn leftovers(tree: &mut Tree) {
         };
         tree.notes.push(Note::file(&name, format!("not used: {why}")).weighing(Weight::Minor));
     }
+    tree.notes.extend(lost);
 }
 
 /// Divides files among as few ConfigMaps as possible, with at most so many bytes in each unless a single file has more, and no more

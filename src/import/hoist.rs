@@ -4,13 +4,26 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::convert::Draft;
+use super::convert::{Draft, plain};
+use super::tree::{Config, Note};
 use crate::phone::model::MAX_LINES;
 use crate::phone::parameter::Place;
 use crate::phone::{find, find_field};
 
 /// Moves the common values. Phones read their own file last, so these values win over what the site had before.
-pub fn hoist(site: &mut Draft, mut phones: Vec<&mut Draft>) {
+/// What it takes the place of there is told.
+pub fn hoist(site: &mut Draft, mut phones: Vec<&mut Draft>, common: &Config, notes: &mut Vec<Note>) {
+    let mut replaced = |parameter: &str, by: &str| {
+        let Some((name, was, line)) = common.values.get(parameter) else { return };
+        let is_same = was == by
+            || find(parameter).is_some_and(|known| known.value_like(was).is_some_and(|was| plain(&was) == by));
+        if !is_same && !was.is_empty() {
+            let why = format!(
+                "{name} is {was:?}, which no phone uses; --hoist puts in its place what all of them have, {by:?}"
+            );
+            notes.push(Note::line(&common.file, *line, why));
+        }
+    };
     let Some(first) = phones.first().map(|draft| (*draft).clone()) else { return };
     for (field, value) in first.settings {
         let Some(parameter) = find_field(&field).filter(|parameter| parameter.place == Place::Either) else { continue };
@@ -19,7 +32,8 @@ pub fn hoist(site: &mut Draft, mut phones: Vec<&mut Draft>) {
             !locked && !value.is_object() && phones.iter().all(|phone| phone.settings.get(&field) == Some(&value));
         if shared {
             phones.iter_mut().for_each(|phone| drop(phone.settings.remove(&field)));
-            site.extra.remove(&parameter.name);
+            replaced(&parameter.name, &plain(&value));
+            site.unset(&parameter.name);
             site.settings.insert(field, value);
         }
     }
@@ -27,6 +41,7 @@ pub fn hoist(site: &mut Draft, mut phones: Vec<&mut Draft>) {
         let locked = find(&name).is_some_and(|parameter| !parameter.phone_only_values.is_empty());
         if !locked && phones.iter().all(|phone| phone.extra.get(&name) == Some(&value)) {
             phones.iter_mut().for_each(|phone| drop(phone.extra.remove(&name)));
+            replaced(&name.to_ascii_lowercase(), &value);
             put(site, &name, value);
         }
     }
@@ -45,7 +60,8 @@ pub fn hoist(site: &mut Draft, mut phones: Vec<&mut Draft>) {
         for (part, value) in parts {
             let name = format!("proxy{n}_{part}");
             let Some(parameter) = find(&name) else { continue };
-            site.extra.remove(&name);
+            replaced(&name, &plain(&value));
+            site.unset(&name);
             site.settings.insert(parameter.field.clone(), value);
         }
     }
@@ -55,5 +71,6 @@ fn put(site: &mut Draft, name: &str, value: String) {
     if let Some(parameter) = find(name) {
         site.settings.remove(&parameter.field);
     }
+    site.unset(name);
     site.extra.insert(name.to_owned(), value);
 }

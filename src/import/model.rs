@@ -26,6 +26,25 @@ impl FromStr for Said {
     }
 }
 
+/// Refuses what contradicts itself, and what is said of phones that are not there.
+pub fn check(said: &[Said], tree: &Tree) -> anyhow::Result<()> {
+    let of_whom = |said: &Said| said.of.map_or("all phones".to_owned(), |mac| mac.to_string());
+    for (i, one) in said.iter().enumerate() {
+        if let Some(other) = said[..i].iter().find(|other| other.of == one.of && other.model != one.model) {
+            anyhow::bail!("--model says {} and {} of {}: leave one of them out", other.model, one.model, of_whom(one));
+        }
+        let absent = one.of.filter(|mac| !tree.phones.contains_key(mac));
+        if let Some(mac) = absent {
+            let own = mac.config_file();
+            anyhow::bail!(
+                "--model {mac}={}: there is no such phone: no file {own} was found that can be used",
+                one.model
+            );
+        }
+    }
+    Ok(())
+}
+
 /// How many guesses of one kind are told one by one.
 const TOLD: usize = 8;
 

@@ -47,6 +47,33 @@ impl Names {
         Some(name)
     }
 
+    /// Why a file that something names is served under another name.
+    pub fn why(tree: &Tree, requested: &str, name: &str) -> String {
+        let file = find(tree, requested).unwrap_or_default();
+        let base = file.rsplit('/').next().unwrap_or(&file);
+        if file.contains('/') && requested.contains(['/', '\\']) {
+            let taken = if base == name { "" } else { ", and no other file may have its name" };
+            return format!("a ConfigMap has no folders{}", if fitting(base) == base { taken } else { "" });
+        }
+        if requested.contains(['/', '\\']) && file == name {
+            return format!("phones find it in the root without {:?} too", &requested[..requested.len() - base.len()]);
+        }
+        if base != name && base.eq_ignore_ascii_case(name) {
+            return "phones ask for it in that spelling".to_owned();
+        }
+        if base.len() > MAX_NAME {
+            return format!("a name in a ConfigMap has at most {MAX_NAME} characters here");
+        }
+        match base.chars().find(|c| !is_fine(*c)) {
+            Some(' ') => "a name in a ConfigMap has no blanks".to_owned(),
+            Some(c) => format!("a name in a ConfigMap has letters, digits, '.', '_' and '-' only, and no {c:?}"),
+            None if base.starts_with(['.', '-']) => {
+                "a name in a ConfigMap begins with a letter or a digit here".to_owned()
+            }
+            None => "another file has that name".to_owned(),
+        }
+    }
+
     /// The value of `dial_template` for a plan: nothing if it stays as it is.
     pub fn template(&mut self, tree: &mut Tree, template: &str) -> Option<String> {
         let name = self.serve(tree, &dial_plan(template))?;
@@ -85,10 +112,14 @@ pub fn note_missing(tree: &mut Tree, requested: &str, by: &str, advice: Advice) 
     tree.notes.push(Note::file(file, format!("{what}: {why} [{code}]")));
 }
 
+/// Whether a name in a ConfigMap may have a character.
+fn is_fine(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
+}
+
 /// A name that a ConfigMap can hold, as near to this one as can be.
 fn fitting(name: &str) -> String {
-    let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    let name: String = name.chars().map(|c| if fine(c) { c } else { '-' }).collect();
+    let name: String = name.chars().map(|c| if is_fine(c) { c } else { '-' }).collect();
     let name = name.trim_start_matches(['.', '-']);
     let (stem, end) = split(name);
     let stem: String = stem.chars().take(MAX_NAME.saturating_sub(end.len())).collect();

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::carry::{Files, keep, note_flaws};
 use super::named::{Names, note_missing, take};
-use super::tree::{Note, Tree};
+use super::tree::{Note, Tree, Weight};
 use crate::phone::dialplan::{self, Rule, check_attribute};
 use crate::phone::file_name::dial_plan;
 use crate::phone::parameter::check_host;
@@ -22,8 +22,11 @@ pub fn take_dial_plan(tree: &mut Tree, files: &mut Files, names: &mut Names, tem
     };
     let file = super::named::find(tree, &requested).unwrap_or_else(|| requested.clone());
     if name != requested {
-        let why = format!("is served as {name}, because a ConfigMap has no folders, and dial_template names it so");
-        tree.notes.push(Note::file(&file, why));
+        let because = Names::why(tree, &requested, &name);
+        // Nothing changes for phones that find it without a path.
+        let weight = if file == name { Weight::Minor } else { Weight::Matters };
+        let why = format!("is served as {name}, because {because}, and dial_template names it so");
+        tree.notes.push(Note::file(&file, why).weighing(weight));
     }
     if by.is_empty() {
         let why = "no dial_template names it: it is taken for the site's dial plan, which phones load only if they remember that";

@@ -1,6 +1,6 @@
 //! Reads a TFTP root: which file is what, and notes on those that cannot be used.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -11,6 +11,10 @@ use crate::phone::cnf::{self, Reading};
 use crate::phone::file_name::SIP_DEFAULT;
 use crate::phone::parameter::is_secret;
 use crate::phone::{FileName, Mac};
+
+use super::prefix::{PREFIX, Prefix, like_own};
+use super::typed_by_hand::letters;
+use super::user_info::hidden;
 
 /// The size in bytes up to which a file is read; of larger ones only the name is known.
 const MAX_FILE_SIZE: u64 = 4 << 20;
@@ -69,6 +73,18 @@ impl Note {
         Some(code).filter(|code| code.bytes().all(|b| b.is_ascii_alphabetic()))
     }
 
+    /// The file and the line, as they are shown.
+    pub fn place(&self) -> String {
+        // Names and values are what somebody wrote, and a note is one line.
+        let file = printable(&hidden(&self.file), MAX_NOTE);
+        if self.line == 0 { file } else { format!("{file}:{}", self.line) }
+    }
+
+    /// The warning, as it is shown.
+    pub fn text(&self) -> String {
+        printable(&hidden(&self.why), MAX_NOTE)
+    }
+
     /// The same, with another weight.
     pub fn weighing(self, weight: Weight) -> Note {
         Note { weight, ..self }
@@ -77,12 +93,7 @@ impl Note {
 
 impl std::fmt::Display for Note {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Names and values are what somebody wrote, and a note is one line.
-        let (file, why) = (printable(&self.file, MAX_NOTE), printable(&self.why, MAX_NOTE));
-        match self.line {
-            0 => write!(f, "{file}: {why}"),
-            line => write!(f, "{file}:{line}: {why}"),
-        }
+        write!(f, "{}: {}", self.place(), self.text())
     }
 }
 
@@ -110,12 +121,7 @@ impl Config {
         }
         let mut values: BTreeMap<String, (String, String, usize)> = BTreeMap::new();
         for entry in entries {
-            if looks_like_utf8(&entry.value) {
-                let shown =
-                    if is_secret(&entry.name) { "other letters".to_owned() } else { format!("{:?}", entry.value) };
-                let why = format!("{} is written in UTF-8 and phones show {shown}: correct it", entry.name);
-                notes.push(Note::line(file, entry.line, why));
-            }
+            notes.extend(letters(&entry.name, &entry.value).map(|why| Note::line(file, entry.line, why)));
             let key = entry.name.to_ascii_lowercase();
             let name = entry.name.clone();
             if let Some((_, before, line)) = values.insert(key, (entry.name, entry.value, entry.line)) {
@@ -140,12 +146,6 @@ impl Config {
     }
 }
 
-/// Whether ISO 8859-1 text is really UTF-8 that was read a byte at a time.
-fn looks_like_utf8(value: &str) -> bool {
-    let bytes: Option<Vec<u8>> = value.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect();
-    !value.is_ascii() && bytes.is_some_and(|bytes| std::str::from_utf8(&bytes).is_ok())
-}
-
 /// Whether a file is parsed, by its name.
 fn is_text(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
@@ -165,6 +165,8 @@ pub struct Tree {
     folded: HashMap<String, String>,
     /// The files that were converted, or that a note is about.
     used: HashSet<String>,
+    /// Parameters that a note is about, each with the object that it becomes a part of.
+    pub told: BTreeSet<(String, String)>,
     /// The warnings.
     pub notes: Vec<Note>,
 }
@@ -272,6 +274,23 @@ impl Tree {
         self.files.keys().filter(|name| !self.used.contains(name.as_str())).cloned().collect()
     }
 
+    /// What phones put in front of their own files' names.
+    pub fn prefix(&self) -> Prefix {
+        Prefix::new(self.common.as_ref().and_then(|common| common.get(PREFIX)).unwrap_or_default())
+    }
+
+    /// The files of phones that no phone of the manifests gets although phones may want them: a prefix is set, or the name has one, or
+    /// there is no file of another phone.
+    pub fn lost(&self) -> Vec<String> {
+        let is_set = self.prefix().is_set();
+        let is_lost = |name: &&String| {
+            let Some((mac, has_prefix)) = like_own(name) else { return false };
+            let is_phone = !mac.is_group() && mac.bytes() != [0; 6];
+            is_phone && !self.phones.contains_key(&mac) && (is_set || has_prefix || self.phones.is_empty())
+        };
+        self.files.keys().filter(is_lost).cloned().collect()
+    }
+
     fn find_common(&mut self) {
         if let Some((file, bytes)) = self.take(SIP_DEFAULT) {
             self.common = Some(Config::new(&file, &bytes, &mut self.notes));
@@ -280,33 +299,33 @@ impl Tree {
 
     fn find_phones(&mut self) {
         // Phones put tftp_cfg_dir in front of their own file's name.
-        let prefix = self.common.as_ref().and_then(|common| common.get("tftp_cfg_dir")).unwrap_or_default();
-        let prefix = prefix.trim_start_matches(['.', '/']).to_ascii_lowercase();
-        let mut candidates: BTreeMap<Mac, Vec<(bool, bool, String)>> = BTreeMap::new();
+        let prefix = self.prefix();
+        let mut candidates: BTreeMap<Mac, Vec<(usize, bool, String)>> = BTreeMap::new();
         for name in self.files.keys() {
-            let (folder, base) = name.rsplit_once('/').map_or(("", name.as_str()), |(folder, base)| (folder, base));
-            let FileName::Own(mac) = FileName::parse(base) else { continue };
-            let place = if folder.is_empty() { String::new() } else { format!("{}/", folder.to_ascii_lowercase()) };
-            let asked = prefix == place;
-            if asked || place.is_empty() {
-                candidates.entry(mac).or_default().push((!asked, base != mac.config_file(), name.clone()));
+            if let Some((mac, rank, is_misspelled)) = prefix.owner(name) {
+                candidates.entry(mac).or_default().push((rank, is_misspelled, name.clone()));
             }
         }
         for (mac, mut names) in candidates {
             names.sort();
             let mut names = names.into_iter();
-            let Some((_, wrong_case, name)) = names.next() else { continue };
+            let Some((rank, is_misspelled, name)) = names.next() else { continue };
             for (_, _, other) in names {
                 self.notes.push(Note::file(&other, format!("not used: phones get {name}")));
                 self.used.insert(other);
             }
             self.used.insert(name.clone());
-            if mac.bytes()[0] & 1 == 1 {
-                self.notes.push(Note::file(&name, "not used: no phone has such an address, it is a group's"));
+            if mac.is_group() || mac.bytes() == [0; 6] {
+                let whose = if mac.is_group() { "it is a group's" } else { "it is a template's" };
+                self.notes.push(Note::file(&name, format!("not used: no phone has such an address, {whose}")));
                 continue;
             }
-            if wrong_case {
-                let why = format!("phones ask for {}, and other servers know no other case", mac.config_file());
+            let asked = prefix.asks(mac);
+            if rank > 0 {
+                let why = format!("is taken for {asked}, which phones ask for by {PREFIX}, and which is not there");
+                self.notes.push(Note::file(&name, why));
+            } else if is_misspelled {
+                let why = format!("phones ask for {asked}, and other servers know no other case");
                 self.notes.push(Note::file(&name, why).weighing(Weight::Minor));
             }
             // What is too large is noted already.

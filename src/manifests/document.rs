@@ -164,9 +164,12 @@ pub(super) fn typed<T: DeserializeOwned>(document: Value) -> anyhow::Result<T> {
             let path = error.path().to_string();
             let place = if path == "." { String::new() } else { format!("{path}: ") };
             let said = error.inner().to_string();
-            let number =
-                said.starts_with("invalid type: integer") && said.contains("expected") && said.contains("string");
-            anyhow::anyhow!("{who}: {place}{said}{}", if number { ": put it in quotes" } else { "" })
+            // 8, 1e5 and no are numbers and a switch in YAML.
+            let is_bare = ["integer", "floating point", "boolean"]
+                .iter()
+                .any(|what| said.strip_prefix("invalid type: ").is_some_and(|said| said.starts_with(what)));
+            let is_bare = is_bare && said.contains("expected") && said.contains("string");
+            anyhow::anyhow!("{who}: {place}{said}{}", if is_bare { ": put it in quotes" } else { "" })
         })?
     };
     if unknown.is_empty() {

@@ -67,8 +67,8 @@ impl<T> From<Option<T>> for Known<T> {
 pub struct Dependencies {
     secrets: Store<SecretData>,
     config_maps: Store<Arc<Inventory>>,
-    /// Sites that there are, and that cannot be read.
-    unreadable_sites: BTreeSet<Key>,
+    /// Sites that there are, and that cannot be read, with the reason.
+    unreadable_sites: BTreeMap<Key, Arc<str>>,
 }
 
 #[derive(Debug)]
@@ -141,14 +141,18 @@ impl Dependencies {
         }
     }
 
-    /// Notes whether there is a site that cannot be read; whether that is new.
-    pub fn set_unreadable(&mut self, site: &Key, is_unreadable: bool) -> bool {
-        if is_unreadable { self.unreadable_sites.insert(site.clone()) } else { self.unreadable_sites.remove(site) }
+    /// Notes why a site that there is cannot be read, or that it can; whether that is new.
+    pub fn set_unreadable(&mut self, site: &Key, why: Option<&str>) -> bool {
+        let before = match why {
+            Some(why) => self.unreadable_sites.insert(site.clone(), why.into()),
+            None => self.unreadable_sites.remove(site),
+        };
+        before.as_deref() != why
     }
 
-    /// Whether there is a site that cannot be read.
-    pub fn is_unreadable(&self, site: &Key) -> bool {
-        self.unreadable_sites.contains(site)
+    /// Why a site that there is cannot be read.
+    pub fn unreadable(&self, site: &Key) -> Option<&str> {
+        self.unreadable_sites.get(site).map(AsRef::as_ref)
     }
 
     /// Replaces what a user refers to; the objects among them that have to be read.

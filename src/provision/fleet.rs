@@ -180,7 +180,7 @@ impl Fleet {
     fn refer_site(&mut self, key: &Key, before: (BTreeSet<Key>, BTreeSet<Key>)) {
         let now = self.sites.get(key).map(|site| site.references()).unwrap_or_default();
         let user = User::Site(key.clone());
-        self.dependencies.set_unreadable(key, false);
+        self.dependencies.set_unreadable(key, None);
         self.refer(Reference::Secret, &user, &before.0, &now.0);
         self.refer(Reference::ConfigMap, &user, &before.1, &now.1);
     }

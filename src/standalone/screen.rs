@@ -12,6 +12,9 @@ use crate::provision::{Fleet, Key};
 const COLUMNS: usize = 7;
 /// The most bytes of a cell.
 const CELL: usize = 80;
+/// The most of what is wrong that is shown below the table, and the most bytes of each.
+const TROUBLES: usize = 8;
+const TROUBLE: usize = 400;
 const HEADER: [&str; COLUMNS] = ["PHONE", "FILE", "READY", "IN SYNC", "FIRMWARE", "ADDRESS", "LAST SEEN"];
 
 /// The screen, which is stdout.
@@ -36,9 +39,9 @@ impl Default for Screen {
 }
 
 impl Screen {
-    /// Prints the phones, if anything about them changed.
-    pub fn update(&mut self, fleet: &Fleet, now: Timestamp) {
-        let text = table(fleet, now);
+    /// Prints the phones and what is wrong, if anything about them changed.
+    pub fn update(&mut self, fleet: &Fleet, troubles: &[String], now: Timestamp) {
+        let text = table(fleet, now) + &below(troubles);
         // If the one before is not printed yet, this one or a newer one comes in its turn.
         if text != self.printed && self.printer.try_send(text.clone()).is_ok() {
             self.printed = text;
@@ -52,6 +55,14 @@ fn table(fleet: &Fleet, now: Timestamp) -> String {
     let mut rows = vec![HEADER.map(str::to_owned)];
     rows.extend(keys.iter().filter_map(|key| Some(row(key, &fleet.report(key, now)?.after))));
     aligned(&rows)
+}
+
+/// What is wrong, below the table.
+fn below(troubles: &[String]) -> String {
+    let shown = troubles.iter().take(TROUBLES).map(|trouble| format!("\n{}", printable(trouble, TROUBLE)));
+    let more = troubles.len().saturating_sub(TROUBLES);
+    let more = (more > 0).then(|| format!("\nand {more} more errors, which are on stderr"));
+    shown.chain(more).collect()
 }
 
 fn row(key: &Key, status: &SipPhoneStatus) -> [String; COLUMNS] {
@@ -95,6 +106,15 @@ fn aligned(rows: &[[String; COLUMNS]]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_wrong_stands_below_the_table_and_is_bounded() {
+        assert_eq!(below(&[]), "");
+        assert_eq!(below(&["error: a\x1b".to_owned()]), "\nerror: a\\u001b");
+        let many: Vec<String> = (0..20).map(|n| format!("error: {n}{}", "x".repeat(1000))).collect();
+        let text = below(&many);
+        assert!(text.ends_with("\nand 12 more errors, which are on stderr") && text.len() < 9 * TROUBLE, "{text}");
+    }
 
     #[test]
     fn columns_stand_below_each_other_and_no_line_ends_with_spaces() {

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::screen::Screen;
+use super::succession::Succession;
 use crate::base::folder::Stamp;
 use crate::base::lasting::Lasting;
 use crate::base::report::Query;
@@ -106,6 +107,20 @@ pub struct Wanted {
     pub loopback: bool,
 }
 
+/// Manifests that are not taken.
+#[derive(Debug, PartialEq, Eq)]
+struct Refusal {
+    why: String,
+    /// The phones of which it is, and what is wrong with each.
+    phones: BTreeMap<Key, String>,
+}
+
+impl From<anyhow::Error> for Refusal {
+    fn from(error: anyhow::Error) -> Refusal {
+        Refusal { why: format!("{error:#}"), phones: BTreeMap::new() }
+    }
+}
+
 /// What is served, and what is known of the phones.
 pub struct Shell {
     /// Which site to serve, if there are several.
@@ -115,8 +130,8 @@ pub struct Shell {
     manifests: Manifests,
     firmware: BTreeMap<String, Bytes>,
     site: Option<Key>,
-    /// The error that was said last, while it lasts.
-    error: Option<String>,
+    /// Why the newest manifests are not taken, while that lasts.
+    refusal: Option<Refusal>,
     /// What was reported of the manifests last.
     reported: ReportLines,
     problems: Lasting,
@@ -141,7 +156,7 @@ impl Shell {
             manifests: Manifests::default(),
             firmware: BTreeMap::new(),
             site: None,
-            error: None,
+            refusal: None,
             reported: ReportLines::new(),
             problems: Lasting::default(),
             files,
@@ -153,34 +168,42 @@ impl Shell {
         if wanted.loopback {
             shell.fleet.allow_loopback();
         }
-        shell.load(inputs)?;
+        shell.load(inputs).map_err(|refusal| anyhow!(refusal.why))?;
         Ok(shell)
     }
 
     /// Serves what was read; after an error everything stays as it was. An error that lasts is said once.
     pub fn reload(&mut self, inputs: anyhow::Result<Inputs>) {
-        let error = inputs.and_then(|inputs| self.load(inputs)).err().map(|error| format!("{error:#}"));
-        match &error {
-            Some(error) if self.error.as_ref() != Some(error) => {
-                say(format_args!("error: {error}; what was served stays"));
-            }
-            None if self.error.is_some() => say(format_args!("the manifests can be served again")),
-            Some(_) | None => {}
+        let refusal = inputs.map_err(Refusal::from).and_then(|inputs| self.load(inputs)).err();
+        let before = self.refusal.as_ref();
+        if refusal.as_ref() == before {
+            return;
         }
-        self.error = error;
+        match &refusal {
+            Some(Refusal { why, .. }) if before.is_none_or(|before| before.why != *why) => {
+                say(format_args!("error: {why}; what was served stays"));
+            }
+            None => say(format_args!("the manifests can be served again")),
+            Some(_) => {}
+        }
+        if let Some(refusal) = &refusal {
+            // What was doubtful before, and no longer is, is as it was.
+            self.manifests.apply_to(&mut self.fleet);
+            refusal.phones.iter().for_each(|(phone, why)| self.fleet.doubt_phone(phone, why));
+            self.fleet.take_work();
+        }
+        self.refusal = refusal;
     }
 
-    fn load(&mut self, inputs: Inputs) -> anyhow::Result<()> {
+    fn load(&mut self, inputs: Inputs) -> Result<(), Refusal> {
         let Inputs { mut manifests, firmware } = inputs;
-        if let Some(error) = manifests.errors.first() {
-            bail!("{error}");
-        }
-        if let Some(mislaid) = manifests.mislaid(&self.manifests) {
-            bail!("{mislaid}");
+        if let Some(why) = manifests.errors.first().cloned().or_else(|| manifests.mislaid(&self.manifests)) {
+            return Err(Refusal { why, phones: manifests.doubtful_phones(&self.manifests) });
         }
         // Before anything changes.
         let site = self.choose_site(&manifests)?;
         let kept = manifests.keep_named_maps(&self.manifests);
+        self.check_successors(&manifests, &site, firmware.as_ref())?;
         if let Some(Reading { files, problems, is_unfinished: _ }) = firmware {
             let (begun, over) = self.problems.note(&problems);
             begun.iter().for_each(|problem| say(format_args!("firmware: {problem}")));
@@ -209,6 +232,27 @@ impl Shell {
         let change = self.files.replace(files);
         if !change.is_empty() {
             self.log.files_loaded(&change, Vec::new());
+        }
+    }
+
+    /// Refuses manifests in which an object takes the place of one that is served, and is wrong.
+    fn check_successors(&self, new: &Manifests, site: &Key, firmware: Option<&Reading>) -> Result<(), Refusal> {
+        let Some(served) = &self.site else { return Ok(()) };
+        let succession = Succession { before: &self.manifests, fleet: &self.fleet, served, new, site };
+        if !succession.is_possible() {
+            return Ok(());
+        }
+        // As a fleet would have it that knows nothing of what was before.
+        let mut trial = Fleet::offline();
+        trial.tick(Timestamp::now());
+        trial.set_folder(match firmware {
+            Some(firmware) => inventory(firmware.files.iter().map(|(name, bytes)| (name.to_string(), bytes))),
+            None => inventory(&self.firmware),
+        });
+        new.apply_to(&mut trial);
+        match succession.doubts(&trial) {
+            phones if phones.is_empty() => Ok(()),
+            phones => Err(Refusal { why: phones.values().next().cloned().unwrap_or_default(), phones }),
         }
     }
 
@@ -272,7 +316,11 @@ impl Shell {
 
     /// Prints the phones, if anything about them changed.
     pub fn update_screen(&mut self) {
-        self.screen.update(&self.fleet, Timestamp::now());
+        let refused =
+            self.refusal.iter().map(|refusal| format!("not taken, and what was served stays: {}", refusal.why));
+        let errors = self.reported.iter().filter(|(is_error, _)| *is_error).map(|(_, line)| format!("error: {line}"));
+        let troubles: Vec<String> = refused.chain(errors).collect();
+        self.screen.update(&self.fleet, &troubles, Timestamp::now());
     }
 }
 

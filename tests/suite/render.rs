@@ -393,7 +393,7 @@ fn of_an_object_that_cannot_be_read_nobody_says_that_it_does_not_exist() {
         let all = said_of(&[&site.replace(good, bad), phone, secret]);
         assert!(!all.contains("does not exist") && !all.contains("[NoProxy]"), "{bad}: {all}");
         assert!(
-            all.contains("PhoneSite hq cannot be read: correct what is wrong with it first [SiteInvalid]"),
+            all.contains("PhoneSite hq cannot be read: stdin: ") && all.contains(": correct that first [SiteInvalid]"),
             "{bad}: {all}"
         );
         assert_eq!(all.matches("error: stdin").count(), 2, "{bad}: {all}");
@@ -409,6 +409,25 @@ fn of_an_object_that_cannot_be_read_nobody_says_that_it_does_not_exist() {
     let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m}\nbinaryData: {a.pcm: \"%\"}";
     let all = said_of(&[&ring, map]);
     assert!(!all.contains("[RingMissing]") && !all.contains("does not exist"), "{all}");
+}
+
+#[test]
+fn of_a_site_that_may_be_in_a_file_that_cannot_be_read_nobody_says_that_it_does_not_exist() {
+    let folder = tempfile::tempdir().unwrap();
+    let phone = "apiVersion: dialtone.dev/v1alpha1\nkind: SipPhone\nmetadata: {name: p}\nspec: {siteRef: {name: hq}, mac: 000A8A123456, model: \"7960\", lines: [{name: a}]}";
+    std::fs::write(folder.path().join("phone.yaml"), phone).unwrap();
+    for broken in ["kind: [", "a: b\n c: d", "\u{1}"] {
+        std::fs::write(folder.path().join("site.yaml"), broken).unwrap();
+        let out = tempfile::tempdir().unwrap();
+        let all = said(&render(&["-f", folder.path().to_str().unwrap()], "", out.path()));
+        assert!(all.contains("PhoneSite hq cannot be read: it may be in ") && !all.contains("does not exist"), "{all}");
+    }
+    // Of a kind that is nearly that of a site.
+    for kind in ["PhoneSit", "Phonesite", "PhoneSites"] {
+        let site = format!("apiVersion: dialtone.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: hq}}\nspec: {{}}");
+        let all = said_of(&[&site, phone]);
+        assert!(all.contains("PhoneSite hq cannot be read: stdin: ") && !all.contains("does not exist"), "{all}");
+    }
 }
 
 #[test]

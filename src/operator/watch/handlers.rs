@@ -34,7 +34,8 @@ impl Handler<TrimmedSite> for Sites {
         // A status is this program's own: one that it cannot read is written anew.
         let meta = meta_of(&site.metadata);
         let key = meta.key.clone();
-        let spec = site.spec.decoded().inspect_err(|_| ctx.update(|fleet| fleet.note_unreadable_site(&key)))?;
+        let cannot = |error: &Undecodable| ctx.update(|fleet| fleet.hold_site(meta.clone(), &error.to_string()));
+        let spec = site.spec.decoded().inspect_err(cannot)?;
         let status = site.status.decoded().unwrap_or_default();
         let uid = site.metadata.uid.unwrap_or_default();
         let known = ctx.sites.uid(&key);
@@ -255,6 +256,42 @@ mod tests {
         );
         assert!(Phones.on_apply(&ctx, phone("7940")).is_ok());
         assert!(said(&ctx).iter().all(|one| !one.contains("decoded")));
+    }
+
+    #[tokio::test]
+    async fn a_site_that_cannot_be_decoded_says_so_and_a_phone_of_one_that_never_could_says_why() {
+        let (tasks, _supervisor) = supervised();
+        let ctx = context(tasks);
+        let site = |generation: i64, spec: Value| -> TrimmedSite {
+            let meta = json!({"name": "hq", "namespace": "ns", "uid": "1", "generation": generation});
+            serde_json::from_value(json!({"metadata": meta, "spec": spec})).unwrap()
+        };
+        let phone = json!({"metadata": {"name": "p", "namespace": "ns"},
+            "spec": {"siteRef": {"name": "hq"}, "mac": "000A8A123456", "model": "7940", "lines": [{"name": "1"}]}});
+        Phones.on_apply(&ctx, serde_json::from_value(phone).unwrap()).unwrap();
+        let errors = |ctx: &Context| {
+            ctx.update(|fleet| fleet.settle());
+            ctx.read(|fleet| {
+                let found = fleet.findings().flat_map(|(kind, _, found)| found.iter().map(move |one| (kind, one)));
+                let errors = found.filter(|(_, one)| one.is_error());
+                errors.map(|(kind, one)| format!("{kind} {one}")).collect::<Vec<_>>()
+            })
+        };
+        assert!(Sites.on_apply(&ctx, site(1, json!({"suspend": "no"}))).is_err());
+        let said = errors(&ctx);
+        assert!(
+            said.len() == 1
+                && said[0].starts_with("SipPhone spec.siteRef.name: PhoneSite hq cannot be read: cannot be decoded"),
+            "{said:?}"
+        );
+        assert!(said[0].contains("a boolean") && said[0].ends_with("[SiteInvalid]"), "{said:?}");
+        assert!(Sites.on_apply(&ctx, site(2, json!({}))).is_ok());
+        assert_eq!(errors(&ctx), [""; 0]);
+        assert!(Sites.on_apply(&ctx, site(3, json!({"suspend": "no"}))).is_err());
+        let said = errors(&ctx);
+        assert!(said.len() == 1 && said[0].starts_with("PhoneSite spec: cannot be decoded"), "{said:?}");
+        assert!(Sites.on_apply(&ctx, site(4, json!({}))).is_ok());
+        assert_eq!(errors(&ctx), [""; 0]);
     }
 
     fn site(uid: &str, more: Value) -> TrimmedSite {

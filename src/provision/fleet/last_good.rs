@@ -28,6 +28,15 @@ impl Fleet {
         }
     }
 
+    /// The newest text of a phone cannot be used: what is known of it, and what is served of it, stays.
+    pub fn doubt_phone(&mut self, key: &Key, why: &str) {
+        if let Some(phone) = self.phones.get_mut(key) {
+            let meta = phone.meta().clone();
+            phone.refuse(meta, Violation { field: "spec".to_owned(), message: why.to_owned() });
+            self.agenda.queue_phone(key);
+        }
+    }
+
     /// Right after a start a phone that names another site, or none that exists, is where its file is found.
     pub(super) fn find_home(&mut self, key: &Key) {
         let Some(phone) = self.phones.get(key).filter(|phone| phone.home().is_none()) else { return };

@@ -47,6 +47,8 @@ pub struct Object<S, T> {
     spec: Arc<S>,
     /// What the schema refuses of the spec: it may be older than the schema, or come from a file.
     violations: Vec<Violation>,
+    /// Whether a newer spec was seen that cannot be read.
+    is_refused: bool,
     status: Status<T>,
 }
 
@@ -86,7 +88,7 @@ impl<S: Checked + PartialEq, T: PartialEq> Object<S, T> {
     pub fn new(meta: Meta, spec: S, status: T) -> Object<S, T> {
         let status = Arc::new(status);
         let status = Status { written: status.clone(), answer: status.clone(), stored: status, version: meta.version };
-        Object { violations: spec.violations(), spec: Arc::new(spec), status, meta }
+        Object { violations: spec.violations(), is_refused: false, spec: Arc::new(spec), status, meta }
     }
 
     /// The object was seen again.
@@ -95,7 +97,9 @@ impl<S: Checked + PartialEq, T: PartialEq> Object<S, T> {
         self.status.store(status, meta.version);
         let altered = self.status.stored != before && self.status.is_altered();
         let resync_request = self.meta.resync_at != meta.resync_at;
-        let any = resync_request || self.meta.generation != meta.generation || *self.spec != spec;
+        // What is right again may be what it was.
+        let was_refused = std::mem::take(&mut self.is_refused);
+        let any = was_refused || resync_request || self.meta.generation != meta.generation || *self.spec != spec;
         // Whoever claims something does so by the age that it had first.
         self.meta = Meta { created: self.meta.created, ..meta };
         if any {
@@ -108,6 +112,7 @@ impl<S: Checked + PartialEq, T: PartialEq> Object<S, T> {
     /// The object was seen again, and its newest spec cannot be read: what is known of it stays, and this is wrong with it.
     pub fn refuse(&mut self, meta: Meta, violation: Violation) {
         self.meta = Meta { created: self.meta.created, ..meta };
+        self.is_refused = true;
         self.violations = vec![violation];
     }
 
@@ -173,6 +178,11 @@ mod tests {
         let late = object.apply(meta(1, 4), "spec", "seen late");
         assert!(!late.any && !late.altered && !object.needs_writing(&"written"));
         assert!(object.apply(meta(2, 6), "spec", "written").any, "the generation is another");
+        object.refuse(meta(2, 7), Violation { field: String::new(), message: String::new() });
+        assert!(
+            object.apply(meta(2, 8), "spec", "written").any && object.violations().is_empty(),
+            "it can be read again"
+        );
     }
 
     #[test]

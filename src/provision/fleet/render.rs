@@ -140,12 +140,17 @@ impl Fleet {
         // Of what cannot be read nothing else is said.
         if diagnostics.iter().all(|one| !["spec", "spec.siteRef.name"].contains(&one.field.as_str())) {
             let Key { namespace, name } = site_key;
-            let (reason, why) = if self.dependencies.is_unreadable(site_key) {
-                (Reason::SiteInvalid, format!("PhoneSite {name} cannot be read: correct what is wrong with it first"))
-            } else {
-                let what =
-                    format!("PhoneSite {name} does not exist in namespace {namespace}: create it, or correct the name");
-                (Reason::SiteNotFound, what)
+            let (reason, why) = match self.dependencies.unreadable(site_key) {
+                Some(why) => {
+                    let what = format!("PhoneSite {name} cannot be read: {why}: correct that first");
+                    (Reason::SiteInvalid, what)
+                }
+                None => {
+                    let what = format!(
+                        "PhoneSite {name} does not exist in namespace {namespace}: create it, or correct the name"
+                    );
+                    (Reason::SiteNotFound, what)
+                }
             };
             diagnostics.push(Diagnostic::error(reason, "spec.siteRef.name", why));
         }

@@ -132,6 +132,11 @@ impl Site {
         self.object.apply(meta, spec, status)
     }
 
+    /// It was seen again, and its newest spec cannot be read.
+    pub fn refuse(&mut self, meta: Meta, violation: Violation) {
+        self.object.refuse(meta, violation);
+    }
+
     /// Its status was written; what the API server made of it.
     pub fn note_status(&mut self, written: PhoneSiteStatus, stored: PhoneSiteStatus, version: u64) {
         self.object.note_status(written, stored, version);

@@ -2,25 +2,32 @@
 
 use std::net::IpAddr;
 
+use crate::api::Violation;
 use crate::provision::diagnostic::Diagnostic;
 use crate::provision::status::site::{Infra, InfraProblem};
 use crate::provision::{Key, advice};
 
 use super::Fleet;
 use super::agenda::WorkItem;
+use super::object::Meta;
 
 impl Fleet {
-    /// There is a site that cannot be read: its phones wait for it, and nobody says that it does not exist. One that could be read
-    /// before stays as it was.
-    pub fn note_unreadable_site(&mut self, key: &Key) {
-        if !self.sites.contains_key(key) && self.dependencies.set_unreadable(key, true) {
-            self.render_phones_of(key);
+    /// There is a site that cannot be read: its phones wait for it and say why, and none says that it does not exist. What one serves
+    /// that could be read before stays.
+    pub fn hold_site(&mut self, meta: Meta, why: &str) {
+        let key = meta.key.clone();
+        if let Some(site) = self.sites.get_mut(&key) {
+            site.refuse(meta, Violation { field: "spec".to_owned(), message: why.to_owned() });
+            return self.agenda.queue_site(&key);
+        }
+        if self.dependencies.set_unreadable(&key, Some(why)) {
+            self.render_phones_of(&key);
         }
     }
 
     /// A site that could not be read is gone.
     pub(super) fn site_is_readable(&mut self, key: &Key) {
-        if self.dependencies.set_unreadable(key, false) {
+        if self.dependencies.set_unreadable(key, None) {
             self.render_phones_of(key);
         }
     }

@@ -48,14 +48,26 @@ impl Served {
         self.files().get(file).map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default()
     }
 
+    /// Why a phone is not ready, as the table says it.
+    fn is_ready(&self, phone: &str) -> bool {
+        let status = self.shell.fleet.report(&Key::new("default", phone), Timestamp::now()).unwrap().after;
+        status.conditions.iter().any(|one| one.type_ == "Ready" && one.status == "True")
+    }
+
     fn said(&self) -> String {
         let reported = self.shell.reported.iter().map(|(_, line)| line.as_str());
-        reported.chain(self.shell.error.as_deref()).collect::<Vec<_>>().join("\n")
+        reported.chain(self.shell.refusal.iter().map(|refusal| refusal.why.as_str())).collect::<Vec<_>>().join("\n")
     }
 }
 
 fn inputs(folder: &Path) -> anyhow::Result<Inputs> {
     Ok(Inputs { manifests: Manifests::read(&[folder.to_owned()], &Manner::default())?, firmware: None })
+}
+
+const OTHER: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\n";
+
+fn commented(text: &str) -> String {
+    text.lines().map(|line| format!("# {line}\n")).collect()
 }
 
 const FILE: &str = "SIP000A8A123456.cnf";
@@ -70,7 +82,9 @@ fn whatever_becomes_of_one_manifest_all_that_was_served_stays_until_it_is_right(
         (phone("000A8A123456", "no mac"), "\"no mac\" is not a MAC address"),
         (phone("000A8A123456", "\"\""), "spec.mac"),
         (phone("000A8A123456", "01:00:5e:01:02:03"), "group address"),
-        (phone("000A8A123456", "8"), "spec.mac"),
+        (phone("000A8A123456", "8"), "put it in quotes"),
+        (phone("000A8A123456", "no"), "put it in quotes"),
+        (phone("000A8A123456", "1e5"), "put it in quotes"),
         (phone("  mac: 000A8A123456\n", ""), "mac"),
         (phone("siteRef: {name: hq}", "siteRef: {name: hk}"), "PhoneSite hk does not exist"),
         (phone("siteRef: {name: hq}", "siteRef: {name: \"no name\"}"), "siteRef"),
@@ -94,8 +108,62 @@ fn whatever_becomes_of_one_manifest_all_that_was_served_stays_until_it_is_right(
             "without kind and apiVersion",
         ),
         (phone("dialtone.dev/v1alpha1\nkind: SipPhone", "apps/v1\nkind: Deployment"), "kind \"Deployment\""),
-        (("phone.yaml", String::new()), "is empty, and SipPhone default/desk stood there"),
-        (("phone.yaml", "\n\n".to_owned()), "is empty"),
+        // A file that says nothing may be half of an edit.
+        (("phone.yaml", String::new()), "says nothing any more, and SipPhone default/desk stood there"),
+        (("phone.yaml", "\n\n".to_owned()), "says nothing any more"),
+        (("phone.yaml", commented(PHONE)), "in a comment"),
+        (("phone.yaml", format!("---\n{}", commented(PHONE))), "in a comment"),
+        (("phone.yaml", "# The desk has no phone any more.\n".to_owned()), "delete the file if that is to go"),
+        (("phone.yaml", "---\n".to_owned()), "says nothing any more"),
+        (("phone.yaml", "---\n---\n".to_owned()), "says nothing any more"),
+        (("phone.yaml", "null\n".to_owned()), "says nothing any more"),
+        (("phone.yaml", "--- ~ # soon\n".to_owned()), "says nothing any more"),
+        (("phone.yaml", "%YAML 1.2\n---\n...\n".to_owned()), "says nothing any more"),
+        (("phone.yaml", "{}\n".to_owned()), "without kind and apiVersion"),
+        (("phone.yaml", "[]\n".to_owned()), "a document that is no object"),
+        (("phone.yaml", "apiVersion: v1\nkind: List\nitems: []\n".to_owned()), "says nothing any more"),
+        (("phone.yaml", "apiVersion: v1\nkind: List\nitems: [null]\n".to_owned()), "says nothing any more"),
+        (("phone.yaml", "apiVersion: v1\nkind: List\nitems:\n".to_owned()), "kind \"List\""),
+        (("phone.yaml", format!("{OTHER}---\n")), "a document that says nothing: correct it"),
+        (("phone.yaml", format!("{OTHER}---\n# was here\n")), "a document that says nothing"),
+        (("phone.yaml", format!("{OTHER}---\nnull\n")), "a document that says nothing"),
+        (("phone.yaml", format!("{OTHER}---\n{}", commented(PHONE))), "in a comment"),
+        (("phone.yaml", format!("{}{OTHER}", commented(PHONE))), "in a comment"),
+        (("phone.yaml", format!("{OTHER}{}", commented(&format!("---\n{PHONE}")))), "in a comment"),
+        (("phone.yaml", format!("{OTHER}---\nnull\n---\n{}", OTHER.replace("web", "x"))), "that says nothing"),
+        (("phone.yaml", "apiVersion: v1\nkind: List\nitems: [null, {kind: Odd}]\n".to_owned()), "that says nothing"),
+        (("site.yaml", commented(SITE)), "PhoneSite default/hq stood there, and now it stands in a comment"),
+        (("site.yaml", "---\n".to_owned()), "says nothing any more, and PhoneSite"),
+        (("rings.yaml", commented(RINGS)), "ConfigMap default/rings stood there, and now it stands in a comment"),
+        // What takes the place of what is served has to be right.
+        (
+            phone(
+                "desk}\nspec:\n  siteRef: {name: hq}\n  mac: 000A8A123456",
+                "a2}\nspec:\n  siteRef: {name: hq}\n  mac: no mac",
+            ),
+            "SipPhone default/a2: spec.mac: \"no mac\" is not a MAC",
+        ),
+        (
+            phone(
+                "desk}\nspec:\n  siteRef: {name: hq}\n  mac: 000A8A123456",
+                "a2}\nspec:\n  siteRef: {name: hq}\n  mac: no",
+            ),
+            "SipPhone a2: spec.mac",
+        ),
+        (
+            phone("desk}\nspec:\n  siteRef: {name: hq}", "a2}\nspec:\n  siteRef: {name: hk}"),
+            "PhoneSite hk does not exist",
+        ),
+        (phone("{name: desk}", "{name: desk, namespace: other}"), "does not exist in namespace other"),
+        (
+            phone("desk}\nspec:", "a2}\nspec:\n  label: \"a label that is far too long\""),
+            "SipPhone default/a2: spec.label",
+        ),
+        (
+            ("phone.yaml", PHONE.replace("desk", "a2").replace("7101", "two words")),
+            "goes on being served until it is right",
+        ),
+        (("more.yaml", PHONE.replace("desk", "a2").replace("7101", "two words")), "must not contain blanks"),
         (("phone.yaml", "<html>404</html>".to_owned()), "a document that is no object"),
         (("phone.yaml", "kind: [".to_owned()), "not YAML"),
         (("phone.yaml", format!("<<<<<<< ours\n{PHONE}=======\n")), "phone.yaml"),
@@ -113,7 +181,7 @@ fn whatever_becomes_of_one_manifest_all_that_was_served_stays_until_it_is_right(
         (site("{name: hq}", "{name: hq, namespace: other}"), "is no longer among the manifests"),
         (site("{name: hq}", "{name: 9q}"), "the name of a site"),
         (site("10.0.0.1", "10.0.0.1/24"), "proxy1Address"),
-        (("site.yaml", String::new()), "is empty, and PhoneSite"),
+        (("site.yaml", String::new()), "says nothing any more, and PhoneSite"),
         (("site.yaml", format!("{SITE}---\n{}", SITE.replace("{name: hq}", "{name: second}"))), "several PhoneSites"),
         (rings("kind: ConfigMap", "kind: ConfigMp"), "kind \"ConfigMp\""),
         (
@@ -126,12 +194,19 @@ fn whatever_becomes_of_one_manifest_all_that_was_served_stays_until_it_is_right(
         let mut served = Served::new();
         let before = served.files();
         assert!(before.contains_key(FILE) && before.contains_key("a.raw") && before.contains_key("SIPDefault.cnf"));
-        let right = std::fs::read_to_string(served.folder.path().join(name)).unwrap();
+        let right = std::fs::read_to_string(served.folder.path().join(name)).unwrap_or_default();
+        if name == "more.yaml" {
+            std::fs::remove_file(served.folder.path().join("phone.yaml")).unwrap();
+        }
         served.write(name, &text);
         for (file, bytes) in &before {
             assert_eq!(served.files().get(file), Some(bytes), "{file} after {name} became\n{text}");
         }
         assert!(served.said().contains(says), "{says}: {}", served.said());
+        assert!(name == "rings.yaml" || name == "site.yaml" || !served.is_ready("desk"), "{text}");
+        if name == "more.yaml" {
+            continue;
+        }
         // What is right again is served as it is, and what it says is no longer said.
         served.write(name, &right.replace("7101", "7102").replace("10.0.0.1", "10.0.0.2"));
         assert!(!served.said().contains(says), "{says}: {}", served.said());
@@ -148,8 +223,27 @@ fn what_is_gone_is_gone() {
     assert!(!served.files().contains_key(FILE) && served.files().contains_key("SIPDefault.cnf"));
 
     let mut served = Served::new();
-    served.write("phone.yaml", "# The desk has no phone any more.\n");
-    assert!(!served.files().contains_key(FILE), "somebody took it out, and left a word about that");
+    let before = format!("# Phones.\n---\n{PHONE}---\n{OTHER}---\n");
+    served.write("phone.yaml", &before);
+    served.write("phone.yaml", &before.replace(PHONE, "").replace("---\n---\n", "---\n"));
+    assert!(!served.files().contains_key(FILE), "taken out, with its mark: {}", served.said());
+
+    let mut served = Served::new();
+    let door = PHONE.replace("desk", "door").replace("123456", "123457").replace("7101", "7103");
+    let list = |phones: &[&str]| {
+        let items: String =
+            phones.iter().map(|phone| format!("- {}\n", phone.trim_end().replace('\n', "\n  "))).collect();
+        format!("apiVersion: v1\nkind: List\nitems:\n{items}")
+    };
+    served.write("phone.yaml", &list(&[PHONE, &door]));
+    served.write("phone.yaml", &list(&[&door]));
+    assert!(!served.files().contains_key(FILE) && served.files().contains_key("SIP000A8A123457.cnf"));
+
+    // Names that others have in comments, and words about what went.
+    let mut served = Served::new();
+    served.write("phone.yaml", &format!("{PHONE}---\n{door}"));
+    served.write("phone.yaml", &format!("# The SipPhone desk went home.\n{door}"));
+    assert!(!served.files().contains_key(FILE), "{}", served.said());
 
     let mut served = Served::new();
     served.write("site.yaml", &SITE.replace("  files: {configMaps: [{name: rings}]}\n", ""));
@@ -189,6 +283,62 @@ fn a_site_and_its_phones_may_have_another_name_together_and_a_file_another_name_
             .replace("name: hq", "name: home"),
     );
     assert!(served.text(FILE).contains("7101"), "{}", served.said());
+}
+
+#[test]
+fn a_phone_may_have_another_name_and_one_that_is_new_and_wrong_takes_no_place() {
+    let mut served = Served::new();
+    served.write("phone.yaml", &PHONE.replace("desk", "a2").replace("7101", "7102"));
+    assert!(served.text(FILE).contains("7102") && served.shell.refusal.is_none(), "{}", served.said());
+    // Another address altogether, in the same file: the desk is gone.
+    served.write("phone.yaml", &PHONE.replace("desk", "door").replace("123456", "123457"));
+    assert!(!served.files().contains_key(FILE) && served.files().contains_key("SIP000A8A123457.cnf"));
+    // A phone that is new and wrong, in a file of its own, holds no other back.
+    let mut served = Served::new();
+    std::fs::remove_file(served.folder.path().join("phone.yaml")).unwrap();
+    served.write("new.yaml", &PHONE.replace("desk", "new").replace("000A8A123456", "no mac"));
+    assert!(!served.files().contains_key(FILE) && served.said().contains("no mac"), "{}", served.said());
+}
+
+#[test]
+fn a_site_and_its_phones_that_have_another_name_and_are_wrong_leave_what_was_served() {
+    for (site, phone, says) in [
+        ("proxy1Address: a b", "", "PhoneSite default/home: spec.settings.proxy1Address"),
+        ("", "lines: [{name: \"two words\"}]", "SipPhone default/desk: spec.lines[0].name"),
+    ] {
+        let mut served = Served::new();
+        let before = served.files();
+        let wrong =
+            |text: &str, from: &str, to: &str| if to.is_empty() { text.to_owned() } else { text.replace(from, to) };
+        let (home, desk) = (SITE.replace("{name: hq}", "{name: home}"), PHONE.replace("{name: hq}", "{name: home}"));
+        let write = |name: &str, text: &str| std::fs::write(served.folder.path().join(name), text).unwrap();
+        write("site.yaml", &wrong(&home, "proxy1Address: 10.0.0.1", site));
+        write("phone.yaml", &wrong(&desk, "lines: [{name: \"7101\"}]", phone));
+        served.reload();
+        assert_eq!(served.files(), before, "{says}");
+        assert!(served.said().contains(says) && !served.is_ready("desk"), "{says}: {}", served.said());
+        std::fs::write(served.folder.path().join("site.yaml"), home).unwrap();
+        served.write("phone.yaml", &desk.replace("7101", "7102"));
+        assert!(served.text(FILE).contains("7102") && served.is_ready("desk"), "{}", served.said());
+    }
+}
+
+#[test]
+fn the_table_says_what_is_wrong_with_a_phone_whose_last_good_file_is_served_and_then_that_it_is_right() {
+    let mut served = Served::new();
+    assert!(served.is_ready("desk"));
+    served.write("phone.yaml", &PHONE.replace("000A8A123456", "no"));
+    assert!(!served.is_ready("desk") && served.files().contains_key(FILE));
+    // Another error elsewhere meanwhile: this one is as it was.
+    served.write("phone.yaml", PHONE);
+    assert!(served.is_ready("desk"), "exactly what it was before");
+    served.write("rings.yaml", &RINGS.replace("a.raw", "a/raw"));
+    assert!(served.is_ready("desk"));
+    served.write("phone.yaml", "");
+    assert!(!served.is_ready("desk"));
+    served.write("phone.yaml", PHONE);
+    served.write("rings.yaml", RINGS);
+    assert!(served.is_ready("desk") && served.shell.refusal.is_none(), "{}", served.said());
 }
 
 #[test]

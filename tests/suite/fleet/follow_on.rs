@@ -142,7 +142,7 @@ fn a_site_that_cannot_be_read_exists() {
         },
         ["SiteNotFound"]
     );
-    fleet.note_unreadable_site(&key("hq"));
+    fleet.hold_site(meta("hq", 2, 0), "it is of another version");
     assert_eq!(
         {
             fleet.take_work();
@@ -150,6 +150,8 @@ fn a_site_that_cannot_be_read_exists() {
         },
         ["SiteInvalid"]
     );
+    let said: Vec<String> = fleet.findings().flat_map(|(_, _, found)| found).map(ToString::to_string).collect();
+    assert!(said[0].contains("PhoneSite hq cannot be read: it is of another version: correct that first"), "{said:?}");
     fleet.delete_site(&key("hq"));
     assert_eq!(
         {
@@ -158,13 +160,19 @@ fn a_site_that_cannot_be_read_exists() {
         },
         ["SiteNotFound"]
     );
-    fleet.note_unreadable_site(&key("hq"));
+    fleet.hold_site(meta("hq", 2, 0), "it is of another version");
     site(&mut fleet, 1, good());
     fleet.take_work();
     assert!(reasons(&fleet, "p").is_empty());
-    fleet.note_unreadable_site(&key("hq"));
+    fleet.hold_site(meta("hq", 2, 0), "it is of another version");
     fleet.take_work();
     assert!(reasons(&fleet, "p").is_empty(), "what was read of it holds");
+    assert!(fleet.tree(&key("hq")).contains_key(FILE));
+    let said: Vec<String> = fleet.findings().flat_map(|(_, _, found)| found).map(ToString::to_string).collect();
+    assert_eq!(said, ["spec: it is of another version [Invalid]"], "and the site says so");
+    site(&mut fleet, 1, good());
+    fleet.take_work();
+    assert_eq!(fleet.findings().flat_map(|(_, _, found)| found).count(), 0, "it is what it was");
 }
 
 #[test]

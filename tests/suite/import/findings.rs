@@ -23,7 +23,7 @@ fn what_rendering_would_say_is_said_at_once_and_of_many_phones_once() {
     for part in [
         "warning: PhoneSite hq: spec.settings.timeZone: is CET and dst_start_month and dst_stop_month are not both set",
         "a new phone is told of no rules",
-        "warning: SipPhone phone-000a8a123401 and 2 more: spec.lines[0].passwordSecretRef: is for a line that registers",
+        "warning: SipPhone phone-000a8a123401, phone-000a8a123402, phone-000a8a123403: spec.lines[0].passwordSecretRef: is for a line that registers",
         "nobody sets proxy_register, which is off by default",
         "warning: SipPhone phone-000a8a123403: spec.settings.natEnable: is on",
         "is sip.example.net, by the site's settings.proxy1Address",

@@ -7,6 +7,7 @@ mod generated;
 mod keys;
 mod names;
 mod odd;
+mod people;
 
 use std::io::Write as _;
 use std::path::Path;
@@ -38,6 +39,14 @@ pub fn dialtone(args: &[&str], stdin: &str) -> Output {
 /// Bytes as text.
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Whether something is said of a file: the same of several files is one line.
+pub fn is_said(said: &str, file: &str, what: &str) -> bool {
+    said.lines().any(|line| {
+        let files = line.strip_prefix("warning: ").and_then(|line| line.split_once(&format!(": {what}")));
+        files.is_some_and(|(files, _)| files.split(", ").any(|one| one == file))
+    })
 }
 
 /// The digits of all phones that have a file with the right name in a folder.
