@@ -13,6 +13,8 @@ mod generated;
 mod heal;
 #[path = "api/intruders.rs"]
 mod intruders;
+#[path = "api/missing.rs"]
+mod missing;
 mod support;
 
 use std::process::Command;
