@@ -9,6 +9,8 @@ mod child;
 mod direct;
 #[path = "support/generated.rs"]
 mod generated;
+#[path = "api/gitops.rs"]
+mod gitops;
 #[path = "api/heal.rs"]
 mod heal;
 #[path = "api/intruders.rs"]

@@ -22,14 +22,7 @@ pub fn text(changes: &[Change]) -> String {
     }
     let mut out = String::new();
     for ((what, action, parameters, files), phones) in groups {
-        let does = match (what, action) {
-            (What::Added, _) => "new",
-            (What::Removed, _) => "no longer served",
-            (_, Some(Action::Reload)) => "reads its dial plan again",
-            (_, Some(Action::Upgrade)) => "restarts and loads another image",
-            _ => "restarts",
-        };
-        let _ = writeln!(out, "{}: {does}", names(&phones));
+        let _ = writeln!(out, "{}: {}", names(&phones), does(what, action));
         for parameter in parameters {
             let _ = writeln!(out, "  {}", line(parameter));
         }
@@ -41,6 +34,17 @@ pub fn text(changes: &[Change]) -> String {
     out
 }
 
+/// What becomes of a phone.
+pub fn does(what: What, action: Option<Action>) -> &'static str {
+    match (what, action) {
+        (What::Added, _) => "new",
+        (What::Removed, _) => "no longer served",
+        (_, Some(Action::Reload)) => "reads its dial plan again",
+        (_, Some(Action::Upgrade)) => "restarts and loads another image",
+        _ => "restarts",
+    }
+}
+
 fn names(phones: &[&Change]) -> String {
     let named: Vec<&str> = phones.iter().take(NAMED).map(|change| change.phone.as_str()).collect();
     match phones.len().checked_sub(NAMED) {
@@ -49,7 +53,8 @@ fn names(phones: &[&Change]) -> String {
     }
 }
 
-fn line(parameter: &Parameter) -> String {
+/// The difference in one parameter.
+pub fn line(parameter: &Parameter) -> String {
     let Parameter { name, old, new, secret } = parameter;
     match (old, new) {
         _ if *secret => format!("{name}: another secret"),
