@@ -14,7 +14,7 @@ demo: ## a throwaway cluster with a site and phones that boot; CONTEXT=… IMAGE
 	@hack/demo.sh
 
 .PHONY: test
-test: lint unit cluster ## everything that CI checks
+test: lint unit conformance cluster ## everything that CI checks
 
 .PHONY: lint
 lint: supply ## formatting, clippy, docs, shellcheck; layers, dependencies and what is public; make supply
@@ -40,6 +40,10 @@ fuzz: ## searches inputs that break a parser; TIME=seconds or RUNS=n for each, O
 .PHONY: unit
 unit: ## tests that need no cluster
 	cargo test --locked
+
+.PHONY: conformance
+conformance: ## kstatus, Argo CD's script, kubeconform, helm lint and the schema of SARIF over what dialtone writes
+	@hack/conformance.sh
 
 .PHONY: cluster
 cluster: ## tests against a real API server and, as root on Linux, a real node; ONLY=edit,api for steps on a node that stays
@@ -68,7 +72,7 @@ manifests: ## write what kustomize/ takes from the chart anew
 
 .PHONY: docs
 docs: ## write the reference anew
-	DIALTONE_WRITE_DOCS=1 cargo test --locked --quiet --test suite reference::
+	DIALTONE_WRITE_DOCS=1 cargo test --locked --quiet --test suite -- reference:: chart:: json_schemas::
 
 .PHONY: image
 image: ## a static image in target/dialtone.tar, dialtone:dev

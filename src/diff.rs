@@ -1,6 +1,7 @@
 //! `dialtone diff`: which phones a change of manifests affects, and how.
 
 mod changes;
+mod notes;
 mod report;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use crate::base::terminal::{print, say};
 use crate::connect::ClusterArgs;
 use crate::manifests::{Manifests, Manner};
 use crate::operator;
+use crate::render::findings;
 use changes::Rendered;
 
 /// Say which phones change between two sets of manifests, or between a cluster and manifests, and how
@@ -72,8 +74,14 @@ struct ShownArgs {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {
+    /// For people
     Text,
+    /// For programs
     Json,
+    /// SARIF 2.1.0, with what is doubtful with the new manifests
+    Sarif,
+    /// Commands of GitHub's runners, which show each change and finding at its line
+    Github,
 }
 
 /// The exit status of an error, as of `diff`.
@@ -147,16 +155,27 @@ fn changes_between(mut old: Manifests, mut new: Manifests, shown: &ShownArgs) ->
     new.fill_missing_secrets();
     old.clear_suspend();
     let suspended = new.clear_suspend();
-    let (old, mut new) = (Rendered::new(&old), Rendered::new(&new));
-    anyhow::ensure!(new.errors == 0, "the new manifests cannot be rendered");
+    let (before, mut after) = (Rendered::new(&old), Rendered::new(&new));
+    let show = match shown.output {
+        Format::Text | Format::Json => None,
+        Format::Sarif => Some(findings::Format::Sarif),
+        Format::Github => Some(findings::Format::Github),
+    };
+    let cannot = after.errors > 0;
     for site in &suspended {
         say(format_args!("warning: PhoneSite {site}: spec.suspend is true: its phones keep what they have"));
-        new.retain_site(site, &old);
+        after.retain_site(site, &before);
     }
-    let changes = changes::between(&old, &new);
+    // What cannot be rendered has no changes, only what is wrong with it.
+    let changes = if cannot { Vec::new() } else { changes::between(&before, &after) };
+    if let Some(format) = show {
+        print(findings::text(format, &notes::all(&changes, &old, &new)))?;
+    }
+    anyhow::ensure!(!cannot, "the new manifests cannot be rendered");
     match shown.output {
         Format::Text => print(report::text(&changes, shown.all))?,
         Format::Json => print(format_args!("{}\n", report::json(&changes)?))?,
+        Format::Sarif | Format::Github => {}
     }
     Ok(!changes.is_empty())
 }

@@ -1,6 +1,8 @@
 //! `dialtone render`: writes the files that phones would fetch to a folder.
 
 pub(crate) mod dial;
+pub(crate) mod findings;
+mod lines;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -11,6 +13,7 @@ use crate::base::terminal::{print, say};
 use crate::manifests::{Manifests, Manner};
 use crate::provision::{Fleet, Key};
 use anyhow::Context as _;
+use findings::{Format, Lines};
 
 /// Write what phones would fetch to DIR/NAMESPACE/SITE/FILE
 ///
@@ -30,8 +33,12 @@ pub struct Args {
     recursive: bool,
 
     /// The folder to write to
-    #[arg(short, long, value_name = "DIR", required_unless_present = "dial")]
+    #[arg(short, long, value_name = "DIR", required_unless_present_any = ["dial", "findings"])]
     output: Option<PathBuf>,
+
+    /// Write errors and warnings to stdout, for a program that shows them at their lines
+    #[arg(long, value_enum, value_name = "FORMAT", conflicts_with = "dial")]
+    findings: Option<Format>,
 
     /// Say what becomes of a number that is dialled: which rule it takes, when it is sent, as what and where to; may be
     /// given several times
@@ -52,6 +59,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let mut fleet = Fleet::offline();
     manifests.apply_to(&mut fleet);
+    if let Some(format) = args.findings {
+        print(findings::text(format, &findings::collect(&manifests, &fleet, &mut Lines::default())))?;
+    }
     let wrong = report(&manifests, &fleet);
     if wrong > 0 {
         say(format_args!("{wrong} {}: nothing was written", if wrong == 1 { "error" } else { "errors" }));
@@ -59,7 +69,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let mut sites: Vec<Key> = fleet.sites().cloned().collect();
     sites.sort();
-    if sites.is_empty() {
+    if sites.is_empty() && args.findings.is_none() {
         anyhow::bail!("there is no PhoneSite among the inputs");
     }
     for site in sites {

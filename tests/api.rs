@@ -9,10 +9,14 @@ mod child;
 mod direct;
 #[path = "support/generated.rs"]
 mod generated;
+#[path = "api/gitops.rs"]
+mod gitops;
 #[path = "api/heal.rs"]
 mod heal;
 #[path = "api/intruders.rs"]
 mod intruders;
+#[path = "api/missing.rs"]
+mod missing;
 mod support;
 
 use std::process::Command;

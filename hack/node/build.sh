@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Builds the cluster's own programs from the modules pinned in go.mod, once, into a cache outside the tree.
 #
-#   hack/node/build.sh [--control-plane]
+#   hack/node/build.sh [--control-plane|--helm]
 #
 # Progress on stderr; the last line on stdout is the folder that holds the binaries. A second call returns at once.
-# --control-plane builds only what an API server alone needs. KUBEBUILDER_ASSETS, if set, lends its etcd,
+# --control-plane builds only what an API server alone needs, --helm only helm. KUBEBUILDER_ASSETS, if set, lends its etcd,
 # kube-apiserver and kubectl, so that nothing is compiled that is there already.
 set -euo pipefail
 # shellcheck source=lib.sh
@@ -13,8 +13,9 @@ set -euo pipefail
 want=(etcd kube-apiserver kube-controller-manager kubectl)
 case ${1:-} in
   --control-plane) ;;
+  --helm) want=(helm) ;;
   '') want+=(kube-scheduler kubelet kube-proxy pause helm) ;;
-  *) die "usage: build.sh [--control-plane]" ;;
+  *) die "usage: build.sh [--control-plane|--helm]" ;;
 esac
 
 # One folder for each set of pinned versions: a branch with other versions never runs this one's binaries.

@@ -92,6 +92,26 @@ pub enum Reason {
     ServersMissing,
     /// The site's server has no address that phones can use yet.
     AddressPending,
+    /// TFTP pods are missing: Pod Security refuses them.
+    PodSecurity,
+    /// TFTP pods are missing: a quota has no room for them.
+    QuotaExceeded,
+    /// TFTP pods are missing: something else in the cluster refuses them.
+    PodsRefused,
+    /// TFTP pods are missing: the name of an image is none.
+    InvalidImage,
+    /// TFTP pods are missing: an image cannot be pulled.
+    ImagePullFailed,
+    /// TFTP pods are missing: the kubelet cannot make or start a container.
+    ContainerFailed,
+    /// TFTP pods are missing: a container ends again and again.
+    CrashLoop,
+    /// TFTP pods are missing: no node takes them.
+    Unschedulable,
+    /// TFTP pods are missing: they have a node, and do not start there.
+    NotStarted,
+    /// TFTP pods are missing: they were ended.
+    PodFailed,
     /// No firmware image is wanted.
     Unmanaged,
     /// Every TFTP pod holds the image, whole.

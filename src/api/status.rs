@@ -173,9 +173,13 @@ pub struct PhoneSiteStatus {
     /// The metadata.generation that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// The TFTP server's address for phones: what DHCP options 66 and 150 should say.
+    /// The TFTP server's IPv4 address for phones: what DHCP options 150 and 66 should say; with a port where the Service has
+    /// one on the nodes. Absent until there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
+    /// The name that the load balancer gives beside the address, or instead of one: option 66 may say it, and option 150 cannot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
     /// TFTP pods that answer, of those that should run: "2/2".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub servers: Option<String>,

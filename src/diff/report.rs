@@ -58,14 +58,7 @@ pub fn text(changes: &[Change], all: bool) -> String {
     }
     let mut out = String::new();
     for ((what, action, parameters, files), phones) in groups {
-        let does = match (what, action) {
-            (What::Added, _) => "new",
-            (What::Removed, _) => "no longer served",
-            (_, Some(Action::Reload)) => "reads its dial plan again",
-            (_, Some(Action::Upgrade)) => "restarts and loads another image",
-            _ => "restarts",
-        };
-        let _ = writeln!(out, "{}: {does}", names(&phones, if all { usize::MAX } else { NAMED }));
+        let _ = writeln!(out, "{}: {}", names(&phones, if all { usize::MAX } else { NAMED }), does(what, action));
         for parameter in parameters {
             let _ = writeln!(out, "  {}", line(parameter));
         }
@@ -77,6 +70,17 @@ pub fn text(changes: &[Change], all: bool) -> String {
     out
 }
 
+/// What becomes of a phone.
+pub fn does(what: What, action: Option<Action>) -> &'static str {
+    match (what, action) {
+        (What::Added, _) => "new",
+        (What::Removed, _) => "no longer served",
+        (_, Some(Action::Reload)) => "reads its dial plan again",
+        (_, Some(Action::Upgrade)) => "restarts and loads another image",
+        _ => "restarts",
+    }
+}
+
 fn names(phones: &[&Change], most: usize) -> String {
     let named: Vec<&str> = phones.iter().take(most).map(|change| change.phone.as_str()).collect();
     match phones.len().checked_sub(most) {
@@ -85,7 +89,8 @@ fn names(phones: &[&Change], most: usize) -> String {
     }
 }
 
-fn line(parameter: &Parameter) -> String {
+/// The difference in one parameter.
+pub fn line(parameter: &Parameter) -> String {
     let Parameter { name, old, new, secret } = parameter;
     match (old, new) {
         _ if *secret => format!("{name}: another secret"),

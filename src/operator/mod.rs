@@ -25,6 +25,7 @@ mod leadership;
 mod leaf;
 mod mend;
 mod metrics;
+mod missing_pods;
 mod names;
 mod nudge;
 mod nudges;

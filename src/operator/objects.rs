@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::address::address;
+use super::address::{Address, address};
 use super::claim::{Claim, check_stays};
 use super::cluster::Error;
 use super::context::Context;
@@ -13,7 +14,7 @@ use super::kind::Kind;
 use super::names::{self, workload};
 use super::owned::{self, OwnedObjects, Prepared, ServiceChoice};
 use super::queue::Outcome;
-use super::{problems, sources, token};
+use super::{missing_pods, problems, sources, token};
 use crate::api::{PhoneSiteSpec, Reason};
 use crate::provision::{Key, WorkItem};
 
@@ -36,12 +37,12 @@ pub(super) async fn reconcile(ctx: &Context, site: &Key) -> Result<Outcome, Erro
         applied.write(&spec).await;
     }
     let Ends { error, pause } = applied.ends;
-    note_infra(ctx, site, owned::replicas(&spec), spec.suspend);
+    let due = note_infra(ctx, site, owned::replicas(&spec), spec.suspend);
     // Nobody watches volumes, and their owner may take the consent back.
     let source = spec.firmware.as_ref().and_then(|firmware| firmware.source.as_ref());
     let has_volume = source.is_some_and(|source| source.persistent_volume_claim.is_some());
     let looks_again = (has_volume && ctx.options.policy.demand_consent && !spec.suspend).then_some(CONSENT_PERIOD);
-    match (error, pause.into_iter().chain(looks_again).min()) {
+    match (error, pause.into_iter().chain(looks_again).chain(due).min()) {
         (Some(error), _) => Err(error),
         (None, Some(pause)) => Ok(Outcome::RequeueAfter(pause)),
         (None, None) => Ok(Outcome::Done),
@@ -238,19 +239,25 @@ impl Applied<'_> {
     }
 }
 
-/// Notes the address of the site's server and how many pods should run. Of a suspended site nothing is tried, and nothing fails.
-fn note_infra(ctx: &Context, site: &Key, wanted: i64, suspended: bool) {
+/// Notes the address of the site's server, how many pods should run, and why some do not; when to look again, if that may be said
+/// only then. Of a suspended site nothing is tried, and nothing fails.
+fn note_infra(ctx: &Context, site: &Key, wanted: i64, suspended: bool) -> Option<Duration> {
     let address = address(ctx, site);
+    let deployment = ctx.children.get(Kind::Deployment, &site.sibling(workload(&site.name)));
+    let missing = missing_pods::why(deployment.as_ref(), &ctx.pods.troubles(site), Timestamp::now().as_second());
     ctx.update(|fleet| {
         let mut infra = fleet.infra(site);
         infra.no_address = address.as_ref().err().filter(|_| !suspended).cloned();
-        infra.address = address.ok();
+        let Address { ip, name } = address.unwrap_or_default();
+        (infra.address, infra.hostname) = (ip, name);
         infra.wanted = wanted;
+        infra.pods = missing.said;
         if suspended {
             infra.problems.clear();
         }
         fleet.set_infra(site, infra);
     });
+    missing.due.map(Duration::from_secs)
 }
 
 #[cfg(test)]

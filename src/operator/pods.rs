@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use tokio::task::AbortHandle;
 
 use super::leaf::Leaf;
+use super::missing_pods::Trouble;
 use crate::provision::Key;
 
 /// A running pod of a site.
@@ -43,6 +44,8 @@ struct State {
     reported: HashSet<Key>,
     /// Pods with a site's labels that are none of its own.
     strangers: HashSet<Key>,
+    /// Why pods do not serve, each with its site.
+    troubles: BTreeMap<Key, (Key, Trouble)>,
 }
 
 impl Pods {
@@ -67,9 +70,32 @@ impl Pods {
         self.0.lock().strangers.insert(key.clone())
     }
 
-    /// A pod was deleted: another one may have its name.
-    pub(super) fn forget(&self, key: &Key) {
-        self.0.lock().strangers.remove(key);
+    /// A pod was deleted: another one may have its name. Whether it had trouble.
+    pub(super) fn forget(&self, key: &Key) -> bool {
+        let mut state = self.0.lock();
+        state.strangers.remove(key);
+        state.troubles.remove(key).is_some()
+    }
+
+    /// Notes why a pod of a site does not serve, if it does not; whether that is news.
+    pub(super) fn note_trouble(&self, key: &Key, site: &Key, trouble: Option<Trouble>) -> bool {
+        let mut state = self.0.lock();
+        let trouble = trouble.map(|trouble| (site.clone(), trouble));
+        if state.troubles.get(key) == trouble.as_ref() {
+            return false;
+        }
+        match trouble {
+            Some(trouble) => drop(state.troubles.insert(key.clone(), trouble)),
+            None => drop(state.troubles.remove(key)),
+        }
+        true
+    }
+
+    /// Why pods of a site do not serve, each with its name.
+    pub(super) fn troubles(&self, site: &Key) -> Vec<(Key, Trouble)> {
+        let state = self.0.lock();
+        let of_site = state.troubles.iter().filter(|(_, (of, _))| of == site);
+        of_site.map(|(key, (_, trouble))| (key.clone(), trouble.clone())).collect()
     }
 
     /// The addresses of all pods and of their nodes.

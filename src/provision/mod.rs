@@ -29,7 +29,7 @@ pub use fleet::{Fleet, Meta, PhoneReport, Urgency, WorkItem};
 pub use observe::fetch::Fetch;
 pub use placement::slot::{Content, MAX_SHARDS, Slot};
 pub use render::secret_value::SecretError;
-pub use status::site::{Infra, InfraProblem};
+pub use status::site::{Infra, InfraProblem, PodsProblem};
 
 use std::fmt;
 use std::sync::Arc;

@@ -18,10 +18,11 @@ static API: LazyLock<(Runtime, Client)> = LazyLock::new(|| {
 });
 
 /// What people call a kind, where it is, and its name in objects.
-const KINDS: [(&str, &str, &str, &str); 10] = [
+const KINDS: [(&str, &str, &str, &str); 11] = [
     ("cm", "api/v1", "configmaps", "ConfigMap"),
     ("secret", "api/v1", "secrets", "Secret"),
     ("sa", "api/v1", "serviceaccounts", "ServiceAccount"),
+    ("pod", "api/v1", "pods", "Pod"),
     ("svc", "api/v1", "services", "Service"),
     ("event", "api/v1", "events", "Event"),
     ("quota", "api/v1", "resourcequotas", "ResourceQuota"),

@@ -10,6 +10,7 @@ mod crds;
 mod diff;
 mod fetch;
 mod final_report;
+mod findings;
 mod fleet;
 mod folders;
 #[path = "../support/generated.rs"]
@@ -18,6 +19,7 @@ mod golden;
 mod hostile;
 mod import;
 mod interop;
+mod json_schemas;
 mod layers;
 #[path = "../support/lossy.rs"]
 mod lossy;

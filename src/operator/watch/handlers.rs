@@ -1,6 +1,6 @@
 //! What is done about sites, phones, their pods, their owned objects, and what they refer to.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::operator::kind::Kind;
 use crate::operator::names::{FILES, parse_workload};
 use crate::operator::pods::Pod;
 use crate::operator::trimmed::{TrimmedPhone, TrimmedSite, Undecodable};
-use crate::operator::{owned, ownership, poll, token};
+use crate::operator::{missing_pods, owned, ownership, poll, token};
 use crate::provision::{Key, Meta, Reference, WorkItem};
 
 /// PhoneSites.
@@ -109,6 +109,9 @@ impl Handler<CorePod> for TftpPods {
             ownership::refuse(ctx, &site, &key);
             return Ok(());
         };
+        if ctx.pods.note_trouble(&key, &site, missing_pods::of_pod(&pod)) {
+            ctx.queue.add(WorkItem::Objects(site.clone()), Duration::ZERO);
+        }
         let status = pod.status.unwrap_or_default();
         let addresses = addresses(&status);
         let runs = status.phase.as_deref() == Some("Running") && pod.metadata.deletion_timestamp.is_none();
@@ -117,7 +120,10 @@ impl Handler<CorePod> for TftpPods {
             return Ok(());
         };
         let nudge = pod.metadata.annotations.as_ref().and_then(|all| all.get(FILES)).cloned();
-        let pod = Pod { site: site.clone(), ip: ip.clone(), addresses, host: status.host_ip, nudge };
+        // Phones reach a node by IPv4.
+        let mut hosts = status.host_ips.iter().flatten().map(|one| &one.ip).chain(&status.host_ip);
+        let host = hosts.find(|ip| ip.parse::<Ipv4Addr>().is_ok()).cloned();
+        let pod = Pod { site: site.clone(), ip: ip.clone(), addresses, host, nudge };
         if ctx.pods.note(&key, pod) {
             ctx.update(|fleet| {
                 fleet.set_cluster_addresses(ctx.pods.addresses());
@@ -130,8 +136,11 @@ impl Handler<CorePod> for TftpPods {
     }
 
     fn on_delete(&self, ctx: &Arc<Context>, deleted: Deleted) {
-        ctx.pods.forget(&deleted.key);
+        let had_trouble = ctx.pods.forget(&deleted.key);
         if let Some(site) = deleted.site() {
+            if had_trouble {
+                ctx.queue.add(WorkItem::Objects(site.clone()), Duration::ZERO);
+            }
             ownership::remove(ctx, &site, &deleted.key);
         }
     }

@@ -54,7 +54,7 @@ impl Fleet {
         let facts = self.phone_facts(key, phone, &staging)?;
         let before = phone.status().clone();
         let after = phone_status(&facts, self.resync_facts(phone, now), &before, now);
-        let dues = [phone.upgrade().due_in(now), health::due_in(&after.conditions, now)];
+        let dues = [phone.upgrade().due_in(now), health::due_in(&after.conditions, None, now)];
         let (due_in, upgrade_seconds) = (dues.into_iter().flatten().min(), phone.upgrade().lasted);
         let (is_news, is_altered) = (phone.needs_writing(&after), phone.is_altered());
         Some(PhoneReport { before, after, is_news, is_altered, urgency: self.urgency(key), due_in, upgrade_seconds })
@@ -90,7 +90,8 @@ impl Fleet {
 
     /// After how many seconds a site's status, as it was written last, says something else although nothing is heard.
     pub fn site_due_in(&self, key: &Key, now: Timestamp) -> Option<i64> {
-        health::due_in(&self.sites.get(key)?.status().conditions, now)
+        let site = self.sites.get(key)?;
+        health::due_in(&site.status().conditions, site.infra.pods.as_ref().map(|problem| problem.since), now)
     }
 
     /// Whether somebody else changed a site's status since it was written.

@@ -1,7 +1,5 @@
 //! What shells know of a site's surroundings: its address, what is the matter with its objects, and that it cannot be read.
 
-use std::net::IpAddr;
-
 use crate::api::Violation;
 use crate::provision::diagnostic::Diagnostic;
 use crate::provision::status::site::{Infra, InfraProblem};
@@ -36,7 +34,7 @@ impl Fleet {
     pub fn set_infra(&mut self, key: &Key, infra: Infra) {
         let Some(site) = self.sites.get_mut(key) else { return };
         if site.infra != infra {
-            if site.infra.address != infra.address {
+            if (&site.infra.address, &site.infra.hostname) != (&infra.address, &infra.hostname) {
                 self.agenda.queue_site(key);
             }
             site.infra = infra;
@@ -69,14 +67,9 @@ impl Fleet {
     }
 }
 
-/// Advice on an address that is a name.
+/// Advice on a name without an address.
 pub(super) fn address_advice(infra: &Infra) -> Option<Diagnostic> {
-    let address = infra.address.as_deref()?;
-    // A node's address has a port behind it, an IPv6 address has more than one colon.
-    let host = match address.split_once(':') {
-        Some((host, port)) if !port.contains(':') => host,
-        _ => address,
-    };
-    let what = || format!("the load balancer has only the name {host:?}");
-    host.parse::<IpAddr>().is_err().then(|| Diagnostic::advice(advice::ADDRESS_IS_NAME, "status.address", what()))
+    let name = infra.hostname.as_deref().filter(|_| infra.address.is_none())?;
+    let what = format!("the load balancer has only the name {name:?}");
+    Some(Diagnostic::advice(advice::ADDRESS_IS_NAME, "status.hostname", what))
 }

@@ -7,12 +7,24 @@ use crate::api::{ConditionType, Reason};
 use crate::provision::firmware::staging::Staging;
 use crate::provision::verdict::Verdict;
 
-/// How many seconds an object that another one refers to is waited for: what makes Secrets of passwords in a vault or of encrypted files,
-/// and the next folder of a repository, often comes a moment later.
+/// How many seconds what may pass by itself is waited for. What makes Secrets of passwords in a vault or of encrypted files, and the
+/// next folder of a repository, often comes a moment later; a registry answers again, another pod leaves room on a node or in a quota.
 const AWAITED: i64 = 300;
-/// The reasons that such an object takes away.
-const MAY_COME: [Reason; 4] =
-    [Reason::SecretNotFound, Reason::SecretKeyNotFound, Reason::SourceNotFound, Reason::SiteNotFound];
+/// The reasons that may pass so.
+const MAY_PASS: [Reason; 12] = [
+    Reason::SecretNotFound,
+    Reason::SecretKeyNotFound,
+    Reason::SourceNotFound,
+    Reason::SiteNotFound,
+    Reason::QuotaExceeded,
+    Reason::PodsRefused,
+    Reason::ImagePullFailed,
+    Reason::ContainerFailed,
+    Reason::CrashLoop,
+    Reason::Unschedulable,
+    Reason::NotStarted,
+    Reason::PodFailed,
+];
 
 /// What stands in the way of an object.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +48,11 @@ impl<'a> Obstacle<'a> {
         Obstacle { verdict, stalls: true, since: false_since(kind, before) }
     }
 
+    /// Pods that are missing since then.
+    pub fn of_pods(verdict: &'a Verdict, since: i64) -> Obstacle<'a> {
+        Obstacle { verdict, stalls: true, since: Timestamp::from_second(since).ok() }
+    }
+
     /// An image that is not there yet, which takes time or somebody to do something.
     pub fn staging(staging: &Staging, verdict: &'a Verdict, before: &[Condition]) -> Obstacle<'a> {
         match staging.is_stalled() {
@@ -56,10 +73,10 @@ fn false_since(kind: ConditionType, conditions: &[Condition]) -> Option<Timestam
     known.map(|condition| condition.last_transition_time.0)
 }
 
-/// For how many seconds more a missing object is waited for.
+/// For how many seconds more it is waited until something passes.
 fn patience(reason: Reason, since: Option<Timestamp>, now: Timestamp) -> Option<i64> {
     let left = AWAITED - (now.as_second() - since.unwrap_or(now).as_second());
-    (MAY_COME.contains(&reason) && left > 0).then_some(left)
+    (MAY_PASS.contains(&reason) && left > 0).then_some(left)
 }
 
 /// The conditions that say how an object is.
@@ -103,15 +120,16 @@ fn stands(verdict: &Verdict) -> Option<Verdict> {
     Verdict::only_if(true, verdict.reason, verdict.message.clone())
 }
 
-/// After how many seconds an object that waits for another one says that somebody has to do something.
-pub fn due_in(conditions: &[Condition], now: Timestamp) -> Option<i64> {
+/// After how many seconds an object that waits says that somebody has to do something; `pods_since` is since when its pods are missing.
+pub fn due_in(conditions: &[Condition], pods_since: Option<i64>, now: Timestamp) -> Option<i64> {
     let of = |kind: ConditionType| conditions.iter().find(move |condition| condition.type_ == kind.as_str());
     let waits_for = &of(ConditionType::Reconciling)?.reason;
-    let reason = MAY_COME.into_iter().find(|reason| reason.as_str() == waits_for)?;
+    let reason = MAY_PASS.into_iter().find(|reason| reason.as_str() == waits_for)?;
     let obstacles = [ConditionType::Accepted, ConditionType::FirmwareStaged].into_iter().filter_map(of);
     let since =
         obstacles.filter(|obstacle| obstacle.reason == *waits_for).map(|obstacle| obstacle.last_transition_time.0);
-    patience(reason, since.min(), now)
+    let pods_since = pods_since.and_then(|second| Timestamp::from_second(second).ok());
+    patience(reason, since.min().or(pods_since), now)
 }
 
 #[cfg(test)]
@@ -143,14 +161,14 @@ mod tests {
     fn a_missing_secret_is_waited_for_and_then_somebody_has_to_do_something() {
         let missing = Verdict::no(Reason::SecretNotFound, "no Secret");
         let first = after(&[], &missing, 1_000);
-        assert_eq!((shows(&first), due_in(&first, at(1_000))), (vec!["Reconciling"], Some(300)));
+        assert_eq!((shows(&first), due_in(&first, None, at(1_000))), (vec!["Reconciling"], Some(300)));
         let later = after(&first, &missing, 1_299);
-        assert_eq!((shows(&later), due_in(&later, at(1_299))), (vec!["Reconciling"], Some(1)));
+        assert_eq!((shows(&later), due_in(&later, None, at(1_299))), (vec!["Reconciling"], Some(1)));
         let last = after(&later, &missing, 1_300);
-        assert_eq!((shows(&last), due_in(&last, at(1_300))), (vec!["Stalled"], None));
+        assert_eq!((shows(&last), due_in(&last, None, at(1_300))), (vec!["Stalled"], None));
         assert_eq!(shows(&after(&last, &Verdict::yes(Reason::Accepted, "fine"), 1_400)), ["Accepted", "Ready"]);
         let wrong = after(&[], &Verdict::no(Reason::Invalid, "wrong"), 1_000);
-        assert_eq!((shows(&wrong), due_in(&wrong, at(1_000))), (vec!["Stalled"], None));
+        assert_eq!((shows(&wrong), due_in(&wrong, None, at(1_000))), (vec!["Stalled"], None));
     }
 
     #[test]
@@ -165,6 +183,20 @@ mod tests {
         assert!(health.reconciling.is_none());
         let health = Health::of(&obstacles[..1], false, at(0));
         assert_eq!(health.reconciling.map(|waits| waits.reason), Some(Reason::NoServer));
+    }
+
+    #[test]
+    fn pods_that_are_missing_are_waited_for_from_then_on_and_those_that_pod_security_refuses_are_not() {
+        let missing = Verdict::no(Reason::Unschedulable, "no node");
+        let health = |verdict: &Verdict, now| Health::of(&[Obstacle::of_pods(verdict, 1_000)], false, at(now));
+        assert!(health(&missing, 1_299).reconciling.is_some() && health(&missing, 1_299).stalled.is_none());
+        assert!(health(&missing, 1_300).stalled.is_some());
+        let refused = Verdict::no(Reason::PodSecurity, "refused");
+        assert!(health(&refused, 1_000).stalled.is_some());
+        let waits = health(&missing, 1_100).reconciling.unwrap();
+        let shown =
+            conditions(&[], Some(1), at(1_100), |kind| (kind == ConditionType::Reconciling).then(|| waits.clone()));
+        assert_eq!(due_in(&shown, Some(1_000), at(1_100)), Some(200));
     }
 
     #[test]

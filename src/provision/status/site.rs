@@ -22,10 +22,14 @@ const MAX_ADDRESS: usize = 260;
 pub struct Infra {
     /// The TFTP server's address for phones.
     pub address: Option<String>,
+    /// The name beside it, or instead of it.
+    pub hostname: Option<String>,
     /// Why there is none yet, and what to do, where phones need one.
     pub no_address: Option<String>,
     /// How many pods should run.
     pub wanted: i64,
+    /// Why some of them do not.
+    pub pods: Option<PodsProblem>,
     /// Why objects of the site are not as they should be, each by its kind and name: whoever puts one right takes away its own
     /// problem and no other.
     pub problems: BTreeMap<String, InfraProblem>,
@@ -40,6 +44,17 @@ pub struct InfraProblem {
     pub message: String,
     /// Whether somebody has to do something; otherwise it takes time.
     pub stalls: bool,
+}
+
+/// Why pods are missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodsProblem {
+    /// The reason, for conditions.
+    pub reason: Reason,
+    /// What happened, and what to do.
+    pub message: String,
+    /// Since when, in seconds.
+    pub since: i64,
 }
 
 /// How many problems a message lists.
@@ -145,14 +160,19 @@ pub fn site_status(facts: SiteFacts<'_>, before: &PhoneSiteStatus, now: Timestam
         message: format!("{answering} of {wanted} TFTP pods answer").into(),
     };
     let address = Verdict {
-        holds: facts.infra.address.is_some() || facts.infra.no_address.is_none(),
+        holds: facts.infra.no_address.is_none(),
         reason: Reason::AddressPending,
         message: facts.infra.no_address.clone().unwrap_or_default().into(),
     };
+    let pods = facts.infra.pods.as_ref().map(|problem| {
+        let message = format!("{answering} of {wanted} TFTP pods answer: {}", problem.message);
+        (Verdict::no(problem.reason, message), problem.since)
+    });
     let waits = facts.infra.verdict(false);
     let held = facts.suspended && !facts.up_to_date && facts.served == Served::Everywhere;
     let mut obstacles = vec![Obstacle::lasting(&accepted, ConditionType::Accepted, &before.conditions)];
     obstacles.extend(waits.as_ref().map(Obstacle::passing));
+    obstacles.extend(pods.as_ref().map(|(verdict, since)| Obstacle::of_pods(verdict, *since)));
     obstacles.extend((!held).then(|| Obstacle::passing(&served)));
     obstacles.extend([Obstacle::passing(&missing), Obstacle::passing(&address)]);
     obstacles.push(Obstacle::staging(staging, &staged, &before.conditions));
@@ -181,9 +201,11 @@ pub fn site_status(facts: SiteFacts<'_>, before: &PhoneSiteStatus, now: Timestam
     // Server-side apply makes a null of an object whose fields are all taken away, which the schema refuses: no empty object
     // is ever applied.
     let firmware = (firmware != SiteFirmwareStatus::default()).then_some(firmware);
+    let shown = |text: &Option<String>| text.as_deref().map(|text| printable(text, MAX_ADDRESS));
     PhoneSiteStatus {
         observed_generation: facts.generation,
-        address: facts.infra.address.as_deref().map(|address| printable(address, MAX_ADDRESS)),
+        address: shown(&facts.infra.address),
+        hostname: shown(&facts.infra.hostname),
         servers: Some(format!("{answering}/{wanted}")),
         phones: Some(facts.phones.1.phones(facts.phones.0)),
         firmware,

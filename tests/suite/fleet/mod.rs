@@ -9,6 +9,7 @@ mod files;
 mod floods;
 mod follow_on;
 mod hashes;
+mod health;
 mod keys;
 mod names;
 mod properties;
