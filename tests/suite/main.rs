@@ -21,6 +21,7 @@ mod interop;
 mod layers;
 #[path = "../support/lossy.rs"]
 mod lossy;
+mod monitoring;
 mod operator;
 #[path = "../interop/outcome.rs"]
 mod outcome;
