@@ -158,7 +158,8 @@ fn the_reference_names_every_metric() {
         writeln!(text, "{title}\n| metric | type | labels | |\n|---|---|---|---|").unwrap();
         for (name, metric) in metrics(said) {
             let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
-            writeln!(text, "| `{name}` | {} | {} | {} |", metric.kind, labels.join(", "), metric.help).unwrap();
+            let help = metric.help.replace("<error>", "`<error>`");
+            writeln!(text, "| `{name}` | {} | {} | {help} |", metric.kind, labels.join(", ")).unwrap();
         }
     }
     check(REFERENCE, &text);

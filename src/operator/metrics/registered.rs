@@ -2,11 +2,16 @@
 
 use std::ops::Deref;
 
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry};
 
 /// A registered metric. A clone counts into the same one.
 #[derive(Clone, Debug)]
 pub(in crate::operator) struct Registered<M>(M);
+
+/// Histograms by their labels.
+pub(super) type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
 impl<M: Metric + Clone> Registered<M> {
     /// Registers a metric under a name, with a help text.

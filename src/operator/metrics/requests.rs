@@ -15,7 +15,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use tower_service::Service;
 
-use super::registered::Registered;
+use super::registered::{Histograms, Registered};
 
 /// What stands for the status of a request that got no answer.
 const NO_ANSWER: &str = "<error>";
@@ -44,13 +44,13 @@ fn request_times() -> Histogram {
 #[derive(Clone, Debug)]
 pub(in crate::operator) struct ApiRequests {
     total: Registered<Family<CodeLabels, Counter>>,
-    seconds: Registered<Family<VerbLabels, Histogram, fn() -> Histogram>>,
+    seconds: Registered<Histograms<VerbLabels>>,
 }
 
 impl ApiRequests {
     pub(super) fn new(registry: &mut Registry) -> ApiRequests {
         let to = registry.sub_registry_with_prefix("rest_client");
-        let times: Family<VerbLabels, Histogram, fn() -> Histogram> = Family::new_with_constructor(request_times);
+        let times: Histograms<VerbLabels> = Family::new_with_constructor(request_times);
         let all = ApiRequests {
             total: Registered::new(
                 to,

@@ -11,7 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::registered::Registered;
+use super::registered::{Histograms, Registered};
 use crate::operator::queue::{Observer, Standing};
 use crate::provision::WorkItem;
 
@@ -73,21 +73,18 @@ fn reconcile_times() -> Histogram {
     Histogram::new(RECONCILE_SECONDS)
 }
 
-type Times<L> = Registered<Family<L, Histogram, fn() -> Histogram>>;
-
 /// What reconciles came to.
 #[derive(Debug)]
 pub(in crate::operator) struct Reconciles {
     total: Registered<Family<ResultLabels, Counter>>,
     errors: Registered<Family<ControllerLabels, Counter>>,
-    seconds: Times<ControllerLabels>,
+    seconds: Registered<Histograms<ControllerLabels>>,
 }
 
 impl Reconciles {
     pub(super) fn new(registry: &mut Registry) -> Reconciles {
         let to = registry.sub_registry_with_prefix("controller_runtime");
-        let times: Family<ControllerLabels, Histogram, fn() -> Histogram> =
-            Family::new_with_constructor(reconcile_times);
+        let times: Histograms<ControllerLabels> = Family::new_with_constructor(reconcile_times);
         let all = Reconciles {
             total: Registered::new(
                 to,
@@ -140,15 +137,14 @@ fn queue_times() -> Histogram {
 pub(in crate::operator) struct QueueMetrics {
     adds: Registered<Family<QueueLabels, Counter>>,
     retries: Registered<Family<QueueLabels, Counter>>,
-    waited: Times<QueueLabels>,
-    worked: Times<QueueLabels>,
+    waited: Registered<Histograms<QueueLabels>>,
+    worked: Registered<Histograms<QueueLabels>>,
 }
 
 impl QueueMetrics {
     pub(super) fn new(registry: &mut Registry) -> QueueMetrics {
         let to = registry.sub_registry_with_prefix("workqueue");
-        let times =
-            || -> Family<QueueLabels, Histogram, fn() -> Histogram> { Family::new_with_constructor(queue_times) };
+        let times = || -> Histograms<QueueLabels> { Family::new_with_constructor(queue_times) };
         let all = QueueMetrics {
             adds: Registered::new(to, "adds", "Items that were added to the queue, by kind of work", Family::default()),
             retries: Registered::new(to, "retries", "Items that failed and were requeued", Family::default()),
