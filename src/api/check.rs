@@ -300,6 +300,8 @@ mod tests {
         ("!(self.", "provision/render/doubt.rs, of a site's settings"),
         ("has(self.file) || self.url.matches(", "provision/render/site.rs"),
         ("!self.url.matches('^https?://[^/]*@')", "provision/render/site.rs"),
+        ("self.exists(one, one == 'IPv4')", "provision/render/reachable.rs"),
+        ("has(self.ipBlock) != (has(self.namespaceSelector)", "provision/render/reachable.rs"),
         ("self.startsWith('/') && !self.contains('..')", "its pattern says the same"),
         ("!self.startsWith('/') && !self.contains('..')", "its pattern says the same"),
         ("size(self.spec.lines) <= 2", "provision/render/lines.rs"),

@@ -4,11 +4,13 @@ mod check;
 mod condition;
 pub mod crd;
 mod labels;
+mod peer;
 mod phone;
 mod pod;
 mod reference;
 mod resync;
 mod scheduling;
+mod service;
 pub mod settings;
 mod site;
 mod source;
@@ -16,6 +18,7 @@ mod status;
 
 pub use check::{Checked, Violation, violations};
 pub use condition::{ConditionType, Reason};
+pub use peer::MetricsPeer;
 pub use phone::{Line, PhoneFirmware, Proxy, SipPhone, SipPhoneSpec};
 pub use pod::{PodSecurity, PodTemplate};
 pub use reference::{
@@ -23,10 +26,11 @@ pub use reference::{
 };
 pub use resync::{Day, PhoneResync, Resync, ResyncMethod, Window};
 pub use scheduling::Affinity;
+pub use service::{IpFamily, IpFamilyPolicy, ServiceSpec, ServiceType};
 pub use settings::Settings;
 pub use site::{
-    DialPlan, DialRule, DialUser, FileSource, OffHook, PhoneSite, PhoneSiteSpec, PortMode, Ring, Rollout, ServiceSpec,
-    ServiceType, SiteFirmware, TftpSpec, UnsetParameters,
+    DialPlan, DialRule, DialUser, FileSource, OffHook, PhoneSite, PhoneSiteSpec, PortMode, Ring, Rollout, SiteFirmware,
+    TftpSpec, UnsetParameters,
 };
 pub use source::{FirmwareSource, ImageSource, Origin, PullPolicy, UrlSource, VolumeSource};
 pub use status::{

@@ -9,12 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::base::network;
 use crate::phone::{dialplan, image, parameter, text};
 
-use super::labels::{QUALIFIED_NAME_PATTERN, annotation_map};
+use super::peer::MetricsPeer;
 use super::pod::{PodTemplate, Resources};
+use super::service::ServiceSpec;
 use super::{Extra, FirmwareSource, ObjectRef, PhoneSiteStatus, Resync, SecretParameters, Settings, settings};
-
-/// An IPv4 or IPv6 address, as far as a pattern can tell.
-const ADDRESS_PATTERN: &str = "^([0-9]{1,3}([.][0-9]{1,3}){3}|[0-9a-fA-F:]*:[0-9a-fA-F:.]*)$";
 
 /// What the phones of a site share.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -345,6 +343,12 @@ pub struct TftpSpec {
     /// dialtone's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_template: Option<PodTemplate>,
+    /// Who may read the pods' metrics (TCP port 8070), as in the from of a NetworkPolicy, beside the operator's namespace and what the
+    /// chart's networkPolicy.metricsFrom allows. With hostNetwork, where no NetworkPolicy applies, metrics are served at the node's
+    /// address only if there is an entry here or there. Default: nobody else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub metrics_from: Vec<MetricsPeer>,
 }
 
 /// Which UDP port answers.
@@ -355,43 +359,4 @@ pub enum PortMode {
     Single,
     /// A new port for each transfer.
     Ephemeral,
-}
-
-/// The Service in front of the TFTP pods.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ServiceSpec {
-    /// The Service's type. LoadBalancer and NodePort keep the phones' own addresses (externalTrafficPolicy: Local).
-    /// Default: LoadBalancer.
-    #[serde(default, rename = "type")]
-    pub kind: ServiceType,
-    /// Annotations that a load balancer reads, each with a prefix that the operator allows (the chart's
-    /// sites.serviceAnnotationPrefixes). A Service with another one is left as it is, and the status says so.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(schema_with = "annotation_map")]
-    pub annotations: BTreeMap<String, String>,
-    /// The address to ask the load balancer for, IPv4 or IPv6.
-    #[serde(default, rename = "loadBalancerIP", skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 2, max = 45), regex(pattern = ADDRESS_PATTERN))]
-    pub load_balancer_ip: Option<String>,
-    /// Which load balancer should take the Service.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253), regex(pattern = QUALIFIED_NAME_PATTERN))]
-    pub load_balancer_class: Option<String>,
-    /// The port on every node. Default: the cluster chooses one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 65535))]
-    pub node_port: Option<i64>,
-}
-
-/// The type of a Service.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum ServiceType {
-    /// An address of its own, from outside the cluster.
-    #[default]
-    LoadBalancer,
-    /// A port on every node.
-    NodePort,
-    /// An address inside the cluster.
-    ClusterIP,
 }

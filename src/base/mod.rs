@@ -2,11 +2,13 @@
 
 pub mod backoff;
 pub mod digest;
+pub mod exposition;
 pub mod folder;
 pub mod http_server;
 pub mod lasting;
 pub mod network;
 pub mod output;
+pub mod process;
 pub mod report;
 mod shutdown;
 pub mod terminal;

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use super::kind::Kind;
 use super::leadership::{Flight, Leadership};
 use super::mend;
-use super::metrics::{WriteLabels, Writes};
+use super::metrics::Writes;
 use super::names::{FILES, MANAGER};
 use super::trimmed::{TrimmedMeta, Written};
 use crate::api::{API_VERSION, Reason, is_object_name};
@@ -188,7 +188,7 @@ impl Cluster {
             return Err(Error::Left(place.namespace.to_owned()));
         }
         let flight = self.leadership.flight().await;
-        self.writes.get_or_create(&WriteLabels { kind }).inc();
+        self.writes.count(kind);
         Ok((flight, place))
     }
 

@@ -11,6 +11,7 @@ use kube::config::{Config, KubeConfigOptions};
 use super::options::{Election, Options};
 use super::policy::{POD_PREFIXES, Policy, SERVICE_PREFIXES};
 use super::{anew, start};
+use crate::api::MetricsPeer;
 use crate::base::network::network;
 
 /// Run the controller in, or against, a cluster
@@ -79,13 +80,45 @@ struct PolicyArgs {
     /// Networks that firmware may be fetched from beside the public Internet, such as 10.1.2.0/24
     #[arg(long, env = "DIALTONE_FIRMWARE_NETWORKS", value_name = "CIDR", value_delimiter = ',', value_parser = network)]
     firmware_networks: Vec<IpNet>,
+
+    /// Who may read the metrics of all sites' pods beside the operator's namespace, as the from of a NetworkPolicy in JSON
+    #[arg(long, env = "DIALTONE_METRICS_FROM", value_name = "JSON", value_parser = peers, default_value = "[]", hide_default_value = true)]
+    metrics_from: Peers,
+}
+
+/// What an argument says, which is one value for clap.
+#[derive(Clone, Debug)]
+struct Peers(Vec<MetricsPeer>);
+
+fn peers(text: &str) -> Result<Peers, String> {
+    let peers: Vec<MetricsPeer> = serde_json::from_str(if text.is_empty() { "[]" } else { text })
+        .map_err(|error| format!("it must be a list of peers as a NetworkPolicy has them, in JSON: {error}"))?;
+    match peers.iter().all(MetricsPeer::is_one_kind) {
+        true => Ok(Peers(peers)),
+        false => {
+            Err("each peer must have an ipBlock, or a namespaceSelector and a podSelector, or one of these two".into())
+        }
+    }
 }
 
 impl From<PolicyArgs> for Policy {
     fn from(args: PolicyArgs) -> Policy {
-        let PolicyArgs { service_annotations, pod_metadata, forbid_host_network, demand_consent, firmware_networks } =
-            args;
-        Policy { service_annotations, pod_metadata, forbid_host_network, demand_consent, firmware_networks }
+        let PolicyArgs {
+            service_annotations,
+            pod_metadata,
+            forbid_host_network,
+            demand_consent,
+            firmware_networks,
+            metrics_from: Peers(metrics_from),
+        } = args;
+        Policy {
+            service_annotations,
+            pod_metadata,
+            forbid_host_network,
+            demand_consent,
+            firmware_networks,
+            metrics_from,
+        }
     }
 }
 
@@ -158,4 +191,20 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         http: args.http,
     };
     anew::or_end(start::run(client, options).await)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peers_are_those_of_a_network_policy() {
+        assert!(peers("").unwrap().0.is_empty() && peers("[]").unwrap().0.is_empty());
+        let two = r#"[{"podSelector": {"matchLabels": {"a": "b"}}}, {"ipBlock": {"cidr": "10.0.0.0/8"}}]"#;
+        assert_eq!(peers(two).unwrap().0.len(), 2);
+        for (text, part) in [("x", "in JSON"), ("{}", "in JSON"), ("[{}]", "each peer must have")] {
+            let said = peers(text).unwrap_err();
+            assert!(said.contains(part), "{text}: {said}");
+        }
+    }
 }

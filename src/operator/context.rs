@@ -14,7 +14,7 @@ use super::fleet_lock::FleetLock;
 use super::initial_sync::InitialSync;
 use super::kind::Kind;
 use super::leadership::Leadership;
-use super::metrics::Metrics;
+use super::metrics::{Metrics, QueueMetrics};
 use super::names::place;
 use super::nudges::Nudges;
 use super::options::Options;
@@ -33,7 +33,7 @@ pub(super) struct Context {
     /// What the command line says.
     pub(super) options: Options,
     /// What is to be reconciled.
-    pub(super) queue: WorkQueue<WorkItem>,
+    pub(super) queue: WorkQueue<WorkItem, QueueMetrics>,
     /// Counts.
     pub(super) metrics: Metrics,
     /// Whether everything that exists is known.
@@ -66,10 +66,10 @@ impl Context {
     pub(super) fn new(client: Client, options: Options, tasks: Tasks) -> Context {
         let (metrics, leadership) = (Metrics::new(), Arc::new(Leadership::new()));
         Context {
-            cluster: Cluster::new(client, leadership.clone(), metrics.writes.clone()),
+            cluster: Cluster::new(metrics.requests.count(client), leadership.clone(), metrics.writes.clone()),
             leadership,
             options,
-            queue: WorkQueue::new(),
+            queue: WorkQueue::observed(metrics.queue.clone()),
             metrics,
             initial_sync: InitialSync::new(),
             sites: SiteIdentities::default(),

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::IntoResponse;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use super::context::Context;
 use super::leadership::{Leader, Standing};
-use crate::base::http_server;
+use super::metrics::{Now, work_name};
+use crate::base::{exposition, http_server};
 use crate::tftp::http::listen;
 
 /// Serves until the process ends.
@@ -48,20 +48,12 @@ async fn readyz(State(ctx): State<Arc<Context>>) -> impl IntoResponse {
     (status, text + "\n")
 }
 
-async fn metrics(State(ctx): State<Arc<Context>>) -> impl IntoResponse {
-    let (waiting, failing) = ctx.queue.depth();
-    ctx.metrics.waiting.set(waiting as i64);
-    ctx.metrics.failing.set(failing as i64);
-    let (sites, phones, stages) = ctx.read(|fleet| (fleet.sites().count(), fleet.phones().count(), fleet.stages()));
-    ctx.metrics.leader.set(i64::from(ctx.leadership.leads()));
-    ctx.metrics.count_stages(stages);
-    ctx.metrics.sites.set(sites as i64);
-    ctx.metrics.phones.set(phones as i64);
-    match ctx.metrics.text() {
-        Ok(text) => {
-            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-            ([(CONTENT_TYPE, kind)], text).into_response()
-        }
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
+async fn metrics(State(ctx): State<Arc<Context>>, headers: HeaderMap) -> Response {
+    exposition::answer(&headers, ctx.metrics.text(&now(&ctx)))
+}
+
+/// How everything is now.
+fn now(ctx: &Context) -> Now {
+    let (phones, sites) = ctx.read(|fleet| (fleet.phones().count(), fleet.figures()));
+    Now { leads: ctx.leadership.leads(), queue: ctx.queue.standing(work_name), phones, sites }
 }

@@ -27,6 +27,17 @@ impl Kind {
     /// The kinds of a site's owned objects, apart from those with files and the token.
     pub(super) const OWNED: [Kind; 4] = [Kind::ServiceAccount, Kind::NetworkPolicy, Kind::Service, Kind::Deployment];
 
+    /// The kinds that something is written of.
+    pub(super) const WRITTEN: [Kind; 7] = [
+        Kind::ConfigMap,
+        Kind::Secret,
+        Kind::ServiceAccount,
+        Kind::NetworkPolicy,
+        Kind::Service,
+        Kind::Deployment,
+        Kind::Pod,
+    ];
+
     /// The name in an object.
     pub(super) const fn as_str(self) -> &'static str {
         match self {

@@ -1,95 +1,83 @@
 //! What the operator counts. No label names a phone: their number has no bound. The values of labels are written as statuses write
-//! words: `PhoneStatus`, `NotSent`.
+//! words: `PhoneStatus`, `NotSent`; where a name is one that all controllers have, so are its labels. What can be counted is there from
+//! the start, at 0: a counter that appears with its first error hides that error from who asks for its increase.
 
-use prometheus_client::encoding::{EncodeLabelSet, text::encode};
+mod registered;
+mod requests;
+mod sites;
+mod work;
+
+use std::collections::BTreeMap;
+
+use prometheus_client::encoding::{EncodeLabelSet, text::encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use crate::api::Stage;
-use crate::provision::Key;
+use super::kind::Kind;
+use super::queue::Standing;
+use crate::api::Reason;
+use crate::base::process;
+use crate::provision::SiteFigures;
 use registered::Registered;
-
-/// A metric that is registered: there is no other way to make one.
-mod registered {
-    use std::ops::Deref;
-
-    use prometheus_client::registry::{Metric, Registry};
-
-    /// A registered metric. A clone counts into the same one.
-    #[derive(Clone, Debug)]
-    pub(in crate::operator) struct Registered<M>(M);
-
-    impl<M: Metric + Clone> Registered<M> {
-        /// Registers a metric under a name, with a help text.
-        pub(super) fn new(registry: &mut Registry, name: &str, help: &str, metric: M) -> Registered<M> {
-            registry.register(name, help, metric.clone());
-            Registered(metric)
-        }
-    }
-
-    impl<M> Deref for Registered<M> {
-        type Target = M;
-
-        fn deref(&self) -> &M {
-            &self.0
-        }
-    }
-}
-
-/// What kind of work it was, and how it ended.
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub(super) struct WorkLabels {
-    /// `Files`, `PhoneStatus` and so on.
-    pub(super) work: &'static str,
-    /// `Ok` or `Error`.
-    pub(super) result: &'static str,
-}
+use requests::ApiRequests;
+use work::Reconciles;
+pub(super) use work::{Ended, QueueMetrics, WORK, work_name};
 
 /// What kind of write it was.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub(super) struct WriteLabels {
-    /// The kind of object.
-    pub(super) kind: &'static str,
+struct WriteLabels {
+    kind: &'static str,
 }
 
 /// How notifying a phone of a change ended.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub(super) struct ResyncLabels {
-    /// `Told`, or the reason why it could not be notified.
-    pub(super) result: &'static str,
+struct ResyncLabels {
+    result: &'static str,
 }
 
 /// Where a panic was caught.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub(super) struct PanicLabels {
-    /// The kind of work, as in [`WorkLabels`], or `Poll`, or `Notify`.
-    pub(super) task: &'static str,
+struct PanicLabels {
+    task: &'static str,
 }
 
-/// A stage of the firmware of a site's phones.
+/// Which Lease it is.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct StageLabels {
-    namespace: String,
-    site: String,
-    stage: String,
+struct LeaderLabels {
+    name: &'static str,
 }
 
 /// Writes to the API, by kind of object.
-pub(super) type Writes = Registered<Family<WriteLabels, Counter>>;
+#[derive(Clone, Debug)]
+pub(super) struct Writes(Registered<Family<WriteLabels, Counter>>);
+
+impl Writes {
+    /// Counts one.
+    pub(super) fn count(&self, kind: &'static str) {
+        self.0.get_or_create(&WriteLabels { kind }).inc();
+    }
+}
+
+/// The tasks beside work items whose panics are caught.
+const TASKS: [&str; 2] = ["Poll", "Notify"];
+
+/// What notifying a phone usually comes to.
+const RESYNC_RESULTS: [Reason; 6] =
+    [Reason::Told, Reason::Unheard, Reason::NoAnswer, Reason::NotSent, Reason::Refused, Reason::LoginFailed];
 
 /// The operator's metrics, in the order of their registration. Many fields because each metric has one.
 pub(super) struct Metrics {
     /// Work items reconciled.
-    pub(super) work: Registered<Family<WorkLabels, Counter>>,
+    pub(super) reconciles: Reconciles,
+    /// What becomes of items in the queue.
+    pub(super) queue: QueueMetrics,
+    /// Requests to the API.
+    pub(super) requests: ApiRequests,
     /// Writes to the API.
     pub(super) writes: Writes,
-    /// Phones that were notified of a change.
-    pub(super) resyncs: Registered<Family<ResyncLabels, Counter>>,
-    /// Phones at each stage of their firmware, site by site.
-    stages: Registered<Family<StageLabels, Gauge>>,
     /// How long upgrades took, in seconds.
     pub(super) upgrades: Registered<Histogram>,
     /// Objects that could not be decoded.
@@ -98,19 +86,21 @@ pub(super) struct Metrics {
     pub(super) watch_errors: Registered<Counter>,
     /// Reports of TFTP pods that could not be fetched.
     pub(super) report_errors: Registered<Counter>,
-    /// SipPhones that exist.
-    pub(super) phones: Registered<Gauge>,
-    /// PhoneSites that exist.
-    pub(super) sites: Registered<Gauge>,
-    /// Work items that wait.
-    pub(super) waiting: Registered<Gauge>,
-    /// Work items that failed last time.
-    pub(super) failing: Registered<Gauge>,
-    /// 1 if this process leads.
-    pub(super) leader: Registered<Gauge>,
-    /// Panics that were caught.
-    pub(super) panics: Registered<Family<PanicLabels, Counter>>,
+    resyncs: Registered<Family<ResyncLabels, Counter>>,
+    panics: Registered<Family<PanicLabels, Counter>>,
     registry: Registry,
+}
+
+/// How everything is when somebody asks.
+pub(super) struct Now {
+    /// Whether this process leads.
+    pub(super) leads: bool,
+    /// The queue, by kind of work.
+    pub(super) queue: BTreeMap<&'static str, Standing>,
+    /// How many SipPhones exist, whether or not their sites do.
+    pub(super) phones: usize,
+    /// The sites.
+    pub(super) sites: Vec<SiteFigures>,
 }
 
 /// The upper bounds of [`Metrics::upgrades`]: from an image on a quick network to a phone that needs several nights.
@@ -119,26 +109,24 @@ const UPGRADE_SECONDS: [f64; 9] = [15.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0
 impl Metrics {
     /// All metrics, at zero.
     pub(super) fn new() -> Metrics {
-        let mut registry = Registry::with_prefix("dialtone_operator");
-        let to = &mut registry;
-        Metrics {
-            work: Registered::new(to, "work", "Pieces of work done, by kind and result", Family::default()),
-            writes: Registered::new(
+        let mut all = Registry::default();
+        process::register(&mut all);
+        let (reconciles, queue) = (Reconciles::new(&mut all), QueueMetrics::new(&mut all));
+        let requests = ApiRequests::new(&mut all);
+        let to = all.sub_registry_with_prefix("dialtone");
+        let metrics = Metrics {
+            reconciles,
+            queue,
+            requests,
+            writes: Writes(Registered::new(
                 to,
                 "api_writes",
                 "Writes to the Kubernetes API, by kind of object",
                 Family::default(),
-            ),
-            resyncs: Registered::new(to, "resyncs", "Phones told to fetch a change, by result", Family::default()),
-            stages: Registered::new(
-                to,
-                "phones_by_stage",
-                "SipPhones at each stage of their firmware",
-                Family::default(),
-            ),
+            )),
             upgrades: Registered::new(
                 to,
-                "upgrade_seconds",
+                "upgrade_duration_seconds",
                 "From the first byte of an image until a phone runs it",
                 Histogram::new(UPGRADE_SECONDS),
             ),
@@ -160,90 +148,59 @@ impl Metrics {
                 "Reports of TFTP pods that could not be had",
                 Counter::default(),
             ),
-            phones: Registered::new(to, "phones", "SipPhones", Gauge::default()),
-            sites: Registered::new(to, "sites", "PhoneSites", Gauge::default()),
-            waiting: Registered::new(to, "queue_waiting", "Things that wait to be looked at", Gauge::default()),
-            failing: Registered::new(to, "queue_failing", "Things whose last attempt failed", Gauge::default()),
-            leader: Registered::new(to, "leader", "Whether this process leads: 1 or 0", Gauge::default()),
+            resyncs: Registered::new(to, "resyncs", "Phones notified of a change, by result", Family::default()),
             panics: Registered::new(
                 to,
                 "panics",
                 "Panics that were caught and whose work was retried, by task",
                 Family::default(),
             ),
-            registry,
+            registry: Registry::default(),
+        };
+        for kind in Kind::WRITTEN.map(Kind::as_str).into_iter().chain(["PhoneSite", "SipPhone"]) {
+            drop(metrics.writes.0.get_or_create(&WriteLabels { kind }));
         }
+        for result in RESYNC_RESULTS.map(Reason::as_str) {
+            drop(metrics.resyncs.get_or_create(&ResyncLabels { result }));
+        }
+        for task in WORK.into_iter().chain(TASKS) {
+            drop(metrics.panics.get_or_create(&PanicLabels { task }));
+        }
+        Metrics { registry: all, ..metrics }
     }
 
-    /// Counts a panic that was caught.
+    /// Counts a panic that was caught: in a kind of work, in `Poll` or in `Notify`.
     pub(super) fn count_panic(&self, task: &'static str) {
         self.panics.get_or_create(&PanicLabels { task }).inc();
     }
 
-    /// Counts the phones at each stage anew.
-    pub(super) fn count_stages(&self, counts: Vec<(Key, Stage, i64)>) {
-        self.stages.clear();
-        for (site, stage, phones) in counts {
-            let labels = StageLabels {
-                namespace: site.namespace.to_string(),
-                site: site.name.to_string(),
-                stage: format!("{stage:?}"),
-            };
-            self.stages.get_or_create(&labels).set(phones);
-        }
+    /// Counts a phone that was notified, or was not for this reason.
+    pub(super) fn count_resync(&self, result: Reason) {
+        self.resyncs.get_or_create(&ResyncLabels { result: result.as_str() }).inc();
     }
 
-    /// The metrics in OpenMetrics' text format.
-    pub(super) fn text(&self) -> Result<String, std::fmt::Error> {
+    /// The metrics in OpenMetrics' text format, without the mark of its end. What is asked anew for each reader is registered anew, so
+    /// that two readers at once do not see half of each other's.
+    pub(super) fn text(&self, now: &Now) -> Result<String, std::fmt::Error> {
+        let mut passing = Registry::default();
+        let leader = Family::<LeaderLabels, Gauge>::default();
+        leader.get_or_create(&LeaderLabels { name: "dialtone" }).set(now.leads.into());
+        passing.register("leader_election_master_status", "Whether this process leads: 1 or 0", leader);
+        let count = |number: usize| {
+            let gauge = Gauge::<i64>::default();
+            gauge.set(number as i64);
+            gauge
+        };
+        passing.register("dialtone_sites", "PhoneSites", count(now.sites.len()));
+        passing.register("dialtone_phones", "SipPhones", count(now.phones));
+        work::register_standing(&mut passing, &now.queue);
+        sites::register(&mut passing, &now.sites);
         let mut text = String::new();
-        encode(&mut text, &self.registry)?;
+        encode_registry(&mut text, &self.registry)?;
+        encode_registry(&mut text, &passing)?;
         Ok(text)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Names and help texts are a contract with dashboards.
-    #[test]
-    fn names_and_help_texts_stay() {
-        let metrics = Metrics::new();
-        metrics.work.get_or_create(&WorkLabels { work: "Files", result: "Ok" }).inc();
-        metrics.writes.get_or_create(&WriteLabels { kind: "Secret" }).inc();
-        metrics.resyncs.get_or_create(&ResyncLabels { result: "Told" }).inc();
-        metrics.count_stages(vec![(Key::new("ns", "hq"), Stage::Current, 3)]);
-        metrics.count_panic("Files");
-        let text = metrics.text().unwrap();
-        let help: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# HELP dialtone_operator_")).collect();
-        assert_eq!(
-            help,
-            [
-                "work Pieces of work done, by kind and result.",
-                "api_writes Writes to the Kubernetes API, by kind of object.",
-                "resyncs Phones told to fetch a change, by result.",
-                "phones_by_stage SipPhones at each stage of their firmware.",
-                "upgrade_seconds From the first byte of an image until a phone runs it.",
-                "undecodable_objects Objects that could not be decoded.",
-                "watch_errors Watches that failed and were begun again.",
-                "report_errors Reports of TFTP pods that could not be had.",
-                "phones SipPhones.",
-                "sites PhoneSites.",
-                "queue_waiting Things that wait to be looked at.",
-                "queue_failing Things whose last attempt failed.",
-                "leader Whether this process leads: 1 or 0.",
-                "panics Panics that were caught and whose work was retried, by task.",
-            ]
-        );
-        let samples = [
-            r#"work_total{work="Files",result="Ok"} 1"#,
-            r#"api_writes_total{kind="Secret"} 1"#,
-            r#"resyncs_total{result="Told"} 1"#,
-            r#"phones_by_stage{namespace="ns",site="hq",stage="Current"} 3"#,
-            r#"panics_total{task="Files"} 1"#,
-        ];
-        for sample in samples {
-            assert!(text.contains(&format!("\ndialtone_operator_{sample}\n")), "{sample} in {text}");
-        }
-    }
-}
+mod tests;

@@ -4,6 +4,7 @@ mod closed;
 mod deployment;
 mod firmware;
 mod merge;
+mod network;
 mod prepared;
 mod template;
 
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 use super::kind::Kind;
 use super::names::{self, ROLE, SITE, workload};
 use super::options::Options;
-use crate::api::{PhoneSiteSpec, ServiceType};
+use crate::api::{IpFamilyPolicy, PhoneSiteSpec, ServiceType};
 use crate::provision::Key;
 pub(super) use prepared::Prepared;
 
@@ -70,7 +71,7 @@ impl OwnedObjects {
         let deployment = deployment::deployment(site, uid, spec, options, &mut not_allowed);
         OwnedObjects {
             service_account: Prepared::new(Kind::ServiceAccount, account),
-            network_policy: Prepared::new(Kind::NetworkPolicy, network_policy(site, uid, spec, options, host_network)),
+            network_policy: Prepared::new(Kind::NetworkPolicy, network::policy(site, uid, spec, options)),
             service,
             deployment: Prepared::new(Kind::Deployment, deployment),
             not_allowed,
@@ -144,6 +145,13 @@ fn service(site: &Key, uid: &str, spec: &PhoneSiteSpec, options: &Options) -> Re
         // The addresses of phones say who fetched what: they must arrive unchanged.
         service["externalTrafficPolicy"] = "Local".into();
     }
+    // One family that is named alone is all that is wanted.
+    let policy =
+        if wanted.ip_families.len() == 1 { IpFamilyPolicy::SingleStack } else { IpFamilyPolicy::PreferDualStack };
+    service["ipFamilyPolicy"] = format!("{:?}", wanted.ip_family_policy.unwrap_or(policy)).into();
+    if !wanted.ip_families.is_empty() {
+        service["ipFamilies"] = wanted.ip_families.iter().map(|family| format!("{family:?}")).collect();
+    }
     if let Some(address) = wanted.load_balancer_ip {
         service["loadBalancerIP"] = address.into();
     }
@@ -151,30 +159,6 @@ fn service(site: &Key, uid: &str, spec: &PhoneSiteSpec, options: &Options) -> Re
         service["loadBalancerClass"] = class.into();
     }
     Ok(json!({"metadata": metadata, "spec": service}))
-}
-
-fn network_policy(site: &Key, uid: &str, spec: &PhoneSiteSpec, options: &Options, host_network: bool) -> Value {
-    // The kubelet of the pod's own node is let in whatever is written here.
-    let ports = [REPORT_PORT, PROBE_PORT].map(|port| json!({"port": port, "protocol": "TCP"}));
-    let mut report = json!({"ports": ports});
-    if let Some(namespace) = &options.own_namespace {
-        report["from"] = json!([{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}]);
-    }
-    let tftp = match host_network {
-        true => json!({}),
-        // Any UDP port, because of portMode Ephemeral.
-        false => json!({"ports": [{"protocol": "UDP"}]}),
-    };
-    json!({
-        "metadata": metadata(site, uid),
-        "spec": {
-            "podSelector": {"matchLabels": selector(site)},
-            // Answers to phones belong to what phones began; pods themselves begin only downloads of firmware.
-            "policyTypes": ["Ingress", "Egress"],
-            "ingress": [tftp, report],
-            "egress": firmware::egress(spec, options),
-        },
-    })
 }
 
 #[cfg(test)]
@@ -307,6 +291,20 @@ mod tests {
     }
 
     #[test]
+    fn a_service_has_both_families_where_the_cluster_has() {
+        let families = |service: Value| {
+            let spec = written(prepare(&site(json!({"service": service}))).service).object["spec"].clone();
+            (spec["ipFamilyPolicy"].clone(), spec["ipFamilies"].clone())
+        };
+        assert_eq!(families(json!({})), (json!("PreferDualStack"), Value::Null));
+        assert_eq!(families(json!({"ipFamilies": ["IPv4"]})), (json!("SingleStack"), json!(["IPv4"])));
+        let both = json!(["IPv6", "IPv4"]);
+        assert_eq!(families(json!({"ipFamilies": both})), (json!("PreferDualStack"), both.clone()));
+        let asked = json!({"ipFamilies": ["IPv4"], "ipFamilyPolicy": "RequireDualStack"});
+        assert_eq!(families(asked), (json!("RequireDualStack"), json!(["IPv4"])));
+    }
+
+    #[test]
     fn probes_are_apart_from_reports_and_neither_is_open_to_phones_beside_the_hosts_own_port() {
         let container = |host_network: bool| {
             let deployment = prepare(&site(json!({"hostNetwork": host_network}))).deployment;
@@ -315,8 +313,18 @@ mod tests {
         let has = |container: &Value, arg: &str| container["args"].as_array().unwrap().contains(&arg.into());
         let pod = container(false);
         assert!(has(&pod, "--report=[::]:8069") && has(&pod, "--probes=[::]:8070"), "{}", pod["args"]);
-        assert_eq!(pod["readinessProbe"]["httpGet"], json!({"path": "/readyz", "port": "probes"}));
+        assert!(has(&pod, "--listen=[::]:6969"), "phones of both families: {}", pod["args"]);
+        assert_eq!(pod["readinessProbe"]["httpGet"], json!({"path": "/readyz", "port": "metrics"}));
+        assert_eq!(pod["ports"][2], json!({"name": "metrics", "containerPort": 8070, "protocol": "TCP"}));
         let host = container(true);
+        assert_eq!(host["ports"][2]["name"], "probes", "nobody reads metrics there");
+        let read = site(json!({"hostNetwork": true, "metricsFrom": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}));
+        let read = prepare(&read).deployment.object["spec"]["template"]["spec"]["containers"][0].clone();
+        assert!(has(&read, "--probes=127.0.0.1:8070") && has(&read, "--probes=$(POD_IP):8070"), "{}", read["args"]);
+        assert_eq!(
+            (&read["ports"][2]["name"], &read["readinessProbe"]["httpGet"]["port"]),
+            (&json!("metrics"), &json!("metrics"))
+        );
         assert!(has(&host, "--report=$(POD_IP):8069") && has(&host, "--probes=127.0.0.1:8070"), "{}", host["args"]);
         for probe in ["readinessProbe", "livenessProbe"] {
             assert_eq!(host[probe]["httpGet"]["host"], "127.0.0.1", "{probe}");

@@ -2,6 +2,8 @@
 
 use ipnet::IpNet;
 
+use crate::api::MetricsPeer;
+
 /// The prefixes of annotations that the usual load balancers and their helpers read.
 pub(super) const SERVICE_PREFIXES: &str = "service.beta.kubernetes.io/,service.kubernetes.io/,networking.gke.io/,cloud.google.com/,\
 load-balancer.hetzner.cloud/,kubernetes.digitalocean.com/,oci.oraclecloud.com/,loadbalancer.openstack.org/,metallb.io/,\
@@ -22,6 +24,8 @@ pub(super) struct Policy {
     pub(super) demand_consent: bool,
     /// The networks that firmware may be fetched from although they are none of the public Internet.
     pub(super) firmware_networks: Vec<IpNet>,
+    /// Who may read the metrics of all sites' pods, beside the operator's namespace.
+    pub(super) metrics_from: Vec<MetricsPeer>,
 }
 
 impl Policy {

@@ -168,7 +168,7 @@ async fn parse(body: Bytes) -> anyhow::Result<Report> {
 mod tests {
     use super::super::pods::Pod;
     use super::super::supervisor::supervised;
-    use super::super::testing::{Logs, apply_site_and_phone, context, meta};
+    use super::super::testing::{Logs, apply_site_and_phone, context, meta, metrics_text};
     use super::*;
     use crate::base::digest::Digest;
     use crate::base::report::{Outcome, Record};
@@ -356,7 +356,7 @@ mod tests {
         })
         .await;
         assert_eq!((runs.into_inner(), began.elapsed()), (4, Duration::from_millis(500 + 1000 + 2000)));
-        assert!(ctx.metrics.text().unwrap().contains("panics_total{task=\"Poll\"} 3"));
+        assert!(metrics_text(&ctx).contains("panics_total{task=\"Poll\"} 3"));
         let lines = logs.lines();
         assert_eq!(lines.len(), 3, "{lines:?}");
         assert!(lines[2].contains("object=ns/pod attempt=3") && lines[2].contains("an odd report"), "{lines:?}");

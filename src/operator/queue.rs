@@ -1,6 +1,6 @@
 //! The work queue: each item at most once, each in work at most once at a time, with backoff for what fails.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 use std::sync::MutexGuard;
 use std::time::Duration;
@@ -27,25 +27,62 @@ pub(super) enum Outcome {
     InTheWay(Duration),
 }
 
+/// Who counts what becomes of items.
+pub(super) trait Observer<K> {
+    /// An item was added that did not wait already.
+    fn added(&self, _: &K) {}
+
+    /// An item was taken that had been due for so long.
+    fn taken(&self, _: &K, _waited: Duration) {}
+
+    /// Work on an item ended that took so long; whether it failed.
+    fn finished(&self, _: &K, _took: Duration, _failed: bool) {}
+}
+
+/// Nobody does.
+impl<K> Observer<K> for () {}
+
+/// How many items of one kind there are, and how far they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// Those that are due and not in work.
+    pub(super) due: usize,
+    /// Those in work.
+    pub(super) running: usize,
+    /// Those whose last attempt failed.
+    pub(super) failing: usize,
+    /// For how long all that are in work have been so, together.
+    pub(super) unfinished: Duration,
+    /// For how long that one has been in work that has been so longest.
+    pub(super) longest: Duration,
+}
+
 /// The work queue.
-pub(super) struct WorkQueue<K> {
+pub(super) struct WorkQueue<K, O = ()> {
     state: Leaf<State<K>>,
     changed: Notify,
+    observer: O,
+}
+
+/// An item in work.
+struct Running {
+    since: Instant,
+    /// When it is due again, if it was added meanwhile.
+    again: Option<Instant>,
 }
 
 struct State<K> {
     due: BTreeSet<(Instant, K)>,
     at: HashMap<K, Instant>,
-    /// Items in work, and when they are due again if they were added meanwhile.
-    running: HashMap<K, Option<Instant>>,
+    running: HashMap<K, Running>,
     failures: HashMap<K, u32>,
     /// When the last of those that wait for their turn has it.
     turn: Option<Instant>,
 }
 
-impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
+impl<K: Clone + Eq + Hash + Ord, O: Observer<K>> WorkQueue<K, O> {
     /// An empty queue.
-    pub(super) fn new() -> WorkQueue<K> {
+    pub(super) fn observed(observer: O) -> WorkQueue<K, O> {
         let state = State {
             due: BTreeSet::new(),
             at: HashMap::new(),
@@ -53,7 +90,7 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
             failures: HashMap::new(),
             turn: None,
         };
-        WorkQueue { state: Leaf::new(state), changed: Notify::new() }
+        WorkQueue { state: Leaf::new(state), changed: Notify::new(), observer }
     }
 
     /// Makes an item due after a delay. If it is due already, the earlier time holds. Adding an item that failed before ends its
@@ -68,7 +105,7 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
         let mut state = self.state.lock();
         let soonest = Instant::now() + delay;
         let turn = state.turn.map_or(soonest, |last| (last + apart).max(soonest));
-        let waits = state.running.get(&item).copied().flatten().or_else(|| state.at.get(&item).copied());
+        let waits = state.running.get(&item).and_then(|running| running.again).or_else(|| state.at.get(&item).copied());
         if waits.is_some_and(|at| at <= turn) {
             return;
         }
@@ -78,8 +115,16 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
 
     fn schedule(&self, item: K, at: Instant, mut state: MutexGuard<'_, State<K>>) {
         match state.running.get_mut(&item) {
-            Some(again) => *again = Some(again.map_or(at, |then| then.min(at))),
+            Some(running) => {
+                if running.again.is_none() {
+                    self.observer.added(&item);
+                }
+                running.again = Some(running.again.map_or(at, |then| then.min(at)));
+            }
             None => {
+                if !state.at.contains_key(&item) {
+                    self.observer.added(&item);
+                }
                 state.schedule(item, at);
                 drop(state);
                 self.changed.notify_one();
@@ -95,9 +140,11 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
                 let mut state = self.state.lock();
                 match state.due.first().map(|(at, _)| *at) {
                     Some(at) if at <= Instant::now() => {
-                        if let Some((_, item)) = state.due.pop_first() {
+                        if let Some((at, item)) = state.due.pop_first() {
                             state.at.remove(&item);
-                            state.running.insert(item.clone(), None);
+                            let since = Instant::now();
+                            state.running.insert(item.clone(), Running { since, again: None });
+                            self.observer.taken(&item, since.saturating_duration_since(at));
                             let more = state.due.first().is_some();
                             drop(state);
                             if more {
@@ -125,7 +172,11 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
     /// Work on an item has ended.
     pub(super) fn finish(&self, item: K, outcome: Outcome) {
         let mut state = self.state.lock();
-        let again = state.running.remove(&item).flatten();
+        let running = state.running.remove(&item);
+        let failed = matches!(outcome, Outcome::Failed | Outcome::InTheWay(_));
+        let took = running.as_ref().map(|running| running.since.elapsed()).unwrap_or_default();
+        self.observer.finished(&item, took, failed);
+        let again = running.and_then(|running| running.again);
         let pause = match outcome {
             Outcome::Done => {
                 state.failures.remove(&item);
@@ -160,10 +211,29 @@ impl<K: Clone + Eq + Hash + Ord> WorkQueue<K> {
         self.changed.notify_one();
     }
 
-    /// How many items wait, and how many failed last time.
-    pub(super) fn depth(&self) -> (usize, usize) {
-        let state = self.state.lock();
-        (state.due.len(), state.failures.len())
+    /// How many items of each kind there are, and how far they are.
+    pub(super) fn standing(&self, kind: impl Fn(&K) -> &'static str) -> BTreeMap<&'static str, Standing> {
+        let (state, now) = (self.state.lock(), Instant::now());
+        let mut all: BTreeMap<&'static str, Standing> = BTreeMap::new();
+        for (_, item) in state.due.iter().take_while(|(at, _)| *at <= now) {
+            all.entry(kind(item)).or_default().due += 1;
+        }
+        for (item, running) in &state.running {
+            let (of, since) = (all.entry(kind(item)).or_default(), now.saturating_duration_since(running.since));
+            of.running += 1;
+            of.unfinished += since;
+            of.longest = of.longest.max(since);
+        }
+        for item in state.failures.keys() {
+            all.entry(kind(item)).or_default().failing += 1;
+        }
+        all
+    }
+
+    /// Whether no item waits.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.state.lock().due.is_empty()
     }
 }
 
@@ -182,120 +252,4 @@ impl<K: Clone + Eq + Hash + Ord> State<K> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tokio::time::timeout;
-
-    const SOON: Duration = Duration::from_millis(1);
-
-    #[tokio::test(start_paused = true)]
-    async fn an_item_is_queued_once_however_often_it_is_added() {
-        let queue = WorkQueue::new();
-        queue.add("a", Duration::ZERO);
-        queue.add("a", Duration::ZERO);
-        assert_eq!(queue.next().await, "a");
-        queue.finish("a", Outcome::Done);
-        assert!(timeout(Duration::from_secs(900), queue.next()).await.is_err());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_is_added_during_its_work_is_requeued_and_never_in_work_twice() {
-        let queue = WorkQueue::new();
-        queue.add("a", Duration::ZERO);
-        assert_eq!(queue.next().await, "a");
-        queue.add("a", Duration::ZERO);
-        assert!(timeout(SOON, queue.next()).await.is_err());
-        queue.finish("a", Outcome::Done);
-        assert_eq!(queue.next().await, "a");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn failures_back_off_and_adding_an_item_ends_its_backoff() {
-        let queue = WorkQueue::new();
-        queue.add("a", Duration::ZERO);
-        let mut pauses = Vec::new();
-        for _ in 0..11 {
-            let began = Instant::now();
-            assert_eq!(queue.next().await, "a");
-            pauses.push(began.elapsed().as_secs());
-            assert_eq!(queue.attempt(&"a") as usize, pauses.len());
-            queue.finish("a", Outcome::Failed);
-        }
-        assert_eq!(pauses, [0, 1, 2, 4, 8, 16, 32, 60, 60, 60, 60]);
-        queue.add("a", Duration::ZERO);
-        let began = Instant::now();
-        assert_eq!(queue.next().await, "a");
-        assert_eq!(began.elapsed().as_secs(), 0);
-        queue.finish("a", Outcome::Done);
-        queue.add("a", Duration::ZERO);
-        assert_eq!(queue.next().await, "a");
-        queue.finish("a", Outcome::Failed);
-        let began = Instant::now();
-        assert_eq!(queue.next().await, "a");
-        assert_eq!(began.elapsed().as_secs(), 1, "a success forgets the failures before it");
-    }
-
-    /// A thousand phones upgrade at once, and each changes ten times a second: they are written one after the other, each as
-    /// often as all the others, and none is forgotten.
-    #[tokio::test(start_paused = true)]
-    async fn a_thousand_items_have_their_turns_however_often_they_are_added() {
-        let (apart, delay) = (Duration::from_millis(25), Duration::from_millis(1500));
-        let queue = WorkQueue::new();
-        let began = Instant::now();
-        let mut written: Vec<(Duration, u32)> = Vec::new();
-        for _ in 0..600 {
-            (0..1000).for_each(|phone| queue.add_in_turn(phone, apart, delay));
-            let until = Instant::now() + Duration::from_millis(100);
-            while let Ok(phone) = tokio::time::timeout_at(until, queue.next()).await {
-                written.push((began.elapsed(), phone));
-                queue.finish(phone, Outcome::Done);
-            }
-        }
-        assert!(written.windows(40).all(|some| some[39].0 - some[0].0 >= Duration::from_millis(950)), "40 a second");
-        let times = |phone: u32| written.iter().filter(|(_, one)| *one == phone).count();
-        let (least, most) = ((0..1000).map(times).min().unwrap(), (0..1000).map(times).max().unwrap());
-        assert!(least >= 2 && most <= least + 1, "in a minute each was written {least} to {most} times");
-        // An item with another reason to be reconciled does not wait for its turn.
-        queue.add(7, Duration::ZERO);
-        assert_eq!(queue.next().await, 7);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn all_that_failed_is_tried_at_once_when_its_cause_may_be_over() {
-        let queue = WorkQueue::new();
-        for item in ["failed", "done", "later"] {
-            queue.add(item, Duration::ZERO);
-        }
-        for _ in 0..3 {
-            let item = queue.next().await;
-            let outcome = match item {
-                "failed" => Outcome::InTheWay(Duration::from_secs(50)),
-                "later" => Outcome::RequeueAfter(Duration::from_secs(20)),
-                _ => Outcome::Done,
-            };
-            queue.finish(item, outcome);
-        }
-        let began = Instant::now();
-        queue.retry_all();
-        assert_eq!((queue.next().await, began.elapsed().as_secs()), ("failed", 0));
-        assert_eq!(queue.attempt(&"failed"), 2);
-        queue.finish("failed", Outcome::InTheWay(Duration::from_secs(50)));
-        assert_eq!((queue.next().await, began.elapsed().as_secs()), ("later", 20));
-        queue.finish("later", Outcome::Done);
-        assert_eq!((queue.next().await, began.elapsed().as_secs()), ("failed", 50));
-        queue.finish("failed", Outcome::Done);
-        queue.retry_all();
-        assert!(timeout(Duration::from_secs(900), queue.next()).await.is_err());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_earlier_time_holds() {
-        let queue = WorkQueue::new();
-        queue.add("a", Duration::from_secs(10));
-        queue.add("a", Duration::from_secs(1));
-        queue.add("a", Duration::from_secs(20));
-        let began = Instant::now();
-        assert_eq!(queue.next().await, "a");
-        assert_eq!(began.elapsed().as_secs(), 1);
-    }
-}
+mod tests;

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use futures::FutureExt as _;
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::cluster::Error;
 use super::context::Context;
 use super::kind::Kind;
-use super::metrics::WorkLabels;
+use super::metrics::{Ended, work_name};
 use super::queue::Outcome;
 use super::supervisor::{Tasks, catch};
 use super::{files, names, nudge, objects, read, resync, statuses};
@@ -36,7 +37,7 @@ where
 {
     loop {
         let item = ctx.queue.next().await;
-        let work = name(&item);
+        let (work, began) = (work_name(&item), Instant::now());
         let (kind, object) = subject(&item);
         if ctx.leadership.leaves(&object.namespace) {
             ctx.queue.finish(item, Outcome::Done);
@@ -44,23 +45,24 @@ where
         }
         let span = tracing::info_span!("reconcile", work, kind, %object, attempt = ctx.queue.attempt(&item));
         let attempt = catch(async { reconcile(ctx.clone(), item.clone()).await });
-        let (result, outcome) = match attempt.instrument(span.clone()).await {
-            Ok(Ok(outcome)) => ("Ok", outcome),
+        let (ended, outcome) = match attempt.instrument(span.clone()).await {
+            Ok(Ok(outcome @ Outcome::RequeueAfter(_))) => (Ended::RequeueAfter, outcome),
+            Ok(Ok(outcome)) => (Ended::Success, outcome),
             Ok(Err(error)) => {
                 let retry = error.retry_after();
                 // What is looked at every few seconds is not logged each time.
                 if retry.is_none() || ctx.queue.attempt(&item).is_power_of_two() {
                     span.in_scope(|| tracing::warn!(%error, "{kind} {object} could not be reconciled and is requeued"));
                 }
-                ("Error", retry.map_or(Outcome::Failed, Outcome::InTheWay))
+                (Ended::Error, retry.map_or(Outcome::Failed, Outcome::InTheWay))
             }
             Err(panic) => {
                 ctx.metrics.count_panic(work);
                 span.in_scope(|| tracing::error!(%panic, "the reconcile of {kind} {object} panicked; it is requeued"));
-                ("Error", Outcome::Failed)
+                (Ended::Error, Outcome::Failed)
             }
         };
-        ctx.metrics.work.get_or_create(&WorkLabels { work, result }).inc();
+        ctx.metrics.reconciles.count(work, ended, began.elapsed());
         ctx.queue.finish(item, outcome);
     }
 }
@@ -77,19 +79,6 @@ async fn reconcile(ctx: Arc<Context>, item: WorkItem) -> Result<Outcome, Error> 
         WorkItem::PhoneStatus(phone) => statuses::reconcile_phone(&ctx, phone).boxed(),
     };
     work.await
-}
-
-/// The kind of work, for metrics and logs.
-const fn name(item: &WorkItem) -> &'static str {
-    match item {
-        WorkItem::Read(..) => "Read",
-        WorkItem::Shard(..) => "Files",
-        WorkItem::Objects(_) => "Objects",
-        WorkItem::Pods(_) => "Pods",
-        WorkItem::Resync(_) => "Resync",
-        WorkItem::SiteStatus(_) => "SiteStatus",
-        WorkItem::PhoneStatus(_) => "PhoneStatus",
-    }
 }
 
 /// The object that a work item is about, for logs: its kind and its key.
@@ -114,7 +103,7 @@ mod tests {
     use std::time::Duration;
 
     use super::super::supervisor::{Supervisor, supervised};
-    use super::super::testing::{Logs, context, first_end};
+    use super::super::testing::{Logs, context, first_end, metrics_text};
     use super::*;
 
     fn item(name: &str) -> WorkItem {
@@ -156,9 +145,12 @@ mod tests {
         let all = taken.lock().unwrap().clone();
         assert_eq!(all.iter().filter(|one| **one == item("bad")).count(), 3, "at once, after 1 s, after 2 s: {all:?}");
         assert!(all.contains(&item("good")) && all.contains(&item("better")));
-        let text = ctx.metrics.text().unwrap();
-        assert!(text.contains("dialtone_operator_panics_total{task=\"SiteStatus\"} 3"), "{text}");
-        assert!(text.contains("dialtone_operator_work_total{work=\"SiteStatus\",result=\"Error\"} 3"), "{text}");
+        let text = metrics_text(&ctx);
+        assert!(text.contains("dialtone_panics_total{task=\"SiteStatus\"} 3"), "{text}");
+        assert!(
+            text.contains("controller_runtime_reconcile_total{controller=\"SiteStatus\",result=\"error\"} 3"),
+            "{text}"
+        );
         let lines = logs.lines();
         assert_eq!(lines.len(), 3, "{lines:?}");
         for (attempt, line) in (1..).zip(&lines) {
@@ -188,7 +180,7 @@ mod tests {
         let slot = crate::provision::Slot::Common { secret: true };
         let about = |item| {
             let (kind, object) = subject(&item);
-            format!("{} {kind} {object}", name(&item))
+            format!("{} {kind} {object}", work_name(&item))
         };
         let key = || Key::new("ns", "hq");
         assert_eq!(about(WorkItem::Shard(key(), slot)), "Files Secret ns/dialtone-hq-common");

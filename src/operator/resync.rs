@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use tracing::Instrument as _;
 
 use super::context::Context;
-use super::metrics::ResyncLabels;
 use super::queue::Outcome;
 use super::supervisor::catch;
 use crate::api::Reason;
@@ -50,9 +49,8 @@ async fn notify(ctx: &Context, order: &ResyncOrder, send: impl Future<Output = R
             tracing::warn!(reason = reason.as_str(), problem = message, "phone {} was not notified", order.phone);
             *reason
         }
-    }
-    .as_str();
-    ctx.metrics.resyncs.get_or_create(&ResyncLabels { result: label }).inc();
+    };
+    ctx.metrics.count_resync(label);
     ctx.update(|fleet| fleet.note_resync(&order.phone, result));
 }
 
@@ -61,7 +59,7 @@ mod tests {
     use serde_json::json;
 
     use super::super::supervisor::supervised;
-    use super::super::testing::{Logs, apply_site_and_phone, context};
+    use super::super::testing::{Logs, apply_site_and_phone, context, metrics_text};
     use super::*;
     use crate::api::ConditionType;
     use crate::base::digest::{Digest, HashKey};
@@ -99,7 +97,7 @@ mod tests {
 
         notify(&ctx, order, async { panic!("an odd answer") }).await;
         assert_eq!(resynced(), "NotSent", "it is tried again later");
-        let text = ctx.metrics.text().unwrap();
+        let text = metrics_text(&ctx);
         assert!(text.contains("panics_total{task=\"Notify\"} 1"), "{text}");
         assert!(text.contains("resyncs_total{result=\"NotSent\"} 1"), "{text}");
         let lines = logs.lines();

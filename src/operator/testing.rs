@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::leadership::Standing;
+use super::metrics::{Now, work_name};
 use super::options::Options;
 use super::policy::{POD_PREFIXES, Policy, SERVICE_PREFIXES};
 use super::supervisor::{Supervisor, Tasks};
@@ -59,6 +60,12 @@ fn leading(context: Context) -> Arc<Context> {
 fn context_at(url: &str, tasks: Tasks) -> Arc<Context> {
     let config = kube::Config::new(url.parse().unwrap());
     leading(Context::new(kube::Client::try_from(config).unwrap(), options(), tasks))
+}
+
+/// The metrics as they are now, at a process that leads.
+pub(super) fn metrics_text(ctx: &Context) -> String {
+    let (phones, sites) = ctx.read(|fleet| (fleet.phones().count(), fleet.figures()));
+    ctx.metrics.text(&Now { leads: true, queue: ctx.queue.standing(work_name), phones, sites }).unwrap()
 }
 
 /// The metadata of an object of a test.

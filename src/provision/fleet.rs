@@ -5,6 +5,7 @@
 
 mod agenda;
 mod facts;
+mod figures;
 mod firmware;
 mod last_good;
 mod moves;
@@ -44,6 +45,7 @@ use phone::Phone;
 use site::Site;
 
 pub use agenda::WorkItem;
+pub use figures::SiteFigures;
 pub use object::Meta;
 pub use report::{PhoneReport, Urgency};
 

@@ -25,7 +25,7 @@ mod verdict;
 
 pub use contents::dial_plan::USUAL_NAME as DIAL_TEMPLATE;
 pub use dependencies::Reference;
-pub use fleet::{Fleet, Meta, PhoneReport, Urgency, WorkItem};
+pub use fleet::{Fleet, Meta, PhoneReport, SiteFigures, Urgency, WorkItem};
 pub use observe::fetch::Fetch;
 pub use placement::slot::{Content, MAX_SHARDS, Slot};
 pub use render::secret_value::SecretError;

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::anyhow;
+use futures::FutureExt as _;
+use futures::future::select_all;
 use tokio::net::TcpListener;
 
 use super::directory::{DirectoryLoader, MAX_BYTES, watch};
@@ -39,9 +41,9 @@ pub struct Args {
     #[arg(long, value_name = "ADDR:PORT", value_parser = http::address)]
     report: Option<SocketAddr>,
 
-    /// Where to serve probes and metrics (HTTP) [default: nowhere]
+    /// Where to serve probes and metrics (HTTP); may be given several times [default: nowhere]
     #[arg(long, value_name = "ADDR:PORT", value_parser = http::address)]
-    probes: Option<SocketAddr>,
+    probes: Vec<SocketAddr>,
 
     /// The file with the token that readers of reports must show
     #[arg(long, value_name = "FILE", requires = "report")]
@@ -88,7 +90,11 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         is_serving: is_serving.clone(),
     };
     let reports = serve_at(args.report, |listener| http::serve(http.clone(), listener))?;
-    let probes = serve_at(args.probes, |listener| http::serve_probes(http.clone(), listener))?;
+    let probes = args.probes.into_iter().map(Some).chain([None]);
+    let probes =
+        probes.map(|address| Ok(serve_at(address, |listener| http::serve_probes(http.clone(), listener))?.boxed()));
+    // The last one is nowhere, so that there is one at least.
+    let probes = select_all(probes.collect::<anyhow::Result<Vec<_>>>()?).map(|(ended, _, _)| ended);
     let config = Config {
         listen: args.listen,
         port_mode: args.port_mode,

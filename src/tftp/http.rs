@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::extract::{Query as UrlQuery, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -23,6 +23,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::file_store::FileStore;
 use super::metrics::Metrics;
 use super::transfer_log::{TransferLog, Unread};
+use crate::base::exposition;
 use crate::base::http_server::{self, Connection};
 use crate::base::report::{Query, REPORT_PATH};
 
@@ -115,14 +116,8 @@ async fn readyz(State(http): State<Arc<Http>>) -> impl IntoResponse {
     }
 }
 
-async fn metrics(State(http): State<Arc<Http>>) -> Response {
-    let files = http.files.snapshot();
-    match http.metrics.text(&files) {
-        Ok(text) => {
-            ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
-        }
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
+async fn metrics(State(http): State<Arc<Http>>, headers: HeaderMap) -> Response {
+    exposition::answer(&headers, http.metrics.text(&http.files.snapshot()))
 }
 
 async fn report(

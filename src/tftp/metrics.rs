@@ -1,8 +1,9 @@
-//! What the server counts. No label comes from a client; the values of labels are written as statuses write words.
+//! What the server counts. No label comes from a client; the values of labels are written as statuses write words, and each is there
+//! from the start, at 0: a counter that appears with its first error hides that error from who asks for its increase.
 
 use std::fmt;
 
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, text::encode};
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, text::encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -10,6 +11,7 @@ use prometheus_client::registry::{Metric, Registry};
 
 use super::file_store::Snapshot;
 use super::session::Progress;
+use crate::base::process;
 use crate::base::report::Outcome;
 
 /// How a request ended.
@@ -52,21 +54,27 @@ impl Default for Metrics {
             registry.register(name, help, metric.clone());
             metric
         }
-        let mut all = Registry::with_prefix("tftp");
-        Metrics {
-            requests: new(&mut all, "requests", "Requests that came, each once however often it was sent"),
-            results: new(&mut all, "results", "Requests that came to their end, by how they ended"),
-            acknowledged_bytes: new(&mut all, "acknowledged_bytes", "Bytes of files that clients acknowledged"),
-            acknowledged_blocks: new(&mut all, "acknowledged_blocks", "Blocks that clients acknowledged"),
-            retransmissions: new(&mut all, "retransmissions", "Packets that were sent again"),
-            ignored: new(&mut all, "ignored_datagrams", "Datagrams without sense or transfer"),
-            dropped: new(&mut all, "dropped_requests", "Requests beyond the most transfers"),
-            evicted: new(&mut all, "evicted_transfers", "Transfers that made room for others"),
-            active: new(&mut all, "active_transfers", "Transfers under way"),
-            files: new(&mut all, "files", "Files that are served"),
-            file_bytes: new(&mut all, "file_bytes", "Bytes of all files"),
-            registry: all,
+        let mut registry = Registry::default();
+        process::register(&mut registry);
+        let all = registry.sub_registry_with_prefix("dialtone_tftp");
+        let metrics = Metrics {
+            requests: new(all, "requests", "Requests that came, each once however often it was sent"),
+            results: new(all, "results", "Requests that came to their end, by how they ended"),
+            acknowledged_bytes: new(all, "acknowledged_bytes", "Bytes of files that clients acknowledged"),
+            acknowledged_blocks: new(all, "acknowledged_blocks", "Blocks that clients acknowledged"),
+            retransmissions: new(all, "retransmissions", "Packets that were sent again"),
+            ignored: new(all, "ignored_datagrams", "Datagrams without sense or transfer"),
+            dropped: new(all, "dropped_requests", "Requests beyond the most transfers"),
+            evicted: new(all, "evicted_transfers", "Transfers that made room for others"),
+            active: new(all, "active_transfers", "Transfers under way"),
+            files: new(all, "files", "Files that are served"),
+            file_bytes: new(all, "file_bytes", "Bytes of all files"),
+            registry: Registry::default(),
+        };
+        for result in [Result::Complete, Result::NotFound, Result::Aborted, Result::TimedOut, Result::Refused] {
+            drop(metrics.results.get_or_create(&Labels { result }));
         }
+        Metrics { registry, ..metrics }
     }
 }
 
@@ -128,12 +136,12 @@ impl Metrics {
         self.active.get()
     }
 
-    /// The metrics in OpenMetrics' text format.
+    /// The metrics in OpenMetrics' text format, without the mark of its end.
     pub(super) fn text(&self, files: &Snapshot) -> std::result::Result<String, fmt::Error> {
         self.files.set(files.files().count() as i64);
         self.file_bytes.set(files.size() as i64);
         let mut text = String::new();
-        encode(&mut text, &self.registry)?;
+        encode_registry(&mut text, &self.registry)?;
         Ok(text)
     }
 }
@@ -157,25 +165,28 @@ mod tests {
         metrics.transfer_ended(Outcome::Complete);
         metrics.transfer_evicted();
         let text = metrics.text(&Snapshot::default()).unwrap();
+        assert!(
+            Metrics::default().text(&Snapshot::default()).unwrap().contains("results_total{result=\"Refused\"} 0\n")
+        );
         for line in [
-            "tftp_results_total{result=\"Complete\"} 2",
-            "tftp_results_total{result=\"NotFound\"} 2",
-            "tftp_results_total{result=\"Aborted\"} 3",
-            "tftp_results_total{result=\"TimedOut\"} 4",
-            "tftp_results_total{result=\"Refused\"} 5",
-            "tftp_requests_total 1",
-            "tftp_acknowledged_bytes_total 512",
-            "tftp_acknowledged_blocks_total 2",
-            "tftp_retransmissions_total 3",
-            "tftp_active_transfers 1",
-            "tftp_ignored_datagrams_total 0",
-            "tftp_dropped_requests_total 0",
-            "tftp_evicted_transfers_total 1",
-            "tftp_files 0",
-            "tftp_file_bytes 0",
+            "dialtone_tftp_results_total{result=\"Complete\"} 2",
+            "dialtone_tftp_results_total{result=\"NotFound\"} 2",
+            "dialtone_tftp_results_total{result=\"Aborted\"} 3",
+            "dialtone_tftp_results_total{result=\"TimedOut\"} 4",
+            "dialtone_tftp_results_total{result=\"Refused\"} 5",
+            "dialtone_tftp_requests_total 1",
+            "dialtone_tftp_acknowledged_bytes_total 512",
+            "dialtone_tftp_acknowledged_blocks_total 2",
+            "dialtone_tftp_retransmissions_total 3",
+            "dialtone_tftp_active_transfers 1",
+            "dialtone_tftp_ignored_datagrams_total 0",
+            "dialtone_tftp_dropped_requests_total 0",
+            "dialtone_tftp_evicted_transfers_total 1",
+            "dialtone_tftp_files 0",
+            "dialtone_tftp_file_bytes 0",
         ] {
             assert!(text.lines().any(|one| one == line), "{line} in {text}");
         }
-        assert_eq!(text.matches("tftp_results_total{").count(), 5);
+        assert_eq!(text.matches("dialtone_tftp_results_total{").count(), 5);
     }
 }

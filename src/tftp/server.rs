@@ -1,12 +1,13 @@
 //! The server: its workers, their supervision, and the shutdown.
 
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use futures::future::select_all;
+use nix::libc;
 
 use super::descriptors;
 use super::file_store::FileStore;
@@ -138,7 +139,7 @@ impl Server {
 fn bind(listen: &[SocketAddr], workers: usize) -> io::Result<(Vec<Vec<Udp>>, Vec<SocketAddr>)> {
     let mut first: Vec<Udp> = Vec::new();
     for (i, at) in listen.iter().enumerate() {
-        let udp = Udp::bind(*at, leaves_ipv4(*at, listen)).map_err(|error| {
+        let udp = bind_at(*at, leaves_ipv4(*at, listen)).map_err(|error| {
             let other = listen[..i].iter().find(|other| overlap(**other, *at));
             cannot_listen(*at, &error, other)
         })?;
@@ -153,10 +154,29 @@ fn bind(listen: &[SocketAddr], workers: usize) -> io::Result<(Vec<Vec<Udp>>, Vec
     Ok((sockets, addresses))
 }
 
+/// A socket on an address; at `[::]` for IPv4 alone where there is no IPv6.
+fn bind_at(at: SocketAddr, only_v6: bool) -> io::Result<Udp> {
+    let every_ipv4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, at.port()));
+    match Udp::bind(at, only_v6) {
+        Err(error) if is_every_ipv6(at) && !only_v6 && is_without_ipv6(&error) => {
+            Udp::bind(every_ipv4, false).map_err(|_| error)
+        }
+        other => other,
+    }
+}
+
+/// Whether a machine says so that it has no IPv6.
+fn is_without_ipv6(error: &io::Error) -> bool {
+    [libc::EAFNOSUPPORT, libc::EADDRNOTAVAIL].map(Some).contains(&error.raw_os_error())
+}
+
+fn is_every_ipv6(address: SocketAddr) -> bool {
+    address.ip() == IpAddr::from(Ipv6Addr::UNSPECIFIED)
+}
+
 /// Whether `[::]` is for IPv6 only, because somebody asks for an IPv4 address with the same port beside it.
 fn leaves_ipv4(address: SocketAddr, all: &[SocketAddr]) -> bool {
-    let is_every = address.ip() == IpAddr::from(Ipv6Addr::UNSPECIFIED);
-    is_every && all.iter().any(|other| other.is_ipv4() && other.port() == address.port())
+    is_every_ipv6(address) && all.iter().any(|other| other.is_ipv4() && other.port() == address.port())
 }
 
 /// Whether two addresses with a port cannot both be listened on.

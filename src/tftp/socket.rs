@@ -151,7 +151,8 @@ impl Udp {
         socket.bind(&address.into())?;
         // A datagram that must not be fragmented needs no identification (RFC 6864), and to choose one takes the kernel a
         // twentieth of the time that a block takes in all.
-        let whole = address.is_ipv4() && set_ip_mtu_discover(&socket, Ipv4PathMtuDiscovery::DO).is_ok();
+        let carries_ipv4 = !(address.is_ipv6() && only_v6);
+        let whole = carries_ipv4 && set_ip_mtu_discover(&socket, Ipv4PathMtuDiscovery::DO).is_ok();
         let bound = Some(address.ip()).filter(|ip| !ip.is_unspecified());
         Ok(Udp { socket, bound, has_packet_info: false, fragments: Cell::new(!whole), wait: Cell::new(LONG_WAIT) })
     }

@@ -16,7 +16,13 @@ fn text(bytes: &[u8]) -> String {
 
 /// All objects but the definitions, with some values set; what helm said if it refused them.
 fn objects(values: &[&str]) -> Result<Vec<Value>, String> {
-    let sets: Vec<String> = values.iter().map(|value| format!("--set={value}")).collect();
+    objects_in(&[], values)
+}
+
+/// The same, in a cluster that knows some kinds.
+fn objects_in(kinds: &[&str], values: &[&str]) -> Result<Vec<Value>, String> {
+    let kinds = kinds.iter().map(|kind| format!("--api-versions=monitoring.coreos.com/v1/{kind}"));
+    let sets: Vec<String> = values.iter().map(|value| format!("--set={value}")).chain(kinds).collect();
     let sets: Vec<&str> = sets.iter().map(String::as_str).collect();
     let output =
         helm(&[&["template", "x", "charts/dialtone", "-n", "voice", "--set=crds.install=false"], &*sets].concat());
@@ -211,6 +217,72 @@ fn rights_can_be_left_to_others_and_people_get_theirs_by_aggregation() {
         assert!(of_kind(&none, kind).is_empty(), "{kind}");
     }
     assert_eq!(of_kind(&none, "ServiceAccount").len(), 1);
+}
+
+#[test]
+fn what_collects_metrics_is_there_where_its_kinds_are_or_where_it_is_asked_for() {
+    let made = |kinds: &[&str], values: &[&str]| {
+        let all = objects_in(kinds, values).unwrap();
+        let count = |kind: &str| of_kind(&all, kind).len();
+        (count("PodMonitor"), count("PrometheusRule"), count("ConfigMap"))
+    };
+    let both = ["PodMonitor", "PrometheusRule"];
+    assert_eq!(made(&[], &[]), (0, 0, 0));
+    assert_eq!(made(&both, &[]), (2, 1, 2));
+    assert_eq!(made(&["PodMonitor"], &[]), (2, 0, 0));
+    let wanted =
+        ["metrics.podMonitor.enabled=true", "metrics.prometheusRule.enabled=true", "metrics.dashboards.enabled=true"];
+    assert_eq!(made(&[], &wanted), (2, 1, 2));
+    let unwanted = wanted.map(|value| value.replace("true", "false"));
+    assert_eq!(made(&both, &unwanted.each_ref().map(String::as_str)), (0, 0, 0));
+
+    let all = objects_in(
+        &both,
+        &[
+            "metrics.podMonitor.labels.release=kps",
+            "metrics.podMonitor.interval=30s",
+            "metrics.prometheusRule.runbooks=https://example.com/alerts.md",
+            "watchNamespaces={a,b}",
+        ],
+    )
+    .unwrap();
+    let monitors = of_kind(&all, "PodMonitor");
+    let [operator, pods] = monitors.as_slice() else { panic!("{monitors:?}") };
+    let deployment = of_kind(&all, "Deployment")[0];
+    assert_eq!(operator["metadata"]["labels"]["release"], "kps");
+    assert_eq!(operator["spec"]["selector"]["matchLabels"], deployment["spec"]["selector"]["matchLabels"]);
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    let endpoint = &operator["spec"]["podMetricsEndpoints"][0];
+    assert_eq!((&endpoint["port"], &endpoint["interval"]), (&container["ports"][0]["name"], &json!("30s")));
+    assert_eq!(endpoint["honorLabels"], true, "the namespace is the site's");
+    assert_eq!(pods["spec"]["namespaceSelector"]["matchNames"], json!(["a", "b"]));
+    let rules = &of_kind(&all, "PrometheusRule")[0]["spec"]["groups"][0]["rules"];
+    let (text, url) =
+        (rules[0]["annotations"]["summary"].as_str().unwrap(), rules[0]["annotations"]["runbook_url"].clone());
+    assert!(text.contains("{{ $labels.namespace }}"), "{text}");
+    assert_eq!(url, "https://example.com/alerts.md#dialtonesitewithoutserver");
+    for map in of_kind(&all, "ConfigMap") {
+        assert_eq!(map["metadata"]["labels"]["grafana_dashboard"], "1");
+        let (name, text) = map["data"].as_object().unwrap().iter().next().unwrap();
+        let kept = std::fs::read_to_string(format!("charts/dialtone/files/dashboards/{name}")).unwrap();
+        assert_eq!(text.as_str().unwrap(), kept.trim());
+    }
+}
+
+#[test]
+fn who_reads_metrics_is_let_in_by_the_chart_and_by_every_site() {
+    let from = "networkPolicy.metricsFrom[0].namespaceSelector.matchLabels.team=monitoring";
+    let all = objects(&[from]).unwrap();
+    let peers = json!([{"namespaceSelector": {"matchLabels": {"team": "monitoring"}}}]);
+    assert_eq!(of_kind(&all, "NetworkPolicy")[0]["spec"]["ingress"][0]["from"], peers);
+    let env = of_kind(&all, "Deployment")[0]["spec"]["template"]["spec"]["containers"][0]["env"].clone();
+    let value =
+        env.as_array().unwrap().iter().find(|env| env["name"] == "DIALTONE_METRICS_FROM").unwrap()["value"].clone();
+    assert_eq!(serde_json::from_str::<Value>(value.as_str().unwrap()).unwrap(), peers);
+    let open = objects(&[]).unwrap();
+    assert!(of_kind(&open, "NetworkPolicy")[0]["spec"]["ingress"][0]["from"].is_null());
+    let said = objects(&[from, "networkPolicy.metricsFrom[0].ipBlock.cidr=10.0.0.0/8"]).unwrap_err();
+    assert!(said.contains("/networkPolicy/metricsFrom/0"), "{said}");
 }
 
 /// What the chart tells people to do after the installation, done.

@@ -23,6 +23,7 @@ mod json_schemas;
 mod layers;
 #[path = "../support/lossy.rs"]
 mod lossy;
+mod monitoring;
 mod operator;
 #[path = "../interop/outcome.rs"]
 mod outcome;

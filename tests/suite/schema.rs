@@ -45,6 +45,9 @@ const RULES: &[&str] = &[
     "the phone's character set",
     "no file name",
     "holds a user or a password",
+    "must have an ipBlock, or a namespaceSelector and a podSelector",
+    "name a part of it",
+    "names no IPv4, and phones know nothing else",
 ];
 
 fn without_nulls(value: &Value) -> Value {

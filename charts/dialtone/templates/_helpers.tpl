@@ -41,6 +41,14 @@ labels: {{- include "dialtone.labels" (index . 0) | nindent 2 }}
 {{- end }}
 {{- end -}}
 
+{{/* "dialtone.monitoringMetadata" (list . LABELS ANNOTATIONS): the same, with labels by which those who collect metrics find an object. */}}
+{{- define "dialtone.monitoringMetadata" -}}
+labels: {{- merge (dict) (index . 1 | default dict) (include "dialtone.labels" (index . 0) | fromYaml) | toYaml | nindent 2 }}
+{{- with include "dialtone.annotations" (list (index . 0) (index . 2)) }}
+{{ . }}
+{{- end }}
+{{- end -}}
+
 {{- define "dialtone.serviceAccount" -}}
 {{- default (ternary (include "dialtone.name" .) "default" .Values.serviceAccount.create) .Values.serviceAccount.name -}}
 {{- end -}}

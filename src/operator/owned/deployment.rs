@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 
 use super::super::names::{labels, shard, token, workload};
 use super::super::options::Options;
-use super::{PROBE_PORT, REPORT_PORT, SERVER, WELL_KNOWN_PORT, firmware, metadata, replicas, selector, template};
+use super::{
+    PROBE_PORT, REPORT_PORT, SERVER, WELL_KNOWN_PORT, firmware, metadata, network, replicas, selector, template,
+};
 use crate::api::{PhoneSiteSpec, PortMode, is_object_name};
 use crate::provision::{Key, Slot};
 
@@ -57,6 +59,10 @@ fn pod_template(site: &Key, spec: &PhoneSiteSpec, options: &Options) -> Value {
     // In the node's own network everybody who reaches the node could ask: reports are where the operator asks, probes where the
     // kubelet does.
     let (report, probes) = if tftp.host_network { ("$(POD_IP)", LOOPBACK) } else { ("[::]", "[::]") };
+    // In the node's own network only those ask for metrics who are let in elsewhere.
+    let is_read = !tftp.host_network || network::readers(spec, options).next().is_some();
+    // By the name of the port those who collect metrics know whether there are any.
+    let probe_port = if is_read { "metrics" } else { "probes" };
     let held = max_bytes(&resources);
     let mut container = json!({
         "name": "tftp",
@@ -65,7 +71,8 @@ fn pod_template(site: &Key, spec: &PhoneSiteSpec, options: &Options) -> Value {
             "tftp",
             "--root=/srv/files",
             "--root=/srv/firmware",
-            format!("--listen=0.0.0.0:{port}"),
+            // For both families.
+            format!("--listen=[::]:{port}"),
             format!("--port-mode={mode}"),
             format!("--report={report}:{REPORT_PORT}"),
             format!("--probes={probes}:{PROBE_PORT}"),
@@ -74,10 +81,10 @@ fn pod_template(site: &Key, spec: &PhoneSiteSpec, options: &Options) -> Value {
         "ports": [
             {"name": "tftp", "containerPort": port, "protocol": "UDP"},
             {"name": "report", "containerPort": REPORT_PORT, "protocol": "TCP"},
-            {"name": "probes", "containerPort": PROBE_PORT, "protocol": "TCP"},
+            {"name": probe_port, "containerPort": PROBE_PORT, "protocol": "TCP"},
         ],
-        "readinessProbe": {"httpGet": {"path": "/readyz", "port": "probes"}, "periodSeconds": 2},
-        "livenessProbe": {"httpGet": {"path": "/healthz", "port": "probes"}, "periodSeconds": 10, "timeoutSeconds": 5},
+        "readinessProbe": {"httpGet": {"path": "/readyz", "port": probe_port}, "periodSeconds": 2},
+        "livenessProbe": {"httpGet": {"path": "/healthz", "port": probe_port}, "periodSeconds": 10, "timeoutSeconds": 5},
         "resources": resources,
         "securityContext": {
             "allowPrivilegeEscalation": false,
@@ -106,6 +113,11 @@ fn pod_template(site: &Key, spec: &PhoneSiteSpec, options: &Options) -> Value {
             container[probe]["httpGet"]["host"] = LOOPBACK.into();
         }
         container["securityContext"]["capabilities"]["add"] = json!(["NET_BIND_SERVICE"]);
+        if let Value::Array(args) = &mut container["args"]
+            && is_read
+        {
+            args.push(format!("--probes=$(POD_IP):{PROBE_PORT}").into());
+        }
     }
     let sources: Vec<Value> = Slot::all().map(|slot| source(&shard(&site.name, slot), slot.secret())).collect();
     let firmware: Vec<Value> = spec.config_maps().filter(|name| is_object_name(name)).map(source_of_map).collect();

@@ -47,6 +47,10 @@ pub(super) fn covers(observed: &Value, wanted: &Value) -> bool {
                 None | Some(Value::Null) => is_empty(value),
                 // One more label selects something else, or nothing.
                 Some(observed) if field.ends_with("elector") => observed == value,
+                // Where both are wanted and one is named, the API server adds the other one.
+                Some(Value::Array(observed)) if field == "ipFamilies" => {
+                    value.as_array().is_some_and(|wanted| observed.starts_with(wanted))
+                }
                 Some(observed) => covers(observed, value),
             })
         }
@@ -86,6 +90,10 @@ mod tests {
         let (wanted, more) = (json!({"selector": {"a": "1"}}), json!({"selector": {"a": "1", "b": "2"}}));
         assert!(covers(&wanted, &wanted) && !covers(&more, &wanted), "one more label selects something else");
         assert!(covers(&json!({"projected": {"sources": null}}), &json!({"projected": {"sources": []}})));
+        let families = |names: &[&str]| json!({"ipFamilies": names});
+        assert!(covers(&families(&["IPv4", "IPv6"]), &families(&["IPv4"])));
+        assert!(!covers(&families(&["IPv6", "IPv4"]), &families(&["IPv4"])));
+        assert!(!covers(&families(&["IPv4"]), &families(&["IPv4", "IPv6"])));
     }
 
     #[test]

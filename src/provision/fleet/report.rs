@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::api::{FileCounts, PhoneSiteStatus, SipPhoneStatus, Stage};
+use crate::api::{FileCounts, PhoneSiteStatus, SipPhoneStatus};
 use crate::provision::Key;
 use crate::provision::diagnostic::Diagnostic;
 use crate::provision::firmware::staging::Staging;
@@ -97,12 +97,6 @@ impl Fleet {
     /// Whether somebody else changed a site's status since it was written.
     pub fn is_altered_site(&self, key: &Key) -> bool {
         self.sites.get(key).is_some_and(|site| site.is_altered())
-    }
-
-    /// How many phones of each site are at each stage of their firmware.
-    pub fn stages(&self) -> Vec<(Key, Stage, i64)> {
-        let sites = self.sites.iter().flat_map(|(key, site)| site.counts.stages().into_iter().map(move |of| (key, of)));
-        sites.map(|(key, count)| (key.clone(), count.stage, count.phones)).collect()
     }
 
     pub(super) fn staging_of(&self, phone: &Phone) -> std::sync::Arc<Staging> {

@@ -11,6 +11,7 @@ pub mod phone;
 mod phone_lint;
 pub mod plan;
 pub mod reach;
+mod reachable;
 pub mod secret_value;
 pub mod site;
 pub mod values;

@@ -10,7 +10,7 @@ use crate::phone::image::{Image, Release};
 use crate::phone::parameter::{Parameter, Place, check_file_name, check_host};
 use crate::phone::{FileName, boot, ringlist, syncinfo, text};
 
-use super::{lint, lint_files};
+use super::{lint, lint_files, reachable};
 use crate::base::digest::Digest;
 use crate::provision::File;
 use crate::provision::advice;
@@ -115,6 +115,7 @@ pub fn render(input: Input<'_>, secrets: &Secrets<'_>) -> (Rendering<SitePlan>, 
         files.push(File::new(boot::XML_DEFAULT, boot::xml_default(image)));
     }
 
+    spec.tftp.iter().for_each(|tftp| reachable::check(tftp, diagnostics));
     let base = PhoneBase { unset: spec.unset_parameters, image, rollout, site: view };
     let hours = hours(spec, diagnostics);
     let networks = PhoneNetworks::new(&spec.phone_networks).unwrap_or_else(|(i, problem)| {

@@ -121,7 +121,7 @@ proptest! {
         let active = worker.sessions().count() as u64;
         prop_assert_eq!(worker.shared.metrics.active_transfers() as u64, active);
         let [came, ended, dropped, evicted] =
-            ["requests", "results", "dropped_requests", "evicted_transfers"].map(|name| worker.metric(&format!("tftp_{name}_total")));
+            ["requests", "results", "dropped_requests", "evicted_transfers"].map(|name| worker.metric(&format!("dialtone_tftp_{name}_total")));
         prop_assert_eq!(came, ended + dropped + active);
         prop_assert_eq!(worker.records().len() as u64, ended - evicted);
     }
@@ -159,11 +159,18 @@ fn another_request_begins_anew_and_the_same_one_does_once_something_was_acknowle
     worker.take(1, REQUESTS[3]);
     worker.pass(2_500);
     worker.take(1, REQUESTS[3]);
-    assert_eq!((worker.metric("tftp_requests_total"), worker.metric("tftp_active_transfers")), (1, 1), "repeated");
+    assert_eq!(
+        (worker.metric("dialtone_tftp_requests_total"), worker.metric("dialtone_tftp_active_transfers")),
+        (1, 1),
+        "repeated"
+    );
     // Other options, another mode, another file.
     for (n, request) in [1, 2, 0].into_iter().enumerate() {
         worker.take(1, REQUESTS[request]);
-        assert_eq!((worker.metric("tftp_requests_total"), worker.metric("tftp_active_transfers")), (n as u64 + 2, 1));
+        assert_eq!(
+            (worker.metric("dialtone_tftp_requests_total"), worker.metric("dialtone_tftp_active_transfers")),
+            (n as u64 + 2, 1)
+        );
     }
     worker.take(1, REQUESTS[1]);
     worker.take_ack(1, 1);
@@ -180,7 +187,7 @@ fn another_request_begins_anew_and_the_same_one_does_once_something_was_acknowle
     let expected = [b.clone(), b.clone(), b.clone(), aborted("a", 0), aborted("b", 512), b];
     assert_eq!(outcomes(&worker)[..6], expected);
     assert_eq!(outcomes(&worker)[6].1, Outcome::NotFound);
-    assert_eq!(worker.metric("tftp_active_transfers"), 0);
+    assert_eq!(worker.metric("dialtone_tftp_active_transfers"), 0);
 }
 
 #[test]
@@ -199,16 +206,16 @@ fn it_wakes_to_count_what_came_last() {
 fn counts_move_while_bytes_move_and_are_those_of_the_file() {
     let mut worker = worker(6);
     worker.take(1, REQUESTS[2]);
-    assert_eq!(worker.metric("tftp_requests_total"), 1, "when it comes");
+    assert_eq!(worker.metric("dialtone_tftp_requests_total"), 1, "when it comes");
     (0..100).for_each(|_| worker.take_ack(1, 1));
     worker.count();
-    assert_eq!(worker.metric("tftp_acknowledged_blocks_total"), 100);
-    assert_eq!(worker.metric("tftp_acknowledged_bytes_total"), 25_600, "a line end is two bytes on the wire");
-    assert_eq!(worker.metric("tftp_results_total"), 0);
-    while worker.metric("tftp_active_transfers") > 0 {
+    assert_eq!(worker.metric("dialtone_tftp_acknowledged_blocks_total"), 100);
+    assert_eq!(worker.metric("dialtone_tftp_acknowledged_bytes_total"), 25_600, "a line end is two bytes on the wire");
+    assert_eq!(worker.metric("dialtone_tftp_results_total"), 0);
+    while worker.metric("dialtone_tftp_active_transfers") > 0 {
         worker.take_ack(1, 1);
     }
-    assert_eq!(worker.metric("tftp_acknowledged_bytes_total"), 30_000);
+    assert_eq!(worker.metric("dialtone_tftp_acknowledged_bytes_total"), 30_000);
     let record = &worker.records()[0];
     assert_eq!((record.outcome, record.acknowledged, record.size), (Outcome::Complete, 30_000, 30_000));
 }
