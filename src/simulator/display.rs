@@ -40,9 +40,12 @@ impl Display {
 
     /// The phone has received so many bytes of a file.
     pub(super) fn set_transfer(&self, file: &str, bytes: usize) {
-        self.change(|activity| match &mut activity.file {
-            Some((name, so_far)) if name == file => *so_far = bytes,
-            other => *other = Some((file.to_owned(), bytes)),
+        self.change(|activity| {
+            activity.answered = true;
+            match &mut activity.file {
+                Some((name, so_far)) if name == file => *so_far = bytes,
+                other => *other = Some((file.to_owned(), bytes)),
+            }
         });
     }
 

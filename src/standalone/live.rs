@@ -185,7 +185,7 @@ mod tests {
         let overview = Overview { site: "hq".to_owned(), phones, unclaimed: Vec::new() };
         let text = drawn(&overview, (80, 10));
         let lines: Vec<&str> = text.lines().collect();
-        assert!(lines.len() <= 10 && lines[2].starts_with("p77  NeverFetched"), "{text}");
+        assert!(lines.len() <= 10 && lines[2].starts_with("p77    NeverFetched"), "{text}");
         assert_eq!(lines.last(), Some(&"… and 94 more, 94 of them with nothing left to do"));
     }
 }

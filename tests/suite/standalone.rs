@@ -103,7 +103,7 @@ async fn manifests_are_served_watched_and_what_phones_fetch_is_shown() {
     let outcome = phone(server).await;
     assert!(outcome.booted && outcome.lines == ["8105@172.16.129.248"], "{outcome:?}");
     shown.find("the phone, ready and in sync", |line| {
-        state(line) == Some(("reception", "InSync")) && line.contains("127.0.0.1") && line.contains("dialplan.xml")
+        state(line) == Some(("reception", "InSync")) && line.contains("127.0.0.1") && line.contains(".cnf")
     });
 
     std::fs::write(&manifest, seed.replace("label: Reception", "label: Foyer")).unwrap();
