@@ -9,6 +9,10 @@ NODE ?= main
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
+.PHONY: try
+try: ## the main job without a cluster, as an ordinary user: a site, phones that boot from it, a change that one takes by itself
+	@hack/try.sh
+
 .PHONY: demo
 demo: ## a throwaway cluster with a site and phones that boot; CONTEXT=… IMAGE=… for a cluster of yours
 	@hack/demo.sh
@@ -78,6 +82,10 @@ docs: ## write the reference anew
 .PHONY: image
 image: ## a static image in target/dialtone.tar, dialtone:dev
 	hack/image.sh
+
+.PHONY: release
+release: ## all files of a release that can be made here; REPOSITORY=registry.example.com/dialtone
+	@PATH=$$(hack/node/build.sh):$$PATH hack/release.sh
 
 .PHONY: node
 node: ## a throwaway real node, which make cluster ONLY=… uses; prints its KUBECONFIG

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# Builds the image: one static binary and nothing else. Prints the tarball's path; the tag is dialtone:dev. Beside it, in
-# dialtone.cdx.json, is what the binary is made of, as the binary itself says (CycloneDX).
+# Builds the image: one static binary and nothing else. Prints the tarball's path. In dialtone.cdx.json, in Cargo's folder, is what
+# the binary is made of, as the binary itself says (CycloneDX).
+#
+#   hack/image.sh [TAG] [OUTPUT.tar]     default: dialtone:dev, dialtone.tar in Cargo's folder; LABELS as hack/node/image.sh takes them
 #
 # The same source makes the same bytes wherever it is built: `hack/supply.sh reproducible` holds that.
 set -euo pipefail
@@ -20,5 +22,6 @@ encoded=$(IFS=$'\x1f'; echo "${flags[*]}")
 CARGO_ENCODED_RUSTFLAGS=$encoded PATH=$TOOLS/bin:$PATH cargo auditable build --quiet --locked --profile image --target "$target" >&2
 binary=$out/$target/image/dialtone
 "$TOOLS/bin/auditable2cdx" "$binary" >"$out/dialtone.cdx.json"
-hack/node/image.sh "$binary" docker.io/library/dialtone:dev "$out/dialtone.tar"
-echo "$out/dialtone.tar"
+tarball=${2:-$out/dialtone.tar}
+hack/node/image.sh "$binary" "${1:-docker.io/library/dialtone:dev}" "$tarball"
+echo "$tarball"

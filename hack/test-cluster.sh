@@ -54,13 +54,15 @@ part_control() { # part_control PART…: those that need an API server and no no
 }
 
 part_node() { # part_node NAME STEP…: all steps if none is named
-  local node=$1 image tag bin config
+  local node=$1 release image tag bin config
   shift
-  image=$(hack/image.sh)
-  # By its content: a node that has another one takes this one everywhere.
-  tag=dev-$(sha256sum "$image" | cut -c1-12)
   bin=$(hack/node/build.sh)
   export PATH=$bin:$PATH
+  # The image of a release, and with it all the rest of one, which looks at itself.
+  release=$(REPOSITORY=docker.io/library/dialtone hack/release.sh)
+  image=$(ls "$release"/*-image.tar)
+  # By its content: a node that has another one takes this one everywhere.
+  tag=dev-$(sha256sum "$image" | cut -c1-12)
   config=$(hack/node/up.sh --name "$node")
   hack/node/load.sh --name "$node" "$image" "docker.io/library/dialtone:$tag"
   DIALTONE_NODE=$node DIALTONE_IMAGE_TAG=$tag KUBECONFIG=$config "$steps" "$@"

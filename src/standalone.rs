@@ -1,5 +1,8 @@
 //! `dialtone standalone`: the same manifests without a cluster.
 
+mod changes;
+mod live;
+mod overview;
 mod screen;
 mod shell;
 mod succession;
@@ -15,6 +18,7 @@ use anyhow::{Context as _, anyhow, bail};
 use notify::RecommendedWatcher;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 
 use crate::base::terminal::say;
 use crate::base::{SupervisedThread, shutdown_signal, watcher};
@@ -56,6 +60,8 @@ pub struct Args {
 
 /// Manifests are read this often, in case a change was not signalled.
 const POLL: Duration = Duration::from_secs(5);
+/// What is shown is looked at this often: it says how long ago things were.
+const SHOW: Duration = Duration::from_secs(1);
 /// After a change, wait this long for more of them: an editor writes a file in several steps.
 const QUIET: Duration = Duration::from_millis(50);
 /// But not longer than this altogether.
@@ -191,7 +197,8 @@ async fn serve(mut shell: Shell, log: &TransferLog, mut reader: Reader) -> anyho
     let mut resyncs = Resyncs::new();
     // The phones that are being notified.
     let under_way = watch::Sender::new(BTreeSet::new());
-    let mut poll = tokio::time::interval(POLL);
+    let mut poll = tokio::time::interval(SHOW);
+    poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
     shell.update_screen();
     loop {
         tokio::select! {

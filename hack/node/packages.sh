@@ -17,6 +17,8 @@ if [[ ${1:-} != --control-plane ]]; then
   need nft nftables
   need conntrack conntrack
   need ip iproute2
+  # For the tests of docs/operations.md.
+  need jq jq
 fi
 ((${#missing[@]})) || exit 0
 ((EUID == 0)) || die "these packages are missing and only root can install them: ${missing[*]}"

@@ -35,7 +35,7 @@ only=()
 "$NODE_SCRIPTS/packages.sh" "${only[@]}"
 cni=$(plugins)
 [[ ! $full || $cni ]] || die "the network plugins bridge, host-local and loopback are in none of the usual folders"
-bin=$("$NODE_SCRIPTS/build.sh" "${only[@]}")
+bin=$("$NODE_SCRIPTS/build.sh" "${only[@]:---without-helm}")
 "$NODE_SCRIPTS/down.sh" --name "$NAME" >/dev/null 2>&1 || true
 mkdir -p "$STATE"/{run,log,pki,etcd}
 chmod 700 "$STATE/pki"

@@ -3,6 +3,9 @@
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
+use std::sync::OnceLock;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::text::printable_lines;
 
@@ -13,13 +16,39 @@ pub const BAD: char = '✗';
 /// Something deserves a look.
 pub const DOUBTFUL: char = '!';
 
-/// Says something on stderr. Nobody may read it: that is no reason to end.
+/// The part of the terminal that is kept up to date, if there is one.
+static LIVE: OnceLock<MultiProgress> = OnceLock::new();
+
+/// Says something on stderr, above what is kept up to date. Nobody may read it: that is no reason to end.
 pub fn say(text: impl Display) {
-    let stderr = io::stderr().lock();
     let text = printable_lines(&text.to_string());
-    let text = if stderr.is_terminal() && wants_colour() { painted(&text) } else { text };
-    let mut stderr = stderr;
-    let _ = writeln!(stderr, "{text}");
+    let say = || {
+        let mut stderr = io::stderr().lock();
+        let text = if stderr.is_terminal() && wants_colour() { painted(&text) } else { text };
+        let _ = writeln!(stderr, "{text}");
+    };
+    match LIVE.get() {
+        Some(live) => live.suspend(say),
+        None => say(),
+    }
+}
+
+/// Text on a terminal that is kept up to date in place, below all that is said.
+pub struct Live(ProgressBar);
+
+impl Live {
+    /// Keeps text up to date on stdout, which is a terminal.
+    pub fn on_stdout() -> Live {
+        let all = LIVE.get_or_init(|| MultiProgress::with_draw_target(ProgressDrawTarget::stdout()));
+        let style = ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+        Live(all.add(ProgressBar::no_length().with_style(style)))
+    }
+
+    /// Shows this text instead of the one before.
+    pub fn show(&mut self, text: &str) {
+        self.0.set_message(paint(&printable_lines(text)));
+        self.0.tick();
+    }
 }
 
 /// Prints lines on stdout. A reader that has gone, as in `… | head`, is no error: what else there is to do is done.

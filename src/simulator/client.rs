@@ -24,6 +24,13 @@ pub struct Patience {
     pub rounds: u32,
 }
 
+impl Patience {
+    /// How long a phone asks a silent server for one file.
+    pub fn whole(&self) -> Duration {
+        (self.first + self.next * self.tries.saturating_sub(1)) * self.rounds
+    }
+}
+
 impl Default for Patience {
     fn default() -> Self {
         Patience { first: Duration::from_secs(1), next: Duration::from_secs(4), tries: 4, rounds: 3 }

@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
-use futures::stream::{self, StreamExt as _};
 
-use super::boot::boot;
+use super::boots::boot_all;
 use super::client::{ANY, Patience};
 use super::fault::{Fault, Losses};
 use super::outcome::{FetchResult, Outcome};
@@ -168,9 +167,6 @@ enum Format {
 /// The duration of a run without `--for`: a year.
 const FOREVER: Duration = Duration::from_secs(366 * 86_400);
 
-/// The number of phones that boot at the same time.
-const CONCURRENT: usize = 256;
-
 /// Boots the phones and prints the result.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let server = resolve(&args.server).await?;
@@ -189,11 +185,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         ));
     }
     let began = Instant::now();
-    let outcomes: Vec<Outcome> = if args.stay || args.upgrade {
-        run_all(&args, all).await
-    } else {
-        stream::iter(all).map(boot).buffered(CONCURRENT).collect().await
-    };
+    let outcomes: Vec<Outcome> =
+        if args.stay || args.upgrade { run_all(&args, all).await } else { boot_all(all).await };
     let seconds = began.elapsed().as_secs_f64();
     if let Some(folder) = &args.save {
         for outcome in &outcomes {
@@ -305,6 +298,7 @@ fn options(args: &Args, server: SocketAddr, n: u32) -> anyhow::Result<Options> {
         wait: Duration::from_secs_f64(args.wait),
         poll: Duration::from_secs_f64(args.poll),
         patience: Patience { first: usual.first.div_f64(args.hurry), next: usual.next.div_f64(args.hurry), ..usual },
+        gives_up: args.wait == 0.0 && !args.stay && !args.upgrade,
         reboot: Duration::from_secs_f64(args.reboot),
         losses: Losses { percent: args.lose, seed: args.seed, last_ack: args.lose_last_ack },
         fault: fault.filter(|_| affected).map(|fault| (fault, args.tries)),

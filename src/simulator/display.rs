@@ -11,6 +11,8 @@ pub struct Activity {
     pub file: Option<(String, usize)>,
     /// The image that it runs.
     pub running: String,
+    /// Whether the server has answered anything.
+    pub answered: bool,
     /// The number of restarts.
     pub restarts: u32,
     /// The number of failed image downloads.
@@ -38,10 +40,18 @@ impl Display {
 
     /// The phone has received so many bytes of a file.
     pub(super) fn set_transfer(&self, file: &str, bytes: usize) {
-        self.change(|activity| match &mut activity.file {
-            Some((name, so_far)) if name == file => *so_far = bytes,
-            other => *other = Some((file.to_owned(), bytes)),
+        self.change(|activity| {
+            activity.answered = true;
+            match &mut activity.file {
+                Some((name, so_far)) if name == file => *so_far = bytes,
+                other => *other = Some((file.to_owned(), bytes)),
+            }
         });
+    }
+
+    /// The server has answered.
+    pub(super) fn set_answered(&self) {
+        self.change(|activity| activity.answered = true);
     }
 
     /// The phone runs another image.

@@ -4,6 +4,7 @@
 //! boot order are its own code, so that the simulated phone and the server test each other.
 
 mod boot;
+mod boots;
 mod client;
 mod command;
 mod display;

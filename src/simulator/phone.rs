@@ -38,6 +38,8 @@ pub struct Options {
     pub poll: Duration,
     /// The timeouts and retries of its TFTP client.
     pub patience: Patience,
+    /// Whether it stops asking for files if the server answered nothing at all to its request for the first one.
+    pub gives_up: bool,
     /// How long a restart takes; the real phone takes 27 to 55 s.
     pub reboot: Duration,
     /// A fault while it downloads an image, and the number of attempts in spite of it.
@@ -61,6 +63,7 @@ impl Options {
             wait: Duration::ZERO,
             poll: Duration::from_secs(31),
             patience: Patience::default(),
+            gives_up: false,
             reboot: Duration::ZERO,
             fault: None,
             losses: Losses::default(),
@@ -155,6 +158,9 @@ impl Phone {
 
     /// Fetches a file, and records the request.
     pub(super) async fn request(&mut self, name: &str) -> Result<Vec<u8>, Failure> {
+        if self.options.gives_up && !self.files.is_empty() && !self.display.activity().answered {
+            return Err(Failure::Silent);
+        }
         let began = Instant::now();
         // Files name other files.
         let shown = printable(name, QUOTED);
@@ -162,13 +168,23 @@ impl Phone {
         let fault = fault.filter(|(_, tries)| self.failures < *tries).and_then(|(fault, _)| fault.of_transfer(name));
         let request = Request { bind, server, name, patience, fault, display: &self.display };
         let (answer, repeats) = client::fetch(&request, &mut self.network).await;
+        if !matches!(answer, Err(Failure::Silent | Failure::Network(_))) {
+            self.display.set_answered();
+        }
         let (content, result) = match answer.clone() {
             Ok(content) => (content, FetchResult::Fetched),
             Err(Failure::NotFound) => (Vec::new(), FetchResult::NotFound),
             Err(Failure::Refused(code, text)) => (Vec::new(), FetchResult::Refused(format!("{code} {text}"))),
             Err(Failure::Silent) => {
                 let lost = began.elapsed().as_secs_f64();
-                self.problems.push(format!("{shown}: the server said nothing, which cost {lost:.1} s"));
+                let what = if self.options.gives_up && !self.display.activity().answered {
+                    format!(
+                        "{server} answered nothing in {lost:.0} s: is a TFTP server running there, and do firewalls let UDP through?"
+                    )
+                } else {
+                    format!("{shown}: the server said nothing, which cost {lost:.1} s")
+                };
+                self.problems.push(what);
                 (Vec::new(), FetchResult::Silent)
             }
             Err(Failure::Network(error)) => {

@@ -5,6 +5,9 @@ use std::fmt::Write as _;
 use super::outcome::{FetchResult, Outcome};
 use crate::phone::model::MAX_LINES;
 
+/// The most phones that did not boot which are named.
+const SHOWN: usize = 20;
+
 /// One phone, for people.
 pub fn one(outcome: &Outcome) -> String {
     let mut text = format!("{}\n", outcome.mac);
@@ -54,9 +57,13 @@ pub fn many(outcomes: &[Outcome], seconds: f64) -> String {
         at(0.99),
         at(1.0),
     );
-    for outcome in outcomes.iter().filter(|outcome| !outcome.booted).take(20) {
+    let failed: Vec<&Outcome> = outcomes.iter().filter(|outcome| !outcome.booted).collect();
+    for outcome in failed.iter().take(SHOWN) {
         let why = outcome.problems.first().map_or("not provisioned", String::as_str);
         let _ = writeln!(text, "  ! {}: {why}", outcome.mac);
+    }
+    if failed.len() > SHOWN {
+        let _ = writeln!(text, "  ! and {} more; --output json has all of them", failed.len() - SHOWN);
     }
     text
 }

@@ -9,6 +9,7 @@ use anyhow::{anyhow, bail};
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use super::overview::{LastFiles, Overview};
 use super::screen::Screen;
 use super::succession::Succession;
 use crate::base::folder::Stamp;
@@ -139,6 +140,7 @@ pub struct Shell {
     log: Arc<TransferLog>,
     /// How far the log was read.
     query: Query,
+    last_files: LastFiles,
     screen: Screen,
 }
 
@@ -162,6 +164,7 @@ impl Shell {
             files,
             log,
             query: Query::default(),
+            last_files: LastFiles::default(),
             screen: Screen::default(),
         };
         shell.fleet.tick(Timestamp::now());
@@ -266,11 +269,16 @@ impl Shell {
             }
         }
         let wanted = self.wanted.as_deref();
+        let all: Vec<String> = sites.iter().map(ToString::to_string).collect();
         sites.retain(|key| wanted.is_none_or(|site| *site == *key.name || *site == key.to_string()));
-        match sites.as_slice() {
-            [site] => Ok((*site).clone()),
-            [] => bail!("there is no such PhoneSite among the manifests"),
-            several => {
+        match (sites.as_slice(), wanted) {
+            ([site], _) => Ok((*site).clone()),
+            ([], _) if all.is_empty() => bail!("there is no PhoneSite among the manifests"),
+            ([], wanted) => {
+                let wanted = wanted.unwrap_or_default();
+                bail!("there is no PhoneSite {wanted} among the manifests; --site can name {}", all.join(", "))
+            }
+            (several, _) => {
                 let names: Vec<String> = several.iter().map(ToString::to_string).collect();
                 bail!("there are several PhoneSites: choose one with --site: {}", names.join(", "))
             }
@@ -284,6 +292,7 @@ impl Shell {
         let report = self.log.report(&self.query);
         self.query = Query::after(&report, 0);
         for record in &report.journal.records {
+            self.last_files.note(record);
             self.fleet.fetched(&site, &Fetch::from(record));
         }
         // After one phone's fetch the rollout may offer the image to another one: its file names it before the resync.
@@ -314,13 +323,16 @@ impl Shell {
         self.fleet.settle();
     }
 
-    /// Prints the phones, if anything about them changed.
+    /// Shows the phones, if anything about them changed.
     pub fn update_screen(&mut self) {
         let refused =
             self.refusal.iter().map(|refusal| format!("not taken, and what was served stays: {}", refusal.why));
         let errors = self.reported.iter().filter(|(is_error, _)| *is_error).map(|(_, line)| format!("error: {line}"));
         let troubles: Vec<String> = refused.chain(errors).collect();
-        self.screen.update(&self.fleet, &troubles, Timestamp::now());
+        let now = Timestamp::now();
+        let Some(site) = &self.site else { return };
+        let overview = Overview { troubles, ..Overview::of(&self.fleet, site, &self.last_files, now) };
+        self.screen.update(&overview, now);
     }
 }
 

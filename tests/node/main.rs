@@ -8,6 +8,7 @@
 mod booting;
 mod conflicts;
 mod failures;
+mod pages;
 mod prober;
 mod recovery;
 mod releases;
@@ -111,6 +112,12 @@ const STEPS: &[Step] = &[
     step("stars", "dial plans of nothing but stars delay nobody", Site, failures::dial_plans_of_stars_delay_nobody),
     step("ephemeral", "the classic port mode serves, too", Site, failures::the_classic_port_mode_serves_too),
     step("delete", "a site goes and leaves nothing", Site, failures::a_site_goes_and_leaves_nothing),
+    step(
+        "pages",
+        "the commands of docs/operations.md; it uninstalls the operator",
+        NewSite,
+        pages::the_commands_of_the_pages_do_what_the_pages_say,
+    ),
 ];
 
 /// Runs the steps that are named, or all. `--check` only looks at the names.

@@ -30,6 +30,7 @@ mod outcome;
 #[path = "../support/reader.rs"]
 mod reader;
 mod reference;
+mod release;
 mod render;
 mod schema;
 #[path = "../support/seed.rs"]

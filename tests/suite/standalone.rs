@@ -59,6 +59,12 @@ impl Shown {
     }
 }
 
+/// The phone that a line is about, and its state.
+fn state(line: &str) -> Option<(&str, &str)> {
+    let mut words = line.split_whitespace().skip(1);
+    words.next().zip(words.next())
+}
+
 /// Starts it; where it serves, and what it prints.
 fn serve(manifest: &Path, firmware: &Path) -> (SocketAddr, Running, Shown) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_dialtone"))
@@ -97,8 +103,7 @@ async fn manifests_are_served_watched_and_what_phones_fetch_is_shown() {
     let outcome = phone(server).await;
     assert!(outcome.booted && outcome.lines == ["8105@172.16.129.248"], "{outcome:?}");
     shown.find("the phone, ready and in sync", |line| {
-        ["reception", "SIP000A8A123456.cnf", "127.0.0.1"].iter().all(|part| line.contains(part))
-            && line.split_whitespace().filter(|word| *word == "True").count() == 2
+        state(line) == Some(("reception", "InSync")) && line.contains("127.0.0.1") && line.contains(".cnf")
     });
 
     std::fs::write(&manifest, seed.replace("label: Reception", "label: Foyer")).unwrap();
@@ -108,7 +113,7 @@ async fn manifests_are_served_watched_and_what_phones_fetch_is_shown() {
     assert_eq!(phone(server).await.label, "Foyer", "what was served stays");
     std::fs::write(&manifest, seed.replace("00:0a:8a:12:34:56", "no mac").replace("label: Reception", "label: Lost"))
         .unwrap();
-    shown.find("what is wrong with it", |line| line.contains("SIP000A8A123456.cnf") && line.contains("Invalid"));
+    shown.find("what is wrong with it", |line| state(line) == Some(("reception", "Invalid")));
     assert_eq!(phone(server).await.label, "Foyer", "and where it was");
     std::fs::write(firmware.join("P0S3-06-2-00.bin"), "an image").unwrap();
     let with = seed.replace("spec:\n  settings:", "spec:\n  firmware: {image: P0S3-06-2-00}\n  settings:");
@@ -152,6 +157,46 @@ fn a_rollout_and_a_change_reach_phones_that_stay_on() {
     assert_eq!(text.lines().filter(|line| line.contains("\"running\":\"P0S3-06-3-00\"")).count(), 4, "{text}");
 }
 
+/// Each change of a phone is a line, and a block of an image is none.
+#[test]
+fn sixty_phones_that_upgrade_write_few_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let (manifest, firmware) = (folder.path().join("site.yaml"), folder.path().join("firmware"));
+    let phones: String = (0..60)
+        .map(|n| format!("---\napiVersion: dialtone.dev/v1alpha1\nkind: SipPhone\nmetadata: {{name: p{n}}}\nspec: {{siteRef: {{name: hq}}, mac: 000A8A1700{n:02X}, model: \"7960\", lines: [{{name: \"71{n:02}\"}}]}}\n"))
+        .collect();
+    std::fs::create_dir(&firmware).unwrap();
+    std::fs::write(firmware.join("P0S3-06-3-00.bin"), vec![7; 200_000]).unwrap();
+    let site = "apiVersion: dialtone.dev/v1alpha1\nkind: PhoneSite\nmetadata: {name: hq}\nspec: {settings: {proxy1Address: 10.0.0.1}, firmware: {image: P0S3-06-3-00}}\n";
+    std::fs::write(&manifest, site.to_owned() + &phones).unwrap();
+    let (server, _running, shown) = serve(&manifest, &firmware);
+    let upgraded = Command::new(env!("CARGO_BIN_EXE_dialtone"))
+        .args(["phone", "--server", &server.to_string(), "--mac", "000A8A170000", "--count", "60", "--upgrade"])
+        .args(["--bind", "127.0.2.1", "--running", "P0S3-05-3-00", "--again", "1"])
+        .output()
+        .unwrap();
+    assert!(upgraded.status.success(), "{upgraded:?}");
+    let (mut lines, mut current) = (0, std::collections::BTreeSet::new());
+    shown.find("all phones", |line| {
+        lines += 1;
+        if line.contains("Current P0S3-06-3-00") {
+            current.extend(state(line).map(|(phone, _)| phone.to_owned()));
+        }
+        current.len() == 60
+    });
+    assert!(lines < 1_000, "{lines} lines");
+}
+
+#[test]
+fn a_site_that_is_not_there_is_said_with_those_that_are() {
+    let output = Command::new(env!("CARGO_BIN_EXE_dialtone"))
+        .args(["standalone", "--listen", "127.0.0.1:0", "-f", "examples", "--site", "nosuch"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("there is no PhoneSite nosuch") && said.contains("default/branch, default/hq"), "{said}");
+}
+
 #[test]
 fn phones_whose_answers_are_lost_are_told_one_after_the_other_and_once() {
     let folder = tempfile::tempdir().unwrap();
@@ -176,11 +221,11 @@ fn phones_whose_answers_are_lost_are_told_one_after_the_other_and_once() {
         .spawn()
         .unwrap();
     let in_sync = |what: &str| {
-        shown.find(what, |line| line.starts_with("p1 ") && line.matches("True").count() == 2);
+        shown.find(what, |line| state(line) == Some(("p1", "InSync")));
     };
     in_sync("both have booted");
     std::fs::write(&manifest, site("10.0.0.2") + &phones).unwrap();
-    shown.find("the change", |line| line.starts_with("p1 ") && line.matches("True").count() < 2);
+    shown.find("the change", |line| matches!(state(line), Some(("p1", state)) if state != "InSync"));
     in_sync("both took the change");
     // Time enough for what would be sent again.
     std::thread::sleep(Duration::from_secs(4));
@@ -242,7 +287,7 @@ async fn acknowledgements_of_what_was_not_sent_yet_make_no_phone_in_sync() {
     let mut lines = Vec::new();
     shown.find("the phone itself", |line| {
         lines.push(line.to_owned());
-        line.contains("127.0.0.1") && line.split_whitespace().filter(|word| *word == "True").count() == 2
+        line.contains("127.0.0.1") && matches!(state(line), Some((_, "InSync")))
     });
     assert!(!lines.iter().any(|line| line.contains("127.0.0.66")), "{lines:?}");
 }

@@ -31,6 +31,12 @@ impl Fleet {
         self.phones.keys()
     }
 
+    /// The site that serves a phone, or else the one that it names.
+    pub fn site_of(&self, phone: &Key) -> Option<Key> {
+        let phone = self.phones.get(phone)?;
+        Some(phone.home().cloned().unwrap_or_else(|| phone.site()))
+    }
+
     /// What is to say about each site and each phone.
     pub fn findings(&self) -> impl Iterator<Item = (&'static str, &Key, &[Diagnostic])> {
         let sites = self.sites.iter().map(|(key, site)| ("PhoneSite", key, site.standing().diagnostics()));

@@ -2,6 +2,7 @@
 
 mod hostile;
 mod life;
+mod silence;
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
