@@ -1,15 +1,16 @@
 //! Manifests from files, folders and stdin, for the commands that work without a cluster.
 
 mod document;
+mod doubt;
 mod files;
 mod origins;
+mod repeated;
 pub(crate) mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::bail;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
@@ -17,11 +18,13 @@ use serde_json::Value;
 use crate::api::{API_VERSION, GROUP, PhoneSite, RESYNC_AT, SecretKey, SipPhone};
 use crate::base::folder::Stamp;
 use crate::base::text::printable;
+use crate::base::url::without_login;
 use crate::provision::catalog::inventory;
 use crate::provision::consent::{Withheld, of_map, of_secret};
 use crate::provision::{Fleet, Key, Meta, Reference, WorkItem};
 use document::{check_keys, check_lost, check_site_name, check_size, drop_nulls, key, meant, named, other, typed};
 use origins::Origins;
+use repeated::Repeated;
 
 /// The objects of a set of manifests. Sites and phones stand with the file that they come from.
 #[derive(Default)]
@@ -35,6 +38,7 @@ pub struct Manifests {
     origins: Origins,
     /// Objects that there are, and that cannot be used: nothing is concluded from their absence.
     unreadable: BTreeSet<(String, Key)>,
+    repeated: Repeated,
     /// The documents that cannot be used: file, object, field and reason.
     pub errors: Vec<String>,
 }
@@ -75,7 +79,7 @@ impl Manifests {
     /// Notes what is wrong with a document: values of any length may stand in it, and every document may be wrong.
     fn error(&mut self, file: &str, what: &str) {
         match self.errors.len() {
-            ..MAX_ERRORS => self.errors.push(format!("{file}: {}", printable(what, MAX_ERROR))),
+            ..MAX_ERRORS => self.errors.push(format!("{file}: {}", printable(&without_login(what), MAX_ERROR))),
             MAX_ERRORS => self.errors.push(format!("{file}: there are more errors, which are not shown")),
             _ => {}
         }
@@ -130,10 +134,8 @@ impl Manifests {
         check_site_name(&key)?;
         check_lost("PhoneSite", &key, &spec, &site.spec)?;
         self.origins.object("PhoneSite", &key, file);
-        if let Some((_, other)) = self.sites.insert(key.clone(), (site, file.to_owned())) {
-            bail!("PhoneSite {key} stands in {other} too");
-        }
-        Ok(())
+        let other = self.sites.insert(key.clone(), (site, file.to_owned()));
+        self.repeated.note("PhoneSite", key, other)
     }
 
     fn phone(&mut self, file: &str, mut document: Value) -> anyhow::Result<()> {
@@ -144,10 +146,8 @@ impl Manifests {
         let key = key(&phone.metadata)?;
         check_lost("SipPhone", &key, &spec, &phone.spec)?;
         self.origins.object("SipPhone", &key, file);
-        if let Some((_, other)) = self.phones.insert(key.clone(), (phone, file.to_owned())) {
-            bail!("SipPhone {key} stands in {other} too");
-        }
-        Ok(())
+        let other = self.phones.insert(key.clone(), (phone, file.to_owned()));
+        self.repeated.note("SipPhone", key, other)
     }
 
     fn secret(&mut self, file: &str, document: Value) -> anyhow::Result<()> {
