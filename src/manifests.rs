@@ -2,8 +2,10 @@
 
 mod apply;
 mod document;
+mod doubt;
 mod files;
 mod origins;
+mod repeated;
 pub(crate) mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,12 +21,14 @@ use serde_json::Value;
 use crate::api::{API_VERSION, GROUP, PhoneSite, SecretKey, SipPhone};
 use crate::base::folder::Stamp;
 use crate::base::text::printable;
+use crate::base::url::without_login;
 use crate::near::near;
 use crate::phone::Mac;
 use crate::provision::consent::{Withheld, of_map, of_secret};
 use crate::provision::{Key, Reference};
 use document::{check_keys, check_lost, check_site_name, check_size, drop_nulls, key, meant, named, other, typed};
 use origins::{BLANK, Origins};
+use repeated::Repeated;
 
 /// The objects of a set of manifests. Sites and phones stand with the file that they come from.
 #[derive(Default)]
@@ -38,6 +42,7 @@ pub struct Manifests {
     origins: Origins,
     /// Objects that there are, and that cannot be used, with the reason: nothing is concluded from their absence.
     unreadable: BTreeMap<(String, Key), String>,
+    repeated: Repeated,
     /// The documents that cannot be used: file, object, field and reason.
     pub errors: Vec<String>,
     /// The namespace of objects that name none, if it is not `default`.
@@ -108,7 +113,7 @@ impl Manifests {
     /// Notes what is wrong with a document: values of any length may stand in it, and every document may be wrong.
     fn error(&mut self, file: &str, what: &str) {
         match self.errors.len() {
-            ..MAX_ERRORS => self.errors.push(format!("{file}: {}", printable(what, MAX_ERROR))),
+            ..MAX_ERRORS => self.errors.push(format!("{file}: {}", printable(&without_login(what), MAX_ERROR))),
             MAX_ERRORS => self.errors.push(format!("{file}: there are more errors, which are not shown")),
             _ => {}
         }
@@ -173,10 +178,8 @@ impl Manifests {
         check_site_name(&key)?;
         check_lost("PhoneSite", &key, &spec, &site.spec)?;
         self.origins.object("PhoneSite", &key, file);
-        if let Some((_, other)) = self.sites.insert(key.clone(), (site, file.to_owned())) {
-            bail!("PhoneSite {key} stands in {other} too");
-        }
-        Ok(())
+        let other = self.sites.insert(key.clone(), (site, file.to_owned()));
+        self.repeated.note("PhoneSite", key, other)
     }
 
     fn phone(&mut self, file: &str, mut document: Value) -> anyhow::Result<()> {
@@ -187,10 +190,8 @@ impl Manifests {
         let key = key(&phone.metadata)?;
         check_lost("SipPhone", &key, &spec, &phone.spec)?;
         self.origins.object("SipPhone", &key, file);
-        if let Some((_, other)) = self.phones.insert(key.clone(), (phone, file.to_owned())) {
-            bail!("SipPhone {key} stands in {other} too");
-        }
-        Ok(())
+        let other = self.phones.insert(key.clone(), (phone, file.to_owned()));
+        self.repeated.note("SipPhone", key, other)
     }
 
     fn secret(&mut self, file: &str, document: Value) -> anyhow::Result<()> {

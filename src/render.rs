@@ -75,7 +75,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for site in sites {
         let files = manifests.served(&fleet, &site);
         for number in &args.dial {
-            print(dial::explain(&files, &site, number))?;
+            print(dial::explain(dial::Files { all: &files, written: &fleet.tree(&site) }, &site, number))?;
         }
         let Some(output) = &args.output else { continue };
         let folder = output.join(&*site.namespace).join(&*site.name);
@@ -117,7 +117,9 @@ pub fn report_lines(manifests: &Manifests, fleet: &Fleet) -> ReportLines {
     let mut lines: ReportLines = manifests.errors.iter().map(|error| (true, error.clone())).collect();
     for (kind, key, found) in fleet.findings() {
         let file = manifests.file_of(kind, key);
-        lines.extend(found.iter().map(|one| (one.is_error(), format!("{file}: {kind} {key}: {one}"))));
+        // Of what two documents describe only what is wrong is said: other doubts may be those of the other document.
+        let found = found.iter().filter(|one| one.is_error() || !manifests.is_in_doubt(kind, key));
+        lines.extend(found.map(|one| (one.is_error(), format!("{file}: {kind} {key}: {one}"))));
     }
     lines
 }

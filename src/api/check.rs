@@ -152,14 +152,17 @@ fn check(schema: &Value, value: &Value, path: &str, found: &mut Vec<Violation>) 
             if limit("maxLength").is_some_and(|most| have > most) {
                 refuse(format!("has {have} characters; at most {} are allowed", schema["maxLength"]));
             }
-            if limit("minLength").is_some_and(|least| have < least) {
+            let is_short = limit("minLength").is_some_and(|least| have < least);
+            if is_short {
                 let what = if have == 0 { "is empty".to_owned() } else { format!("has {have} characters") };
                 refuse(format!("{what}; at least {} are needed", schema["minLength"]));
             }
             let more = schema["allOf"].as_array().into_iter().flatten().filter_map(|one| one["pattern"].as_str());
-            let mut patterns = schema["pattern"].as_str().into_iter().chain(more);
-            if let Some(pattern) =
-                patterns.find(|pattern| SCHEMAS.patterns.get(*pattern).is_some_and(|regex| !regex.is_match(text)))
+            let patterns = schema["pattern"].as_str().into_iter().chain(more);
+            // Of what is too short nothing more is said: that it does not match follows.
+            if let Some(pattern) = patterns
+                .filter(|_| !is_short)
+                .find(|pattern| SCHEMAS.patterns.get(*pattern).is_some_and(|regex| !regex.is_match(text)))
             {
                 let known = IN_WORDS.iter().find(|(known, _)| *known == pattern);
                 let why = known.map_or_else(|| format!("does not match {pattern}"), |(_, words)| (*words).to_owned());
@@ -308,6 +311,7 @@ mod tests {
         ("self.spec.lines.all(a, !has(a.key) || a.key <= 2)", "provision/render/lines.rs"),
         ("self.exists_one(b, has(b.key) && b.key == a.key)", "provision/render/lines.rs"),
         ("!self.matches('^.[13579bBdDfF]')", "provision/render/phone.rs"),
+        ("!self.matches('^[0:.-]+$')", "provision/render/phone.rs"),
         ("self.all(a, self.exists_one(b, a.name == b.name", "provision/render/lines.rs"),
         ("!self.contains(' ')", "provision/render/lines.rs"),
         ("self.matches('^[ !#-~¡-ÿ]*$')", "provision/render/lines.rs"),

@@ -49,6 +49,7 @@ pub struct SipPhoneSpec {
     /// 000a.8a12.3456. It names the phone's file, SIPxxxxxxxxxxxx.cnf with the twelve digits. It may be changed: that is how a broken phone is replaced.
     #[schemars(length(min = 12, max = 17), regex(pattern = Mac::PATTERN))]
     #[x_kube(validation = ("!self.matches('^.[13579bBdDfF]')", "mac: this is a group address, which no phone has; see the label on the phone's back"))]
+    #[x_kube(validation = ("!self.matches('^[0:.-]+$')", "mac: this is all zeros, which no phone has; see the label on the phone's back"))]
     pub mac: String,
     /// The phone's model. A 7940 has 2 line appearances, a 7960 has 6.
     pub model: Model,

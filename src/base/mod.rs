@@ -14,6 +14,7 @@ mod shutdown;
 pub mod terminal;
 pub mod text;
 mod thread;
+pub mod url;
 pub mod watcher;
 
 pub use backoff::Backoff;

@@ -10,7 +10,7 @@ use crate::manifests::{Manifests, yaml as documents};
 use crate::phone::file_name::{SIP_DEFAULT, dial_plan};
 use crate::phone::{FileName, cnf, dialplan, find, ringlist};
 use crate::provision::{DIAL_TEMPLATE, Fleet};
-use crate::render::dial::explain;
+use crate::render::dial::{Files, explain};
 
 /// Any text as YAML.
 pub fn yaml(input: &[u8]) {
@@ -92,7 +92,7 @@ pub fn render(input: &[u8]) {
         let files = fleet.tree(&site);
         assert_files(&files, |name| names.contains(name));
         for keys in ["911", "0*12345678#", "*"] {
-            let _ = explain(&files, &site, keys);
+            let _ = explain(Files { all: &files, written: &files }, &site, keys);
         }
     }
     // The same again changes nothing.

@@ -144,6 +144,8 @@ pub fn xml(input: &[u8]) {
     assert!(problems.iter().all(|(line, _)| *line <= lines) && problems.len() <= 18, "{problems:?}");
     problems.iter().for_each(|(_, why)| assert_shown(why));
     let _ = (crate::phone::xml::texts(file, "loadInformation"), crate::phone::bitmap::problem(file));
+    let useless = syncinfo::problems(file);
+    assert!(useless.iter().all(|(line, _)| *line <= lines), "{useless:?}");
     if let Some(sync) = sync_of(file, "P0S3-8-12-00") {
         assert!(!sync.contains('"'));
     }

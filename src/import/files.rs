@@ -61,7 +61,7 @@ pub fn take(tree: &mut Tree, names: &mut Names, plans: &[Plan], firmware: bool) 
 fn ring_list(tree: &mut Tree, files: &mut Files, names: &mut Names) {
     let Some((file, bytes)) = tree.take(RING_LIST) else { return };
     note_flaws(tree, &file, RING_LIST, &bytes);
-    let ringlist::Reading { mut rings, .. } = ringlist::read(&bytes);
+    let ringlist::Reading { mut rings, problems, .. } = ringlist::read(&bytes);
     let mut renamed = false;
     for (_, sound) in &mut rings {
         let requested = sound.clone();
@@ -83,7 +83,11 @@ fn ring_list(tree: &mut Tree, files: &mut Files, names: &mut Names) {
         }
         keep(tree, files, &name, bytes);
     }
-    match typed_rings(&rings) {
+    let typed = match problems.first() {
+        Some((line, _)) => Err(format!("line {line} is no ring")),
+        None => typed_rings(&rings),
+    };
+    match typed {
         Ok(list) => {
             files.spec.insert("ringList".to_owned(), list.into());
         }

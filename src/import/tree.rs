@@ -7,6 +7,7 @@ use anyhow::Context as _;
 
 use crate::base::folder::{Folder, Kind, NOT_REGULAR, Scope};
 use crate::base::text::printable;
+use crate::base::url::without_login;
 use crate::phone::cnf::{self, Reading};
 use crate::phone::file_name::SIP_DEFAULT;
 use crate::phone::parameter::is_secret;
@@ -64,7 +65,7 @@ impl Note {
 
     /// A note on a line.
     pub fn line(file: &str, line: usize, why: impl Into<String>) -> Note {
-        Note { weight: Weight::Matters, file: file.to_owned(), line, why: why.into() }
+        Note { weight: Weight::Matters, file: file.to_owned(), line, why: without_login(&why.into()) }
     }
 
     /// The code of the advice that it is, at its end in brackets.

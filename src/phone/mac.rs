@@ -28,6 +28,11 @@ impl Mac {
         self.0[0] & 1 == 1
     }
 
+    /// Whether this is what programs write where they know of no address.
+    pub const fn is_zero(self) -> bool {
+        matches!(self.0, [0, 0, 0, 0, 0, 0])
+    }
+
     /// The address so many places further on.
     pub fn plus(self, n: u32) -> Mac {
         let mut wide = [0; 8];

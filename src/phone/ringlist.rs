@@ -56,8 +56,8 @@ pub fn read(file: &[u8]) -> Reading {
         if line.is_empty() {
             continue;
         }
-        // A name may have blanks; without a tab, the file is what follows the last blank.
-        match line.split_once('\t').or_else(|| line.rsplit_once(' ')) {
+        // A name may have blanks, so that only a tab ends it.
+        match line.split_once('\t') {
             Some((name, file)) => {
                 reading.rings.push((name.trim().to_owned(), file.trim().to_owned()));
                 reading.lines.push(i + 1);
@@ -85,10 +85,10 @@ mod tests {
     #[test]
     fn lists_in_use_are_read() {
         let Reading { rings, lines, problems } =
-            read(b"CTU24raw\tCTU24raw.raw\r\nPiano 1\t\t piano1.pcm \r\nBells bells.pcm\nalone\n");
-        let expected = [("CTU24raw", "CTU24raw.raw"), ("Piano 1", "piano1.pcm"), ("Bells", "bells.pcm")];
+            read(b"CTU24raw\tCTU24raw.raw\r\nPiano 1\t\t piano1.pcm \r\nBells bells.pcm\nalone\nBig Bell\tbig.pcm");
+        let expected = [("CTU24raw", "CTU24raw.raw"), ("Piano 1", "piano1.pcm"), ("Big Bell", "big.pcm")];
         assert_eq!(rings, expected.map(|(name, file)| (name.to_owned(), file.to_owned())));
-        assert_eq!((problems[0].0, lines), (4, vec![1, 2, 3]));
+        assert_eq!((problems[0].0, problems[1].0, lines), (3, 4, vec![1, 2, 5]), "without a tab it is no ring");
         let written = write(rings.iter().map(|(name, file)| Ring { name, file }));
         assert_eq!(read(&written).rings, rings);
     }

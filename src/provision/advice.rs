@@ -43,6 +43,7 @@ pub const ALL: &[Advice] = &[
     LINE_NAME_DASHES,
     LINE_NAME_SHARED,
     LINE_UNPROVISIONED,
+    LOGIN_IN_URL,
     LOGO_URL,
     MISSPELLED,
     NAT_WITH_NAME,
@@ -60,6 +61,7 @@ pub const ALL: &[Advice] = &[
     RING_MISSING,
     SNTP_OFF,
     SOURCE_MISSING,
+    SYNC_INFO,
     TELNET_PASSWORD,
     TWO_STEP,
     UNUSUAL_VALUE,
@@ -241,6 +243,12 @@ pub const LINE_UNPROVISIONED: Advice = Advice {
     why: "only an empty name means that there is no line: phones show and register one that is called UNPROVISIONED",
     do_this: "leave the line out, or set its name to nothing",
 };
+/// `LoginInUrl`
+pub const LOGIN_IN_URL: Advice = Advice {
+    code: "LoginInUrl",
+    why: "user and password stand in an object, a ConfigMap and a phone's file that many can read",
+    do_this: "let the web server know phones by their addresses, or put the whole URL into a Secret and name that in secretParameters; whoever asks the TFTP server for the phone's file reads it still",
+};
 /// `LogoUrl`
 pub const LOGO_URL: Advice = Advice {
     code: "LogoUrl",
@@ -336,6 +344,12 @@ pub const SNTP_OFF: Advice = Advice {
 /// `SourceMissing`
 pub const SOURCE_MISSING: Advice =
     Advice { code: "SourceMissing", why: "phones get none of its files", do_this: "create it, or correct the name" };
+/// `SyncInfoUseless`
+pub const SYNC_INFO: Advice = Advice {
+    code: "SyncInfoUseless",
+    why: "a phone that is notified reads SYNC for its image, or for *, and restarts if its own sync is another one",
+    do_this: "write <IMAGE VERSION=\"*\" SYNC=\"…\"/>, or set spec.resync and leave the file to dialtone",
+};
 /// `TelnetDefaultPassword`
 pub const TELNET_PASSWORD: Advice = Advice {
     code: "TelnetDefaultPassword",

@@ -3,12 +3,15 @@
 //! A file is looked at once, when its bytes are at hand; what was found stays with its name and its digest.
 
 pub mod dial_plan;
+pub mod own_plan;
 
 use crate::base::text::printable;
 use crate::phone::dialplan::{self, Budget, Template};
 use crate::phone::image::{self, BIN, Image, LOADS, SB2, SBN};
+use crate::phone::parameter::check_host;
 use crate::phone::{FileName, bitmap, file_name, ringlist, syncinfo, text, xml};
 use crate::provision::advice::{self, Advice};
+use crate::provision::placeholder::{Use, is_placeholder};
 
 /// The most flaws that are kept of all files that are looked at together.
 const MAX_FLAWS: usize = 256;
@@ -67,6 +70,8 @@ pub enum Content {
     DialPlan(dial_plan::Routes),
     /// It lists rings: the line and the file of each.
     Rings(Vec<(usize, String)>),
+    /// It is a phone's own configuration.
+    Phone(own_plan::OwnPlan),
 }
 
 /// What was found in a file.
@@ -96,6 +101,11 @@ pub fn examine(name: &str, bytes: &[u8], effort: &mut Effort) -> Contents {
         FileName::SyncInfo => {
             broken_xml(bytes, flaws);
             too_large(bytes, syncinfo::MAX_SIZE, "", flaws);
+            // Of one that is named as a dial plan, the name says enough.
+            if flaws.is_empty() && !is_dial_plan("", bytes) {
+                let problems = syncinfo::problems(bytes).into_iter();
+                flaws.extend(problems.map(|(line, what)| Flaw::new(advice::SYNC_INFO, line, what)));
+            }
         }
         FileName::Os79xx => bootstrap(bytes, flaws),
         FileName::Xml(base) if is_dial_plan(base, bytes) => {
@@ -111,8 +121,8 @@ pub fn examine(name: &str, bytes: &[u8], effort: &mut Effort) -> Contents {
             }
             _ => {}
         },
+        FileName::Own(_) => found.content = Content::Phone(own_plan::OwnPlan::of_file(bytes)),
         FileName::Common
-        | FileName::Own(_)
         | FileName::CtlSep(_)
         | FileName::Mgc(_)
         | FileName::Loads(_)
@@ -150,6 +160,11 @@ fn dial_plan_file(bytes: &[u8], steps: &mut Budget, flaws: &mut Vec<Flaw>) -> di
             .into_iter()
             .map(|(line, what)| Flaw::new(advice::DIAL_RULE_IGNORED, line, format!("phones pass it over: {what}"))),
     );
+    if rules.is_empty() && flaws.is_empty() {
+        let is_empty = bytes.iter().all(|byte| byte.is_ascii_whitespace() || matches!(byte, b'\0' | 0x1a));
+        let what = if is_empty { "is empty" } else { "has no rule" };
+        flaws.push(Flaw::new(advice::DIAL_RULE_IGNORED, 0, what));
+    }
     let templates: Vec<Template<'_>> = rules.iter().map(dialplan::Rule::template).collect();
     let line = |rule: usize| lines.get(rule).copied().unwrap_or_default();
     for (i, rule) in rules.iter().enumerate() {
@@ -161,8 +176,13 @@ fn dial_plan_file(bytes: &[u8], steps: &mut Budget, flaws: &mut Vec<Flaw>) -> di
                 flaws.push(Flaw { advice: advice::UNUSUAL_VALUE, line: line(i), part, what: problem });
             }
         }
+        let route = rule.route.as_deref().filter(|route| !is_placeholder(route, Use::Host));
+        if let Some(Err(what)) = route.map(check_host) {
+            flaws.push(Flaw { advice: advice::UNUSUAL_VALUE, line: line(i), part: "route", what });
+        }
     }
-    dial_plan::lint(&templates, steps, |rule, part, advice, what| {
+    let name = |rule: usize| format!("the rule in line {}", line(rule));
+    dial_plan::lint(&templates, steps, name, |rule, part, advice, what| {
         flaws.push(Flaw { advice, line: rule.map_or(0, line), part, what });
     });
     let mut routes = dial_plan::Routes::of(&templates);

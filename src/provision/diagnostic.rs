@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::api::{Reason, Violation};
 use crate::base::text::printable;
+use crate::base::url::without_login;
 use crate::provision::advice::Advice;
 
 /// The longest field, in bytes.
@@ -44,6 +45,7 @@ impl Diagnostic {
     /// What people write may be in both, at any length.
     fn new(field: String, message: String, finding: Finding) -> Diagnostic {
         let bounded = |text: String, most: usize| if text.len() <= most { text } else { printable(&text, most) };
+        let message = if message.contains("://") { without_login(&message) } else { message };
         Diagnostic { field: bounded(field, MAX_FIELD), message: bounded(message, MAX_MESSAGE), finding }
     }
 

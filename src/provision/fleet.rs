@@ -11,6 +11,7 @@ mod last_good;
 mod moves;
 mod object;
 mod observe;
+mod own_plans;
 mod phone;
 mod read;
 mod render;
@@ -200,6 +201,7 @@ impl Fleet {
     /// A phone was made or changed.
     pub fn apply_phone(&mut self, meta: Meta, spec: SipPhoneSpec, status: SipPhoneStatus) {
         let key = meta.key.clone();
+        let own_plan = self.own_plan(&key);
         let (before, resync_changed) = match self.phones.get_mut(&key) {
             Some(phone) => {
                 let (secrets, site, resync) = (phone.secrets(), phone.site(), phone.spec().resync.clone());
@@ -231,6 +233,7 @@ impl Fleet {
             self.agenda.queue_site(&site);
         }
         self.by_site.entry(site).or_default().insert(key.clone());
+        self.note_own_plan(own_plan, self.own_plan(&key));
         self.agenda.queue_phone(&key);
     }
 
@@ -241,6 +244,7 @@ impl Fleet {
         if phone.needs_syncinfo() {
             self.agenda.queue_site(&site);
         }
+        self.note_own_plan(self.own_plan(key), None);
         self.leave_site(key);
         let affected = self.identities.release(key);
         affected.iter().for_each(|phone| self.agenda.queue_phone(phone));

@@ -2,7 +2,12 @@
 //!
 //! What is certain for an address is not for a name that people read: a label may well be "XX-Lab" or "Your Pizza".
 
+mod marks;
+mod words;
+
 use crate::phone::parameter::{Kind, Parameter};
+use marks::{is_engines, is_whole_engines};
+use words::{NOUNS, is_constant, is_loud, is_noun, is_thing, words};
 
 /// What a text is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,170 +41,77 @@ impl Use {
 /// Whether a text is a left-over of a template.
 pub fn is_placeholder(text: &str, purpose: Use) -> bool {
     let text = text.trim();
+    if text.contains("&lt;") {
+        // Copied from the source of a page.
+        return is_placeholder(&text.replace("&lt;", "<").replace("&gt;", ">"), purpose);
+    }
     if text.is_empty() {
         return false;
     }
     match purpose {
-        Use::Host => is_engines(text, false) || is_no_host(text),
-        Use::Url => {
-            let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
-            let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-            let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
-            is_engines(text, false) || is_no_host(host)
+        Use::Host => is_engines(text, false) || is_in_brackets(text) || is_no_host(text),
+        Use::Url => is_engines(text, false) || is_no_url(text),
+        Use::Name => {
+            let is_masked = is_masked_number(text) || is_masked_address(text);
+            is_engines(text, false) || is_in_brackets(text) || is_no_name(text) || is_masked
         }
-        Use::Name => is_engines(text, false) || is_no_name(text) || is_masked_number(text) || is_masked_address(text),
         Use::Display => is_engines(text, true) || is_no_name_to_read(text),
-        Use::Password => is_whole_engines(text) || is_to_be_changed(text) || is_of_you(text, true),
-    }
-}
-
-/// An identifier of at least so many characters.
-fn is_identifier(text: &str, least: usize) -> bool {
-    text.len() >= least
-        && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-}
-
-/// A constant as programs write it: capitals and underscores.
-fn is_constant(text: &str) -> bool {
-    is_identifier(text, 2)
-        && text.bytes().any(|b| b.is_ascii_uppercase())
-        && !text.bytes().any(|b| b.is_ascii_lowercase())
-}
-
-/// What stands between two marks, for each place where both stand.
-fn between<'a>(text: &'a str, open: &'a str, close: &'a str) -> impl Iterator<Item = &'a str> {
-    text.split(open).skip(1).filter_map(move |rest| rest.split_once(close).map(|(inner, _)| inner))
-}
-
-/// What stands between a mark and the same mark.
-fn wrapped_in<'a>(text: &'a str, mark: &'a str) -> impl Iterator<Item = &'a str> {
-    let parts = text.split(mark).skip(1).collect::<Vec<_>>();
-    let last = parts.len().saturating_sub(1);
-    parts.into_iter().take(last)
-}
-
-/// The marks of template engines. In what people read `strict` asks for more.
-fn is_engines(text: &str, strict: bool) -> bool {
-    let filled = |inner: &str| !inner.trim().is_empty();
-    let doubled = [("{{", "}}"), ("{%", "%}"), ("${", "}"), ("{$", "}"), ("$(", ")"), ("<?", "?>"), ("<%", "%>")];
-    if doubled.iter().any(|(open, close)| between(text, open, close).any(filled)) {
-        return true;
-    }
-    let wrapped = |mark: &&str| wrapped_in(text, mark).any(|inner| is_identifier(inner.trim_matches(['_', '#']), 2));
-    if ["__", "@@", "##", "%%", "||"].iter().any(wrapped) {
-        return true;
-    }
-    // Phones put their own name there.
-    let is_left_over = |inner: &str| is_constant(inner) && inner != "DEVICENAME";
-    if ["#", "@"].iter().any(|mark| wrapped_in(text, mark).any(is_left_over)) {
-        return true;
-    }
-    // Two hexadecimal digits after a percent sign are a character of a URL.
-    let is_variable = |inner: &str| {
-        let is_hex = inner.bytes().all(|b| b.is_ascii_hexdigit());
-        (is_noun(inner) && !is_hex) || (is_constant(inner) && inner.len() > 2 && (inner.len() > 3 || !is_hex))
-    };
-    if wrapped_in(text, "%").any(is_variable) {
-        return true;
-    }
-    if between(text, "[[", "]]").any(filled) {
-        return true;
-    }
-    let in_brackets = [("<", ">"), ("[", "]"), ("{", "}")].into_iter().any(|(open, close)| {
-        let whole = text.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
-        let is_word = |inner: &str| is_constant(inner) || is_noun(inner);
-        let is_text = |inner: &str| {
-            is_word(inner) || (open == "<" && (is_element(inner) || inner.split([' ', '-', '_']).any(is_noun)))
-        };
-        let inside = || {
-            !strict
-                && between(text, open, close).any(|inner| is_text(inner) || (open == "{" && is_identifier(inner, 2)))
-        };
-        whole.is_some_and(|inner| {
-            is_text(inner) || inner.split([' ', '-', '_']).any(|word| word.eq_ignore_ascii_case("your"))
-        }) || inside()
-    });
-    in_brackets || is_shell_variable(text, strict)
-}
-
-/// An element of XML, such as `xsl:value-of select="x"/`.
-fn is_element(inner: &str) -> bool {
-    inner.ends_with('/') && inner.starts_with(|c: char| c.is_ascii_alphabetic()) && inner.contains(['=', ':'])
-}
-
-/// `$name`. In what people read only where it is all, and looks like a variable: a shop may be called "$mart".
-fn is_shell_variable(text: &str, strict: bool) -> bool {
-    if strict {
-        let Some(name) = text.strip_prefix('$').filter(|name| is_identifier(name, 2)) else { return false };
-        let camel =
-            name.bytes().zip(name.bytes().skip(1)).any(|(a, b)| a.is_ascii_lowercase() && b.is_ascii_uppercase());
-        return camel || name.contains('_') || is_constant(name) || is_noun(name);
-    }
-    let mut before = ' ';
-    let mut rest = text;
-    while let Some((head, tail)) = rest.split_once('$') {
-        before = head.chars().last().unwrap_or(before);
-        let is_start = !before.is_ascii_alphanumeric();
-        if is_start && tail.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
-            return true;
+        Use::Password => {
+            let is_left = is_to_be_changed(text) || is_of_you(text, true) || is_to_be_inserted(text) || is_undone(text);
+            let is_named = inside_brackets(text).is_some_and(|inner| words(inner).any(is_noun));
+            is_whole_engines(text) || is_left || is_named
         }
-        (before, rest) = ('$', tail);
     }
-    false
 }
 
-/// All of the text is what an engine should have replaced.
-fn is_whole_engines(text: &str) -> bool {
-    let marks = [("{{", "}}"), ("${", "}"), ("{$", "}"), ("<?", "?>"), ("<%", "%>"), ("@@", "@@"), ("%%", "%%")];
-    marks.iter().any(|(open, close)| {
-        let inner = text.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
-        inner.is_some_and(|inner| {
-            is_identifier(inner.trim().trim_start_matches('$').split(['.', '[', '|']).next().unwrap_or_default(), 2)
-        })
-    })
+/// What stands in brackets, if that is all.
+fn inside_brackets(text: &str) -> Option<&str> {
+    let pairs = [("<", ">"), ("[", "]"), ("{", "}")];
+    pairs.iter().find_map(|(open, close)| text.strip_prefix(open)?.strip_suffix(close))
 }
 
-/// What templates name.
-const NOUNS: &[&str] = &[
-    "address",
-    "addr",
-    "authname",
-    "desc",
-    "description",
-    "displayname",
-    "domain",
-    "ext",
-    "extension",
-    "fqdn",
-    "gateway",
-    "host",
-    "hostname",
-    "ip",
-    "ipaddress",
-    "label",
-    "mac",
-    "name",
-    "number",
-    "password",
-    "pbx",
-    "port",
-    "proxy",
-    "secret",
-    "server",
-    "serverip",
-    "url",
-    "user",
-    "userid",
-    "username",
-];
-
-fn is_noun(word: &str) -> bool {
-    NOUNS.iter().any(|noun| word.eq_ignore_ascii_case(noun))
+/// Words in brackets, which no name of a server or a user has.
+fn is_in_brackets(text: &str) -> bool {
+    inside_brackets(text).is_some_and(|inner| inner.bytes().filter(u8::is_ascii_alphabetic).count() > 1)
 }
 
-fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(['_', '-', '.', ' ', '@', ':']).filter(|word| !word.is_empty())
+/// `TODO` and its like, where it is all and cannot be meant.
+fn is_undone(text: &str) -> bool {
+    ["TODO", "TBD", "TBA", "FIXME"].contains(&text)
+}
+
+/// A URL of nobody's server, or with a part that should have been replaced.
+fn is_no_url(text: &str) -> bool {
+    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+    let mut parts = rest.split(['/', '?', '#', '=', '&', '.']).skip(1);
+    is_no_host(host) || parts.any(|part| is_of_you(part, true) || words(part).any(|word| word == "CHANGEME"))
+}
+
+/// `VOICEMAIL_NUMBER`, `LINE1_NAME`, `AUTH_USER`: nothing but things, as a program writes a constant.
+fn is_things(text: &str) -> bool {
+    is_constant(text) && words(text).count() > 1 && words(text).all(is_thing)
+}
+
+/// `IP_OF_PBX`, `name-of-server`.
+fn is_thing_of(text: &str) -> bool {
+    let known = ["ip", "address", "addr", "hostname", "host", "fqdn", "domain", "number", "name", "extension", "url"];
+    let words: Vec<String> = words(text).map(str::to_ascii_lowercase).collect();
+    let is_of = |three: &[String]| known.contains(&three[0].as_str()) && three[1] == "of";
+    (text.contains(['_', '-']) || is_loud(text)) && words.windows(3).any(is_of)
+}
+
+/// `INSERT NAME HERE`, `put-proxy-here`, `PROXY GOES HERE`.
+fn is_to_be_inserted(text: &str) -> bool {
+    let words: Vec<String> = words(text).map(str::to_ascii_lowercase).collect();
+    let [first, middle @ .., last] = words.as_slice() else { return false };
+    let verbs = ["add", "enter", "fill", "insert", "place", "put", "type", "write"];
+    let names = |word: &String| is_thing(word) || word == "your" || word == "sip";
+    let is_marked = is_loud(text) || text.contains('_');
+    let behind = || middle.last().map_or(names(first), |word| names(word) || word == "goes");
+    last == "here" && (verbs.contains(&first.as_str()) && middle.iter().any(names) || is_marked && behind())
 }
 
 /// `CHANGEME`, `CHANGE_ME_LINE1`, `REPLACE-ME`.
@@ -219,8 +131,7 @@ fn is_to_be_changed(text: &str) -> bool {
 
 /// `YOUR_SERVER_IP`, `your-extension`. With blanks, and with `strict`, only in capitals.
 fn is_of_you(text: &str, strict: bool) -> bool {
-    let is_loud = !text.bytes().any(|b| b.is_ascii_lowercase());
-    if !is_loud && (strict || text.contains(' ')) {
+    if !is_loud(text) && (strict || text.contains(' ')) {
         return false;
     }
     let words: Vec<&str> = words(text).collect();
@@ -260,7 +171,16 @@ fn is_no_host(text: &str) -> bool {
     }
     // Of you and yours: yourdomain.com, pbx.your-company.net.
     let of_you = |label: &str| {
-        let rest = label.strip_prefix("your").map(|rest| rest.trim_matches(['-', '_']));
+        let rest = label.strip_prefix("your");
+        // "yoursip" may be somebody's brand, as any word behind "your"; "your-sip" and "yoursipserver" are not.
+        let is_parted = rest.is_some_and(|rest| rest.starts_with(['-', '_']));
+        let rest = rest.map(|rest| rest.trim_matches(['-', '_']));
+        let of_kind = |rest: &str| {
+            ["sip", "voip"].iter().filter_map(|kind| rest.strip_prefix(kind)).any(|rest| {
+                let rest = rest.trim_matches(['-', '_']);
+                is_thing(rest) || (rest.is_empty() && is_parted)
+            })
+        };
         let words = [
             "asterisk",
             "company",
@@ -270,14 +190,13 @@ fn is_no_host(text: &str) -> bool {
             "organization",
             "provider",
             "site",
-            "sip",
-            "voip",
             "freepbx",
             "callmanager",
             "ntp",
         ];
         rest.is_some_and(|rest| {
             is_noun(rest)
+                || of_kind(rest)
                 || words.iter().any(|word| rest.starts_with(word))
                 || NOUNS.iter().any(|noun| noun.len() > 3 && rest.starts_with(noun))
         })
@@ -291,7 +210,21 @@ fn is_no_host(text: &str) -> bool {
             ["IP", "ADDRESS", "ADDR", "HOSTNAME", "FQDN", "HOST", "URL", "SERVER", "DOMAIN"]
                 .contains(&word.trim_end_matches(|c: char| c.is_ascii_digit()))
         });
+    // Of nobody in particular: sip.mydomain.com.
+    let of_nobody = |lower: &str| {
+        let labels: Vec<&str> = lower.rsplit('.').take(2).collect();
+        let [end, name] = labels.as_slice() else { return false };
+        let names = ["company", "domain", "mycompany", "mydomain", "myprovider", "myserver", "provider", "sipprovider"];
+        names.contains(name) && ["com", "net", "org"].contains(end)
+    };
+    // A label of crosses that is not the last one: there is a domain .xxx.
+    let is_crossed = |label: &str| label.len() > 2 && label.bytes().all(|b| b == b'x');
     is_masked_address(text)
+        || of_nobody(lower)
+        || lower.split('.').rev().skip(1).any(is_crossed)
+        || ["todo", "tbd", "tba", "fixme"].contains(&lower)
+        || is_thing_of(text)
+        || is_to_be_inserted(text)
         || is_masked_number(text) && text.parse::<std::net::Ipv4Addr>().is_err()
         || is_to_be_changed(text)
         || is_of_you(text, false)
@@ -306,28 +239,21 @@ fn is_no_host(text: &str) -> bool {
 
 /// Nobody's name on a server.
 fn is_no_name(text: &str) -> bool {
-    let known = [
-        "EXTENSION",
-        "USERNAME",
-        "USERID",
-        "USER_ID",
-        "AUTHNAME",
-        "AUTH_NAME",
-        "AUTHUSER",
-        "PASSWORD",
-        "SECRET",
-        "TODO",
-        "TBD",
-    ];
+    let known =
+        ["EXTENSION", "USERNAME", "USERID", "USER_ID", "AUTHNAME", "AUTH_NAME", "AUTHUSER", "PASSWORD", "SECRET"];
     let stem = text.trim_end_matches(|c: char| c.is_ascii_digit());
-    is_to_be_changed(text) || is_of_you(text, false) || known.contains(&stem)
+    let is_left = is_to_be_changed(text) || is_to_be_inserted(text) || is_undone(text) || text == "authname";
+    is_left || is_of_you(text, false) || is_things(text) || is_thing_of(text) || known.contains(&stem)
 }
 
 /// Nobody's name to be read.
 fn is_no_name_to_read(text: &str) -> bool {
     let plain = ["your name", "your name here", "your display name", "your extension", "your label"];
     let is_loud_word = |text: &str| is_constant(text) && text.contains('_');
+    let is_left = is_to_be_inserted(text) || is_undone(text) || text.eq_ignore_ascii_case("change me");
     is_masked_address(text)
+        || is_left
+        || (is_loud_word(text) && (is_things(text) || is_thing_of(text)))
         || plain.iter().any(|known| text.eq_ignore_ascii_case(known))
         || (!text.contains(' ') && is_to_be_changed(text))
         || (is_loud_word(text) && is_of_you(text, true))

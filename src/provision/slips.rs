@@ -1,106 +1,11 @@
 //! Names of parameters that no phone knows, and those that their authors meant.
 
+mod table;
+
 use strsim::damerau_levenshtein;
 
 use crate::phone::{find, find_field, parameters};
-
-/// Slips in files that people passed on to one another, and the names that other phones and programs have for the same: too far from
-/// the right name to be guessed.
-const KNOWN: &[(&str, &str)] = &[
-    ("admin_password", "phone_password"),
-    ("anonymous_block", "anonymous_call_block"),
-    ("anonymous_call_blocking", "anonymous_call_block"),
-    ("auto_complete", "autocomplete"),
-    ("backup_proxy", "proxy_backup"),
-    ("backup_proxy_port", "proxy_backup_port"),
-    ("call_forward_uri", "cfwd_url"),
-    ("call_forward_url", "cfwd_url"),
-    ("codec", "preferred_codec"),
-    ("date_template", "date_format"),
-    ("dial_plan", "dial_template"),
-    ("dial_plan_template", "dial_template"),
-    ("dialplan_template", "dial_template"),
-    ("dnd", "dnd_control"),
-    ("dnd_enable", "dnd_control"),
-    ("directories_url", "directory_url"),
-    ("dns_server_1", "dyn_dns_addr_1"),
-    ("dns_server_2", "dyn_dns_addr_2"),
-    ("emergency_proxy", "proxy_emergency"),
-    ("emergency_proxy_port", "proxy_emergency_port"),
-    ("firmware", "image_version"),
-    ("firmware_version", "image_version"),
-    ("img_version", "image_version"),
-    ("load_information", "image_version"),
-    ("media_port_end", "end_media_port"),
-    ("media_port_start", "start_media_port"),
-    ("nat", "nat_enable"),
-    ("ntp_mode", "sntp_mode"),
-    ("ntp_server", "sntp_server"),
-    ("primary_tftp_addr", "dyn_tftp_addr"),
-    ("proxy", "proxy1_address"),
-    ("proxy_address", "proxy1_address"),
-    ("proxy_port", "proxy1_port"),
-    ("proxy_registration", "proxy_register"),
-    ("proxy_server", "proxy1_address"),
-    ("register_expires", "timer_register_expires"),
-    ("register_with_proxy", "proxy_register"),
-    ("registration_expires", "timer_register_expires"),
-    ("rtp_end_port", "end_media_port"),
-    ("rtp_start_port", "start_media_port"),
-    ("semi_attended_xfer", "semi_attended_transfer"),
-    ("sip_port", "voip_control_port"),
-    ("sip_server", "proxy1_address"),
-    ("telnet", "telnet_level"),
-    ("tftp_cfg_directory", "tftp_cfg_dir"),
-    ("tftp_server", "dyn_tftp_addr"),
-    ("time_format_12hr", "time_format_24hr"),
-    ("timer_register", "timer_register_expires"),
-    ("transfer_on_hangup", "transfer_onhook_enabled"),
-    ("transfer_on_hook", "transfer_onhook_enabled"),
-    ("transfer_onhook", "transfer_onhook_enabled"),
-    ("vad", "enable_vad"),
-    ("voice_mail", "messages_uri"),
-    ("voicemail", "messages_uri"),
-    ("voicemail_number", "messages_uri"),
-];
-
-/// What people write behind `lineN_`, and what phones call that; `#` is the number.
-const OF_LINES: &[(&str, &str)] = &[
-    ("address", "proxy#_address"),
-    ("auth", "line#_authname"),
-    ("authid", "line#_authname"),
-    ("authuser", "line#_authname"),
-    ("callerid", "line#_displayname"),
-    ("display", "line#_displayname"),
-    ("ext", "line#_name"),
-    ("extension", "line#_name"),
-    ("label", "line#_shortname"),
-    ("number", "line#_name"),
-    ("pass", "line#_password"),
-    ("passwd", "line#_password"),
-    ("port", "proxy#_port"),
-    ("proxy", "proxy#_address"),
-    ("proxyaddress", "proxy#_address"),
-    ("proxyport", "proxy#_port"),
-    ("pwd", "line#_password"),
-    ("secret", "line#_password"),
-    ("server", "proxy#_address"),
-    ("short", "line#_shortname"),
-    ("user", "line#_name"),
-    ("userid", "line#_name"),
-    ("username", "line#_name"),
-];
-
-/// The same behind `proxyN_`.
-const OF_PROXIES: &[(&str, &str)] = &[
-    ("", "proxy#_address"),
-    ("addr", "proxy#_address"),
-    ("address", "proxy#_address"),
-    ("port", "proxy#_port"),
-    ("host", "proxy#_address"),
-    ("ip", "proxy#_address"),
-    ("server", "proxy#_address"),
-];
+use table::{KNOWN, OF_LINES, OF_PROXIES, SAME};
 
 /// The longest name for which another one is looked for.
 const LONGEST: usize = 64;
@@ -115,11 +20,43 @@ pub fn meant(name: &str) -> Option<&'static str> {
     let known = |name: &str| find(name).map(|parameter| parameter.name.as_str());
     find_field(name)
         .map(|parameter| parameter.name.as_str())
-        .or_else(|| KNOWN.iter().find(|(slip, _)| *slip == words.join("_")).and_then(|(_, meant)| known(meant)))
+        .or_else(|| known_slip(&words).and_then(known))
         .or_else(|| numbered(&words.concat()))
         // The letter l for the digit 1.
         .or_else(|| numbered(&words.concat().replacen("linel", "line1", 1).replacen("proxyl", "proxy1", 1)))
+        .or_else(|| alike(&words.concat()))
         .or_else(|| nearest(&words))
+        .or_else(|| slip_of_slip(&words).and_then(known))
+}
+
+/// What a slip in common use means, however its words are spelled.
+fn known_slip(words: &[String]) -> Option<&'static str> {
+    let whole = canonical(words.iter().map(String::as_str));
+    KNOWN.iter().find(|(slip, _)| canonical(slip.split('_')) == whole).map(|(_, meant)| *meant)
+}
+
+/// What a name means that is a letter away from a slip in common use.
+fn slip_of_slip(words: &[String]) -> Option<&'static str> {
+    let whole = words.concat();
+    let is_near = |slip: &str| {
+        let slip = squeeze(slip);
+        // Most differ by their length already.
+        let may_be = slip.len() >= 8 && slip.len().abs_diff(whole.len()) <= 1 && digits(&slip) == digits(&whole);
+        may_be && damerau_levenshtein(&slip, &whole) <= 1
+    };
+    KNOWN.iter().find(|(slip, _)| slip.contains('_') && is_near(slip)).map(|(_, meant)| *meant)
+}
+
+/// The known name that only looks the same: with the letter l for the digit 1, O for 0, or the reverse.
+fn alike(squeezed: &str) -> Option<&'static str> {
+    let shape = |name: &str| name.replace('1', "l").replace('0', "o");
+    let whole = shape(squeezed);
+    let names = parameters().iter().map(|parameter| parameter.name.as_str());
+    names.into_iter().find(|known| shape(&squeeze(known)) == whole)
+}
+
+fn digits(text: &str) -> String {
+    text.chars().filter(char::is_ascii_digit).collect()
 }
 
 /// The words of a name in lower case, whether they are parted by underscores, dashes, dots or capitals.
@@ -173,23 +110,11 @@ fn squeeze(name: &str) -> String {
 /// The known name that differs in some letters, or in the order of its words.
 fn nearest(words: &[String]) -> Option<&'static str> {
     let squeezed = words.concat();
-    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
     let own = digits(&squeezed);
     // Another number is another line or server, and no slip.
     let candidates = parameters().iter().map(|parameter| parameter.name.as_str()).filter(|known| digits(known) == own);
     candidates.filter_map(|known| Some((distance(words, &squeezed, known)?, known))).min().map(|(_, known)| known)
 }
-
-/// Words that stand for each other.
-const SAME: &[(&str, &str)] = &[
-    ("address", "addr"),
-    ("adress", "addr"),
-    ("disabled", "disable"),
-    ("enabled", "enable"),
-    ("expiration", "expires"),
-    ("expiry", "expires"),
-    ("uri", "url"),
-];
 
 /// A name as one word, whichever of the words that stand for each other it has.
 fn canonical<'a>(words: impl Iterator<Item = &'a str>) -> String {
@@ -305,6 +230,28 @@ mod tests {
             ("linel_name", "line1_name"),
             ("proxyl_address", "proxy1_address"),
             ("timer_register_expiration", "timer_register_expires"),
+            ("proxy_adress", "proxy1_address"),
+            ("proxy_adres", "proxy1_address"),
+            ("proxy_addr", "proxy1_address"),
+            ("proxyAdress", "proxy1_address"),
+            ("logo_ur1", "logo_url"),
+            ("l0go_url", "logo_url"),
+            ("1ogo_url", "logo_url"),
+            ("pr0xy1_address", "proxy1_address"),
+            ("te1net_level", "telnet_level"),
+            ("voip_port", "voip_control_port"),
+            ("voipPort", "voip_control_port"),
+            ("authname", "line1_authname"),
+            ("auth-name", "line1_authname"),
+            ("password", "line1_password"),
+            ("Password", "line1_password"),
+            ("line_password", "line1_password"),
+            ("displayname", "line1_displayname"),
+            ("stopMediaPort", "end_media_port"),
+            ("outbound_proxy_adress", "outbound_proxy"),
+            ("emergency_proxy_adress", "proxy_emergency"),
+            ("voicemail_numer", "messages_uri"),
+            ("ntp_servr", "sntp_server"),
         ] {
             if meant(slip) != Some(right) {
                 wrong.push((slip, meant(slip)));
@@ -361,6 +308,17 @@ mod tests {
             "speed_line9",
             "ring_list",
             "ringer_volume",
+            "line7_password",
+            "proxy7_adress",
+            "dns_servers",
+            "port",
+            "pbx_vendor",
+            "secretary",
+            "passwords",
+            "extensions",
+            "labels",
+            "tzdata",
+            "imager",
             "timer_keepalive",
             "a",
             "",

@@ -253,7 +253,7 @@ fn a_dial_plan_from_a_config_map_is_asked_too() {
     let out = tempfile::tempdir().unwrap();
     let output = render(&["-f", "-", "--dial", "0"], &manifests, out.path());
     let said = String::from_utf8(output.stdout).unwrap();
-    assert!(said.contains("rule      templates[0], 0") && said.contains("to        gw.example.com"), "{said}");
+    assert!(said.contains("rule      plan.xml:1, 0") && said.contains("to        gw.example.com"), "{said}");
 }
 
 #[test]
@@ -280,10 +280,10 @@ fn a_number_is_promised_nothing_by_a_plan_that_no_phone_loads() {
     let plan = "<DIALTEMPLATE>\n<TEMPLATE MATCH=\"7...\" Timeout=\"0\"/>\n</DIALTEMPLATE>";
     let large = format!("{plan}\n<!-- {} -->", "x".repeat(9000));
     for (template, unset, file, plan, expected) in [
-        ("", "Reset", "dialplan.xml", plan, "rule      templates[0], 7...\n  sent      at once"),
+        ("", "Reset", "dialplan.xml", plan, "rule      dialplan.xml:2, 7...\n  sent      at once"),
         ("", "Keep", "dialplan.xml", plan, "plan      dialplan.xml, if phones remember it"),
-        (&named("./dialplan"), "Reset", "dialplan.xml", plan, "rule      templates[0], 7..."),
-        (&named("voip/plans/desk"), "Reset", "desk.xml", plan, "rule      templates[0], 7..."),
+        (&named("./dialplan"), "Reset", "dialplan.xml", plan, "rule      dialplan.xml:2, 7..."),
+        (&named("voip/plans/desk"), "Reset", "desk.xml", plan, "rule      desk.xml:2, 7..."),
         (
             &named("voip/plans/desk"),
             "Reset",
@@ -437,4 +437,43 @@ fn a_site_with_one_wrong_field_draws_one_error_of_its_own_and_one_of_each_phone(
     let all = said_of(&[&text.replace(SITE, &site)]);
     assert_eq!(all.lines().count(), 3, "{all}");
     assert!(all.contains("PhoneSite hq cannot be served") && !all.contains("warning"), "{all}");
+}
+
+#[test]
+fn of_two_documents_of_one_object_it_is_said_which_holds_and_nothing_that_follows() {
+    let empty = SITE.replace("proxy1Address: 10.0.0.1", "");
+    let own = "{siteRef: {name: hq}, mac: 000A8A123456, model: \"7960\", lines: [{name: a}]}";
+    for text in [phone(own) + "---\n" + &empty, empty.clone() + &phone(own)] {
+        let all = said_of(&[&text]);
+        assert!(
+            all.contains("PhoneSite default/hq stands in stdin too: this one holds, because it was read last"),
+            "{all}"
+        );
+        assert!(!all.contains("[NoProxy]") && all.matches("error: stdin").count() == 1, "{all}");
+    }
+    let twice = phone(own) + "---\n" + &phone(own).replace(SITE, "").replace("000A8A123456", "000A8A123457");
+    let all = said_of(&[&twice]);
+    assert!(all.contains("SipPhone default/p stands in stdin too: this one holds"), "{all}");
+    // Doubts about other objects are said as ever.
+    let other = "\n---\napiVersion: dialtone.dev/v1alpha1\nkind: PhoneSite\nmetadata: {name: lab}\nspec: {settings: {sntpMode: Unicast}}\n";
+    assert!(said_of(&[&(twice + other)]).contains("[NoTimeServer]"));
+}
+
+#[test]
+fn a_password_in_a_url_is_shown_nowhere() {
+    let out = tempfile::tempdir().unwrap();
+    let site = SITE
+        .replace("proxy1Address: 10.0.0.1", "proxy1Address: 10.0.0.1, servicesUrl: \"http://admin:hunter2@10.0.0.9/\"");
+    let output = render(&["-f", "-"], &site, out.path());
+    assert!(output.status.success() && said(&output).contains("[LoginInUrl]"), "{}", said(&output));
+    assert!(!said(&output).contains("hunter2"), "{}", said(&output));
+    for (good, bad) in [
+        ("servicesUrl: \"http:", "servicesUrl: \"https:"),
+        ("servicesUrl:", "servicesUrll:"),
+        ("{settings: {", "{suspend: \"http://admin:hunter2@10.0.0.9/\", settings: {"),
+        ("kind: PhoneSite", "kind: \"http://admin:hunter2@10.0.0.9/\""),
+    ] {
+        let output = render(&["-f", "-"], &site.replace(good, bad), out.path());
+        assert!(!output.status.success() && !said(&output).contains("hunter2"), "{}", said(&output));
+    }
 }

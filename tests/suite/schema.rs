@@ -36,6 +36,7 @@ fn what_the_schema_says_is_what_render_does() {
 /// What rules in CEL say, in the words of `render`.
 const RULES: &[&str] = &[
     "is a group address",
+    "is all zeros",
     "a 7940 has 2 line appearances",
     "a 7940 has 2 line keys",
     "is the name of another line of this phone",

@@ -50,7 +50,8 @@ impl Identity {
     }
 
     fn line_claims(&self) -> Vec<LineClaim> {
-        self.lines.iter().map(|line| self.line_claim(&line.identity)).collect()
+        // Only a typed line is refused to others.
+        self.lines.iter().filter(|line| !line.is_extra).map(|line| self.line_claim(&line.identity)).collect()
     }
 
     /// Its site and the names of its lines, each once.
@@ -73,6 +74,8 @@ pub enum Conflict<'a> {
         holder: &'a Key,
         /// Whether that one only goes on being served under it, and says another address, or none.
         is_last_good: bool,
+        /// Why that one keeps it.
+        why: Precedence,
     },
     /// An older phone has a line of this name on the same proxy.
     Line {
@@ -82,16 +85,29 @@ pub enum Conflict<'a> {
         line: &'a LineIdentity,
         /// The older phone.
         holder: &'a Key,
+        /// Why that one keeps it.
+        why: Precedence,
     },
-    /// A line of the same name is on another proxy: confusing, and no error.
+    /// A line of the same name is on another proxy, or one of the two is no line of the list: confusing, and no error.
     Name {
         /// The place of the line among the phone's.
         index: usize,
         /// The line.
-        line: &'a LineIdentity,
+        line: &'a PhoneLine,
         /// The other line.
         other: OtherLine<'a>,
+        /// Whether that one is on another proxy for certain.
+        is_elsewhere: bool,
     },
+}
+
+/// Why one of two phones keeps what both want.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precedence {
+    /// It is older.
+    Older,
+    /// Both are of one age, as in manifests, and its name comes first.
+    Name,
 }
 
 /// A line that has the same name on another proxy.
@@ -157,7 +173,15 @@ impl Identities {
 
     /// A phone's lines, in the order of its list.
     pub fn lines(&self, phone: &Key) -> &[PhoneLine] {
-        self.phones.get(phone).map(|identity| identity.lines.as_slice()).unwrap_or_default()
+        let lines = self.phones.get(phone).map(|identity| identity.lines.as_slice()).unwrap_or_default();
+        &lines[..lines.partition_point(|line| !line.is_extra)]
+    }
+
+    fn precedence(&self, holder: &Key, identity: &Identity) -> Precedence {
+        match self.phones.get(holder) {
+            Some(holder) if holder.created == identity.created => Precedence::Name,
+            _ => Precedence::Older,
+        }
     }
 
     /// What a phone wants that an older one has.
@@ -168,27 +192,33 @@ impl Identities {
             && let Some(holder) = self.holder(&phone.namespace, mac).filter(|holder| *holder != phone)
         {
             let is_last_good = self.phones.get(holder).is_some_and(|other| other.mac != Some(mac));
-            conflicts.push(Conflict::Mac { mac, holder, is_last_good });
+            conflicts.push(Conflict::Mac { mac, holder, is_last_good, why: self.precedence(holder, identity) });
         }
-        for (index, line) in identity.lines.iter().map(|line| &line.identity).enumerate() {
-            let older = self.lines.holder(&identity.line_claim(line)).filter(|holder| *holder != phone);
+        for (index, own) in identity.lines.iter().enumerate() {
+            let line = &own.identity;
+            let older =
+                self.lines.holder(&identity.line_claim(line)).filter(|holder| *holder != phone && !own.is_extra);
             if let Some(holder) = older {
-                conflicts.push(Conflict::Line { index, line, holder });
-            } else if let Some(other) = self.same_name(phone, identity, index) {
-                conflicts.push(Conflict::Name { index, line, other });
+                conflicts.push(Conflict::Line { index, line, holder, why: self.precedence(holder, identity) });
+            } else if let Some((other, is_elsewhere)) = self.same_name(phone, identity, index) {
+                conflicts.push(Conflict::Name { index, line: own, other, is_elsewhere });
             }
         }
         conflicts
     }
 
-    fn same_name<'a>(&'a self, phone: &Key, identity: &Identity, index: usize) -> Option<OtherLine<'a>> {
-        let line = &identity.lines[index].identity;
+    /// Another line of the same name, and whether it is on another proxy for certain.
+    fn same_name<'a>(&'a self, phone: &Key, identity: &Identity, index: usize) -> Option<(OtherLine<'a>, bool)> {
+        let PhoneLine { identity: line, is_extra, .. } = &identity.lines[index];
         let twin = |one: &PhoneLine| one.identity.name == line.name && one.identity.proxy != line.proxy;
-        if let Some(before) = identity.lines[..index].iter().position(twin) {
-            return Some(OtherLine::Own(before));
+        // What the phone's own extra parameters repeat is said where those are taken over.
+        if let Some(before) = identity.lines[..index].iter().position(twin).filter(|_| !is_extra) {
+            return Some((OtherLine::Own(before), true));
         }
-        let holder = self.names.holder(&(identity.site.clone(), line.name.clone()))?;
-        (holder != phone).then_some(OtherLine::Of(holder))
+        let holder =
+            self.names.holder(&(identity.site.clone(), line.name.clone())).filter(|holder| *holder != phone)?;
+        let is_listed = self.lines(holder).iter().any(|one| one.identity.name == line.name);
+        Some((OtherLine::Of(holder), is_listed && !is_extra))
     }
 }
 
@@ -215,7 +245,7 @@ mod tests {
 
     fn line(name: &str, proxy: Option<&str>) -> PhoneLine {
         let proxy = proxy.map(|host| Arc::new((host.to_owned(), "5060".to_owned())));
-        PhoneLine { key: 1, identity: LineIdentity { name: name.into(), proxy } }
+        PhoneLine { key: 1, identity: LineIdentity { name: name.into(), proxy }, is_extra: false }
     }
 
     fn mac(n: u8) -> Mac {
@@ -229,7 +259,7 @@ mod tests {
         assert_eq!(all.claim(&key("old"), 1, &key("hq"), (Some(mac(1)), None), Vec::new()), [key("young")]);
         assert_eq!(
             all.conflicts(&key("young")),
-            [Conflict::Mac { mac: mac(1), holder: &key("old"), is_last_good: false }]
+            [Conflict::Mac { mac: mac(1), holder: &key("old"), is_last_good: false, why: Precedence::Older }]
         );
         assert_eq!(all.conflicts(&key("old")), []);
         assert_eq!(all.release(&key("old")), [key("young")]);
@@ -241,7 +271,10 @@ mod tests {
         let mut all = Identities::default();
         all.claim(&key("b"), 2, &key("hq"), (None, Some(mac(1))), Vec::new());
         all.claim(&key("c"), 3, &key("hq"), (Some(mac(1)), None), Vec::new());
-        assert_eq!(all.conflicts(&key("c")), [Conflict::Mac { mac: mac(1), holder: &key("b"), is_last_good: true }]);
+        assert_eq!(
+            all.conflicts(&key("c")),
+            [Conflict::Mac { mac: mac(1), holder: &key("b"), is_last_good: true, why: Precedence::Older }]
+        );
         all.claim(&key("a"), 1, &key("hq"), (Some(mac(1)), None), Vec::new());
         assert_eq!(all.holder(&"ns".into(), mac(1)), Some(&key("a")));
         assert_eq!(all.claim(&key("b"), 2, &key("hq"), (None, None), Vec::new()), []);

@@ -37,10 +37,11 @@ fn is_emergency(rule: &Template<'_>) -> bool {
 }
 
 /// Says what looks wrong: of which rule, counted from 0, or of the plan as a whole; of which part of it; the advice, and what there
-/// is.
+/// is. `name` is what people call a rule.
 pub fn lint(
     rules: &[Template<'_>],
     steps: &mut Budget,
+    name: impl Fn(usize) -> String,
     mut say: impl FnMut(Option<usize>, &'static str, Advice, String),
 ) {
     if rules.is_empty() {
@@ -48,10 +49,20 @@ pub fn lint(
     }
     let matcher = Matcher::new(rules.iter().copied());
     let mut not_examined = 0;
+    // What is called when the handset is lifted, and when.
+    let mut lifted: Option<(usize, Option<i64>)> = None;
     for (i, rule) in rules.iter().enumerate() {
         let pattern = rule.pattern;
         if pattern.is_empty() {
+            if let Some((first, _)) = lifted {
+                let what = format!("is empty, as is that of {}, which phones take", name(first));
+                say(Some(i), "match", advice::DIAL_RULE_UNREACHABLE, what);
+                continue;
+            }
             off_hook(rule.rewrite, rule.timeout, |part, advice, what| say(Some(i), part, advice, what));
+            if rule.rewrite.is_some_and(|number| !number.is_empty()) {
+                lifted = Some((i, rule.timeout));
+            }
             continue;
         }
         if is_foreign(pattern) {
@@ -63,7 +74,8 @@ pub fn lint(
                 Reach::Instead(keys, call) => {
                     let instead = match call.rule {
                         Some(other) => format!(
-                            "is {pattern:?}, and dialling {keys} takes templates[{other}], {:?}{}",
+                            "is {pattern:?}, and dialling {keys} takes {}, {:?}{}",
+                            name(other),
                             rules[other].pattern,
                             if call.when == When::AtOnce && !call.left.is_empty() {
                                 ", which is sent before"
@@ -81,6 +93,9 @@ pub fn lint(
         if ends_in_star && rule.timeout == Some(0) {
             say(Some(i), "timeout", advice::DIAL_STAR_AT_ONCE, format!("is 0 for {pattern:?}"));
         }
+        if let Some(rewrite) = rule.rewrite.filter(|rewrite| has_scheme(rewrite)) {
+            say(Some(i), "rewrite", advice::UNUSUAL_VALUE, whole_address(rewrite));
+        }
         if let Some(route) = rule.route.filter(|route| is_placeholder(route, Use::Host)) {
             say(Some(i), "route", advice::PLACEHOLDER, format!("is {route:?}"));
         }
@@ -97,6 +112,10 @@ pub fn lint(
         let what = format!("has {} rules, of which {not_examined} were not tried", rules.len());
         say(None, "", advice::DIAL_RULES_NOT_EXAMINED, what);
     }
+    if lifted.is_some_and(|(_, timeout)| timeout == Some(0)) {
+        // Nobody can dial a number, whatever rules there are.
+        return;
+    }
     // A few short numbers, whatever was spent before.
     let mut few = Budget::new(STEPS);
     let mut knows = |number: &&str| {
@@ -108,8 +127,19 @@ pub fn lint(
     }
 }
 
+/// Whether a number is written as a URI.
+fn has_scheme(number: &str) -> bool {
+    number
+        .split_once(':')
+        .is_some_and(|(scheme, _)| ["sip", "sips", "tel"].iter().any(|known| scheme.eq_ignore_ascii_case(known)))
+}
+
+fn whole_address(number: &str) -> String {
+    format!("is {number:?}: a rewrite is the user part of an address, such as 7100, and route names the server")
+}
+
 /// Says what looks wrong in what is called when the handset is lifted.
-pub fn off_hook(number: Option<&str>, timeout: Option<i64>, mut say: impl FnMut(&'static str, Advice, String)) {
+fn off_hook(number: Option<&str>, timeout: Option<i64>, mut say: impl FnMut(&'static str, Advice, String)) {
     let Some(number) = number.filter(|number| !number.is_empty()) else {
         let what = "is missing for an empty match, which calls nobody when the handset is lifted";
         return say("rewrite", advice::UNUSUAL_VALUE, what.to_owned());
@@ -119,6 +149,13 @@ pub fn off_hook(number: Option<&str>, timeout: Option<i64>, mut say: impl FnMut(
     }
     if is_placeholder(number, Use::Name) {
         say("rewrite", advice::PLACEHOLDER, format!("is {number:?}"));
+    } else if has_scheme(number) || number.contains('@') {
+        say("rewrite", advice::UNUSUAL_VALUE, whole_address(number));
+    } else if let Some(sign) = number.chars().find(|c| matches!(c, '%' | '.')) {
+        let what = format!("is {number:?}: {sign:?} stands for digits that were dialled, and nobody dialled any");
+        say("rewrite", advice::UNUSUAL_VALUE, what);
+    } else if number.contains(char::is_whitespace) {
+        say("rewrite", advice::UNUSUAL_VALUE, format!("is {number:?}, which has blanks"));
     }
 }
 

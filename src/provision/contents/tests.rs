@@ -60,7 +60,7 @@ fn what_phones_pass_over_or_take_for_something_else_is_told_with_its_line() {
         (
             "dialplan.xml",
             plan("<TEMPLATE MATCH=\"911\" Timeout=\"5\"/>").into(),
-            "dialplan.xml:3.match is \"911\", and dialling 911 takes templates[0], \"911\" [DialRuleUnreachable]",
+            "dialplan.xml:3.match is \"911\", and dialling 911 takes the rule in line 2, \"911\" [DialRuleUnreachable]",
         ),
         (
             "dialplan.xml",
@@ -177,4 +177,76 @@ fn what_many_files_may_cost_and_say_has_an_end() {
     assert!(not_tried(&of_each[50]), "what the budget does not suffice for is said: {:?}", of_each[50]);
     assert!(of_each.iter().all(|flaws| flaws.len() <= MAX_OF_FILE));
     assert!(of_each.iter().flatten().count() <= MAX_FLAWS);
+}
+
+#[test]
+fn a_plan_without_a_rule_and_a_sync_file_without_a_value_are_told_of() {
+    for (name, bytes, expected) in [
+        ("dialplan.xml", "", "dialplan.xml is empty [DialRuleIgnored]"),
+        ("dialplan.xml", " \r\n\0", "dialplan.xml is empty [DialRuleIgnored]"),
+        ("DialPlan.XML", "<DIALTEMPLATE/>", "DialPlan.XML has no rule [DialRuleIgnored]"),
+        ("desk.xml", "<DIALTEMPLATE>\n<!-- soon -->\n</DIALTEMPLATE>", "desk.xml has no rule [DialRuleIgnored]"),
+        ("dialplan.xml", "hello", "dialplan.xml has no rule [DialRuleIgnored]"),
+        ("syncinfo.xml", "<SYNCINFO></SYNCINFO>", "syncinfo.xml has no IMAGE with VERSION and SYNC [SyncInfoUseless]"),
+        (
+            "syncinfo.xml",
+            "<SYNCINFO>\n<IMAGE VERSION=\"*\" SYNC=\"012345678901234567890123456789012\"/>\n</SYNCINFO>",
+            "syncinfo.xml:2 SYNC has 33 characters, and a phone's own has at most 32 [SyncInfoUseless]",
+        ),
+    ] {
+        assert_eq!(said(name, bytes), [expected], "{bytes}");
+    }
+    // What is broken is said alone.
+    assert!(said("syncinfo.xml", "").iter().all(|one| one.contains("XmlBroken")));
+    let broken = said("dialplan.xml", "<DIALTEMPLATE>\n<Template MATCH=\"1\"/>\n</DIALTEMPLATE>");
+    assert!(broken.len() == 1 && broken[0].contains("in capitals only"), "{broken:?}");
+}
+
+#[test]
+fn of_what_is_called_by_itself_phones_take_one() {
+    let rule =
+        |number: &str, timeout: u32| format!("<TEMPLATE MATCH=\"\" Timeout=\"{timeout}\" Rewrite=\"{number}\"/>");
+    let two = plan(&format!("{}\n{}", rule("7100", 5), rule("7200", 0)));
+    assert_eq!(
+        said("dialplan.xml", &two),
+        ["dialplan.xml:4.match is empty, as is that of the rule in line 3, which phones take [DialRuleUnreachable]"]
+    );
+    assert_eq!(said("dialplan.xml", plan(&rule("7100", 5))), [""; 0]);
+    // One without a number calls nobody.
+    let first = plan(&format!("<TEMPLATE MATCH=\"\"/>\n{}", rule("7200", 5)));
+    let found = said("dialplan.xml", &first);
+    assert!(found.len() == 1 && found[0].starts_with("dialplan.xml:3.rewrite is missing"), "{found:?}");
+    let only = |timeout| said("dialplan.xml", format!("<DIALTEMPLATE>{}</DIALTEMPLATE>", rule("7100", timeout)));
+    assert_eq!(only(0), ["dialplan.xml:1.timeout is 0 for \"7100\" [DialHotline]"], "no rule helps there");
+    assert_eq!(only(5), ["dialplan.xml has no rule for emergency calls [NoEmergencyRule]"]);
+    let odd = said("dialplan.xml", plan(&rule("sip:7100@pbx", 5)));
+    assert!(odd.len() == 1 && odd[0].contains(":3.rewrite is \"sip:7100@pbx\""), "{odd:?}");
+}
+
+#[test]
+fn where_a_file_sends_calls_is_a_host() {
+    for (route, expected) in [("10.0.0.9:5060", 1), ("sip:gw", 1), ("a b", 1), ("gw", 0), ("Default", 0), ("", 0)] {
+        let found = said("dialplan.xml", plan(&format!("<TEMPLATE MATCH=\"7...\" Route=\"{route}\"/>")));
+        let odd = found.iter().filter(|one| one.contains(":3.route") && one.contains("UnusualValue")).count();
+        assert_eq!((odd, found.len()), (expected, expected), "{route}: {found:?}");
+    }
+}
+
+#[test]
+fn a_ring_without_a_tab_is_told_of() {
+    let found = said("RINGLIST.DAT", "Old Bell\tbell.raw\nBells bells.raw\nbell.raw\n");
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].starts_with("RINGLIST.DAT:2 \"Bells bells.raw\" has no tab"), "{found:?}");
+}
+
+#[test]
+fn what_a_phones_own_file_says_of_the_plan_is_known() {
+    let own = |bytes: &str| examine("SIP000A8A123456.cnf", bytes.as_bytes(), &mut Effort::default()).content;
+    let Content::Phone(phone) = own("dial_template: \"desk\"\nproxy_emergency: 10.0.0.9\n") else { panic!("no phone") };
+    assert_eq!((phone.template.as_deref(), phone.emergency), (Some("desk"), true));
+    let Content::Phone(phone) = own("dial_template: UNPROVISIONED\nproxy_emergency: \"\"\n") else {
+        panic!("no phone")
+    };
+    assert_eq!((phone.template.as_deref(), phone.emergency), (Some(""), false));
+    assert!(matches!(own("line1_name: 1"), Content::Phone(phone) if phone.is_silent()));
 }

@@ -6,7 +6,7 @@ use crate::api::{Reason, SecretKey, SipPhoneSpec};
 use crate::phone::cnf;
 use crate::phone::file_name::SIP_DEFAULT;
 use crate::provision::catalog::Catalog;
-use crate::provision::claims::identities::{Conflict, OtherLine};
+use crate::provision::claims::identities::{Conflict, OtherLine, Precedence};
 use crate::provision::diagnostic::Diagnostic;
 use crate::provision::placement::slot::Slot;
 use crate::provision::render::phone::Known;
@@ -35,6 +35,7 @@ impl Fleet {
             notifies: self.needs_syncinfo(key, site),
             catalog: catalog.as_ref(),
             knows_all: self.knows_all_files(key, site),
+            phones: &self.own_plans(key),
         };
         let (rendering, judged) = render::site::render(input, &secrets);
         let rendering = rendering
@@ -305,30 +306,41 @@ fn resync_advice(meta: &Meta) -> Option<Diagnostic> {
 
 fn describe(conflict: &Conflict<'_>) -> Diagnostic {
     let name_of = |index: &usize| format!("spec.lines[{index}].name");
+    let keeps = |why: &Precedence| match why {
+        Precedence::Older => "is older and keeps it",
+        Precedence::Name => "keeps it because its name comes first",
+    };
     match conflict {
-        Conflict::Mac { mac, holder, is_last_good } => {
+        Conflict::Mac { mac, holder, is_last_good, why } => {
             let (whose, what) = match is_last_good {
                 false => ("is the address of", "correct one of them"),
                 true => ("is the address that goes on being served of", "correct that one, or delete it"),
             };
-            let what = format!("{mac} {whose} SipPhone {}, which is older and keeps it: {what}", holder.name);
+            let what = format!("{mac} {whose} SipPhone {}, which {}: {what}", holder.name, keeps(why));
             Diagnostic::error(Reason::DuplicateMac, "spec.mac", what)
         }
-        Conflict::Line { index, line, holder } => {
+        Conflict::Line { index, line, holder, why } => {
             let on = line.proxy.as_deref().map_or(String::new(), |(host, port)| format!(" on {host}:{port}"));
             let what = format!(
-                "{:?}{on} is a line of SipPhone {}, which is older and keeps it: a line's name must be unique on its proxy",
-                line.name, holder.name
+                "{:?}{on} is a line of SipPhone {}, which {}: a line's name must be unique on its proxy",
+                line.name,
+                holder.name,
+                keeps(why)
             );
             Diagnostic::error(Reason::DuplicateLine, name_of(index), what)
         }
-        Conflict::Name { index, line, other } => {
+        Conflict::Name { index, line, other, is_elsewhere } => {
             let other = match other {
                 OtherLine::Own(before) => format!("lines[{before}]"),
                 OtherLine::Of(phone) => format!("a line of SipPhone {}", phone.name),
             };
-            let what = format!("is {:?}, as is {other} on another proxy", line.name);
-            Diagnostic::advice(advice::LINE_NAME_SHARED, name_of(index), what)
+            let on = if *is_elsewhere { " on another proxy" } else { "" };
+            let what = format!("is {:?}, as is {other}{on}", line.identity.name);
+            let field = match line.is_extra {
+                true => format!("spec.extraParameters.line{}_name", line.key),
+                false => name_of(index),
+            };
+            Diagnostic::advice(advice::LINE_NAME_SHARED, field, what)
         }
     }
 }

@@ -73,6 +73,69 @@ fn what_people_should_have_replaced_is_seen_where_it_is_certain() {
 }
 
 #[test]
+fn styles_of_pages_and_of_programs_are_seen() {
+    seen(
+        "IP_OF_PBX ¦ ip-of-pbx ¦ ADDRESS OF SERVER ¦ name_of_server ¦ [sip server] ¦ <sip proxy> ¦ {pbx host} ¦ <asterisk> ¦ \
+         &lt;proxy&gt; ¦ &lt;your proxy&gt; ¦ TODO ¦ todo ¦ TBD ¦ FIXME ¦ sip.xxx.com ¦ xxxx.example.net ¦ pbx.xxxxx.xxx ¦ \
+         INSERT PROXY HERE ¦ insert-proxy-here ¦ put_server_here ¦ PROXY_HERE ¦ PROXY GOES HERE ¦ enter your server here ¦ \
+         sip.mydomain.com ¦ domain.com ¦ pbx.company.net ¦ sip.provider.org ¦ your-sip ¦ yoursipserver ¦ \
+         yourvoipprovider.com ¦ your-sip-server.net",
+        &[Use::Host],
+    );
+    seen(
+        "VOICEMAIL_NUMBER ¦ <voicemail> ¦ [voice mail] ¦ &lt;voicemail&gt; ¦ LINE1_NAME ¦ AUTH_USER ¦ EXT_NUMBER ¦ \
+         INSERT_EXTENSION_HERE ¦ insert extension here ¦ TODO ¦ NUMBER_HERE ¦ number-of-line ¦ NAME_OF_USER ¦ authname",
+        &[Use::Name],
+    );
+    seen(
+        "INSERT NAME HERE ¦ Insert name here ¦ ENTER YOUR NAME HERE ¦ NAME HERE ¦ NAME GOES HERE ¦ DISPLAY_NAME ¦ \
+         LINE1_LABEL ¦ NAME_OF_USER ¦ TODO ¦ TBD ¦ CHANGE ME ¦ Change me ¦ &lt;name&gt; ¦ <name>",
+        &[Use::Display],
+    );
+    seen(
+        "CHANGEME_PASSWORD ¦ <password> ¦ <your password> ¦ [secret] ¦ {password} ¦ &lt;password&gt; ¦ TODO ¦ TBD ¦ \
+         INSERT_PASSWORD_HERE ¦ put your password here ¦ PASSWORD HERE ¦ PASSWORD_GOES_HERE",
+        &[Use::Password],
+    );
+    seen(
+        "http://IP_OF_PBX/x ¦ http://sip.xxx.com/x ¦ http://user:pw@YOUR_SERVER/x ¦ http://10.0.0.1/YOUR_LOGO.bmp ¦ \
+         http://10.0.0.1/CHANGEME.bmp ¦ http://&lt;server&gt;/x ¦ http://<server>/x ¦ http://todo/x",
+        &[Use::Url],
+    );
+}
+
+#[test]
+fn names_that_only_resemble_those_are_left_alone() {
+    passed(
+        "yoursip.example.net ¦ yoursip ¦ yoursips.example ¦ port-of-spain.example ¦ isle-of-man.example.net ¦ king-of-hosts.example ¦ \
+         sip.company.xxx ¦ xx.example.net ¦ xxl.example.net ¦ todo.example.net ¦ tbd-labs.example ¦ domain.local ¦ \
+         mydomain.local ¦ sip.domain.example ¦ provider.example ¦ mycompany.example ¦ here.example.net ¦ \
+         sip.here.com ¦ hereford.example ¦ pbx-here ¦ inserts.example.net ¦ office.example.com ¦ offhost.example",
+        &[Use::Host],
+    );
+    passed(
+        "7101 ¦ voicemail ¦ Voicemail ¦ VOICEMAIL ¦ SIP_USER ¦ LINE_1 ¦ EXT_7101 ¦ line1 ¦ FRONT_DESK ¦ LAB_LINE ¦ frontdesk_line ¦ \
+         sales_number1x ¦ here ¦ todo ¦ *97 ¦ [] ¦ <> ¦ {} ¦ [1] ¦ login7101 ¦ port-of-spain",
+        &[Use::Name],
+    );
+    passed(
+        "Voicemail ¦ [Voicemail] ¦ Come here ¦ Eat Here ¦ Sit Here! ¦ Type here ¦ Place Here ¦ Add & Here ¦ Phone ¦ Line 1 ¦ LINE 1 ¦ \
+         Voicemail Number ¦ Head of Sales ¦ HEAD OF SALES ¦ House of Cards ¦ Isle of Man ¦ ISLE_OF_MAN ¦ Changes ¦ \
+         Change Me Not ¦ FRONT_DESK ¦ Todo List ¦ tbd ¦ A&B ¦ Gift Here Shop ¦ WE ARE HERE",
+        &[Use::Display],
+    );
+    passed(
+        "p4ssword ¦ TODO7 ¦ <xyz> ¦ [a] ¦ {s3cret-horse} ¦ here ¦ correct-horse-here ¦ &lt; ¦ a&lt;b ¦ IP_OF_PBX",
+        &[Use::Password],
+    );
+    passed(
+        "http://10.0.0.1/your_logo.bmp ¦ http://10.0.0.1/a/CHANGES.txt ¦ http://user:pw@10.0.0.1/x ¦ http://pbx/x?y=TODO ¦ \
+         http://pbx/&amp;x",
+        &[Use::Url],
+    );
+}
+
+#[test]
 fn good_values_are_left_alone() {
     passed(
         "#1 in #2 ¦ a@b@c ¦ Set Me Up ¦ XX-Lab ¦ 100% ¦ 50% off 20% ¦ Your Pizza ¦ YOUR PIZZA ¦ Change Me Cafe ¦ $mart ¦ Ca$h ¦ A$AP ¦ $5 ¦ \

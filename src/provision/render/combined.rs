@@ -38,12 +38,13 @@ pub fn telnet(all: Merged<'_>, found: &mut Vec<Diagnostic>) {
 /// Time from one server, and no server.
 pub fn time_server(all: Merged<'_>, found: &mut Vec<Diagnostic>) {
     let Some(("unicast", mode)) = all.said("sntp_mode").value() else { return };
-    match all.said("sntp_server") {
-        Said::Value("0.0.0.0", _) | Said::Nothing => {}
+    let server = match all.said("sntp_server") {
+        Said::Value("0.0.0.0", at) => format!("{at} is 0.0.0.0, the address of no server"),
+        Said::Nothing => "sntpServer is not set".to_owned(),
         Said::Value(..) | Said::Unknown => return,
-    }
+    };
     match (mode, all.own_field("sntp_server")) {
-        (At::Own(field), _) => advise(found, advice::SNTP_OFF, field, "is Unicast and sntpServer is not set"),
+        (At::Own(field), _) => advise(found, advice::SNTP_OFF, field, format!("is Unicast and {server}")),
         (At::Site(_), Some(field)) => {
             advise(found, advice::SNTP_OFF, field, format!("says that there is none, and {mode} is Unicast"));
         }

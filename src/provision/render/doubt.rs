@@ -1,7 +1,9 @@
 //! What is to say of a parameter that dialtone knows and that stands where its value is not checked.
 
-use crate::phone::Model;
+use crate::api::Extra;
+use crate::phone::model::MAX_LINES;
 use crate::phone::parameter::{Kind, Parameter, Place, key_after};
+use crate::phone::{Model, find};
 use crate::provision::advice::{self, Advice};
 
 /// The object that a file is made of.
@@ -24,12 +26,14 @@ impl Owner {
 }
 
 /// What is to say of a parameter in `extraParameters`. Phones read every parameter from both of their files: where this kind of
-/// object has no typed field for one, there is nothing to move. `has_line` says whether there is a line on a key.
+/// object has no typed field for one, there is nothing to move. `has_line` says whether there is a line on a key, `twin` where
+/// another line stands that has the name of the line on a key.
 pub fn doubt(
     typed: &Parameter,
     value: &str,
     owner: Owner,
     has_line: impl Fn(usize) -> bool,
+    twin: impl Fn(usize) -> Option<String>,
 ) -> Option<(Advice, String)> {
     if owner == Owner::Site && !typed.phone_only_values.is_empty() && matches!(value, "2" | "3") {
         return Some((advice::CALLS_LOCKED_IN_COMMON, format!("is {value}")));
@@ -39,15 +43,17 @@ pub fn doubt(
         return None;
     }
     let line = key_after("line", &typed.name);
-    if let (Owner::Phone(model), Some(key)) = (owner, line.or(key_after("proxy", &typed.name)))
-        && key > model.lines()
-    {
-        return line.map(|_| (advice::NO_SUCH_KEY, format!("is {value:?}, for key {key} of a {model}")));
+    if let Some(what) = no_such_key(&typed.name, owner) {
+        return Some((advice::NO_SUCH_KEY, format!("is {value:?}, and {what}")));
     }
-    if line.is_some_and(|key| typed.name == format!("line{key}_name"))
-        && let Some(problem) = name_problem(value)
-    {
-        return Some((advice::UNUSUAL_VALUE, problem.to_owned()));
+    if let Some(key) = line.filter(|key| typed.name == format!("line{key}_name")) {
+        if let Some(problem) = name_problem(value) {
+            return Some((advice::UNUSUAL_VALUE, problem.to_owned()));
+        }
+        if let Some(other) = twin(key) {
+            let other = other.strip_prefix("spec.").unwrap_or(&other).to_owned();
+            return Some((advice::LINE_NAME_SHARED, format!("is {value:?}, as is {other} of this phone")));
+        }
     }
     if let Some(word) = typed.value_of(value).or_else(|| typed.value_like(value)) {
         return typed_field(typed, &word, owner, has_line).map(|place| (advice::UNTYPED, place));
@@ -66,6 +72,43 @@ pub fn doubt(
     };
     let about = if typed.name == "logo_url" { advice::LOGO_URL } else { advice::UNUSUAL_VALUE };
     Some((about, problem))
+}
+
+/// Where another line stands that has the name of the line on a key: one with a field of its own, or, in the extra parameters, one on
+/// a key before. `said` is the value of a parameter and its field.
+pub fn twin_of<'a>(
+    key: usize,
+    name: &str,
+    extra: &Extra,
+    said: impl Fn(&str) -> Option<(&'a str, &'a str)>,
+) -> Option<String> {
+    (1..=MAX_LINES).filter(|other| *other != key).find_map(|other| {
+        let line = format!("line{other}_name");
+        let is_twin =
+            |(one, value): &(&String, &String)| other < key && *value == name && one.eq_ignore_ascii_case(&line);
+        match said(&line) {
+            Some((value, field)) if value == name && !field.starts_with("spec.extraParameters") => {
+                Some(field.to_owned())
+            }
+            _ => extra.0.iter().any(|entry| is_twin(&entry)).then_some(line),
+        }
+    })
+}
+
+/// What is to say of a parameter of a line, or of its server, whose key is none of the phone's.
+pub fn no_such_key(name: &str, owner: Owner) -> Option<String> {
+    let name = name.to_ascii_lowercase();
+    let (word, rest) = ["line", "proxy"].into_iter().find_map(|word| Some((word, name.strip_prefix(word)?)))?;
+    let (number, what) = rest.split_once('_')?;
+    let key: usize = number.parse().ok()?;
+    match owner {
+        _ if find(&format!("{word}1_{what}")).is_none() => None,
+        Owner::Phone(model) if !(1..=model.lines()).contains(&key) => Some(format!("is for key {key} of a {model}")),
+        Owner::Site if !(1..=MAX_LINES).contains(&key) => {
+            Some(format!("is for key {key}, and phones have {MAX_LINES}"))
+        }
+        Owner::Phone(_) | Owner::Site => None,
+    }
 }
 
 /// The field of this object that would hold a value.

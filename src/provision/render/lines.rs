@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::api::{Line, SipPhoneSpec, UnsetParameters};
-use crate::phone::parameter::{Kind, UNPROVISIONED, check_host};
+use crate::phone::parameter::{Kind, UNPROVISIONED, check_host, is_unset, key_after};
 use crate::phone::{find, text};
 use crate::provision::diagnostic::Diagnostic;
 use crate::provision::render::doubt::name_problem;
@@ -13,7 +13,8 @@ use crate::provision::render::secret_value::Secrets;
 use crate::provision::render::values::Values;
 use crate::provision::render::view::SiteView;
 
-/// Who the lines are, with the site's proxies where they have none of their own, in the order of the list.
+/// Who the lines are, with the site's proxies where they have none of their own, in the order of the list; behind them those of the
+/// extra parameters.
 pub fn identities(spec: &SipPhoneSpec, site: &SiteView) -> Vec<PhoneLine> {
     let own = |key: i64| {
         let line = spec.keyed_lines().find(|(other, _)| *other == key).and_then(|(_, line)| line.proxy.as_ref());
@@ -30,12 +31,27 @@ pub fn identities(spec: &SipPhoneSpec, site: &SiteView) -> Vec<PhoneLine> {
         Some(Proxy::new((address.to_ascii_lowercase(), port)))
     };
     let first = of(1);
-    let identity = |line: &Line, key: i64| LineIdentity {
-        name: line.name.as_str().into(),
+    let identity = |name: &str, key: i64| LineIdentity {
+        name: name.into(),
         // Where a line has no server, the phone takes that of line 1.
         proxy: of(key).or_else(|| first.as_ref().map(Arc::clone)),
     };
-    spec.keyed_lines().map(|(key, line)| PhoneLine { key, identity: identity(line, key) }).collect()
+    let typed = spec.keyed_lines();
+    let typed = typed.map(|(key, line)| PhoneLine { key, identity: identity(&line.name, key), is_extra: false });
+    let extra = extra_lines(spec).map(|(key, name)| PhoneLine { key, identity: identity(name, key), is_extra: true });
+    typed.chain(extra).collect()
+}
+
+/// The lines that stand in the extra parameters, with their keys.
+fn extra_lines(spec: &SipPhoneSpec) -> impl Iterator<Item = (i64, &str)> {
+    let most = spec.model.lines();
+    spec.extra_parameters.0.iter().filter_map(move |(name, value)| {
+        let name = name.to_ascii_lowercase();
+        let key = key_after("line", &name).filter(|key| name == format!("line{key}_name") && *key <= most)?;
+        let key = i64::try_from(key).ok().filter(|_| !is_unset(&name, value))?;
+        let is_typed = spec.keyed_lines().any(|(other, _)| other == key);
+        (!is_typed).then_some((key, value.as_str()))
+    })
 }
 
 /// Takes over a phone's lines.

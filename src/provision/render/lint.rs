@@ -1,6 +1,9 @@
 //! What looks wrong in a site or a phone although phones would take it.
 
-use crate::api::{DialRule, PhoneSiteSpec, UnsetParameters};
+use std::collections::BTreeSet;
+
+use crate::api::{DialPlan, PhoneSiteSpec, UnsetParameters};
+use crate::base::url::has_login;
 use crate::phone::dialplan::{Budget, Template};
 use crate::phone::image::{self, Image, Protocol, Release};
 use crate::phone::model::MAX_LINES;
@@ -8,22 +11,23 @@ use crate::phone::parameter::{UNPROVISIONED, is_unset};
 use crate::phone::syncinfo;
 
 use crate::provision::advice::{self, Advice};
-use crate::provision::catalog::Catalog;
 use crate::provision::contents::dial_plan;
 use crate::provision::diagnostic::Diagnostic;
 use crate::provision::placeholder::{Use, is_placeholder};
-use crate::provision::render::combined;
 use crate::provision::render::lint_files;
 use crate::provision::render::plan::release;
+use crate::provision::render::plans::Plans;
 use crate::provision::render::values::Values;
 use crate::provision::render::view::{Merged, Routes};
+use crate::provision::render::{combined, dial_rules};
 
-/// A site's values, before defaults are filled in. `files` are those from elsewhere, if they were looked at, and
-/// whether there can be no others. Where its phones' dial plan sends calls.
+/// A site's values, before defaults are filled in. `plans` are the dial plans for its phones; `knows_all` says whether there can be
+/// no others. Where its phones' dial plan sends calls.
 pub fn site(
     spec: &PhoneSiteSpec,
     values: &Values,
-    files: Option<(&Catalog<'_>, bool)>,
+    plans: &Plans<'_, '_>,
+    knows_all: bool,
     found: &mut Vec<Diagnostic>,
 ) -> Routes {
     let firmware = spec.firmware.as_ref();
@@ -41,32 +45,25 @@ pub fn site(
             advise(found, advice::TWO_STEP, "spec.firmware.bootstrap", format!("is {bootstrap}"));
         }
     }
-    let rules = spec.dial_plan.as_ref().map(|plan| plan.templates.as_slice()).unwrap_or_default();
-    let (routes, emergency) = routes(spec, values, files);
+    let (routes, emergency) = routes(spec, plans, knows_all);
     proxies(values, routes, found);
     let all = Merged::of_site(values);
-    if let Some(field) = emergency.filter(|_| all.said("proxy_emergency").is_nothing()) {
+    let is_missing = |file: &str| {
+        all.said("proxy_emergency").is_nothing() && plans.may_load(file) && !plans.have_emergency_proxies(file)
+    };
+    if let Some((field, _)) = emergency.filter(|(_, file)| is_missing(file)) {
         advise(found, advice::EMERGENCY_PROXY, &field, "is Emergency");
     }
     combined::telnet(all, found);
     combined::clock(all, spec.unset_parameters, found);
     combined::time_server(all, found);
     nat(values, found);
-    let rules: Vec<Template<'_>> = rules.iter().map(DialRule::template).collect();
-    dial_plan::lint(&rules, &mut Budget::new(dial_plan::STEPS), |rule, part, advice, what| {
-        let field = rule.map(|rule| format!("spec.dialPlan.templates[{rule}].{part}"));
-        advise(found, advice, field.as_deref().unwrap_or("spec.dialPlan.templates"), what);
-    });
     let plan = spec.dial_plan.as_ref().filter(|plan| !plan.is_empty());
-    // One without a number is refused.
-    let off_hook = plan.and_then(|plan| plan.off_hook.as_ref()).filter(|off_hook| !off_hook.number.is_empty());
-    if let Some(off_hook) = off_hook {
-        dial_plan::off_hook(Some(&off_hook.number), Some(off_hook.timeout), |part, advice, what| {
-            let part = if part == "rewrite" { "number" } else { part };
-            advise(found, advice, &format!("spec.dialPlan.offHook.{part}"), what);
-        });
+    if let Some(plan) = plan.filter(|_| plans.typed.is_some_and(|file| plans.may_load(file))) {
+        typed_plan(plan, found);
     }
-    if plan.is_some() && all.said("dial_template").is_nothing() && spec.unset_parameters == UnsetParameters::Keep {
+    let is_told = !all.said("dial_template").is_nothing() || plans.typed.is_some_and(|file| plans.is_named(file));
+    if plan.is_some() && !is_told && spec.unset_parameters == UnsetParameters::Keep {
         advise(found, advice::DIAL_PLAN_NOT_TOLD, "spec.dialPlan", "is served as dialplan.xml");
     }
     let source = firmware.and_then(|firmware| firmware.source.as_ref());
@@ -77,6 +74,20 @@ pub fn site(
     }
     common(values, image, found);
     routes
+}
+
+/// Says what looks wrong in a typed plan. What follows from a rule that is refused is not said.
+fn typed_plan(plan: &DialPlan, found: &mut Vec<Diagnostic>) {
+    let refused: BTreeSet<usize> = dial_rules::problems(plan).into_iter().map(|(rule, ..)| rule).collect();
+    let rules: Vec<Template<'_>> = plan.written().collect();
+    let mut steps = Budget::new(dial_plan::STEPS);
+    let name = |rule| dial_rules::name(plan, rule);
+    dial_plan::lint(&rules, &mut steps, name, |rule, part, advice, what| match rule {
+        Some(rule) if refused.contains(&rule) => {}
+        Some(rule) => advise(found, advice, &dial_rules::field(plan, rule, part), what),
+        None if refused.is_empty() => advise(found, advice, "spec.dialPlan.templates", what),
+        None => {}
+    });
 }
 
 /// What is wrong wherever it stands.
@@ -102,6 +113,9 @@ pub fn common(values: &Values, image: Option<&str>, found: &mut Vec<Diagnostic>)
         let purpose = Use::of(parameter);
         if purpose != Use::Password && is_placeholder(value, purpose) {
             advise(found, advice::PLACEHOLDER, field, format!("is {value:?}"));
+        }
+        if has_login(value) {
+            advise(found, advice::LOGIN_IN_URL, field, format!("is {value:?}"));
         }
         if firmware.is_some_and(|firmware| parameter.since > firmware) {
             let (since, image) = (parameter.since, image.unwrap_or_default());
@@ -142,24 +156,24 @@ fn letter_o(field: &str, name: &str, found: &mut Vec<Diagnostic>) -> bool {
     meant.is_some()
 }
 
-/// Where the dial plan of a site's phones sends calls, and the field of its rule for emergency calls. Phones of a site without a plan of
-/// its own may get one from elsewhere.
-fn routes(spec: &PhoneSiteSpec, values: &Values, files: Option<(&Catalog<'_>, bool)>) -> (Routes, Option<String>) {
-    if let Some(plan) = spec.dial_plan.as_ref().filter(|plan| !plan.is_empty()) {
-        let rules: Vec<Template<'_>> = plan.templates.iter().map(DialRule::template).collect();
-        let dial_plan::Routes { emergency, elsewhere } = dial_plan::Routes::of(&rules);
-        let off_hook = plan.off_hook.as_ref().and_then(|off_hook| off_hook.route.as_deref());
-        let off_hook = off_hook.filter(|route| route.eq_ignore_ascii_case("Emergency"));
-        let field = emergency.map(|rule| format!("spec.dialPlan.templates[{rule}].route"));
-        let field = field.or(off_hook.map(|_| "spec.dialPlan.offHook.route".to_owned()));
-        return (Routes::Known { emergency: field.is_some(), elsewhere }, field);
+/// Where the dial plan of a site's phones sends calls, and the field of its rule for emergency calls with the file. Phones of a site
+/// without a plan of its own may get one from elsewhere.
+fn routes(spec: &PhoneSiteSpec, plans: &Plans<'_, '_>, knows_all: bool) -> (Routes, Option<(String, String)>) {
+    if let (Some(plan), Some(file)) = (&spec.dial_plan, plans.typed) {
+        if !dial_rules::problems(plan).is_empty() {
+            // Where a rule sends calls that is refused is not known.
+            return (Routes::Unknown, None);
+        }
+        let rules: Vec<Template<'_>> = plan.written().collect();
+        let routes = dial_plan::Routes::of(&rules);
+        let field = routes.emergency.map(|rule| (dial_rules::field(plan, rule, "route"), file.to_owned()));
+        return (routes.into(), field);
     }
-    let found = files.and_then(|(catalog, _)| lint_files::routes(lint_files::told(spec, values), catalog));
-    if let Some((dial_plan::Routes { emergency, elsewhere }, field)) = found {
-        return (Routes::Known { emergency: emergency.is_some(), elsewhere }, emergency.map(|_| field));
+    if let Some((routes, field, file)) = plans.catalog.and_then(|catalog| lint_files::routes(plans, catalog)) {
+        return (routes.into(), routes.emergency.map(|_| (field, file)));
     }
     let none = Routes::Known { emergency: false, elsewhere: 0 };
-    (if files.is_some_and(|files| files.1) { none } else { Routes::Unknown }, None)
+    (if plans.catalog.is_some() && knows_all { none } else { Routes::Unknown }, None)
 }
 
 /// What is to say of the proxies that these values name beside those of the lines.

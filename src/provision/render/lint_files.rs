@@ -10,6 +10,7 @@ use crate::provision::catalog::{Catalog, FirmwareFile, Origin};
 use crate::provision::contents::Content;
 use crate::provision::contents::dial_plan::{Routes, USUAL_NAME};
 use crate::provision::diagnostic::Diagnostic;
+use crate::provision::render::plans::{self, Plans};
 use crate::provision::render::values::Values;
 
 /// The dial plan that a site's phones are told of, before defaults are filled in.
@@ -20,25 +21,25 @@ pub fn told<'a>(spec: &PhoneSiteSpec, values: &'a Values) -> Option<&'a str> {
     }
 }
 
-/// Where the dial plan of a site's phones sends calls if it comes as a file, and where the rule for emergency calls stands: in any
-/// other plan, if not in this.
-pub fn routes(told: Option<&str>, catalog: &Catalog<'_>) -> Option<(Routes, String)> {
+/// Where the dial plan of a site's phones sends calls if it comes as a file, and where the rule for emergency calls stands, with the
+/// file: in any other plan that phones may load, if not in this.
+pub fn routes(plans: &Plans<'_, '_>, catalog: &Catalog<'_>) -> Option<(Routes, String, String)> {
     let plan = |(origin, name, file): (Origin, &str, &FirmwareFile)| match file.contents.content {
-        Content::DialPlan(routes) => {
+        Content::DialPlan(routes) if plans.may_load(name) => {
             let line = routes.emergency.unwrap_or_default();
             Some((name.to_owned(), (routes, format!("{origin}/{name}:{line}.route"))))
         }
-        Content::Other | Content::Rings(_) => None,
+        Content::DialPlan(_) | Content::Other | Content::Rings(_) | Content::Phone(_) => None,
     };
-    let own = told.and_then(|told| catalog.asked(&dial_plan(told))).map(|(name, _)| name);
-    let mut plans: Vec<_> = catalog.files().filter_map(plan).collect();
-    plans.sort_by_key(|(name, (routes, _))| (Some(name.as_str()) != own, routes.emergency.is_none()));
-    let emergency = plans.iter().find(|(_, (routes, _))| routes.emergency.is_some()).map(|(_, plan)| plan.clone());
-    let (_, (mut routes, mut field)) = plans.into_iter().next()?;
-    if let Some((other, place)) = emergency {
-        (routes.emergency, field) = (other.emergency, place);
+    let own = plans.told.and_then(|told| catalog.asked(&dial_plan(told))).map(|(name, _)| name);
+    let mut found: Vec<_> = catalog.files().filter_map(plan).collect();
+    found.sort_by_key(|(name, (routes, _))| (Some(name.as_str()) != own, routes.emergency.is_none()));
+    let emergency = found.iter().find(|(_, (routes, _))| routes.emergency.is_some()).cloned();
+    let (mut file, (mut routes, mut field)) = found.into_iter().next()?;
+    if let Some((name, (other, place))) = emergency {
+        (file, routes.emergency, field) = (name, other.emergency, place);
     }
-    Some((routes, field))
+    Some((routes, field, file))
 }
 
 /// What the files are looked at for.
@@ -54,6 +55,8 @@ pub struct Asked<'a, 'c> {
     pub catalog: &'a Catalog<'c>,
     /// Whether there are no others, where nobody could look.
     pub knows_all: bool,
+    /// Which phones load which dial plan.
+    pub plans: Plans<'a, 'c>,
 }
 
 /// Says what looks wrong in the files of a site.
@@ -106,7 +109,14 @@ fn rings<'c>(asked: Asked<'_, 'c>, found: &mut Vec<Diagnostic>) -> BTreeSet<&'c 
 
 /// Says what was found in the files that phones can get. What is wrong with rings that lists name is said already.
 fn contents(asked: Asked<'_, '_>, rings: &BTreeSet<&str>, found: &mut Vec<Diagnostic>) {
+    let is_unread = |name: &str, file: &FirmwareFile| {
+        matches!(file.contents.content, Content::DialPlan(_)) && !asked.plans.may_load(name)
+    };
     for (origin, name, file) in asked.catalog.files().filter(|(_, name, _)| !asked.writes(name)) {
+        if is_unread(name, file) {
+            // Of what no phone loads nothing is said.
+            continue;
+        }
         let flaws = file.contents.flaws.iter();
         for flaw in flaws.filter(|flaw| flaw.advice != advice::RING_FORMAT || !rings.contains(name)) {
             advise(found, flaw.advice, format!("{origin}/{}", flaw.place(name)), &flaw.what);
@@ -125,7 +135,7 @@ fn template(asked: Asked<'_, '_>, found: &mut Vec<Diagnostic>) {
     match (told.map(dial_plan), field) {
         (None, None) => {
             let usual = catalog.files().find(|(_, name, _)| name.eq_ignore_ascii_case(&dial_plan(USUAL_NAME)));
-            if let Some((origin, name, _)) = usual {
+            if let Some((origin, name, _)) = usual.filter(|(_, name, _)| !asked.plans.is_named(name)) {
                 advise(found, advice::DIAL_PLAN_NOT_TOLD, format!("{origin}/{name}"), "is served");
             }
         }
@@ -148,11 +158,7 @@ fn template(asked: Asked<'_, '_>, found: &mut Vec<Diagnostic>) {
 
 /// What to say of a dial plan that is not there.
 pub fn missing(template: &str, catalog: &Catalog<'_>) -> String {
-    let plan = dial_plan(template);
-    match catalog.asked(template) {
-        Some((name, _)) => format!("asks for {plan}, and the file is {name}: it is written without .xml"),
-        None => format!("asks for {plan}, which is not among the site's files"),
-    }
+    plans::missing(&dial_plan(template), catalog.asked(template).map(|(name, _)| name))
 }
 
 /// Names that are nearly right, and files that phones never get.

@@ -1,6 +1,7 @@
 //! Rendering: from a spec to files and diagnostics.
 
 mod combined;
+mod dial_rules;
 mod doubt;
 mod image_field;
 pub mod lines;
@@ -10,6 +11,7 @@ mod names;
 pub mod phone;
 mod phone_lint;
 pub mod plan;
+mod plans;
 pub mod reach;
 mod reachable;
 pub mod secret_value;

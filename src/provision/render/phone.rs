@@ -57,7 +57,7 @@ pub fn render(
     let owner = Owner::Phone(spec.model);
     values.take_settings(&spec.settings, owner, secrets, diagnostics);
     values.take_extra(&spec.extra_parameters, owner, diagnostics);
-    values.take_secret_parameters(&spec.secret_parameters, secrets, diagnostics);
+    values.take_secret_parameters(&spec.secret_parameters, owner, secrets, diagnostics);
     let target = target(spec, base);
     let in_own_file = image.is_some() || base.rollout.is_some();
     let offered = known.offered;
@@ -80,6 +80,7 @@ pub fn render(
         if let Some(image) = offered.filter(|image| Image::parse(image).is_some_and(|image| image.uses_loader())) {
             files.push(File::new(FileName::Sep(Some(mac)).to_string(), boot::sep_xml(spec.model, image)));
         }
+        phone_lint::shadowed(&files, judged, diagnostics);
         let image = values.given("image_version").map(str::to_owned);
         PhonePlan {
             mac,
@@ -95,6 +96,9 @@ pub fn render(
 fn check_mac(mac: &Result<Mac, InvalidMac>, diagnostics: &mut Vec<Diagnostic>) -> Option<Mac> {
     let problem = match mac {
         Ok(mac) if mac.is_group() => format!("{mac} is a group address, which no phone has"),
+        Ok(mac) if mac.is_zero() => {
+            format!("{mac} is all zeros, which no phone has: see the label on the phone's back")
+        }
         Ok(mac) => return Some(*mac),
         Err(problem) => problem.to_string(),
     };

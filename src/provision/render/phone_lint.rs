@@ -2,6 +2,7 @@
 
 use crate::api::{SipPhoneSpec, UnsetParameters};
 use crate::phone::image::Release;
+use crate::provision::File;
 use crate::provision::advice;
 use crate::provision::diagnostic::Diagnostic;
 use crate::provision::render::combined::{clock, is_host_name, telnet, time_server};
@@ -16,7 +17,7 @@ pub fn phone(spec: &SipPhoneSpec, values: &Values, base: Option<&PhoneBase>, fou
     let image = spec.firmware.as_ref().and_then(|firmware| firmware.image.as_deref());
     image_name("spec.firmware.image", image, found);
     lines(spec, all, found);
-    proxies(values, base.map_or(Routes::Unknown, |base| base.site.routes), found);
+    proxies(values, own_plan(values, base, found), found);
     telnet(all, found);
     clock(all, base.map_or(UnsetParameters::Reset, |base| base.unset), found);
     time_server(all, found);
@@ -25,6 +26,34 @@ pub fn phone(spec: &SipPhoneSpec, values: &Values, base: Option<&PhoneBase>, fou
     common(values, own.map(|(_, image)| image).or(base.and_then(site_image)), found);
     if let (Some(base), Some((field, image))) = (base, own) {
         older_than_site(base, field, image, found);
+    }
+}
+
+/// The dial plan that the phone names itself; where the plan that it loads sends calls.
+fn own_plan(values: &Values, base: Option<&PhoneBase>, found: &mut Vec<Diagnostic>) -> Routes {
+    let (Some(field), Some(template)) = (values.field("dial_template"), values.given("dial_template")) else {
+        return base.map_or(Routes::Unknown, |base| base.site.routes);
+    };
+    let Some(files) = base.and_then(|base| base.site.files.as_ref()) else { return Routes::Unknown };
+    match files.plan(template) {
+        Some(Ok((_, Some(routes)))) => return routes.into(),
+        Some(Ok((name, None))) => {
+            let what = format!("asks for {name}: phones pass it over: it is no dial plan");
+            advise(found, advice::DIAL_RULE_IGNORED, field, what);
+        }
+        Some(Err(missing)) => advise(found, advice::DIAL_PLAN_MISSING, field, missing),
+        None => {}
+    }
+    Routes::Unknown
+}
+
+/// Files of the phone that come from ConfigMaps, and are written for it, too.
+pub fn shadowed(written: &[File], base: Option<&PhoneBase>, found: &mut Vec<Diagnostic>) {
+    let files = base.and_then(|base| base.site.files.as_ref());
+    for file in written {
+        if let Some(place) = files.and_then(|files| files.shadowed(&file.name)) {
+            advise(found, advice::FILE_SHADOWED, "spec.mac", format!("{} stands in the site's {place}", file.name));
+        }
     }
 }
 

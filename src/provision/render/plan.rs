@@ -140,6 +140,8 @@ pub struct PhoneLine {
     pub key: i64,
     /// Who it is.
     pub identity: LineIdentity,
+    /// Whether it is not among the lines of the spec, and stands in its extra parameters.
+    pub is_extra: bool,
 }
 
 /// A SIP server's address and port, which the lines of a site share.

@@ -7,20 +7,23 @@ use crate::api::{DialPlan, PhoneSiteSpec, Reason, Rollout, UnsetParameters};
 use crate::phone::dialplan;
 use crate::phone::file_name::{dial_plan as dial_plan_file, looked_for};
 use crate::phone::image::{Image, Release};
-use crate::phone::parameter::{Parameter, Place, check_file_name, check_host};
+use crate::phone::parameter::{Parameter, Place, check_file_name};
 use crate::phone::{FileName, boot, ringlist, syncinfo, text};
 
-use super::{lint, lint_files, reachable};
+use super::{dial_rules, lint, lint_files, reachable};
 use crate::base::digest::Digest;
 use crate::provision::File;
 use crate::provision::advice;
-use crate::provision::catalog::{self, Catalog};
-use crate::provision::contents::dial_plan::USUAL_NAME as DIAL_TEMPLATE;
+use crate::provision::catalog::{self, Catalog, FirmwareFile};
+use crate::provision::contents::Content;
+use crate::provision::contents::dial_plan::{self, USUAL_NAME as DIAL_TEMPLATE};
+use crate::provision::contents::own_plan::OwnPlans;
 use crate::provision::diagnostic::Diagnostic;
 use crate::provision::networks::PhoneNetworks;
 use crate::provision::render::doubt::Owner;
 use crate::provision::render::image_field::{check_image, take_image};
 use crate::provision::render::plan::{CommonFiles, PhoneBase, Rendering, SitePlan, release};
+use crate::provision::render::plans::{FilesView, Plans};
 use crate::provision::render::reach::Reach;
 use crate::provision::render::secret_value::Secrets;
 use crate::provision::render::values::Values;
@@ -40,11 +43,13 @@ pub struct Input<'a> {
     pub catalog: Option<&'a Catalog<'a>>,
     /// Whether those are all: of a name that is not among them nothing follows otherwise.
     pub knows_all: bool,
+    /// What its phones say themselves of the dial plan.
+    pub phones: &'a OwnPlans,
 }
 
 /// Renders a site. What its phones depend on is known also of one that cannot be served.
 pub fn render(input: Input<'_>, secrets: &Secrets<'_>) -> (Rendering<SitePlan>, PhoneBase) {
-    let Input { spec, staged, notifies, catalog, knows_all } = input;
+    let Input { spec, staged, notifies, catalog, knows_all, phones } = input;
     let mut found = Vec::new();
     let diagnostics = &mut found;
     let firmware_spec = spec.firmware.clone().unwrap_or_default();
@@ -63,15 +68,33 @@ pub fn render(input: Input<'_>, secrets: &Secrets<'_>) -> (Rendering<SitePlan>, 
     let mut values = Values::default();
     values.take_settings(&spec.settings, Owner::Site, secrets, diagnostics);
     values.take_extra(&spec.extra_parameters, Owner::Site, diagnostics);
-    values.take_secret_parameters(&spec.secret_parameters, secrets, diagnostics);
+    values.take_secret_parameters(&spec.secret_parameters, Owner::Site, secrets, diagnostics);
     let rollout = firmware_spec.rollout.filter(Rollout::holds_back);
     // What all phones share names no image that some of them are to wait for.
     let named = image.as_deref().filter(|image| rollout.is_none() && staged.contains(*image));
     take_image(&mut values, image.as_deref(), named, diagnostics);
     let plan = spec.dial_plan.as_ref().filter(|plan| !plan.is_empty());
-    let routes = lint::site(spec, &values, catalog.map(|catalog| (catalog, knows_all)), diagnostics);
-    let view = Arc::new(SiteView::new(&values, routes));
     let told = lint_files::told(spec, &values).map(str::to_owned);
+    // A plan in a folder is found without it too.
+    let base = |name: &String| looked_for(name).last().filter(|name| check_file_name(name).is_ok());
+    let template = told.as_ref().and_then(base).unwrap_or_else(|| DIAL_TEMPLATE.to_owned());
+    let plan_file = plan.map(|_| dial_plan_file(&template));
+    let phones = declared(phones, catalog);
+    // Where everything is written, the site's own plan is named too.
+    let usual = (plan.is_some() && spec.unset_parameters == UnsetParameters::Reset).then_some(DIAL_TEMPLATE);
+    let plans = Plans {
+        typed: plan_file.as_deref(),
+        catalog,
+        told: told.as_deref().or(usual),
+        is_said: values.field("dial_template").is_some(),
+        phones: &phones,
+    };
+    let routes = lint::site(spec, &values, &plans, knows_all, diagnostics);
+    let mut view = SiteView::new(&values, routes);
+    let typed = plan.map(|plan| dial_plan::Routes::of(&plan.written().collect::<Vec<_>>()));
+    view.files = catalog.map(|catalog| FilesView::new(catalog, knows_all, plan_file.as_deref().zip(typed)));
+    view.asks_phones = phones.iter().any(|phone| !phone.is_silent());
+    let view = Arc::new(view);
     if spec.unset_parameters == UnsetParameters::Reset {
         if plan.is_some() && values.get("dial_template").is_none_or(str::is_empty) {
             values.set("dial_template", DIAL_TEMPLATE);
@@ -82,19 +105,15 @@ pub fn render(input: Input<'_>, secrets: &Secrets<'_>) -> (Rendering<SitePlan>, 
 
     let common = common_file(&mut values, release(image.as_deref()), diagnostics);
     let mut files = vec![File::new(boot::SIP_DEFAULT, common)];
-    if let Some(plan) = plan {
-        // A plan in a folder is found without it too.
-        let base = |name: &String| looked_for(name).last().filter(|name| check_file_name(name).is_ok());
-        let name = told.as_ref().and_then(base).unwrap_or_else(|| DIAL_TEMPLATE.to_owned());
-        let file = dial_plan_file(&name);
+    if let (Some(plan), Some(file)) = (plan, plan_file.clone()) {
         if is_taken(&file) {
             let field = values.field("dial_template").unwrap_or("spec.settings.dialTemplate");
             diagnostics.push(Diagnostic::invalid(
                 field,
-                format!("is {name:?}, and {file} is another file of its own: choose another name"),
+                format!("is {template:?}, and {file} is another file of its own: choose another name"),
             ));
         }
-        files.push(File::new(file, dial_plan(plan, diagnostics)));
+        files.push(File::new(file, written_plan(plan, diagnostics)));
     }
     if !spec.ring_list.is_empty() {
         files.push(File::new(ringlist::FILE, ring_list(spec, diagnostics)));
@@ -146,7 +165,7 @@ pub fn render(input: Input<'_>, secrets: &Secrets<'_>) -> (Rendering<SitePlan>, 
     }
     if let Some(catalog) = catalog.filter(|_| !values.pending) {
         let written = files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>();
-        let asked = lint_files::Asked { spec, values: &values, written: &written, catalog, knows_all };
+        let asked = lint_files::Asked { spec, values: &values, written: &written, catalog, knows_all, plans };
         lint_files::lint(asked, diagnostics);
     }
     let plan = SitePlan {
@@ -162,6 +181,16 @@ pub fn render(input: Input<'_>, secrets: &Secrets<'_>) -> (Rendering<SitePlan>, 
         networks,
     };
     (Rendering::new((!values.pending).then_some(plan), found), base)
+}
+
+/// What all phones say: those that are declared, and those whose files come from elsewhere.
+fn declared(phones: &OwnPlans, catalog: Option<&Catalog<'_>>) -> OwnPlans {
+    let from_files = catalog.into_iter().flat_map(Catalog::files);
+    let of_file = |file: &FirmwareFile| match &file.contents.content {
+        Content::Phone(own) => Some(own.clone()),
+        Content::Other | Content::DialPlan(_) | Content::Rings(_) => None,
+    };
+    phones.iter().cloned().chain(from_files.filter_map(|(_, _, file)| of_file(file))).collect()
 }
 
 /// Whether phones ask for a file of this name for something other than a dial plan.
@@ -208,50 +237,9 @@ fn common_file(values: &mut Values, firmware: Option<Release>, diagnostics: &mut
     file
 }
 
-fn dial_plan(plan: &DialPlan, diagnostics: &mut Vec<Diagnostic>) -> Vec<u8> {
-    if let Some(off_hook) = &plan.off_hook {
-        let number = match off_hook.number.as_str() {
-            "" => Err("is empty: a phone that should call nobody by itself has no offHook".to_owned()),
-            number => dialplan::check_attribute(number),
-        };
-        let route = off_hook.route.as_deref().unwrap_or_default();
-        let route = check_host(route).and_then(|()| dialplan::check_attribute(route));
-        let timeout = if (0..=3600).contains(&off_hook.timeout) {
-            Ok(())
-        } else {
-            Err("must be from 0 to 3600 seconds".to_owned())
-        };
-        for (field, checked) in [("number", number), ("route", route), ("timeout", timeout)] {
-            if let Err(problem) = checked {
-                diagnostics.push(Diagnostic::invalid(format!("spec.dialPlan.offHook.{field}"), problem));
-            }
-        }
-    }
-    for (i, rule) in plan.templates.iter().enumerate() {
-        let mut check = |field: &str, problem: Result<(), String>| {
-            if let Err(problem) = problem {
-                diagnostics.push(Diagnostic::invalid(format!("spec.dialPlan.templates[{i}].{field}"), problem));
-            }
-        };
-        if rule.pattern.is_empty() {
-            check("match", Err("is empty".to_owned()));
-        }
-        check("match", dialplan::check_attribute(&rule.pattern));
-        if let Some(rewrite) = &rule.rewrite {
-            check("rewrite", dialplan::check_attribute(rewrite));
-        }
-        if let Some(route) = &rule.route {
-            check("route", check_host(route).and_then(|()| dialplan::check_attribute(route)));
-        }
-        if rule.timeout.is_some_and(|seconds| !(0..=3600).contains(&seconds)) {
-            check("timeout", Err("must be from 0 to 3600 seconds".to_owned()));
-        }
-        if rule.tones.len() > 3 {
-            check("tones", Err("has more than 3 tones".to_owned()));
-        }
-        for tone in &rule.tones {
-            check("tones", dialplan::check_attribute(tone));
-        }
+fn written_plan(plan: &DialPlan, diagnostics: &mut Vec<Diagnostic>) -> Vec<u8> {
+    for (rule, part, problem) in dial_rules::problems(plan) {
+        diagnostics.push(Diagnostic::invalid(dial_rules::field(plan, rule, part), problem));
     }
     let bytes = dialplan::write(plan.written());
     if bytes.len() > dialplan::MAX_SIZE {

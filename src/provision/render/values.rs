@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::api::{EXTRA_VALUE_MAX, Extra, Reason, SecretKey, SecretParameters, Settings};
+use crate::base::url::has_login;
 use crate::near::near;
 use crate::phone::image::Release;
 use crate::phone::parameter::{Kind, Parameter, Place, Unset, is_secret, is_unset};
@@ -13,7 +14,7 @@ use crate::provision::diagnostic::Diagnostic;
 use crate::provision::placeholder::{Use, is_placeholder};
 use crate::provision::slips;
 
-use super::doubt::{Owner, doubt, misplaced};
+use super::doubt::{Owner, doubt, misplaced, no_such_key, twin_of};
 use super::names::doubt_name;
 use super::secret_value::{self, Secrets};
 
@@ -60,6 +61,17 @@ impl Values {
             let refused = Set { wire: String::new(), field: Some(field.to_owned()), hidden: true };
             self.set.entry(&parameter.name).or_insert(refused);
         }
+        if name == TIME_ZONE {
+            // A zone's name says when the clock changes, too.
+            let rules = parameters().iter().filter(|parameter| parameter.name.starts_with(DAYLIGHT));
+            rules.for_each(|rule| self.set_refused(&rule.name, field));
+        }
+    }
+
+    /// Whether all that is known of a parameter is that it follows from a time zone which cannot be used.
+    fn follows_from_refused(&self, name: &str) -> bool {
+        let is_refused = |set: &Set| set.hidden && set.wire.is_empty() && set.field.as_deref() == self.field(TIME_ZONE);
+        name.starts_with(DAYLIGHT) && self.set.get(name).is_some_and(is_refused)
     }
 
     fn put(&mut self, name: &str, wire: String, field: Option<String>, from_secret: bool) {
@@ -207,7 +219,13 @@ impl Values {
             let what = format!("the value in key {entry:?} of Secret {name} has {have} characters");
             diagnostics.push(Diagnostic::advice(advice::PASSWORD_LONG, path, what));
         }
-        match find(parameter) {
+        let typed = find(parameter);
+        if is_placeholder(&value, typed.map_or(Use::Password, Use::of)) {
+            let SecretKey { name, key: entry } = key;
+            let what = format!("names the value in key {entry:?} of Secret {name}");
+            diagnostics.push(Diagnostic::advice(advice::PLACEHOLDER, path, what));
+        }
+        match typed {
             Some(typed) => self.put(&typed.name, value, Some(path.to_owned()), true),
             None => {
                 self.extra.insert(parameter.to_owned(), value);
@@ -219,6 +237,7 @@ impl Values {
     pub fn take_secret_parameters(
         &mut self,
         parameters: &SecretParameters,
+        owner: Owner,
         secrets: &Secrets<'_>,
         diagnostics: &mut Vec<Diagnostic>,
     ) {
@@ -237,6 +256,8 @@ impl Values {
             if self.is_set_twice(name, &path, diagnostics) {
                 continue;
             }
+            let no_key = no_such_key(name, owner);
+            diagnostics.extend(no_key.map(|what| Diagnostic::advice(advice::NO_SUCH_KEY, &path, what)));
             doubt_name(name, &path, &mut suggestions, diagnostics);
             let max = match find(name).map(|typed| typed.kind) {
                 Some(Kind::Secret { max } | Kind::Text { max }) => max,
@@ -248,7 +269,7 @@ impl Values {
 
     fn is_set_twice(&self, name: &str, path: &str, diagnostics: &mut Vec<Diagnostic>) -> bool {
         let elsewhere = match find(name) {
-            Some(typed) => self.field(&typed.name),
+            Some(typed) => self.field(&typed.name).filter(|_| !self.follows_from_refused(&typed.name)),
             None => self.extra.contains_key(name).then_some("spec.extraParameters"),
         };
         if let Some(elsewhere) = elsewhere {
@@ -277,9 +298,14 @@ impl Values {
                 continue;
             }
             let Some(typed) = find(name) else {
+                let no_key = no_such_key(name, owner).filter(|_| !value.is_empty());
+                diagnostics.extend(no_key.map(|what| Diagnostic::advice(advice::NO_SUCH_KEY, &path, what)));
                 doubt_name(name, &path, &mut suggestions, diagnostics);
                 if !is_secret(name) && is_placeholder(value, Use::Name) {
                     diagnostics.push(Diagnostic::advice(advice::PLACEHOLDER, &path, format!("is {value:?}")));
+                }
+                if has_login(value) {
+                    diagnostics.push(Diagnostic::advice(advice::LOGIN_IN_URL, &path, format!("is {value:?}")));
                 }
                 self.extra.insert(name.clone(), value.clone());
                 continue;
@@ -293,7 +319,9 @@ impl Values {
             }
             if !unset {
                 let has_line = |key| in_extra(key) || self.given(&format!("line{key}_name")).is_some();
-                let doubt = doubt(typed, value, owner, has_line);
+                let said = |name: &str| Some((self.given(name)?, self.field(name)?));
+                let twin = |key| twin_of(key, value, extra, said);
+                let doubt = doubt(typed, value, owner, has_line, twin);
                 diagnostics.extend(doubt.map(|(advice, what)| Diagnostic::advice(advice, &path, what)));
             }
             self.set_at(&typed.name, value, &path);
@@ -359,6 +387,10 @@ impl Values {
         cnf::write(typed.chain(extra))
     }
 }
+
+const TIME_ZONE: &str = "time_zone";
+/// The beginning of the names of parameters that say when the clock changes.
+const DAYLIGHT: &str = "dst_";
 
 /// How many names that there are not are compared with those that there are, in each place of an object.
 const SUGGESTIONS: usize = 16;

@@ -6,6 +6,8 @@ use std::fmt;
 use crate::phone::find;
 use crate::phone::image::Release;
 use crate::phone::parameter::{DEFAULT_PASSWORD, Kind, Place, is_unset};
+use crate::provision::contents::dial_plan;
+use crate::provision::render::plans::FilesView;
 use crate::provision::render::values::Values;
 
 /// What people set in a site for all of its phones, as far as a phone's files and what is said of it depend on that.
@@ -14,6 +16,10 @@ pub struct SiteView {
     given: BTreeMap<&'static str, Given>,
     /// Where its dial plan sends calls.
     pub routes: Routes,
+    /// The files that its phones may name; nothing while one of its sources has not been read.
+    pub files: Option<FilesView>,
+    /// Whether what is said of the site depends on what its phones say.
+    pub asks_phones: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +61,12 @@ const JUDGED: [&str; 12] = [
     "end_media_port",
 ];
 
+impl From<dial_plan::Routes> for Routes {
+    fn from(routes: dial_plan::Routes) -> Routes {
+        Routes::Known { emergency: routes.emergency.is_some(), elsewhere: routes.elsewhere }
+    }
+}
+
 impl SiteView {
     /// The view of a site's values, before defaults are filled in.
     pub fn new(values: &Values, routes: Routes) -> SiteView {
@@ -67,7 +79,7 @@ impl SiteView {
             let value = view(&parameter.name, parameter.kind);
             (parameter.name.as_str(), Given { value, field: field.into() })
         });
-        SiteView { given: given.collect(), routes }
+        SiteView { given: given.collect(), routes, files: None, asks_phones: false }
     }
 
     /// Whether the site sets something for all phones that has its place on each of them, such as a line's name.
@@ -171,7 +183,8 @@ impl<'a> Merged<'a> {
 
     /// The values of a site, for what is said of objects of both kinds.
     pub fn of_site(own: &'a Values) -> Merged<'a> {
-        static NOTHING_ABOVE: SiteView = SiteView { given: BTreeMap::new(), routes: Routes::Unknown };
+        static NOTHING_ABOVE: SiteView =
+            SiteView { given: BTreeMap::new(), routes: Routes::Unknown, files: None, asks_phones: false };
         Merged { own, site: Some(&NOTHING_ABOVE) }
     }
 

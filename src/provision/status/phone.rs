@@ -189,7 +189,7 @@ fn line_statuses(lines: &[PhoneLine], address: Option<&str>) -> Vec<LineStatus> 
     lines.into_iter().map(|line| line_status(line, address)).collect()
 }
 
-fn line_status(PhoneLine { key, identity: line }: &PhoneLine, address: Option<&str>) -> LineStatus {
+fn line_status(PhoneLine { key, identity: line, .. }: &PhoneLine, address: Option<&str>) -> LineStatus {
     let uri = |(host, port): &(String, String)| format!("sip:{}@{host}:{port}", line.name);
     LineStatus {
         key: Some(*key),

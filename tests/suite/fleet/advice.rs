@@ -22,7 +22,8 @@ pub(super) fn said(at_site: Value, at_phone: Value) -> Vec<(String, String)> {
     let files = files.into_iter().map(|(name, bytes)| (name.to_owned(), FirmwareFile::new(name, &bytes))).collect();
     fleet.set_firmware(&key("files"), Some(files));
     let large = format!("<DIALTEMPLATE>{}</DIALTEMPLATE>", "<TEMPLATE MATCH=\"1\"/>".repeat(400));
-    let odd: [(&str, &[u8]); 6] = [
+    let odd: [(&str, &[u8]); 7] = [
+        ("syncinfo.xml", b"<SYNCINFO/>"),
         ("OS79XX.TXT", b"P003-07-4-00 \r\n"),
         ("SEP000A8A999999.cnf.xml", b"<device>"),
         ("RINGLIST.DAT", b"alone\n"),
@@ -101,6 +102,12 @@ fn examples() -> Vec<(&'static str, Value, Value, &'static str)> {
         ),
         ("LogoFormat", map("odd"), none(), "spec.files.configMaps[0]/logo.bmp: is a PNG file"),
         ("RingLineIgnored", map("odd"), none(), "spec.files.configMaps[0]/RINGLIST.DAT:1: \"alone\" has no tab"),
+        (
+            "SyncInfoUseless",
+            map("odd"),
+            none(),
+            "spec.files.configMaps[0]/syncinfo.xml: has no IMAGE with VERSION and SYNC",
+        ),
         ("RingListOfOthers", map("others"), none(), "spec.files.configMaps[0]/RingList.xml: is served"),
         (
             "XmlBroken",
@@ -175,6 +182,12 @@ fn examples() -> Vec<(&'static str, Value, Value, &'static str)> {
             good(),
             json!({"lines": [{"name": "UNPROVISIONED"}]}),
             "spec.lines[0].name: is UNPROVISIONED",
+        ),
+        (
+            "LoginInUrl",
+            with(json!({"servicesUrl": "http://admin:secret@10.0.0.9/"})),
+            none(),
+            "spec.settings.servicesUrl: is \"http://***@10.0.0.9/\"",
         ),
         ("LogoUrl", extra("logo_url", "logo.bmp"), none(), "http://"),
         ("MisspelledParameter", extra("timer_register", "1800"), none(), "did you mean timer_register_expires?"),

@@ -147,7 +147,7 @@ fn no_advice_moves_to_one_object_what_is_meant_for_all_or_to_all_what_is_meant_f
         (json!({"speed_line1": "0", "speed_label1": "Desk"}), json!({})),
         (json!({"line1_displayname": "Hotel", "phone_label": "Hotel"}), json!({})),
         (json!({"auto_answer": "2"}), json!({})),
-        (json!({}), json!({"dial_template": "kitchen"})),
+        (json!({}), json!({"dial_template": ""})),
         (json!({}), json!({"sync": "42"})),
     ] {
         assert_eq!(

@@ -91,7 +91,9 @@ fn one_phones_own_plan_comes_along_too() {
     assert!(plan_of(&out, "000A8A123403").unwrap().contains("7..."));
     assert!(dialled.contains("default/hq: 812\n  rule      none fits"), "{dialled}");
     assert!(
-        dialled.contains("812 on SIP000A8A123402.cnf, with the dial plan plans-own-all\n  rule      templates[1], 8.."),
+        dialled.contains(
+            "812 on SIP000A8A123402.cnf, with the dial plan plans-own-all\n  rule      plans-own-all.xml:3, 8.."
+        ),
         "{dialled}"
     );
 }
