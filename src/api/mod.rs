@@ -25,8 +25,8 @@ pub use resync::{Day, PhoneResync, Resync, ResyncMethod, Window};
 pub use scheduling::Affinity;
 pub use settings::Settings;
 pub use site::{
-    DialPlan, DialRule, DialUser, FileSource, OffHook, PhoneSite, PhoneSiteSpec, PortMode, Ring, Rollout, ServiceSpec,
-    ServiceType, SiteFirmware, TftpSpec, UnsetParameters,
+    DialPlan, DialRule, DialUser, DisruptionBudget, FileSource, OffHook, PhoneSite, PhoneSiteSpec, PortMode, Ring,
+    Rollout, ServiceSpec, ServiceType, SiteFirmware, TftpSpec, UnsetParameters,
 };
 pub use source::{FirmwareSource, ImageSource, Origin, PullPolicy, UrlSource, VolumeSource};
 pub use status::{

@@ -55,6 +55,7 @@ async fn metrics(State(ctx): State<Arc<Context>>) -> impl IntoResponse {
     let (sites, phones, stages) = ctx.read(|fleet| (fleet.sites().count(), fleet.phones().count(), fleet.stages()));
     ctx.metrics.leader.set(i64::from(ctx.leadership.leads()));
     ctx.metrics.count_stages(stages);
+    ctx.metrics.count_updates(ctx.updates.counts());
     ctx.metrics.sites.set(sites as i64);
     ctx.metrics.phones.set(phones as i64);
     match ctx.metrics.text() {

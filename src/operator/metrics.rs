@@ -77,6 +77,12 @@ struct StageLabels {
     stage: String,
 }
 
+/// How far sites are with the update of their pods that follows an upgrade of the operator.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct UpdateLabels {
+    stage: &'static str,
+}
+
 /// Writes to the API, by kind of object.
 pub(super) type Writes = Registered<Family<WriteLabels, Counter>>;
 
@@ -102,6 +108,8 @@ pub(super) struct Metrics {
     pub(super) phones: Registered<Gauge>,
     /// PhoneSites that exist.
     pub(super) sites: Registered<Gauge>,
+    /// PhoneSites by the update of their pods.
+    updates: Registered<Family<UpdateLabels, Gauge>>,
     /// Work items that wait.
     pub(super) waiting: Registered<Gauge>,
     /// Work items that failed last time.
@@ -162,6 +170,12 @@ impl Metrics {
             ),
             phones: Registered::new(to, "phones", "SipPhones", Gauge::default()),
             sites: Registered::new(to, "sites", "PhoneSites", Gauge::default()),
+            updates: Registered::new(
+                to,
+                "sites_by_update",
+                "PhoneSites by how far the update of their pods is after an upgrade of the operator",
+                Family::default(),
+            ),
             waiting: Registered::new(to, "queue_waiting", "Things that wait to be looked at", Gauge::default()),
             failing: Registered::new(to, "queue_failing", "Things whose last attempt failed", Gauge::default()),
             leader: Registered::new(to, "leader", "Whether this process leads: 1 or 0", Gauge::default()),
@@ -193,6 +207,13 @@ impl Metrics {
         }
     }
 
+    /// Counts anew how far sites are with the update of their pods.
+    pub(super) fn count_updates(&self, counts: [(&'static str, usize); 4]) {
+        for (stage, sites) in counts {
+            self.updates.get_or_create(&UpdateLabels { stage }).set(i64::try_from(sites).unwrap_or(i64::MAX));
+        }
+    }
+
     /// The metrics in OpenMetrics' text format.
     pub(super) fn text(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
@@ -214,6 +235,7 @@ mod tests {
         metrics.resyncs.get_or_create(&ResyncLabels { result: "Told" }).inc();
         metrics.count_stages(vec![(Key::new("ns", "hq"), Stage::Current, 3)]);
         metrics.count_panic("Files");
+        metrics.count_updates([("Settled", 2), ("Waiting", 0), ("Updating", 1), ("Failed", 0)]);
         let text = metrics.text().unwrap();
         let help: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# HELP dialtone_operator_")).collect();
         assert_eq!(
@@ -229,6 +251,7 @@ mod tests {
                 "report_errors Reports of TFTP pods that could not be had.",
                 "phones SipPhones.",
                 "sites PhoneSites.",
+                "sites_by_update PhoneSites by how far the update of their pods is after an upgrade of the operator.",
                 "queue_waiting Things that wait to be looked at.",
                 "queue_failing Things whose last attempt failed.",
                 "leader Whether this process leads: 1 or 0.",
@@ -240,6 +263,7 @@ mod tests {
             r#"api_writes_total{kind="Secret"} 1"#,
             r#"resyncs_total{result="Told"} 1"#,
             r#"phones_by_stage{namespace="ns",site="hq",stage="Current"} 3"#,
+            r#"sites_by_update{stage="Updating"} 1"#,
             r#"panics_total{task="Files"} 1"#,
         ];
         for sample in samples {

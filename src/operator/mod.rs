@@ -53,6 +53,8 @@ mod testing;
 mod token;
 mod token_secret;
 pub(crate) mod trimmed;
+mod turn;
+mod updates;
 mod watch;
 
 pub use command::{Args, run};

@@ -18,7 +18,7 @@ static API: LazyLock<(Runtime, Client)> = LazyLock::new(|| {
 });
 
 /// What people call a kind, where it is, and its name in objects.
-const KINDS: [(&str, &str, &str, &str); 10] = [
+const KINDS: [(&str, &str, &str, &str); 11] = [
     ("cm", "api/v1", "configmaps", "ConfigMap"),
     ("secret", "api/v1", "secrets", "Secret"),
     ("sa", "api/v1", "serviceaccounts", "ServiceAccount"),
@@ -26,6 +26,7 @@ const KINDS: [(&str, &str, &str, &str); 10] = [
     ("event", "api/v1", "events", "Event"),
     ("quota", "api/v1", "resourcequotas", "ResourceQuota"),
     ("netpol", "apis/networking.k8s.io/v1", "networkpolicies", "NetworkPolicy"),
+    ("pdb", "apis/policy/v1", "poddisruptionbudgets", "PodDisruptionBudget"),
     ("deploy", "apis/apps/v1", "deployments", "Deployment"),
     ("phonesite", "apis/dialtone.dev/v1alpha1", "phonesites", "PhoneSite"),
     ("sipphone", "apis/dialtone.dev/v1alpha1", "sipphones", "SipPhone"),

@@ -118,6 +118,10 @@ labels: {{- include "dialtone.labels" (index . 0) | nindent 2 }}
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]
   verbs: [get, list, watch, create, patch, delete]
+# How many pods of a site a drain leaves.
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, list, watch, create, patch, delete]
 # The pods' addresses, to ask them what they served; their annotation, so that the kubelet looks at changed files at once.
 - apiGroups: [""]
   resources: [pods]

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::api::Reason;
 use crate::provision::diagnostic::Diagnostic;
 use crate::provision::status::site::{Infra, InfraProblem};
 use crate::provision::{Key, advice};
@@ -35,6 +36,15 @@ impl Fleet {
             site.infra = infra;
             self.agenda.work(WorkItem::SiteStatus(key.clone()));
             self.agenda.queue_images(key);
+        }
+    }
+
+    /// Why a site's pods are not those of this version of the operator; `None` if they are, or are just becoming so.
+    pub fn set_update(&mut self, key: &Key, update: Option<(Reason, String)>) {
+        let Some(site) = self.sites.get_mut(key) else { return };
+        if site.infra.update != update {
+            site.infra.update = update;
+            self.agenda.work(WorkItem::SiteStatus(key.clone()));
         }
     }
 
