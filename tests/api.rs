@@ -168,7 +168,7 @@ fn good_manifests_are_accepted_and_people_find_their_way() {
     assert!(String::from_utf8_lossy(&refused.stderr).contains("a 7940 has 2 line appearances"));
     assert!(patch(&json!({"spec": {"mac": "000A8A123499", "siteRef": {"name": "branch"}}})).status.success());
 
-    assert!(kube(&["get", "phone,site", "-n", SPACE]).contains("LAST SEEN"));
+    assert!(kube(&["get", "phone,psite", "-n", SPACE]).contains("LAST SEEN"));
     assert!(kube(&["get", "dialtone", "-n", SPACE, "-o", "wide"]).contains("000A8A123499"));
     let selected = get(SPACE, &["sipphones", "--field-selector", "spec.siteRef.name=branch,spec.model=7940"]);
     assert_eq!(selected["items"].as_array().unwrap().len(), 2);
@@ -204,6 +204,8 @@ fn the_operator_may_do_what_it_does_and_nothing_else() {
         ("deployments.apps", "get list watch create patch delete"),
         ("replicasets.apps", "get"),
         ("networkpolicies.networking.k8s.io", "get list watch create patch delete"),
+        ("poddisruptionbudgets.policy", "get list watch create patch delete"),
+        ("pods/eviction", ""),
         ("pods", "list watch patch"),
         ("pods/exec", ""),
         ("pods/log", ""),

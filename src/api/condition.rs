@@ -18,6 +18,8 @@ pub enum ConditionType {
     /// Others than the phone may speak in its name: from another address, or from where no phones are; stands only while that
     /// is so.
     AddressConflict,
+    /// The operator was upgraded, and the site's TFTP pods are not those of its new version yet; stands only while that is so.
+    UpdatePending,
     /// Everything is done on the server's side.
     Ready,
     /// Work is under way; stands only while it is.
@@ -146,8 +148,12 @@ pub enum Reason {
     NotBack,
     /// Phones are notified in other hours only.
     OutsideWindow,
-    /// Other phones come first.
+    /// Others come first.
     Waiting,
+    /// The TFTP pods that an upgrade of the operator made did not come up in time.
+    UpdateFailed,
+    /// Another site's did not, and the update of sites has stopped.
+    UpdateStopped,
     /// The phone was never seen.
     NoAddress,
     /// The phone's address is none that anything is sent to.

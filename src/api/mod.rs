@@ -29,8 +29,8 @@ pub use scheduling::Affinity;
 pub use service::{IpFamily, IpFamilyPolicy, ServiceSpec, ServiceType};
 pub use settings::Settings;
 pub use site::{
-    DialPlan, DialRule, DialUser, FileSource, OffHook, PhoneSite, PhoneSiteSpec, PortMode, Ring, Rollout, SiteFirmware,
-    TftpSpec, UnsetParameters,
+    DialPlan, DialRule, DialUser, DisruptionBudget, FileSource, OffHook, PhoneSite, PhoneSiteSpec, PortMode, Ring,
+    Rollout, SiteFirmware, TftpSpec, UnsetParameters,
 };
 pub use source::{FirmwareSource, ImageSource, Origin, PullPolicy, UrlSource, VolumeSource};
 pub use status::{

@@ -23,7 +23,7 @@ use super::{Extra, FirmwareSource, ObjectRef, PhoneSiteStatus, Resync, SecretPar
     plural = "phonesites",
     namespaced,
     status = "PhoneSiteStatus",
-    shortname = "site",
+    shortname = "psite",
     category = "dialtone",
     doc = "PhoneSite is a place with phones: the parameters that they share, their firmware, and the TFTP server that they boot from.",
     printcolumn(name = "Phones", type_ = "integer", json_path = ".status.phones.total", description = "How many phones the site has."),
@@ -335,6 +335,16 @@ pub struct TftpSpec {
     /// Serve on port 69 of the nodes themselves, without a Service. Needs a namespace that allows host networking.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub host_network: bool,
+    /// Whether whoever drains a node waits until another pod serves (a PodDisruptionBudget of one pod). Auto: with two replicas or
+    /// more the last pod that serves is not evicted; a single one is, because nothing could take its place and the drain would never
+    /// end: phones that restart meanwhile wait. Always: a single one is not evicted either, and the drain waits until somebody
+    /// raises replicas, deletes the pod or sets this to Never. Never: there is no budget. Default: Auto.
+    #[serde(default)]
+    pub disruption_budget: DisruptionBudget,
+    /// Whether the site's pods are replaced before those of other sites when the operator was upgraded: those follow when its new pods
+    /// serve, and none does if they do not. Default: false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub canary: bool,
     /// What the container asks for, as in a pod: requests and limits. Default: 10m CPU and 32Mi memory requested, and a
     /// memory limit of 512Mi.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -349,6 +359,18 @@ pub struct TftpSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub metrics_from: Vec<MetricsPeer>,
+}
+
+/// Whether a drain of nodes leaves the last pod that serves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DisruptionBudget {
+    /// With several replicas.
+    #[default]
+    Auto,
+    /// With a single one, too.
+    Always,
+    /// No.
+    Never,
 }
 
 /// Which UDP port answers.

@@ -219,7 +219,8 @@ pub struct PhoneSiteStatus {
     pub unclaimed: Vec<Unclaimed>,
     /// Accepted: the object is understood. Served: every TFTP pod holds the common files. FirmwareStaged: every TFTP pod
     /// holds the image's files. Ready: all three, the TFTP pods answer, and phones have an address. Reconciling, Stalled and
-    /// Suspended stand only while they are true.
+    /// Suspended stand only while they are true; UpdatePending while the operator was upgraded and the pods are not those of its
+    /// new version.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_string()]))]
     pub conditions: Vec<Condition>,

@@ -323,7 +323,7 @@ fn metadata(object: &Value) -> ObjectMeta {
 }
 
 /// A digest of all that somebody may have changed of an object: controllers write statuses and revisions.
-fn fingerprint(object: &Value) -> Vec<u8> {
+pub(super) fn fingerprint(object: &Value) -> Vec<u8> {
     let mut object = object.clone();
     if let Some(fields) = object.as_object_mut() {
         fields.remove("status");

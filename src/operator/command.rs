@@ -43,6 +43,11 @@ pub struct Args {
     #[arg(long, env = "DIALTONE_IMAGE_VOLUMES", value_name = "BOOL")]
     image_volumes: Option<bool>,
 
+    /// Of how many sites the TFTP pods are replaced at a time after an upgrade of this program: the next follow when those of one before
+    /// serve
+    #[arg(long, env = "DIALTONE_MAX_SITES_UPDATING", value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    max_sites_updating: u16,
+
     #[command(flatten)]
     policy: PolicyArgs,
 
@@ -187,6 +192,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         namespaces: args.namespaces.into_iter().filter(|name| !name.is_empty()).collect(),
         own_namespace: args.own_namespace,
         image_volumes: args.image_volumes.map(Into::into).unwrap_or_default(),
+        max_sites_updating: args.max_sites_updating.into(),
         policy: args.policy.into(),
         http: args.http,
     };

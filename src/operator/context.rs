@@ -22,6 +22,7 @@ use super::pods::Pods;
 use super::queue::WorkQueue;
 use super::sites::SiteIdentities;
 use super::supervisor::Tasks;
+use super::updates::Updates;
 use crate::provision::{Fleet, Key, Slot, Urgency, WorkItem};
 
 /// What all parts share. Many fields because each is a part of the state with an owner of its own.
@@ -48,6 +49,8 @@ pub(super) struct Context {
     pub(super) nudges: Nudges,
     /// Which objects others change again and again.
     pub(super) contests: Contests,
+    /// How far sites are with the update of their pods.
+    pub(super) updates: Updates,
     /// When objects with files are written.
     pub(super) debouncers: Debouncers,
     fleet: FleetLock,
@@ -77,6 +80,7 @@ impl Context {
             pods: Pods::default(),
             nudges: Nudges::default(),
             contests: Contests::default(),
+            updates: Updates::default(),
             debouncers: Debouncers::default(),
             fleet: FleetLock::new(tasks),
         }
@@ -140,6 +144,7 @@ impl Context {
         self.sites.forget(site);
         self.nudges.forget(site);
         self.debouncers.forget(site);
+        self.updates.forget(site);
         self.update(|fleet| fleet.delete_site(site));
     }
 }

@@ -101,6 +101,7 @@ fn one_condition(kind: ConditionType, was: Option<&Known<'_>>, is: Option<&Known
         ConditionType::FirmwareStaged if reason == Reason::Staged => normal(),
         ConditionType::Resynced if is_resync_problem(reason) => warning(),
         ConditionType::AddressConflict if is.is_true => warning(),
+        ConditionType::UpdatePending if reason == Reason::UpdateFailed => warning(),
         ConditionType::InSync if is.is_true => normal(),
         ConditionType::Suspended => normal(),
         ConditionType::Accepted
@@ -108,6 +109,7 @@ fn one_condition(kind: ConditionType, was: Option<&Known<'_>>, is: Option<&Known
         | ConditionType::Resynced
         | ConditionType::AddressConflict
         | ConditionType::InSync
+        | ConditionType::UpdatePending
         | ConditionType::Served
         | ConditionType::Ready
         | ConditionType::Reconciling

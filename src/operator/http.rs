@@ -55,5 +55,6 @@ async fn metrics(State(ctx): State<Arc<Context>>, headers: HeaderMap) -> Respons
 /// How everything is now.
 fn now(ctx: &Context) -> Now {
     let (phones, sites) = ctx.read(|fleet| (fleet.phones().count(), fleet.figures()));
-    Now { leads: ctx.leadership.leads(), queue: ctx.queue.standing(work_name), phones, sites }
+    let updates = ctx.updates.counts();
+    Now { leads: ctx.leadership.leads(), queue: ctx.queue.standing(work_name), phones, sites, updates }
 }

@@ -15,6 +15,8 @@ pub(super) enum Kind {
     NetworkPolicy,
     /// Where phones reach a site.
     Service,
+    /// How many of a site's pods a drain leaves.
+    PodDisruptionBudget,
     /// A site's TFTP server.
     Deployment,
     /// What stands between it and its pods; only read.
@@ -25,7 +27,8 @@ pub(super) enum Kind {
 
 impl Kind {
     /// The kinds of a site's owned objects, apart from those with files and the token.
-    pub(super) const OWNED: [Kind; 4] = [Kind::ServiceAccount, Kind::NetworkPolicy, Kind::Service, Kind::Deployment];
+    pub(super) const OWNED: [Kind; 5] =
+        [Kind::ServiceAccount, Kind::NetworkPolicy, Kind::Service, Kind::PodDisruptionBudget, Kind::Deployment];
 
     /// The kinds that something is written of.
     pub(super) const WRITTEN: [Kind; 7] = [
@@ -46,6 +49,7 @@ impl Kind {
             Kind::ServiceAccount => "ServiceAccount",
             Kind::NetworkPolicy => "NetworkPolicy",
             Kind::Service => "Service",
+            Kind::PodDisruptionBudget => "PodDisruptionBudget",
             Kind::Deployment => "Deployment",
             Kind::ReplicaSet => "ReplicaSet",
             Kind::Pod => "Pod",
@@ -64,6 +68,7 @@ impl Kind {
             Kind::ServiceAccount => "serviceaccounts",
             Kind::NetworkPolicy => "networkpolicies",
             Kind::Service => "services",
+            Kind::PodDisruptionBudget => "poddisruptionbudgets",
             Kind::Deployment => "deployments",
             Kind::ReplicaSet => "replicasets",
             Kind::Pod => "pods",
@@ -74,6 +79,7 @@ impl Kind {
     const fn group(self) -> &'static str {
         match self {
             Kind::NetworkPolicy => "networking.k8s.io",
+            Kind::PodDisruptionBudget => "policy",
             Kind::Deployment | Kind::ReplicaSet => "apps",
             Kind::ConfigMap | Kind::Secret | Kind::ServiceAccount | Kind::Service | Kind::Pod => "",
         }

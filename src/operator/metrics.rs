@@ -50,6 +50,12 @@ struct LeaderLabels {
     name: &'static str,
 }
 
+/// How far sites are with the update of their pods that follows an upgrade of the operator.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct UpdateLabels {
+    stage: &'static str,
+}
+
 /// Writes to the API, by kind of object.
 #[derive(Clone, Debug)]
 pub(super) struct Writes(Registered<Family<WriteLabels, Counter>>);
@@ -101,6 +107,8 @@ pub(super) struct Now {
     pub(super) phones: usize,
     /// The sites.
     pub(super) sites: Vec<SiteFigures>,
+    /// How many sites are how far with the update of their pods.
+    pub(super) updates: [(&'static str, usize); 4],
 }
 
 /// The upper bounds of [`Metrics::upgrades`]: from an image on a quick network to a phone that needs several nights.
@@ -195,6 +203,15 @@ impl Metrics {
         passing.register("dialtone_phones", "SipPhones", count(now.phones));
         work::register_standing(&mut passing, &now.queue);
         sites::register(&mut passing, &now.sites);
+        let updates = Family::<UpdateLabels, Gauge>::default();
+        for (stage, sites) in now.updates {
+            updates.get_or_create(&UpdateLabels { stage }).set(i64::try_from(sites).unwrap_or(i64::MAX));
+        }
+        passing.register(
+            "dialtone_sites_by_update",
+            "PhoneSites by how far the update of their pods is after an upgrade of the operator",
+            updates,
+        );
         let mut text = String::new();
         encode_registry(&mut text, &self.registry)?;
         encode_registry(&mut text, &passing)?;

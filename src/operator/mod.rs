@@ -54,6 +54,8 @@ mod testing;
 mod token;
 mod token_secret;
 pub(crate) mod trimmed;
+mod turn;
+mod updates;
 mod watch;
 
 pub use command::{Args, run};

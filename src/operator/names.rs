@@ -19,6 +19,8 @@ pub(super) const ROLE: &str = "dialtone.dev/role";
 pub(super) const FILES: &str = "dialtone.dev/files";
 /// The annotation with the digest of what was applied, so that a field that is no longer wanted is noticed.
 pub(super) const APPLIED: &str = "dialtone.dev/applied";
+/// The annotation of a Deployment with the digest of what replaced its pods when the operator was upgraded.
+pub(super) const UPDATED: &str = "dialtone.dev/updated";
 
 /// What the names of all objects begin with.
 const PREFIX: &str = "dialtone-";

@@ -14,8 +14,10 @@ use super::kind::Kind;
 use super::names::{self, workload};
 use super::owned::{self, OwnedObjects, Prepared, ServiceChoice};
 use super::queue::Outcome;
-use super::{missing_pods, problems, sources, token};
+use super::turn::Turn;
+use super::{missing_pods, problems, sources, token, turn};
 use crate::api::{PhoneSiteSpec, Reason};
+use crate::provision::updates::UpdateStage;
 use crate::provision::{Key, WorkItem};
 
 /// Under what name problems of the site's own spec are noted.
@@ -32,11 +34,16 @@ pub(super) async fn reconcile(ctx: &Context, site: &Key) -> Result<Outcome, Erro
     let Some(spec) = ctx.read(|fleet| fleet.site_spec(site)) else { return Ok(Outcome::Done) };
     let Some(uid) = ctx.sites.uid(site) else { return Ok(Outcome::Done) };
     let attempt = ctx.queue.attempt(&WorkItem::Objects(site.clone()));
-    let mut applied = Applied { ctx, site, uid: &uid, attempt, kinds: BTreeSet::new(), ends: Ends::default() };
-    if !spec.suspend {
-        applied.write(&spec).await;
+    let mut applied =
+        Applied { ctx, site, uid: &uid, attempt, kinds: BTreeSet::new(), ends: Ends::default(), stage: None };
+    match spec.suspend {
+        true => applied.stage = Some(UpdateStage::Settled),
+        false => applied.write(&spec).await,
     }
-    let Ends { error, pause } = applied.ends;
+    let Applied { ends: Ends { error, pause }, stage, .. } = applied;
+    if ctx.updates.note(site, spec.tftp.as_ref().is_some_and(|tftp| tftp.canary), stage) {
+        turn::decide(ctx);
+    }
     let due = note_infra(ctx, site, owned::replicas(&spec), spec.suspend);
     // Nobody watches volumes, and their owner may take the consent back.
     let source = spec.firmware.as_ref().and_then(|firmware| firmware.source.as_ref());
@@ -57,6 +64,8 @@ struct Applied<'a> {
     attempt: u32,
     kinds: BTreeSet<Kind>,
     ends: Ends,
+    /// How far the update of its pods is, if its Deployment was seen to.
+    stage: Option<UpdateStage>,
 }
 
 /// How the attempts at a site's objects ended.
@@ -84,13 +93,13 @@ impl Applied<'_> {
             Err(error) => return self.end(SPEC, Err(error)),
         };
         // Taken apart without `..`: no object can be forgotten. What a pod needs comes before the pod.
-        let OwnedObjects { service_account, network_policy, service, deployment, not_allowed } =
+        let OwnedObjects { service_account, network_policy, service, disruption_budget, deployment, not_allowed } =
             OwnedObjects::prepare(site, uid, &spec, &ctx.options);
         self.put(&service_account).await;
         self.put(&network_policy).await;
         let is_sheltered = self.ends.error.is_none();
         match &service {
-            ServiceChoice::Write(service) => self.put(service).await,
+            ServiceChoice::Write(service) => drop(self.put(service).await),
             ServiceChoice::Leave | ServiceChoice::Without => {
                 if matches!(service, ServiceChoice::Leave) {
                     self.kinds.insert(Kind::Service);
@@ -98,8 +107,12 @@ impl Applied<'_> {
                 self.end(&self.name_of(Kind::Service), Ok(None));
             }
         }
+        match &disruption_budget {
+            Some(budget) => drop(self.put(budget).await),
+            None => self.end(&self.name_of(Kind::PodDisruptionBudget), Ok(None)),
+        }
         if is_sheltered {
-            self.put(&deployment).await;
+            self.put_in_turn(&spec, &deployment).await;
         } else {
             // Pods that would be open to everybody, or cannot start, are not begun; those that run stay.
             self.kinds.insert(Kind::Deployment);
@@ -130,11 +143,39 @@ impl Applied<'_> {
         }
     }
 
-    /// Puts an object right, unless it was observed to be as it should.
-    async fn put(&mut self, prepared: &Prepared) {
+    /// Puts an object right, unless it was observed to be as it should; whether it is now.
+    async fn put(&mut self, prepared: &Prepared) -> bool {
         self.kinds.insert(prepared.kind());
         let result = self.apply(prepared).await;
+        let is_right = matches!(result, Ok(None));
         self.end(&self.name_of(prepared.kind()), result);
+        is_right
+    }
+
+    /// Puts the Deployment right, or leaves it as it is until it is the site's turn.
+    async fn put_in_turn(&mut self, spec: &PhoneSiteSpec, wanted: &Prepared) {
+        let (ctx, site) = (self.ctx, self.site);
+        let waits = match turn::of(ctx, site, self.uid, spec, wanted) {
+            Turn::Write(deployment) => {
+                if !self.put(&deployment).await {
+                    return;
+                }
+                turn::note_written(ctx, site, &deployment, None);
+                false
+            }
+            Turn::Keep(deployment, kept) => {
+                if self.put(&deployment).await {
+                    turn::note_written(ctx, site, &deployment, Some(kept));
+                }
+                true
+            }
+            Turn::Wait => {
+                self.kinds.insert(Kind::Deployment);
+                self.end(&self.name_of(Kind::Deployment), Ok(None));
+                true
+            }
+        };
+        self.stage = Some(turn::stage(ctx, site, wanted, waits));
     }
 
     async fn apply(&self, prepared: &Prepared) -> Result<Option<Duration>, Error> {
@@ -315,12 +356,14 @@ mod tests {
         let expected = [
             "DELETE deployments/dialtone-hq-of-an-earlier-version",
             "DELETE networkpolicies/dialtone-hq-of-an-earlier-version",
+            "DELETE poddisruptionbudgets/dialtone-hq",
+            "DELETE poddisruptionbudgets/dialtone-hq-of-an-earlier-version",
             "DELETE serviceaccounts/dialtone-hq-of-an-earlier-version",
             "DELETE services/dialtone-hq",
             "DELETE services/dialtone-hq-of-an-earlier-version",
         ];
         assert_eq!(deleted, BTreeSet::from(expected));
-        assert_eq!(deletes.len(), 5);
+        assert_eq!(deletes.len(), 7);
 
         assert_eq!(reconcile(&ctx, &site).await.unwrap(), Outcome::Done);
         assert!(api.writes().is_empty(), "what is as it should be is not written again");

@@ -20,6 +20,8 @@ pub(super) struct Options {
     pub(super) own_namespace: Option<String>,
     /// Whether the cluster mounts images as volumes; known before anything is written.
     pub(super) image_volumes: OnceLock<bool>,
+    /// Of how many sites the pods are replaced at a time when the operator was upgraded.
+    pub(super) max_sites_updating: usize,
     /// What sites may ask for, and what is served of other objects.
     pub(super) policy: Policy,
     /// How processes that look after the same objects agree on one; `None` if this one is the only one.

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::kind::Kind;
 use super::names::{self, ROLE, SITE, workload};
 use super::options::Options;
-use crate::api::{IpFamilyPolicy, PhoneSiteSpec, ServiceType};
+use crate::api::{DisruptionBudget, IpFamilyPolicy, PhoneSiteSpec, ServiceType};
 use crate::provision::Key;
 pub(super) use prepared::Prepared;
 
@@ -36,6 +36,8 @@ pub(super) struct OwnedObjects {
     pub(super) network_policy: Prepared,
     /// Where phones reach the pods.
     pub(super) service: ServiceChoice,
+    /// How many pods a drain leaves, if that matters.
+    pub(super) disruption_budget: Option<Prepared>,
     /// The pods.
     pub(super) deployment: Prepared,
     /// What the spec asks for and the cluster's administrator does not allow: `spec.a.b: why`.
@@ -73,6 +75,8 @@ impl OwnedObjects {
             service_account: Prepared::new(Kind::ServiceAccount, account),
             network_policy: Prepared::new(Kind::NetworkPolicy, network::policy(site, uid, spec, options)),
             service,
+            disruption_budget: disruption_budget(site, uid, spec)
+                .map(|budget| Prepared::new(Kind::PodDisruptionBudget, budget)),
             deployment: Prepared::new(Kind::Deployment, deployment),
             not_allowed,
         }
@@ -161,6 +165,23 @@ fn service(site: &Key, uid: &str, spec: &PhoneSiteSpec, options: &Options) -> Re
     Ok(json!({"metadata": metadata, "spec": service}))
 }
 
+/// The budget that keeps the last pod from being evicted, where there is to be one.
+fn disruption_budget(site: &Key, uid: &str, spec: &PhoneSiteSpec) -> Option<Value> {
+    let wanted = spec.tftp.as_ref().map(|tftp| tftp.disruption_budget).unwrap_or_default();
+    let least = match wanted {
+        DisruptionBudget::Auto => 2,
+        DisruptionBudget::Always => 1,
+        DisruptionBudget::Never => return None,
+    };
+    // A pod that is not ready serves nobody: that it cannot start holds no drain up.
+    let budget = json!({
+        "minAvailable": 1,
+        "selector": {"matchLabels": selector(site)},
+        "unhealthyPodEvictionPolicy": "AlwaysAllow",
+    });
+    (replicas(spec) >= least).then(|| json!({"metadata": metadata(site, uid), "spec": budget}))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::testing::options;
@@ -192,12 +213,11 @@ mod tests {
 
     #[test]
     fn every_object_belongs_to_the_site() {
-        let OwnedObjects { service_account, network_policy, service, deployment, not_allowed } =
+        let OwnedObjects { service_account, network_policy, service, disruption_budget, deployment, not_allowed } =
             prepare(&PhoneSiteSpec::default());
         assert_eq!(not_allowed, [""; 0]);
-        for (kind, object) in
-            [service_account, network_policy, written(service), deployment].map(|one| (one.kind(), one.object))
-        {
+        let all = [service_account, network_policy, written(service), disruption_budget.unwrap(), deployment];
+        for (kind, object) in all.map(|one| (one.kind(), one.object)) {
             assert_eq!(object["metadata"]["ownerReferences"][0]["uid"], "uid-1", "{kind:?}");
             assert_eq!(object["kind"], kind.as_str());
             assert_eq!(object["metadata"]["namespace"], "phones");
@@ -302,6 +322,33 @@ mod tests {
         assert_eq!(families(json!({"ipFamilies": both})), (json!("PreferDualStack"), both.clone()));
         let asked = json!({"ipFamilies": ["IPv4"], "ipFamilyPolicy": "RequireDualStack"});
         assert_eq!(families(asked), (json!("RequireDualStack"), json!(["IPv4"])));
+    }
+
+    #[test]
+    fn a_drain_leaves_the_last_of_several_servers_and_waits_for_a_single_one_only_where_that_is_asked_for() {
+        for (tftp, is_kept) in [
+            (json!({}), true),
+            (json!({"replicas": 3}), true),
+            (json!({"replicas": 1}), false),
+            (json!({"replicas": 0}), false),
+            (json!({"hostNetwork": true}), false),
+            (json!({"hostNetwork": true, "replicas": 2}), true),
+            (json!({"replicas": 1, "disruptionBudget": "Always"}), true),
+            (json!({"replicas": 0, "disruptionBudget": "Always"}), false),
+            (json!({"disruptionBudget": "Never"}), false),
+        ] {
+            let budget = prepare(&site(tftp.clone())).disruption_budget;
+            assert_eq!(budget.is_some(), is_kept, "{tftp}");
+            let Some(budget) = budget else { continue };
+            assert_eq!(budget.object["apiVersion"], "policy/v1");
+            let spec = &budget.object["spec"];
+            assert_eq!(
+                (&spec["minAvailable"], &spec["unhealthyPodEvictionPolicy"]),
+                (&json!(1), &json!("AlwaysAllow"))
+            );
+            let deployment = prepare(&site(tftp)).deployment.object;
+            assert_eq!(spec["selector"], deployment["spec"]["selector"], "it speaks of the site's pods");
+        }
     }
 
     #[test]

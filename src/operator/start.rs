@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use super::context::Context;
 use super::options::Options;
 use super::supervisor::{Tasks, supervised};
-use super::{election, http, image_volumes, overlap, read, reconcile, watch};
+use super::{election, http, image_volumes, overlap, read, reconcile, turn, watch};
 use crate::base::shutdown_signal;
 
 /// How long the pods have at the start to report what they hold, before statuses are written without them.
@@ -56,7 +56,12 @@ async fn start(ctx: Arc<Context>, tasks: Tasks) -> anyhow::Result<()> {
     sync(&ctx, &tasks).await;
     reconcile::start(&ctx, &tasks);
     let clock = ctx.clone();
-    tasks.spawn("the clock", async move { every(TICK, || clock.update(|fleet| fleet.tick(Timestamp::now()))).await });
+    let tick = move || {
+        clock.update(|fleet| fleet.tick(Timestamp::now()));
+        // A site may be gone that others waited for.
+        turn::decide(&clock);
+    };
+    tasks.spawn("the clock", async move { every(TICK, tick).await });
     let (sites, phones) = ctx.read(|fleet| (fleet.sites().count(), fleet.phones().count()));
     tracing::info!(sites, phones, seconds = began.elapsed().as_secs_f32(), "ready");
     // It is done, and that is no reason to end the process.

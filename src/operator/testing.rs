@@ -36,6 +36,7 @@ pub(super) fn options() -> Options {
         namespaces: Vec::new(),
         own_namespace: Some("dialtone".into()),
         image_volumes: true.into(),
+        max_sites_updating: 1,
         policy: Policy {
             service_annotations: SERVICE_PREFIXES.split(',').map(str::to_owned).collect(),
             pod_metadata: POD_PREFIXES.split(',').map(str::to_owned).collect(),
@@ -145,13 +146,14 @@ async fn answer(State(log): State<Arc<Mutex<Log>>>, method: Method, uri: Uri, bo
         let held = log.lock().unwrap().held.get(&path.join("/")).cloned();
         return held.map_or_else(missing, |object| Json(object).into_response());
     }
-    let writes = &mut log.lock().unwrap().writes;
-    writes.push(format!("{method} {}", path.join("/")));
+    let log = &mut *log.lock().unwrap();
+    let version = 1000 * log.requests.len();
+    log.writes.push(format!("{method} {}", path.join("/")));
     let mut object: Value = serde_json::from_slice(&body).unwrap_or_default();
     if method == Method::DELETE {
         return Json(json!({"kind": "Status", "apiVersion": "v1", "status": "Success"})).into_response();
     }
-    object["metadata"]["resourceVersion"] = (1000 + writes.len()).to_string().into();
+    object["metadata"]["resourceVersion"] = version.to_string().into();
     object["metadata"]["uid"] = format!("uid-of-{}", path.join("-")).into();
     Json(object).into_response()
 }

@@ -21,6 +21,7 @@ pub mod resync;
 pub mod slips;
 mod status;
 mod sync;
+pub mod updates;
 mod verdict;
 
 pub use contents::dial_plan::USUAL_NAME as DIAL_TEMPLATE;

@@ -27,6 +27,7 @@ const KINDS: [(&str, &str, &str, &str); 11] = [
     ("event", "api/v1", "events", "Event"),
     ("quota", "api/v1", "resourcequotas", "ResourceQuota"),
     ("netpol", "apis/networking.k8s.io/v1", "networkpolicies", "NetworkPolicy"),
+    ("pdb", "apis/policy/v1", "poddisruptionbudgets", "PodDisruptionBudget"),
     ("deploy", "apis/apps/v1", "deployments", "Deployment"),
     ("phonesite", "apis/dialtone.dev/v1alpha1", "phonesites", "PhoneSite"),
     ("sipphone", "apis/dialtone.dev/v1alpha1", "sipphones", "SipPhone"),

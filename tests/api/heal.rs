@@ -18,7 +18,7 @@ use super::support::{audit_log, audited, condition, kube, kubectl, wait_for, wai
 /// Within so many seconds everything is mended, or said.
 const SOON: u64 = 10;
 /// The kinds of objects that belong to a site, and those that have a status.
-const KINDS: [&str; 8] = ["cm", "secret", "sa", "netpol", "svc", "deploy", "phonesite", "sipphone"];
+const KINDS: [&str; 9] = ["cm", "secret", "sa", "netpol", "svc", "pdb", "deploy", "phonesite", "sipphone"];
 
 /// An operator for a namespace, with the rights of the kubeconfig's user.
 pub fn operator(space: &str) -> Running {
@@ -301,6 +301,11 @@ fn the_fields(victim: &Victim, _: &str) {
     let inside = json!({"spec": {"type": "ClusterIP", "externalTrafficPolicy": null}});
     victim.merged("another type", service, inside);
     victim.merged("an open policy", "netpol/dialtone-hq", json!({"spec": {"ingress": [{}]}}));
+    let budget = "pdb/dialtone-hq";
+    victim.merged("a budget that keeps no pod", budget, json!({"spec": {"minAvailable": 0}}));
+    let other = json!({"spec": {"minAvailable": null, "maxUnavailable": "100%"}});
+    victim.merged("a budget with another bound", budget, other);
+    victim.merged("a budget of other pods", budget, json!({"spec": {"selector": {"matchLabels": {"app": "x"}}}}));
     victim.merged("an account with a token", "sa/dialtone-hq", json!({"automountServiceAccountToken": true}));
     // Foreign owners and annotations are nobody's business.
     patch(space, "cm/dialtone-hq-common", "merge", &json!({"metadata": {"annotations": {"example.com/a": "b"}}}));
@@ -412,6 +417,10 @@ fn what_others_had_before_is_theirs_and_said_until_it_goes() {
             "netpol/dialtone-hq",
             json!({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "dialtone-hq", "labels": labels}, "spec": {"podSelector": {}}}),
         ),
+        (
+            "pdb/dialtone-hq",
+            json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "dialtone-hq", "labels": labels}, "spec": {"minAvailable": 1}}),
+        ),
         ("sa/dialtone-hq", json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "dialtone-hq"}})),
         (
             "secret/dialtone-hq-token",
@@ -453,7 +462,7 @@ fn what_others_had_before_is_theirs_and_said_until_it_goes() {
     wait_for("NameTaken", SOON, || (said().0 == "NameTaken").then_some(()));
     quiet(space, "what is taken is left alone", 12);
     assert_eq!(read(), before, "nothing of others was touched");
-    for (name, object) in foreign.iter().take(8) {
+    for (name, object) in foreign.iter().take(9) {
         let text = format!("{} {}", object["kind"].as_str().unwrap(), name.split_once('/').unwrap().1);
         wait_until(&text, SOON, || {
             let (reason, message) = said();

@@ -243,6 +243,7 @@ fn use_every_right(runtime: &Handle, account: &'static str, namespace: &str) {
     for (kind, spec) in [
         ("ServiceAccount", Value::Null),
         ("NetworkPolicy", json!({"podSelector": {}})),
+        ("PodDisruptionBudget", json!({"minAvailable": 1})),
         (
             "Deployment",
             json!({"replicas": 0, "selector": {"matchLabels": {"app": "old"}}, "template": {
@@ -270,6 +271,7 @@ fn owned(kind: &str, site: &Value, spec: &Value) -> Value {
     let group = match kind {
         "Deployment" => "apps/v1",
         "NetworkPolicy" => "networking.k8s.io/v1",
+        "PodDisruptionBudget" => "policy/v1",
         _ => "v1",
     };
     let mut object = json!({"apiVersion": group, "kind": kind, "metadata": {

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::support::get;
 
-const KINDS: &str = "configmaps,secrets,services,serviceaccounts,deployments,networkpolicies,phonesites,sipphones";
+const KINDS: &str =
+    "configmaps,secrets,services,serviceaccounts,deployments,networkpolicies,poddisruptionbudgets,phonesites,sipphones";
 
 /// Everything in a namespace as it is, without what differs from run to run: times, versions, addresses, random tokens. Hashes that
 /// are keyed have a name each instead.

@@ -68,7 +68,7 @@ pub const STEPS: &[Step] = &[
     ("remove", |namespace| {
         kube(&["delete", "phonesite", "branch", "-n", namespace]);
         wait_for("what the site had to be gone", 60, || {
-            let kinds = "configmaps,secrets,services,serviceaccounts,deployments,networkpolicies";
+            let kinds = "configmaps,secrets,services,serviceaccounts,deployments,networkpolicies,poddisruptionbudgets";
             let left = get(namespace, &[kinds, "-l", "dialtone.dev/site=branch"]);
             left["items"].as_array().is_none_or(Vec::is_empty).then_some(())
         });

@@ -44,6 +44,7 @@ impl Cluster {
             ("", "v1", "ServiceAccount"),
             ("apps", "v1", "Deployment"),
             ("networking.k8s.io", "v1", "NetworkPolicy"),
+            ("policy", "v1", "PodDisruptionBudget"),
             ("dialtone.dev", "v1alpha1", "PhoneSite"),
             ("dialtone.dev", "v1alpha1", "SipPhone"),
         ] {

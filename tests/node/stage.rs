@@ -161,7 +161,7 @@ fn take_away_what_steps_leave() {
 
 /// Whether all that the operator made is gone.
 pub fn nothing_is_left() -> bool {
-    let kinds = "deployments,pods,services,configmaps,secrets,serviceaccounts,networkpolicies";
+    let kinds = "deployments,pods,services,configmaps,secrets,serviceaccounts,networkpolicies,poddisruptionbudgets";
     names(&[kinds, "-l", "app.kubernetes.io/managed-by=dialtone"]).is_empty()
 }
 

@@ -126,6 +126,10 @@ labels: {{- merge (dict) (index . 1 | default dict) (include "dialtone.labels" (
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]
   verbs: [get, list, watch, create, patch, delete]
+# How many pods of a site a drain leaves.
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, list, watch, create, patch, delete]
 # The pods' addresses, to ask them what they served; their annotation, so that the kubelet looks at changed files at once.
 - apiGroups: [""]
   resources: [pods]

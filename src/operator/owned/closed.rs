@@ -42,6 +42,22 @@ const DEFAULTS: &[&str] = &[
 /// The default of a pod's `dnsPolicy`.
 const DNS_POLICY: &str = "ClusterFirst";
 
+/// What the API server says of a pod by itself where others may add something.
+const OPEN_DEFAULTS: &[&str] = &["preemptionPolicy", "priority", "restartPolicy", "schedulerName", "serviceAccount"];
+
+/// Whether a pod template has something that is not wanted of it and that others may have added, or this program before.
+pub(super) fn has_more(found: &Value, wanted: &Value) -> bool {
+    let more = |found: &Value, wanted: &Value| {
+        let fields = found.as_object().into_iter().flatten().filter(|(_, value)| !is_empty(value));
+        fields.map(|(field, _)| field.clone()).filter(|field| wanted.get(field).is_none()).collect::<Vec<_>>()
+    };
+    let part = |of: &Value, path: &str| of.pointer(path).cloned().unwrap_or_default();
+    let parts = ["/metadata/labels", "/metadata/annotations", "/spec/affinity"];
+    let has_part = parts.iter().any(|path| !more(&part(found, path), &part(wanted, path)).is_empty());
+    let of_pod = more(&found["spec"], &wanted["spec"]);
+    has_part || of_pod.iter().any(|field| OPEN.contains(&&**field) && !OPEN_DEFAULTS.contains(&&**field))
+}
+
 /// What takes away what others added where nothing of theirs belongs, as a merge patch; nothing if there is nothing.
 pub(super) fn intruders(kind: Kind, observed: &Value, wanted: &Value) -> Option<Value> {
     let (found, spec) = (&observed["spec"], &wanted["spec"]);
@@ -61,6 +77,8 @@ pub(super) fn intruders(kind: Kind, observed: &Value, wanted: &Value) -> Option<
         }
         // Nobody else's address leads to the pods, and their name to nobody else.
         Kind::Service => only_given(found, &["externalIPs", "externalName"], spec),
+        // The API server refuses both, and one of a stranger would count alone.
+        Kind::PodDisruptionBudget => only_given(found, &["maxUnavailable"], spec),
         Kind::ConfigMap | Kind::Secret | Kind::ServiceAccount | Kind::ReplicaSet | Kind::Pod => Map::new(),
     };
     (!parts.is_empty()).then(|| Map::from_iter([("spec".to_owned(), parts.into())]).into())
@@ -147,6 +165,14 @@ mod tests {
         let policy = json!({"spec": {"ingress": [{"ports": [{"port": 69}]}], "egress": []}});
         let found = json!({"spec": {"ingress": [{"ports": [{"port": 69, "protocol": "TCP"}]}]}});
         assert_eq!(intruders(Kind::NetworkPolicy, &found, &policy), None);
+    }
+
+    #[test]
+    fn a_budget_has_no_second_bound() {
+        let wanted = json!({"spec": {"minAvailable": 1}});
+        assert_eq!(intruders(Kind::PodDisruptionBudget, &json!({"spec": {"minAvailable": 1}}), &wanted), None);
+        let patch = intruders(Kind::PodDisruptionBudget, &json!({"spec": {"maxUnavailable": "100%"}}), &wanted);
+        assert_eq!(patch, Some(json!({"spec": {"maxUnavailable": null}})));
     }
 
     #[test]

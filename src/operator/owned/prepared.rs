@@ -1,6 +1,6 @@
 //! An owned object, ready to be compared with what is observed and to be applied.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{closed, merge, set_type};
@@ -22,6 +22,14 @@ impl Prepared {
         let digest = Sha256::digest(object.to_string().as_bytes());
         object["metadata"]["annotations"][APPLIED] = hex::encode(&digest[..8]).into();
         Prepared { kind, object }
+    }
+
+    /// The same with an annotation that its digest says nothing of.
+    pub(in crate::operator) fn marked(mut self, annotation: &str, value: Option<&str>) -> Prepared {
+        if let Some(value) = value {
+            self.object["metadata"]["annotations"][annotation] = value.into();
+        }
+        self
     }
 
     /// Its kind.
@@ -53,6 +61,19 @@ impl Prepared {
             }
             _ => merge::covers(&observed[field], value),
         })
+    }
+
+    /// Whether this is what was applied last to an observed object, whatever became of it since.
+    pub(in crate::operator) fn was_applied_to(&self, observed: &Value) -> bool {
+        observed["metadata"]["annotations"][APPLIED] == self.digest()
+    }
+
+    /// Whether applying it to an observed Deployment may replace pods: they are not as wanted, or something of them may be taken away.
+    pub(in crate::operator) fn replaces_pods(&self, observed: &Value) -> bool {
+        let pods = |object: &Value| json!({"spec": {"template": object["spec"]["template"]}});
+        let (found, wanted) = (pods(observed), pods(&self.object));
+        let is_as_wanted = merge::covers(&found, &wanted) && closed::intruders(self.kind, &found, &wanted).is_none();
+        !is_as_wanted || closed::has_more(&found["spec"]["template"], &wanted["spec"]["template"])
     }
 
     /// What gives an observed object its owner.

@@ -108,6 +108,11 @@ impl Fleet {
         self.sites.get(site).is_some_and(|site| site.is_suspended())
     }
 
+    /// Whether a site's status speaks of its newest spec.
+    pub fn is_site_observed(&self, site: &Key) -> bool {
+        self.sites.get(site).is_some_and(|site| site.is_observed())
+    }
+
     /// A site's spec, as its objects are built from: the newest, whether or not its files can be rendered.
     pub fn site_spec(&self, site: &Key) -> Option<Arc<PhoneSiteSpec>> {
         self.sites.get(site).map(|site| site.spec().clone())

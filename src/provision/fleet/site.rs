@@ -206,6 +206,11 @@ impl Site {
         self.spec().suspend
     }
 
+    /// Whether its status speaks of its newest spec.
+    pub fn is_observed(&self) -> bool {
+        self.object.meta().generation == self.object.status().observed_generation
+    }
+
     /// Its key for hashes.
     pub fn hash_key(&self) -> Option<&HashKey> {
         self.hashes.key.as_ref()

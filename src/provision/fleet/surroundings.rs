@@ -1,6 +1,6 @@
 //! What shells know of a site's surroundings: its address, what is the matter with its objects, and that it cannot be read.
 
-use crate::api::Violation;
+use crate::api::{Reason, Violation};
 use crate::provision::diagnostic::Diagnostic;
 use crate::provision::status::site::{Infra, InfraProblem};
 use crate::provision::{Key, advice};
@@ -40,6 +40,15 @@ impl Fleet {
             site.infra = infra;
             self.agenda.work(WorkItem::SiteStatus(key.clone()));
             self.agenda.queue_images(key);
+        }
+    }
+
+    /// Why a site's pods are not those of this version of the operator; `None` if they are, or are just becoming so.
+    pub fn set_update(&mut self, key: &Key, update: Option<(Reason, String)>) {
+        let Some(site) = self.sites.get_mut(key) else { return };
+        if site.infra.update != update {
+            site.infra.update = update;
+            self.agenda.work(WorkItem::SiteStatus(key.clone()));
         }
     }
 

@@ -154,7 +154,7 @@ fn phone_conditions(
         ConditionType::Reconciling => reconciling.clone(),
         ConditionType::Stalled => stalled.clone(),
         // Sites are suspended, not phones.
-        ConditionType::Suspended => None,
+        ConditionType::Suspended | ConditionType::UpdatePending => None,
     };
     conditions(&before.conditions, facts.generation, now, verdict)
 }

@@ -30,6 +30,8 @@ pub struct Infra {
     pub wanted: i64,
     /// Why some of them do not.
     pub pods: Option<PodsProblem>,
+    /// Why its pods are not those of this version of the operator, and in words.
+    pub update: Option<(Reason, String)>,
     /// Why objects of the site are not as they should be, each by its kind and name: whoever puts one right takes away its own
     /// problem and no other.
     pub problems: BTreeMap<String, InfraProblem>,
@@ -185,6 +187,9 @@ pub fn site_status(facts: SiteFacts<'_>, before: &PhoneSiteStatus, now: Timestam
         ConditionType::Ready => Some(ready.clone()),
         ConditionType::Reconciling => reconciling.clone(),
         ConditionType::Stalled => stalled.clone(),
+        ConditionType::UpdatePending => {
+            facts.infra.update.clone().and_then(|(reason, message)| Verdict::only_if(true, reason, message))
+        }
         ConditionType::Suspended => Verdict::only_if(facts.suspended, Reason::Suspended, suspended),
         // Those are of phones; a site counts them.
         ConditionType::InSync | ConditionType::Resynced | ConditionType::AddressConflict => None,
