@@ -194,7 +194,10 @@ mod tests {
     fn what_is_wrong_stands_below_and_is_bounded() {
         let troubles = (0..20).map(|n| format!("error: {n}\x1b{}", "x".repeat(1000))).collect();
         let text = drawn(&Overview { troubles, ..branch() }, (200, 50));
-        assert!(text.contains("\nerror: 0\\u001bxxx") && text.ends_with("\nand 12 more errors, which are on stderr"), "{text}");
+        assert!(
+            text.contains("\nerror: 0\\u001bxxx") && text.ends_with("\nand 12 more errors, which are on stderr"),
+            "{text}"
+        );
         assert!(text.len() < 4_000, "{}", text.len());
     }
 
