@@ -70,8 +70,8 @@ fn a_plan_that_phones_name_is_one_that_they_are_told_of() {
         json!({"extraParameters": {"dial_template": "./dialplan"}}),
         json!({"extraParameters": {"Dial_Template": "DIALPLAN"}}),
     ] {
-        assert_eq!(said(&fleet(spec("Keep", json!({})), &plan, &[own.clone()])), [""; 0], "{own}");
-        assert_eq!(said(&fleet(spec("Keep", typed()), &[], &[own.clone()])), [""; 0], "{own}");
+        assert_eq!(said(&fleet(spec("Keep", json!({})), &plan, std::slice::from_ref(&own))), [""; 0], "{own}");
+        assert_eq!(said(&fleet(spec("Keep", typed()), &[], std::slice::from_ref(&own))), [""; 0], "{own}");
     }
     // A phone that is not declared, and whose file comes with the plan.
     let with_phone = [("dialplan.xml", FINE), ("SIP000A8A999999.cnf", "dial_template: \"dialplan\"\n")];
