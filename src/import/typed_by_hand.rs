@@ -13,7 +13,7 @@ pub fn letters(name: &str, value: &str) -> Option<String> {
     // Guillemets are letters that phones know: only round the whole value they are meant as quotes.
     let is_between = |text: &str| text.starts_with(['«', '»']) && text.ends_with(['«', '»']) && text.len() > 2;
     let is_hidden = is_secret(name);
-    if meant.contains(QUOTES) || value.contains(WINDOWS_QUOTES) || is_between(meant) {
+    if meant.contains(QUOTES) || (utf8.is_none() && value.contains(WINDOWS_QUOTES)) || is_between(meant) {
         let shown = if is_hidden { String::new() } else { format!(": {:?}", windows(meant)) };
         return Some(format!(
             "{name} has typographic quotes{shown}: phones take them for a part of the value, and know no such letters; write straight ones, or none"
