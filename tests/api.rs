@@ -13,6 +13,8 @@ mod generated;
 mod heal;
 #[path = "api/intruders.rs"]
 mod intruders;
+#[path = "api/plugin.rs"]
+mod plugin;
 mod support;
 
 use std::process::Command;
