@@ -1,6 +1,7 @@
 //! Manifests from files, folders and stdin, for the commands that work without a cluster.
 
 mod apply;
+mod compare;
 mod document;
 mod doubt;
 mod files;
@@ -12,9 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
 
 use crate::api::{API_VERSION, GROUP, PhoneSite, SecretKey, SipPhone};
@@ -132,8 +131,11 @@ impl Manifests {
             }
             return;
         }
-        if let (Some(namespace), Some(meta)) = (&self.namespace, document["metadata"].as_object_mut()) {
-            meta.entry("namespace").or_insert_with(|| namespace.clone().into());
+        let meta = document.get_mut("metadata").and_then(Value::as_object_mut);
+        if let (Some(namespace), Some(meta)) = (&self.namespace, meta)
+            && meta.get("namespace").is_none_or(Value::is_null)
+        {
+            meta.insert("namespace".to_owned(), namespace.clone().into());
         }
         let text = |field: &str| document[field].as_str().unwrap_or_default().to_owned();
         let (version, kind) = (text("apiVersion"), text("kind"));
@@ -293,34 +295,6 @@ impl Manifests {
         self.sites.keys().chain(self.phones.keys()).map(|key| key.namespace.clone()).collect()
     }
 
-    /// Takes over from a cluster when its objects were created, by which the older of two keeps what both want. What is not there yet
-    /// will be younger than all that is.
-    pub fn take_creation_times(&mut self, cluster: &Manifests) {
-        let later = || Some(Time(Timestamp::MAX));
-        for (key, (site, _)) in &mut self.sites {
-            let there = cluster.sites.get(key);
-            site.metadata.creation_timestamp =
-                there.map_or_else(later, |(site, _)| site.metadata.creation_timestamp.clone());
-        }
-        for (key, (phone, _)) in &mut self.phones {
-            let there = cluster.phones.get(key);
-            phone.metadata.creation_timestamp =
-                there.map_or_else(later, |(phone, _)| phone.metadata.creation_timestamp.clone());
-        }
-    }
-
-    /// Sets `suspend` to false, because the files that a cluster retains for a suspended site are not known here. Returns the
-    /// sites that were suspended.
-    pub fn clear_suspend(&mut self) -> BTreeSet<Key> {
-        let suspended = self.sites.iter_mut().filter(|(_, (site, _))| site.spec.suspend);
-        suspended
-            .map(|(key, (site, _))| {
-                site.spec.suspend = false;
-                key.clone()
-            })
-            .collect()
-    }
-
     /// Drops the sites and phones outside of these namespaces.
     pub fn retain(&mut self, namespaces: &BTreeSet<Arc<str>>) {
         self.sites.retain(|key, _| namespaces.contains(&key.namespace));
@@ -350,30 +324,6 @@ impl Manifests {
             site.spec.config_maps().map(|name| key.sibling(name)).collect::<Vec<_>>()
         };
         self.sites.iter().flat_map(of).collect()
-    }
-
-    /// Adds the Secrets and ConfigMaps of other manifests that are missing in these.
-    pub fn fill_from(&mut self, others: &Manifests) {
-        for (key, data) in &others.secrets {
-            let own = self.secrets.entry(key.clone()).or_default();
-            for (name, value) in data {
-                own.entry(name.clone()).or_insert_with(|| value.clone());
-            }
-        }
-        for (object, why) in &others.withheld {
-            self.withheld.entry(object.clone()).or_insert(*why);
-        }
-        for (key, data) in &others.maps {
-            self.maps.entry(key.clone()).or_insert_with(|| data.clone());
-        }
-    }
-
-    /// Adds a placeholder for every Secret value that is missing, so that the rest can be rendered.
-    pub fn fill_missing_secrets(&mut self) {
-        for (key, name) in self.secret_keys() {
-            let placeholder = || bytes::Bytes::from(format!("{}/{name}", key.name).replace('"', "'"));
-            self.secrets.entry(key.clone()).or_default().entry(name.clone()).or_insert_with(placeholder);
-        }
     }
 
     /// Whether an object is there, and cannot be used.

@@ -17,6 +17,8 @@ mod heal;
 mod intruders;
 #[path = "api/missing.rs"]
 mod missing;
+#[path = "api/plugin.rs"]
+mod plugin;
 mod support;
 
 use std::process::Command;

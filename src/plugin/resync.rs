@@ -18,7 +18,7 @@ use crate::operator::trimmed::TrimmedPhone;
 /// Restart phones, so that they fetch their files, whatever spec.resync says of method and hours
 ///
 /// Sets the annotation dialtone.dev/resync-at, which the operator acts on: a phone that has not fetched its file since then is
-/// told, by SIP NOTIFY or as spec.resync says. Calls are not ended by a NOTIFY: the phone waits until it is idle.
+/// notified, by SIP NOTIFY or as spec.resync says. Calls are not ended by a NOTIFY: the phone waits until it is idle.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     /// SipPhones
@@ -46,7 +46,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let patch = Patch::Merge(json!({"metadata": {"annotations": {RESYNC_AT: at}}}));
     // A dry run asks the API server, too: who has not the right hears it.
     let params = PatchParams { dry_run: args.dry_run, ..PatchParams::default() };
-    let would = if args.dry_run { "would be told" } else { "is told" };
+    let would = if args.dry_run { "would be notified" } else { "is notified" };
     if let Some(site) = &args.site {
         let of_site: Vec<&TrimmedPhone> =
             all.iter().filter(|phone| phone.spec.0.as_ref().is_ok_and(|spec| spec.site_ref.name == *site)).collect();
@@ -54,7 +54,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             .call(&format!("patch PhoneSite {site}"), sites(&cluster).patch(checked(site)?, &params, &patch))
             .await?;
         let unseen = of_site.iter().filter(|phone| address(phone).is_none()).count();
-        let unseen = if unseen > 0 { format!("; {unseen} were never seen and cannot be told") } else { String::new() };
+        let unseen = if unseen > 0 { format!("; {unseen} were never seen and cannot be notified") } else { String::new() };
         print(format_args!("site {site}: each of its {} phones {would} to restart{unseen}\n", of_site.len()))?;
         print(format_args!("see what comes of it: kubectl dialtone status {site}{}\n", within(&args)))?;
         return Ok(ExitCode::SUCCESS);
@@ -64,7 +64,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         if !all.iter().any(|phone| name(&phone.metadata) == wanted) {
             let meant = near(wanted, all.iter().map(|phone| name(&phone.metadata)));
             let meant = meant.map(|near| format!(": did you mean {near}?")).unwrap_or_default();
-            bail!("there is no SipPhone {wanted} in namespace {}{meant}; no phone was told", cluster.namespace);
+            bail!("there is no SipPhone {wanted} in namespace {}{meant}; no phone was notified", cluster.namespace);
         }
     }
     let mut failed = false;
@@ -114,6 +114,6 @@ fn last(phone: &TrimmedPhone, now: Timestamp) -> String {
     match (address(phone), seen) {
         (Some(address), Some(ago)) => format!(": it was seen {ago} ago at {address}"),
         (Some(address), None) => format!(" at {address}"),
-        (None, _) => ": it was never seen, and so it cannot be told: restart it by hand".to_owned(),
+        (None, _) => ": it was never seen, and so it cannot be notified: restart it by hand".to_owned(),
     }
 }

@@ -64,7 +64,7 @@ fn rendering_ends_and_says_what_is_no_manifest() {
     let root = astray(outer.path(), "yaml");
     std::fs::copy("examples/seed.yaml", Path::new(&root).join("seed.yaml")).unwrap();
     let out = outer.path().join("out");
-    let (code, said) = dialtone(&["render", "-f", &root, "-o", out.to_str().unwrap()]);
+    let (code, said) = dialtone(&["render", "-R", "-f", &root, "-o", out.to_str().unwrap()]);
     assert_eq!(code, Some(1), "{said}");
     for expected in
         ["pipe.yaml: it is no regular file", "secret.yaml: cannot be read: it is a link", "a/one: is a link to a"]

@@ -6,6 +6,7 @@
 mod chart;
 #[path = "../support/child.rs"]
 mod child;
+mod command;
 mod crds;
 mod diff;
 mod fetch;
