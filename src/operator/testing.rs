@@ -66,7 +66,8 @@ fn context_at(url: &str, tasks: Tasks) -> Arc<Context> {
 /// The metrics as they are now, at a process that leads.
 pub(super) fn metrics_text(ctx: &Context) -> String {
     let (phones, sites) = ctx.read(|fleet| (fleet.phones().count(), fleet.figures()));
-    ctx.metrics.text(&Now { leads: true, queue: ctx.queue.standing(work_name), phones, sites }).unwrap()
+    let (queue, updates) = (ctx.queue.standing(work_name), ctx.updates.counts());
+    ctx.metrics.text(&Now { leads: true, queue, phones, sites, updates }).unwrap()
 }
 
 /// The metadata of an object of a test.
