@@ -15,6 +15,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::network::plain;
 use super::text::{QUOTED, printable};
 use bounded::at_most;
 
@@ -226,7 +227,7 @@ impl Record {
         Record {
             seq: 0,
             time: Timestamp::now(),
-            peer: client,
+            peer: plain(client),
             asked: requested.into(),
             file: None,
             digest: None,

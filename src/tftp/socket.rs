@@ -372,19 +372,22 @@ mod tests {
     #[test]
     fn blocks_larger_than_the_mtu_arrive_in_fragments() {
         in_a_network(&["link set lo mtu 600 up"], || {
-            let server = Udp::bind("127.0.0.1:0".parse().unwrap(), false).unwrap();
-            let client = UdpSocket::bind("127.0.0.1:0").unwrap();
-            client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-            let peer = client.local_addr().unwrap();
-            let outgoing = |len: usize| Outgoing { peer, local: None, bytes: vec![7; len] };
-            let mut headers = OutgoingHeaders::new();
-            assert!(!server.fragments.get());
-            server.send(&[outgoing(516), outgoing(1432), outgoing(516)], &mut headers);
-            let mut buffer = [0; 2000];
-            for len in [516, 1432, 516] {
-                assert_eq!(client.recv(&mut buffer).unwrap(), len);
+            // A socket for both families sends IPv4 as one for IPv4 does.
+            for (at, to) in [("127.0.0.1:0", "127.0.0.1"), ("[::]:0", "::ffff:127.0.0.1")] {
+                let server = Udp::bind(at.parse().unwrap(), false).unwrap();
+                let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+                client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+                let peer = SocketAddr::new(to.parse().unwrap(), client.local_addr().unwrap().port());
+                let outgoing = |len: usize| Outgoing { peer, local: None, bytes: vec![7; len] };
+                let mut headers = OutgoingHeaders::new();
+                assert!(!server.fragments.get(), "{at}");
+                server.send(&[outgoing(516), outgoing(1432), outgoing(516)], &mut headers);
+                let mut buffer = [0; 2000];
+                for len in [516, 1432, 516] {
+                    assert_eq!(client.recv(&mut buffer).unwrap(), len, "{at}");
+                }
+                assert!(server.fragments.get(), "the network carries more than it should: {at}");
             }
-            assert!(server.fragments.get(), "the network carries more than it should");
         });
     }
 }

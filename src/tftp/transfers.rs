@@ -15,6 +15,7 @@ use super::session::{Millis, Progress, Session, Step};
 use super::shares::Shares;
 use super::socket::Udp;
 use super::wheel::Wheel;
+use crate::base::network::plain;
 use crate::base::report::{Outcome, Record};
 
 /// From this size on, a transfer's progress is reported: only firmware is so large.
@@ -112,7 +113,7 @@ impl Transfer {
         Record {
             seq: 0,
             time: Timestamp::now(),
-            peer: self.client,
+            peer: plain(self.client),
             asked: self.requested.clone(),
             file: Some(self.file.name.clone()),
             digest: Some(self.file.digest.clone()),

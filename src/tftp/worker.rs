@@ -19,6 +19,7 @@ use super::socket::{Inbox, LONG_WAIT, Received, Udp};
 use super::strays::Strays;
 use super::transfers::{Transfer, Transfers};
 use super::wheel::TICK;
+use crate::base::network::plain;
 use crate::base::report::Outcome;
 
 /// How long a worker sleeps at most, so that it notices the shutdown.
@@ -316,7 +317,7 @@ impl Worker {
 fn log_end(transfer: &Transfer, now: Millis, message: &str) {
     let (Transfer { client, file, .. }, session) = (transfer, transfer.session());
     tracing::debug!(
-        %client,
+        client = %plain(*client),
         file = %file.name,
         attempt = session.attempts(),
         acknowledged = session.acknowledged(),

@@ -1,5 +1,8 @@
 //! What may reach a site's pods, and what they may reach.
 
+#[cfg(test)]
+mod enforced;
+
 use serde_json::{Value, json};
 
 use super::super::options::Options;

@@ -3,6 +3,7 @@
 use ipnet::IpNet;
 
 use crate::api::{IpFamily, MetricsPeer, TftpSpec};
+use crate::base::network::network;
 use crate::provision::diagnostic::Diagnostic;
 
 /// Finds what is wrong with it.
@@ -24,16 +25,15 @@ fn check_peer(path: &str, peer: &MetricsPeer, diagnostics: &mut Vec<Diagnostic>)
         diagnostics.push(Diagnostic::invalid(path, what));
     }
     let Some(block) = &peer.ip_block else { return };
-    let network = |field: &str, text: &str| -> Result<IpNet, Diagnostic> {
-        let what = format!("{text:?} is no network, such as 10.20.0.0/16");
-        text.parse().map_err(|_| Diagnostic::invalid(format!("{path}.ipBlock.{field}"), what))
+    let read = |field: &str, text: &str| -> Result<IpNet, Diagnostic> {
+        network(text).map_err(|error| Diagnostic::invalid(format!("{path}.ipBlock.{field}"), error.to_string()))
     };
-    let outer = match network("cidr", &block.cidr) {
+    let outer = match read("cidr", &block.cidr) {
         Ok(outer) => outer,
         Err(wrong) => return diagnostics.push(wrong),
     };
     for (i, text) in block.except.iter().enumerate() {
-        match network(&format!("except[{i}]"), text) {
+        match read(&format!("except[{i}]"), text) {
             // The API server refuses the NetworkPolicy otherwise.
             Ok(inner) if outer.contains(&inner) && inner.prefix_len() > outer.prefix_len() => {}
             Ok(_) => diagnostics.push(Diagnostic::invalid(

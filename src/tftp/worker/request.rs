@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 
 use super::Worker;
+use crate::base::network::plain;
 use crate::base::report::{Outcome, Record};
 use crate::tftp::budget::Budget;
 use crate::tftp::content::Content;
@@ -40,7 +41,7 @@ impl Worker {
         let snapshot = self.shared.files.snapshot();
         let Some(file) = snapshot.find(request.name).cloned() else {
             let requested = packet::printable(request.name);
-            tracing::debug!(client = %received.peer, file = requested, "file not found");
+            tracing::debug!(client = %plain(received.peer), file = requested, "file not found");
             return self.refuse(listener, received, ErrorCode::NotFound, "File not found", Some(&requested));
         };
         self.shared.metrics.request_came();
@@ -56,7 +57,7 @@ impl Worker {
                 Ok(socket) => Some(socket),
                 Err(error) => {
                     if !std::mem::replace(&mut self.lacked_port, true) {
-                        tracing::warn!(client = %received.peer, file = %requested, %error, "no port for a transfer; said once");
+                        tracing::warn!(client = %plain(received.peer), file = %requested, %error, "no port for a transfer; said once");
                     }
                     return self.shared.metrics.request_dropped();
                 }
@@ -96,7 +97,7 @@ impl Worker {
         {
             let event = EpollEvent::new(EpollFlags::EPOLLIN, (self.listeners.len() + place) as u64);
             if let Err(error) = self.epoll.add(socket, event) {
-                let (client, file) = (transfer.client, &transfer.file.name);
+                let (client, file) = (plain(transfer.client), &transfer.file.name);
                 tracing::warn!(%client, %file, %error, "the port of the transfer cannot be polled");
             }
         }
