@@ -13,6 +13,8 @@ mod generated;
 mod heal;
 #[path = "api/intruders.rs"]
 mod intruders;
+#[path = "api/rollout.rs"]
+mod rollout;
 mod support;
 
 use std::process::Command;
