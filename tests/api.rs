@@ -19,6 +19,8 @@ mod intruders;
 mod missing;
 #[path = "api/plugin.rs"]
 mod plugin;
+#[path = "api/rollout.rs"]
+mod rollout;
 mod support;
 
 use std::process::Command;

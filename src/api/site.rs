@@ -1,4 +1,6 @@
 //! `PhoneSite`: what the phones of one place share, and the TFTP server that they boot from.
+//!
+//! Long because each field has its description, which is the schema's, too.
 
 use std::collections::BTreeMap;
 

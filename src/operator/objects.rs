@@ -155,26 +155,20 @@ impl Applied<'_> {
     /// Puts the Deployment right, or leaves it as it is until it is the site's turn.
     async fn put_in_turn(&mut self, spec: &PhoneSiteSpec, wanted: &Prepared) {
         let (ctx, site) = (self.ctx, self.site);
-        let waits = match turn::of(ctx, site, self.uid, spec, wanted) {
-            Turn::Write(deployment) => {
-                if !self.put(&deployment).await {
-                    return;
-                }
-                turn::note_written(ctx, site, &deployment, None);
-                false
+        let turn = turn::of(ctx, site, self.uid, spec, wanted);
+        let waits = !matches!(turn, Turn::Write(_));
+        match turn {
+            Turn::Write(deployment) if !self.put(&deployment).await => return,
+            Turn::Write(deployment) => turn::note_written(ctx, site, &deployment, None),
+            Turn::Keep(deployment, kept) if self.put(&deployment).await => {
+                turn::note_written(ctx, site, &deployment, Some(kept));
             }
-            Turn::Keep(deployment, kept) => {
-                if self.put(&deployment).await {
-                    turn::note_written(ctx, site, &deployment, Some(kept));
-                }
-                true
-            }
+            Turn::Keep(..) => {}
             Turn::Wait => {
                 self.kinds.insert(Kind::Deployment);
                 self.end(&self.name_of(Kind::Deployment), Ok(None));
-                true
             }
-        };
+        }
         self.stage = Some(turn::stage(ctx, site, wanted, waits));
     }
 

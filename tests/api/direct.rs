@@ -18,7 +18,8 @@ static API: LazyLock<(Runtime, Client)> = LazyLock::new(|| {
 });
 
 /// What people call a kind, where it is, and its name in objects.
-const KINDS: [(&str, &str, &str, &str); 11] = [
+const KINDS: [(&str, &str, &str, &str); 12] = [
+    ("pod", "api/v1", "pods", "Pod"),
     ("cm", "api/v1", "configmaps", "ConfigMap"),
     ("secret", "api/v1", "secrets", "Secret"),
     ("sa", "api/v1", "serviceaccounts", "ServiceAccount"),

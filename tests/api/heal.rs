@@ -142,7 +142,7 @@ fn whole(space: &str) -> BTreeMap<String, Value> {
     wait_for("the site to be made", 30, || {
         let all = all(space);
         let is_said = |name: &str| all.get(name).is_some_and(|phone| phone["status"]["configHash"].is_string());
-        (all.len() == 11 && is_said("SipPhone one") && is_said("SipPhone two")).then_some(())
+        (all.len() == 12 && is_said("SipPhone one") && is_said("SipPhone two")).then_some(())
     });
     drop(starts);
     quiet(space, "what is made is not made again", 3);
@@ -481,7 +481,7 @@ fn what_others_had_before_is_theirs_and_said_until_it_goes() {
         (said.0 == "Accepted" && !get(space, "deploy/dialtone-hq").is_null()).then_some(()).ok_or(said.1)
     });
     assert_eq!(get(space, "secret/dialtone-hq-token")["metadata"]["ownerReferences"][0]["kind"], "PhoneSite");
-    assert_eq!(compared(get(space, "cm/other")), before[8]);
+    assert_eq!(compared(get(space, "cm/other")), before[9]);
     // One that comes later, under a name that is not used yet.
     kube(&["create", "configmap", "dialtone-hq-phones-07", "--from-literal=a=b", "-n", space]);
     wait_for("that it is in the way to be said", SOON, || said().1.contains("dialtone-hq-phones-07").then_some(()));
