@@ -15,11 +15,9 @@ pub const DOUBTFUL: char = '!';
 
 /// Says something on stderr. Nobody may read it: that is no reason to end.
 pub fn say(text: impl Display) {
-    let stderr = io::stderr().lock();
     let text = printable_lines(&text.to_string());
-    let text = if stderr.is_terminal() && wants_colour() { painted(&text) } else { text };
-    let mut stderr = stderr;
-    let _ = writeln!(stderr, "{text}");
+    let text = if paints_stderr() { painted(&text) } else { text };
+    let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
 /// Prints lines on stdout. A reader that has gone, as in `… | head`, is no error: what else there is to do is done.
@@ -82,6 +80,11 @@ fn size() -> Option<(usize, usize)> {
     // A terminal that does not say it has none.
     let or = |given: u16, usual: usize| if given == 0 { usual } else { given.into() };
     Some((or(size.ws_col, 80), or(size.ws_row, 24)))
+}
+
+/// Whether what goes to stderr may have colours.
+pub fn paints_stderr() -> bool {
+    io::stderr().is_terminal() && wants_colour()
 }
 
 /// https://no-color.org: set and not empty means no.

@@ -54,7 +54,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             .call(&format!("patch PhoneSite {site}"), sites(&cluster).patch(checked(site)?, &params, &patch))
             .await?;
         let unseen = of_site.iter().filter(|phone| address(phone).is_none()).count();
-        let unseen = if unseen > 0 { format!("; {unseen} were never seen and cannot be notified") } else { String::new() };
+        let unseen =
+            if unseen > 0 { format!("; {unseen} were never seen and cannot be notified") } else { String::new() };
         print(format_args!("site {site}: each of its {} phones {would} to restart{unseen}\n", of_site.len()))?;
         print(format_args!("see what comes of it: kubectl dialtone status {site}{}\n", within(&args)))?;
         return Ok(ExitCode::SUCCESS);

@@ -74,16 +74,29 @@ fn people_see_their_sites_and_phones_and_what_to_do() {
     let (said, code) = stage.dialtone(&["status"]);
     assert!(code == 1 && said.contains("NotObserved") && said.contains("kubectl dialtone check"), "{said}");
 
-    let fine = [condition("Ready", "True", "Ready", "m"), condition("Accepted", "True", "Accepted", "m"), condition("Served", "True", "Served", "m")];
+    let fine = [
+        condition("Ready", "True", "Ready", "m"),
+        condition("Accepted", "True", "Accepted", "m"),
+        condition("Served", "True", "Served", "m"),
+    ];
     let with = |more: Value| [&fine[..], &[more]].concat();
     let counts = |ready: i64| json!({"total": 2, "accepted": 2, "served": 2, "ready": ready, "inSync": 1});
-    let unclaimed = json!([{"mac": "000A8AFF0001", "address": "10.20.4.7", "firstSeen": "2026-03-01T08:00:00Z", "waiting": true}]);
-    stage.status("phonesite", "hq", &json!({"observedGeneration": 1, "address": "10.20.0.5", "servers": "2/2", "phones": counts(2),
-        "unclaimedCount": 1, "unclaimed": unclaimed, "conditions": fine}));
+    let unclaimed =
+        json!([{"mac": "000A8AFF0001", "address": "10.20.4.7", "firstSeen": "2026-03-01T08:00:00Z", "waiting": true}]);
+    stage.status(
+        "phonesite",
+        "hq",
+        &json!({"observedGeneration": 1, "address": "10.20.0.5", "servers": "2/2", "phones": counts(2),
+        "unclaimedCount": 1, "unclaimed": unclaimed, "conditions": fine}),
+    );
     let hash = "sha256:11aa22bb33cc44dd55ee";
-    stage.status("sipphone", "reception", &json!({"observedGeneration": 1, "configFile": "SIP000A8A123456.cnf", "configHash": hash,
+    stage.status(
+        "sipphone",
+        "reception",
+        &json!({"observedGeneration": 1, "configFile": "SIP000A8A123456.cnf", "configHash": hash,
         "servedHash": hash, "fetchedHash": hash, "lastSeen": "2026-03-01T08:00:00Z", "address": "10.20.4.1",
-        "conditions": with(condition("InSync", "True", "Fetched", "m"))}));
+        "conditions": with(condition("InSync", "True", "Fetched", "m"))}),
+    );
     stage.status("sipphone", "kitchen", &json!({"observedGeneration": 1, "configFile": "SIP000A8A123457.cnf", "configHash": hash,
         "servedHash": hash, "conditions": with(condition("InSync", "False", "NeverFetched", "the phone has not fetched its configuration yet"))}));
     let (said, code) = stage.dialtone(&["status"]);
@@ -95,7 +108,10 @@ fn people_see_their_sites_and_phones_and_what_to_do() {
     assert!(said.contains("did you mean hq?"), "{said}");
     let (said, _) = stage.dialtone(&["status", "-o", "json"]);
     let report: Value = serde_json::from_str(&said).unwrap();
-    assert_eq!((&report["version"], &report["sites"][0]["ready"], &report["phones"][0]["name"]), (&json!(1), &json!(true), &json!("kitchen")));
+    assert_eq!(
+        (&report["version"], &report["sites"][0]["ready"], &report["phones"][0]["name"]),
+        (&json!(1), &json!(true), &json!("kitchen"))
+    );
     let (said, code) = stage.dialtone(&["status", "-o", "yaml", "-A"]);
     assert!(said.contains("version: 1") && said.contains("namespace: plugin"), "{code} {said}");
     stage.status("phonesite", "hq", &json!({"phones": counts(1)}));
@@ -106,7 +122,10 @@ fn people_see_their_sites_and_phones_and_what_to_do() {
         assert!(code == 0 && said.starts_with("plugin/reception: Cisco 7960, 00:0a:8a:12:34:56"), "{wanted}: {said}");
     }
     let (said, code) = stage.dialtone(&["phone", "kitchen"]);
-    assert!(code == 1 && said.contains("NeverFetched") && said.contains("kubectl dialtone dhcp hq -n plugin"), "{said}");
+    assert!(
+        code == 1 && said.contains("NeverFetched") && said.contains("kubectl dialtone dhcp hq -n plugin"),
+        "{said}"
+    );
     let (said, code) = stage.dialtone(&["phone", "000A8AFF0001"]);
     assert!(code == 1 && said.contains("no SipPhone declares it") && said.contains("mac: 000A8AFF0001"), "{said}");
     let (said, code) = stage.dialtone(&["phone", "recepton"]);
@@ -115,13 +134,18 @@ fn people_see_their_sites_and_phones_and_what_to_do() {
     assert!(said.contains("it is in another namespace than default"), "{said}");
 
     let (said, code) = stage.dialtone(&["dhcp", "-s", "dnsmasq", "-s", "ios"]);
-    assert!(code == 0 && said.contains("dhcp-option=150,10.20.0.5") && said.contains("option 150 ip 10.20.0.5"), "{said}");
+    assert!(
+        code == 0 && said.contains("dhcp-option=150,10.20.0.5") && said.contains("option 150 ip 10.20.0.5"),
+        "{said}"
+    );
     assert_eq!(stage.dialtone(&["__complete", "phone", "re"]).0, "reception\n:4\n");
     assert_eq!(stage.dialtone(&["__complete", "status", ""]).0, "hq\n:4\n");
 
     let (said, code) = stage.dialtone(&["resync", "reception", "kitchn"]);
     assert!(code == 1 && said.contains("did you mean kitchen?") && said.contains("no phone was notified"), "{said}");
-    let resync_at = |kind: &str, name: &str| get(stage.space, &[kind, name])["metadata"]["annotations"]["dialtone.dev/resync-at"].clone();
+    let resync_at = |kind: &str, name: &str| {
+        get(stage.space, &[kind, name])["metadata"]["annotations"]["dialtone.dev/resync-at"].clone()
+    };
     assert!(resync_at("sipphone", "reception").is_null());
     let (said, code) = stage.dialtone(&["resync", "reception", "kitchen", "--dry-run"]);
     assert!(code == 0 && said.contains("would be notified") && resync_at("sipphone", "reception").is_null(), "{said}");
@@ -134,7 +158,10 @@ fn people_see_their_sites_and_phones_and_what_to_do() {
     let (said, code) = stage.dialtone(&["logs", "hq"]);
     assert!(code == 1 && said.contains("site hq has no TFTP pods in namespace plugin"), "{said}");
     let (said, code) = stage.dialtone(&["version"]);
-    assert!(code == 0 && said.contains("kubernetes    v1.") && said.matches("of this program's version").count() == 2, "{said}");
+    assert!(
+        code == 0 && said.contains("kubernetes    v1.") && said.matches("of this program's version").count() == 2,
+        "{said}"
+    );
     let (said, code) = stage.dialtone(&["check"]);
     assert!(code == 1 && said.contains("✗ operator      there is none") && said.contains("✓ your rights"), "{said}");
 }
@@ -145,7 +172,10 @@ fn who_has_no_rights_is_told_which_and_who_gives_them() {
     stage.create("PhoneSite", "hq", &json!({}));
     for command in [&["status"][..], &["phone", "x"], &["logs", "hq"], &["resync", "x"], &["dhcp"]] {
         let (said, code) = stage.dialtone(&[command, &["--as", "nobody"]].concat());
-        assert!(code == 1 && said.contains("error: you may not list") && said.contains("kubectl create rolebinding"), "{command:?}: {said}");
+        assert!(
+            code == 1 && said.contains("error: you may not list") && said.contains("kubectl create rolebinding"),
+            "{command:?}: {said}"
+        );
     }
     // What may not be read is no fault of the cluster.
     let (said, code) = stage.dialtone(&["check", "--as", "nobody"]);

@@ -50,7 +50,10 @@ fn phones_to_which_the_same_happens_stand_together() {
     let new = site("{settings: {proxy1Address: 10.0.0.2}}") + &phones("") + &phone("fresh", "000A8A000098", "");
     let (said, code) = compare(&old, &new, &[]);
     assert_eq!(code, 1);
-    assert!(said.contains("and 4 more (--all names them): restarts\n  proxy1_address: \"10.0.0.1\" → \"10.0.0.2\"\n"), "{said}");
+    assert!(
+        said.contains("and 4 more (--all names them): restarts\n  proxy1_address: \"10.0.0.1\" → \"10.0.0.2\"\n"),
+        "{said}"
+    );
     assert!(said.contains("default/fresh: new\n") && said.contains("default/gone: no longer served\n"), "{said}");
     assert!(said.ends_with("1 new, 1 no longer served, 12 to restart\n"), "{said}");
 }
