@@ -15,6 +15,10 @@ out=$(cargo metadata --format-version 1 --no-deps --offline | sed 's/.*"target_d
 # It writes the names and versions of all dependencies into the binary.
 built cargo-auditable 0.7.7
 built auditable2cdx 0.1.0
+# What `dialtone version` says; where there is no history, as in a release's archive, who builds sets it.
+commit=$(git rev-parse --short=12 HEAD 2>/dev/null || true)
+[[ ! $commit ]] || git diff --quiet HEAD 2>/dev/null || commit+=-changed
+export DIALTONE_COMMIT=${DIALTONE_COMMIT-$commit}
 # Static by the C runtime's own means, so that no other target has to be installed. Paths of this machine stand nowhere in it.
 flags=(-C target-feature=+crt-static "--remap-path-prefix=$out=/target" "--remap-path-prefix=$PWD=/dialtone"
   "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo")

@@ -1,7 +1,5 @@
 //! How much is logged, and in which form.
 
-use std::io::IsTerminal as _;
-
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 
@@ -40,7 +38,7 @@ pub fn to_stderr(format: LogFormat) -> Result<(), String> {
     let filter = EnvFilter::try_new(&directives).map_err(|error| format!("RUST_LOG={directives}: {error}"))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
-        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).with_target(false).init(),
+        LogFormat::Text => log.with_ansi(dialtone::base::terminal::paints_stderr()).with_target(false).init(),
         LogFormat::Json => log.json().flatten_event(true).init(),
     }
     Ok(())

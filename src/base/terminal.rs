@@ -23,9 +23,8 @@ static LIVE: OnceLock<MultiProgress> = OnceLock::new();
 pub fn say(text: impl Display) {
     let text = printable_lines(&text.to_string());
     let say = || {
-        let mut stderr = io::stderr().lock();
-        let text = if stderr.is_terminal() && wants_colour() { painted(&text) } else { text };
-        let _ = writeln!(stderr, "{text}");
+        let text = if paints_stderr() { painted(&text) } else { text };
+        let _ = writeln!(io::stderr().lock(), "{text}");
     };
     match LIVE.get() {
         Some(live) => live.suspend(say),
@@ -111,6 +110,11 @@ fn size() -> Option<(usize, usize)> {
     // A terminal that does not say it has none.
     let or = |given: u16, usual: usize| if given == 0 { usual } else { given.into() };
     Some((or(size.ws_col, 80), or(size.ws_row, 24)))
+}
+
+/// Whether what goes to stderr may have colours.
+pub fn paints_stderr() -> bool {
+    io::stderr().is_terminal() && wants_colour()
 }
 
 /// https://no-color.org: set and not empty means no.

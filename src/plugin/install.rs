@@ -14,7 +14,9 @@ use crate::connect::{Connection, Refusal};
 /// This program's version.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The commit that this program was built from, if its builder said so.
-pub(super) const COMMIT: Option<&str> = option_env!("DIALTONE_COMMIT");
+pub(super) fn commit() -> &'static str {
+    option_env!("DIALTONE_COMMIT").filter(|commit| !commit.is_empty()).unwrap_or("unknown")
+}
 
 /// How a definition in the cluster stands to this program's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -45,6 +47,8 @@ pub(super) struct Operator {
     pub(super) service_account: String,
     /// The namespaces that it looks after; all if there are none.
     pub(super) namespaces: Vec<String>,
+    /// Where the Lease of one for all namespaces is.
+    pub(super) lease_namespace: String,
 }
 
 /// The definitions of both kinds, each with its name.
@@ -99,6 +103,7 @@ fn operator(deployment: &Deployment) -> Operator {
         ready: deployment.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or(0),
         wanted: spec.replicas.unwrap_or(1),
         service_account: pod.and_then(|pod| pod.service_account_name.clone()).unwrap_or_else(|| "default".to_owned()),
+        lease_namespace: variable("DIALTONE_LEASE_NAMESPACE").unwrap_or_else(|| "kube-system".to_owned()),
         namespaces: variable("DIALTONE_NAMESPACES")
             .map(|all| all.split(',').filter(|one| !one.is_empty()).map(str::to_owned).collect())
             .unwrap_or_default(),

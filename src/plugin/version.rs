@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::install::{COMMIT, Definition, Operator, VERSION, definitions, operators};
+use super::install::{Definition, Operator, VERSION, commit, definitions, operators};
 use super::output::{Format, structured};
 use crate::base::terminal::{print, say};
 use crate::connect::ClusterArgs;
@@ -48,7 +48,7 @@ struct Cluster {
 
 /// Runs the command.
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let client = Client { dialtone: VERSION, commit: COMMIT.unwrap_or("unknown") };
+    let client = Client { dialtone: VERSION, commit: commit() };
     let (cluster, trouble) = match args.client {
         true => (None, None),
         false => match cluster(&args.cluster).await {

@@ -145,12 +145,13 @@ fn a_wrong_value_is_said_in_words_of_who_typed_it() {
         ("--reboot", "soon", "write a number, such as 2 or 0.5"),
         ("--bind", "here", "write an IP address, such as 10.1.2.3"),
         ("--sip-port", "99999", "99999 is not in 0..=65535"),
-        ("--mac", "x", "write twelve hexadecimal digits"),
     ] {
         let output = dialtone(&[&phone[..], &[flag, value]].concat());
         assert!(output.status.code() == Some(2) && said(&output).contains(says), "{flag} {value}: {}", said(&output));
     }
-    let output = dialtone(&["tftp", "--root", "/", "--report", "69"]);
+    let output = dialtone(&["phone", "--server", "127.0.0.1", "--mac", "x"]);
+    assert!(said(&output).contains("write twelve hexadecimal digits"), "{}", said(&output));
+    let output = dialtone(&["operator", "--image", "a", "--http", "69"]);
     assert!(said(&output).contains("write an IP address and a port, such as 127.0.0.1:8080"), "{}", said(&output));
 }
 

@@ -76,7 +76,7 @@ fn operators(facts: &Facts, say: &mut impl FnMut(Mark, &'static str, String)) {
     }
     match &facts.leader {
         Some(Some(leader)) => match (&leader.holder, leader.renewed) {
-            (Some(holder), Some(ago)) if ago <= LEASE => say(Mark::Good, "leader", format!("{holder}")),
+            (Some(holder), Some(ago)) if ago <= LEASE => say(Mark::Good, "leader", holder.clone()),
             (Some(holder), _) => {
                 say(Mark::Bad, "leader", format!("{holder} led and is silent: kubectl dialtone logs says why"));
             }

@@ -23,7 +23,7 @@ const AT_ONCE: usize = 8;
 pub(super) type Right = (&'static str, &'static str, &'static str, &'static str);
 
 /// What people need for the plugin's own commands.
-pub(super) const PERSON: &[Right] = &[
+const PERSON: &[Right] = &[
     ("list", "dialtone.dev", "phonesites", "status"),
     ("watch", "dialtone.dev", "phonesites", "status --watch"),
     ("list", "dialtone.dev", "sipphones", "status, phone"),
@@ -34,7 +34,7 @@ pub(super) const PERSON: &[Right] = &[
 ];
 
 /// What the operator cannot do without, in a namespace with sites.
-pub(super) const OPERATOR: &[Right] = &[
+const NEEDED: &[Right] = &[
     ("watch", "dialtone.dev", "phonesites", "sites"),
     ("watch", "dialtone.dev", "sipphones", "phones"),
     ("patch", "dialtone.dev", "phonesites/status", "statuses"),
@@ -128,7 +128,7 @@ pub(super) async fn probe(cluster: &Connection) -> anyhow::Result<Facts> {
         leader: leader(cluster, operators.as_deref()).await,
         person_lacks: lacks(cluster, PERSON, None).await.unwrap_or_default(),
         operator_lacks: match operators.as_deref().and_then(|all| looks_after(all, &cluster.namespace)) {
-            Some(operator) => lacks(cluster, OPERATOR, Some(operator)).await,
+            Some(operator) => lacks(cluster, NEEDED, Some(operator)).await,
             None => None,
         },
         pod_security: namespace.ok().map(|namespace| {
@@ -164,7 +164,7 @@ fn site(site: &TrimmedSite) -> Option<Site> {
 async fn leader(cluster: &Connection, operators: Option<&[Operator]>) -> Option<Option<Leader>> {
     let operator = looks_after(operators?, &cluster.namespace)?;
     let (space, name) = match operator.namespaces.is_empty() {
-        true => ("kube-system", "dialtone-cluster"),
+        true => (&*operator.lease_namespace, "dialtone-cluster"),
         false => (&*cluster.namespace, "dialtone"),
     };
     let leases: Api<Lease> = Api::namespaced(cluster.client.clone(), space);

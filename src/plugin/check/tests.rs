@@ -1,8 +1,10 @@
 use super::super::install::{Definition, Operator, VERSION};
 use super::judge::judge;
-use super::probe::{Balancers, Facts, Leader, PERSON, Site};
+use super::probe::{Balancers, Facts, Leader, Right, Site};
 use super::*;
 use crate::plugin::testing::golden;
+
+const LIST: Right = ("list", "dialtone.dev", "phonesites", "status");
 
 fn operator() -> Operator {
     Operator {
@@ -14,6 +16,7 @@ fn operator() -> Operator {
         wanted: 1,
         service_account: "dialtone".to_owned(),
         namespaces: Vec::new(),
+        lease_namespace: "kube-system".to_owned(),
     }
 }
 
@@ -70,7 +73,7 @@ fn a_fit_cluster_has_no_fault_and_no_doubt() {
 fn findings_fit_and_say_what_to_do() {
     let mut facts = fit();
     facts.definitions[1].1 = Definition::Differs;
-    facts.person_lacks = vec![PERSON[3]];
+    facts.person_lacks = vec![("patch", "dialtone.dev", "sipphones", "resync")];
     facts.pod_security = Some(Some("restricted".to_owned()));
     facts.sites = Some(vec![
         Site { host_network: true, ..site("lab") },
@@ -108,8 +111,8 @@ fn each_thing_that_is_not_fit_is_found() {
         "is silent"
     ));
     assert!(!one(after(|facts| facts.leader = Some(None)), "there is no Lease"));
-    assert!(!one(after(|facts| facts.person_lacks = vec![PERSON[0]]), "you may not list phonesites.dialtone.dev"));
-    assert!(one(after(|facts| facts.operator_lacks = Some(vec![PERSON[0]])), "the operator may not list"));
+    assert!(!one(after(|facts| facts.person_lacks = vec![LIST]), "you may not list phonesites.dialtone.dev"));
+    assert!(one(after(|facts| facts.operator_lacks = Some(vec![LIST])), "the operator may not list"));
     let host = |facts: &mut Facts| facts.sites = Some(vec![Site { host_network: true, ..site("hq") }]);
     assert!(one(after(host), "pod-security.kubernetes.io/enforce=privileged"));
     let waits = |facts: &mut Facts| facts.sites = Some(vec![Site { address: None, no_address: true, ..site("hq") }]);
