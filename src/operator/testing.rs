@@ -148,7 +148,7 @@ async fn answer(State(log): State<Arc<Mutex<Log>>>, method: Method, uri: Uri, bo
         return held.map_or_else(missing, |object| Json(object).into_response());
     }
     let log = &mut *log.lock().unwrap();
-    let version = 1000 * log.requests.len();
+    let version = 1000 + 10 * log.requests.len();
     log.writes.push(format!("{method} {}", path.join("/")));
     let mut object: Value = serde_json::from_slice(&body).unwrap_or_default();
     if method == Method::DELETE {
