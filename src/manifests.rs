@@ -92,7 +92,10 @@ impl Manifests {
         self.origins.file(file, text);
         match yaml::documents(text) {
             Ok(documents) => documents.into_iter().for_each(|document| self.document(file, document)),
-            Err(why) => self.errors.push(format!("{file}: {}", printable(&why, MAX_ERROR))),
+            // The lines after the first show what stands there, which may be a password.
+            Err(why) => {
+                self.errors.push(format!("{file}: {}", printable(why.lines().next().unwrap_or_default(), MAX_ERROR)))
+            }
         }
     }
 
