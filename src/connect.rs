@@ -79,7 +79,8 @@ impl ClusterArgs {
         // A person waits.
         config.default_retry = false;
         config.connect_timeout = Some(CONNECT);
-        config.read_timeout = silence;
+        // Each call has its own limit, which says more.
+        config.read_timeout = silence.map(|silence| 2 * silence);
         if let Some(user) = &self.user {
             config.auth_info.impersonate = Some(user.clone());
         }

@@ -97,7 +97,8 @@ impl Manifests {
         self.origins.file(file, text);
         match yaml::documents(text) {
             Ok(documents) => documents.into_iter().for_each(|document| self.document(file, document)),
-            Err(why) => self.broken(file, &why),
+            // The lines after the first show what stands there, which may be a password.
+            Err(why) => self.broken(file, why.lines().next().unwrap_or_default()),
         }
     }
 

@@ -199,7 +199,7 @@ fn a_diff_reads_the_context_s_namespace_and_gives_the_older_of_two_what_both_wan
     };
     let diff = |phones: &[String]| {
         let file = stage.folder.path().join("new.yaml");
-        std::fs::write(&file, [&[site.clone()], phones].concat().join("\n---\n")).unwrap();
+        std::fs::write(&file, [std::slice::from_ref(&site), phones].concat().join("\n---\n")).unwrap();
         stage.dialtone(&["diff", "-f", file.to_str().unwrap()])
     };
     let (zebra, ant) = (phone("zebra", "000A8A123456", "8105"), phone("ant", "000A8A123457", "8106"));
