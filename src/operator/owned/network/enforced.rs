@@ -87,6 +87,7 @@ fn policy_of(tftp: Value) -> Value {
 }
 
 /// From now on the policy is enforced; whether it can be.
+#[cfg(test)]
 fn enforce(policy: &Value) -> bool {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), ruleset(policy)).unwrap();
@@ -133,6 +134,7 @@ fn server(port_mode: PortMode) -> (Server, SocketAddr) {
     (server, address)
 }
 
+#[cfg(test)]
 fn in_a_network() {
     if let Err(error) = unshare(CloneFlags::CLONE_NEWNET) {
         return println!("skipped: no network of its own without privileges ({error})");
