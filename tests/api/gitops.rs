@@ -81,8 +81,7 @@ fn whoever_prunes_takes_what_left_git_and_nothing_that_dialtone_made() {
     apply(&format!("{site}\n---\n{one}\n---\n{}\n", phone("two", "000A8A000002")));
     wait_for_phone(space, "one");
     wait_for_phone(space, "two");
-    let before = made(space);
-    assert_eq!(before.len(), 7, "{:?}", before.keys());
+    let (before, _) = wait_for("all objects", 20, || Some(made(space)).filter(|all| all.len() == 7));
     for (object, meta) in &before {
         let text = format!("{} {}", meta["labels"], meta["annotations"]);
         assert!(!text.contains("voice") && !text.contains("last-applied"), "{object} is shown as of git: {text}");
