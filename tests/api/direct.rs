@@ -23,7 +23,6 @@ const KINDS: [(&str, &str, &str, &str); 12] = [
     ("cm", "api/v1", "configmaps", "ConfigMap"),
     ("secret", "api/v1", "secrets", "Secret"),
     ("sa", "api/v1", "serviceaccounts", "ServiceAccount"),
-    ("pod", "api/v1", "pods", "Pod"),
     ("svc", "api/v1", "services", "Service"),
     ("event", "api/v1", "events", "Event"),
     ("quota", "api/v1", "resourcequotas", "ResourceQuota"),

@@ -44,7 +44,8 @@ pub fn the_commands_of_the_pages_do_what_the_pages_say() {
     assert!(after == before, "the same objects make the same files");
 
     step("uninstall: phones are served, until everything goes");
-    let [first, rest @ ..] = commands(&page, "Uninstall")[..] else { panic!("no commands") };
+    let blocks = commands(&page, "Uninstall");
+    let [first, rest @ ..] = blocks.as_slice() else { panic!("no commands") };
     run_block(folder.path(), first);
     assert!(get("dialtone", &["deployments"])["items"].as_array().is_none_or(Vec::is_empty));
     assert!(own_file() == Some(before), "without an operator");
