@@ -166,6 +166,8 @@ impl Manifests {
             // What is nearly the name of a kind was meant to be one.
             let kind = near(&kind, ["PhoneSite", "SipPhone"]).map_or(kind.clone(), str::to_owned);
             self.origins.wrong(file, why.clone());
+            // One that stands there twice was read.
+            let object = object.filter(|key| !self.repeated.has(&kind, key));
             self.unreadable.extend(object.map(|key| ((kind, key), why)));
             self.error(file, &format!("{error:#}"));
         }

@@ -48,12 +48,12 @@ fn an_import_ends_and_takes_nothing_from_elsewhere() {
     mkfifo(&Path::new(&root).join("SIPDefault.cnf"), Mode::S_IRWXU).unwrap();
     let (code, said) = dialtone(&["import", &root, "--site", "hq"]);
     assert_eq!(code, Some(0), "{said}");
-    for expected in [
-        "SIPDefault.cnf: not used: it is no regular file",
-        "SIP000A8A123457.cnf: not used: it is a link that leads out of the folder",
-        "a/one: not used: is a link to a folder",
+    for (file, why) in [
+        ("SIPDefault.cnf", "not used: it is no regular file"),
+        ("SIP000A8A123457.cnf", "not used: it is a link that leads out of the folder"),
+        ("a/one", "not used: is a link to a folder"),
     ] {
-        assert!(said.contains(expected), "{expected}\n{said}");
+        assert!(said.lines().any(|line| line.contains(file) && line.contains(why)), "{file}\n{said}");
     }
     assert!(!said.contains("hunter2") && said.matches("kind: SipPhone").count() == 1, "{said}");
 }

@@ -369,6 +369,8 @@ const ELSEWHERE: &[Reason] = &[
     Reason::Upgraded,
     Reason::UpgradeStarted,
     Reason::UpgradeFailed,
+    Reason::UpdateStopped,
+    Reason::UpdateFailed,
 ];
 
 #[test]

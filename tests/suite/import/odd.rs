@@ -156,7 +156,7 @@ fn a_dial_plan_with_a_word_that_only_later_stacks_know_is_served_as_it_is() {
     let out = tempfile::tempdir().unwrap();
     let folder = out.path().to_str().unwrap();
     let rendered = dialtone(&["render", "-f", "-", "-o", folder, "--dial", "911"], &text(&output.stdout));
-    assert!(text(&rendered.stdout).contains("templates[0], 911"), "{}", text(&rendered.stdout));
+    assert!(text(&rendered.stdout).contains("dialplan.xml:2, 911"), "{}", text(&rendered.stdout));
     assert_eq!(std::fs::read(out.path().join("default/hq/dialplan.xml")).unwrap(), plan);
 }
 
