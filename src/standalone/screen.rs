@@ -6,8 +6,10 @@ use jiff::Timestamp;
 
 use super::changes::Changes;
 use super::live;
-use super::overview::Overview;
+use super::overview::{LastFiles, Overview};
+use crate::base::report::Record;
 use crate::base::terminal::{self, Live, print};
+use crate::provision::{Fleet, Key};
 
 /// The most texts that wait to be printed.
 const WAITING: usize = 64;
@@ -16,6 +18,7 @@ const MAX_PENDING: usize = 64 * 1024;
 
 /// The screen, which is stdout.
 pub struct Screen {
+    last_files: LastFiles,
     /// Nothing on a terminal.
     changes: Option<Changes>,
     printed: String,
@@ -41,6 +44,7 @@ impl Default for Screen {
             }
         });
         Screen {
+            last_files: LastFiles::default(),
             changes: (!is_terminal).then(Changes::default),
             printed: String::new(),
             pending: String::new(),
@@ -50,19 +54,25 @@ impl Default for Screen {
 }
 
 impl Screen {
-    /// Shows what changed.
-    pub fn update(&mut self, overview: &Overview, now: Timestamp) {
+    /// Takes note of a transfer, which is shown with the next update.
+    pub fn note_fetch(&mut self, record: &Record) {
+        self.last_files.note(record);
+    }
+
+    /// Shows what changed of a site, and what is wrong.
+    pub fn update(&mut self, fleet: &Fleet, site: &Key, troubles: Vec<String>, now: Timestamp) {
+        let overview = Overview { troubles, ..Overview::of(fleet, site, &self.last_files, now) };
         match &mut self.changes {
             None => {
                 let size = (terminal::width().unwrap_or(80), terminal::height().unwrap_or(24));
-                let text = live::draw(overview, now, size).join("\n");
+                let text = live::draw(&overview, now, size).join("\n");
                 // If the one before is not printed yet, this one or a newer one comes in its turn.
                 if text != self.printed && self.printer.try_send(text.clone()).is_ok() {
                     self.printed = text;
                 }
             }
             Some(changes) => {
-                for line in changes.lines(overview, now) {
+                for line in changes.lines(&overview, now) {
                     self.pending += &line;
                     self.pending.push('\n');
                 }

@@ -9,7 +9,6 @@ use anyhow::{anyhow, bail};
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::overview::{LastFiles, Overview};
 use super::screen::Screen;
 use super::succession::Succession;
 use crate::base::folder::Stamp;
@@ -140,7 +139,6 @@ pub struct Shell {
     log: Arc<TransferLog>,
     /// How far the log was read.
     query: Query,
-    last_files: LastFiles,
     screen: Screen,
 }
 
@@ -164,7 +162,6 @@ impl Shell {
             files,
             log,
             query: Query::default(),
-            last_files: LastFiles::default(),
             screen: Screen::default(),
         };
         shell.fleet.tick(Timestamp::now());
@@ -292,7 +289,7 @@ impl Shell {
         let report = self.log.report(&self.query);
         self.query = Query::after(&report, 0);
         for record in &report.journal.records {
-            self.last_files.note(record);
+            self.screen.note_fetch(record);
             self.fleet.fetched(&site, &Fetch::from(record));
         }
         // After one phone's fetch the rollout may offer the image to another one: its file names it before the resync.
@@ -331,8 +328,7 @@ impl Shell {
         let troubles: Vec<String> = refused.chain(errors).collect();
         let now = Timestamp::now();
         let Some(site) = &self.site else { return };
-        let overview = Overview { troubles, ..Overview::of(&self.fleet, site, &self.last_files, now) };
-        self.screen.update(&overview, now);
+        self.screen.update(&self.fleet, site, troubles, now);
     }
 }
 
