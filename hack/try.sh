@@ -51,9 +51,13 @@ sed -n '/^20/p' "$log"
 
 step "Done after $((SECONDS - began)) s. What to try next:"
 cat <<EOF
-  $dialtone standalone -f $folder --listen 127.0.0.1:$port     # the same on a screen that stays up to date; in another terminal:
+# the same on a screen that stays up to date, and a phone in another terminal
+  $dialtone standalone -f $folder --listen 127.0.0.1:$port
   $dialtone phone --server 127.0.0.1:$port --mac 000A8A007101
-  $dialtone render -f $folder -o target/try-files          # exactly the files that phones fetch
-  $dialtone import DIR --site hq --check                   # the TFTP folder that you have, as manifests
-  make demo                                                # the same in a cluster: a throwaway one, or yours
+# exactly the files that phones fetch
+  $dialtone render -f $folder -o target/try-files
+# the TFTP folder that you have, as manifests
+  $dialtone import DIR --site hq --check
+# all of this in a cluster: a throwaway one, or yours
+  make demo
 EOF

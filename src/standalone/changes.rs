@@ -41,7 +41,7 @@ impl Changes {
                 .is_none_or(|(written, last)| *last != what && now.as_second() - written.as_second() >= PAUSE);
             if is_news {
                 let fetched = phone.fetched.as_ref().map(|file| format!("  {file}")).unwrap_or_default();
-                lines.push(format!("{time}  {:16}  {what}{fetched}", phone.name));
+                lines.push(format!("{time}  {:16}  {what}{fetched}", phone.name).trim_end().to_owned());
                 self.phones.insert(phone.name.clone(), (now, what));
             }
         }
