@@ -130,8 +130,8 @@ fn people_see_their_sites_and_phones_and_what_to_do() {
     assert!(code == 1 && said.contains("no SipPhone declares it") && said.contains("mac: 000A8AFF0001"), "{said}");
     let (said, code) = stage.dialtone(&["phone", "recepton"]);
     assert!(code == 1 && said.contains("did you mean reception?"), "{said}");
-    let (said, _) = stage.dialtone(&["phone", "reception", "-n", "default"]);
-    assert!(said.contains("it is in another namespace than default"), "{said}");
+    let (said, _) = stage.dialtone(&["phone", "reception", "-n", "plugin-elsewhere"]);
+    assert!(said.contains("it is in another namespace than plugin-elsewhere"), "{said}");
 
     let (said, code) = stage.dialtone(&["dhcp", "-s", "dnsmasq", "-s", "ios"]);
     assert!(
