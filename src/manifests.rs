@@ -236,6 +236,7 @@ impl Manifests {
         let mut phones: BTreeMap<Key, String> = mislaid.collect();
         let unreadable = self.unreadable.iter().filter(|((kind, _), _)| kind == "SipPhone");
         phones.extend(unreadable.map(|((_, key), why)| (key.clone(), why.clone())));
+        phones.extend(self.repeated.of_kind("SipPhone").map(|(key, why)| (key.clone(), why.to_owned())));
         phones.retain(|key, _| before.phones.contains_key(key));
         phones
     }
