@@ -66,14 +66,8 @@ impl EventReorderer {
                 }
             }
             _ => {
+                // Each is kept, though it may repeat the one before: what is reported late may belong between the two.
                 self.now.follow(&seen, time);
-                let goes_on = |seen: &BootEvent| matches!(seen, BootEvent::Part { end: None, .. });
-                let is_unclear = |seen: &BootEvent| *seen == BootEvent::Unclear;
-                let says_more =
-                    |last: &BootEvent| goes_on(&seen) && goes_on(last) || is_unclear(&seen) && is_unclear(last);
-                if self.recent.back().is_some_and(|(_, last)| says_more(last)) {
-                    self.recent.pop_back();
-                }
                 self.recent.push_back((time, seen));
             }
         }
@@ -90,6 +84,7 @@ impl EventReorderer {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Named;
     use super::*;
 
     #[test]
@@ -104,5 +99,24 @@ mod tests {
         let failed = |upgrade: &Upgrade| upgrade.boot.as_ref().map_or(0, |boot| boot.failed.len());
         assert!(failed(&events.now) <= 16 && failed(&events.before) <= 16);
         assert!(events.now.failures > 1_000, "each counts");
+    }
+
+    #[test]
+    fn what_is_reported_late_between_two_alike_is_judged_as_if_it_had_come_in_time() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let all = [
+            BootEvent::LoaderStart,
+            BootEvent::Loads { image: "P0S3-08-11-00".to_owned() },
+            BootEvent::Unclear,
+            BootEvent::Common(Named::Unknown),
+            BootEvent::Unclear,
+        ];
+        let follow = |order: [usize; 5]| {
+            let mut events = EventReorderer::default();
+            order.into_iter().for_each(|n| events.follow(all[n].clone(), at(n as i64)));
+            events.now().clone()
+        };
+        assert_eq!(follow([0, 1, 2, 3, 4]).running, None, "nothing is concluded of phones behind one address");
+        assert_eq!(follow([0, 1, 2, 4, 3]), follow([0, 1, 2, 3, 4]));
     }
 }
