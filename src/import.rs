@@ -15,18 +15,17 @@ mod prefix;
 mod report;
 pub(crate) mod tree;
 mod typed_by_hand;
-mod user_info;
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
 use crate::base::terminal::say;
+use crate::base::url::without_login;
 use crate::phone::FileName;
 use crate::phone::file_name::{RING_LIST, dial_plan};
 use crate::provision::DIAL_TEMPLATE;
 pub use args::Args;
 use tree::Tree;
-use user_info::hidden;
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
@@ -46,7 +45,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut warnings = report::say_notes(&mut tree.notes);
     let findings = findings::findings(&text, &tree);
     for finding in &findings {
-        say(format_args!("warning: {}", hidden(finding)));
+        say(format_args!("warning: {}", without_login(finding)));
     }
     warnings += findings.len();
     match std::io::stdout().write_all(text.as_bytes()) {
@@ -61,7 +60,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.check {
         let differences = check::differences(&tree, &text, args)?;
         for difference in &differences {
-            say(format_args!("error: {}", hidden(difference)));
+            say(format_args!("error: {}", without_login(difference)));
         }
         if !differences.is_empty() {
             say(format_args!("{} differences between the files and what the manifests render to", differences.len()));

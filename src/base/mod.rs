@@ -10,6 +10,7 @@ pub mod network;
 pub mod output;
 pub mod process;
 pub mod report;
+pub mod secret_name;
 mod shutdown;
 pub mod terminal;
 pub mod text;

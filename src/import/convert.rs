@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::tree::{Config, Note, Weight};
 use super::typed_by_hand::has_odd_letters;
-use super::user_info::holds_password;
 use crate::api::{EXTRA_COUNT, EXTRA_VALUE_MAX, SECRET_COUNT};
+use crate::base::url::has_login;
 use crate::phone::image::Image;
 use crate::phone::parameter::{Kind, Parameter, Place, UNPROVISIONED, check_host, is_secret, key_after};
 use crate::phone::{Model, find, text};
@@ -171,8 +171,7 @@ impl Draft {
             let is_hidden = |parameter: &Parameter| matches!(parameter.kind, Kind::Secret { .. });
             // A slip in the name of a password is no reason to show it.
             let unknown = || is_secret(&key) || meant.and_then(find).is_some_and(is_hidden);
-            let has_password =
-                holds_password(&value) && !typed.is_some_and(|typed| matches!(typed.kind, Kind::FileName));
+            let has_password = has_login(&value) && !typed.is_some_and(|typed| matches!(typed.kind, Kind::FileName));
             let hidden = has_password || typed.map_or_else(unknown, is_hidden);
             if hidden && is_given(&value) {
                 if has_password {

@@ -15,7 +15,6 @@ use crate::phone::{FileName, Mac};
 
 use super::prefix::{PREFIX, Prefix, like_own};
 use super::typed_by_hand::letters;
-use super::user_info::hidden;
 
 /// The size in bytes up to which a file is read; of larger ones only the name is known.
 const MAX_FILE_SIZE: u64 = 4 << 20;
@@ -77,13 +76,13 @@ impl Note {
     /// The file and the line, as they are shown.
     pub fn place(&self) -> String {
         // Names and values are what somebody wrote, and a note is one line.
-        let file = printable(&hidden(&self.file), MAX_NOTE);
+        let file = printable(&without_login(&self.file), MAX_NOTE);
         if self.line == 0 { file } else { format!("{file}:{}", self.line) }
     }
 
     /// The warning, as it is shown.
     pub fn text(&self) -> String {
-        printable(&hidden(&self.why), MAX_NOTE)
+        printable(&self.why, MAX_NOTE)
     }
 
     /// The same, with another weight.

@@ -3,14 +3,6 @@
 /// The value that the phone reads as "not set", but for the name of a line: see [`is_unset`].
 pub const UNPROVISIONED: &str = "UNPROVISIONED";
 
-/// Whether a parameter's name says that its value is secret, whether the table knows it or not.
-pub fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let inside = ["password", "passwd", "passphrase", "secret", "credential", "token"];
-    let whole = ["pw", "pwd", "pass", "pin", "psk", "key", "community"];
-    inside.iter().any(|part| name.contains(part)) || name.split(['_', '.', '-']).any(|part| whole.contains(&part))
-}
-
 /// Whether a value says that a parameter is not set. A line's name is the exception: only an empty one means that there is no line,
 /// and phones show and register a line that is called UNPROVISIONED. Source: the published source of the later SIP stack.
 pub fn is_unset(name: &str, value: &str) -> bool {

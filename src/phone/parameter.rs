@@ -4,9 +4,11 @@ mod value;
 
 use std::fmt::Write as _;
 
+pub use crate::base::secret_name::is_secret;
+
 pub use super::check::{
     FILE_NAME_PATTERN, HOST_OR_ADDRESS_PATTERN, HOST_PATTERN, IPV4_PATTERN, TIME_PATTERN, UNPROVISIONED, URL_PATTERN,
-    ZONE_PATTERN, check_file_name, check_host, is_secret, is_unset,
+    ZONE_PATTERN, check_file_name, check_host, is_unset,
 };
 use super::choice::Choice;
 use super::image::Release;

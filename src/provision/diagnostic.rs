@@ -45,7 +45,7 @@ impl Diagnostic {
     /// What people write may be in both, at any length.
     fn new(field: String, message: String, finding: Finding) -> Diagnostic {
         let bounded = |text: String, most: usize| if text.len() <= most { text } else { printable(&text, most) };
-        let message = if message.contains("://") { without_login(&message) } else { message };
+        let message = if message.contains(':') { without_login(&message) } else { message };
         Diagnostic { field: bounded(field, MAX_FIELD), message: bounded(message, MAX_MESSAGE), finding }
     }
 
