@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
+use crate::base::network::Listen;
 use crate::base::terminal::say;
 use crate::base::{SupervisedThread, shutdown_signal, watcher};
 use crate::provision::Key;
@@ -41,9 +42,9 @@ pub struct Args {
     #[arg(short = 'R', long)]
     recursive: bool,
 
-    /// Where to listen for phones (UDP)
+    /// Where to listen for phones (UDP), by address or name; may be given several times
     #[arg(long, value_name = "ADDR:PORT", default_value = "0.0.0.0:69")]
-    listen: SocketAddr,
+    listen: Vec<Listen>,
 
     /// A folder with firmware files
     #[arg(long, value_name = "DIR")]
@@ -79,7 +80,9 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     }
     let files = Arc::new(FileStore::default());
     let log = Arc::new(TransferLog::new(files.clone()));
-    let config = Config { listen: vec![args.listen], port_mode: args.port_mode, ..Config::default() };
+    let listen: Vec<SocketAddr> = args.listen.into_iter().flat_map(|Listen(all)| all).collect();
+    let loopback = listen.iter().all(|one| one.ip().is_loopback());
+    let config = Config { listen, port_mode: args.port_mode, ..Config::default() };
     let shutdown = shutdown_signal();
     tokio::pin!(shutdown);
     tokio::spawn(end_anyhow());
@@ -90,7 +93,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         error = reader.thread.failure() => return Err(error),
         () = &mut shutdown => return Ok(()),
     };
-    let wanted = Wanted { site: args.site, loopback: args.listen.ip().is_loopback() };
+    let wanted = Wanted { site: args.site, loopback };
     let shell = first.and_then(|inputs| Shell::start(inputs, wanted, files.clone(), log.clone()));
     let shell = shell.context("the manifests cannot be served")?;
     let mut server = Server::start(&config, files, log.clone(), Arc::new(Metrics::default()))?;

@@ -1,6 +1,8 @@
 //! Networks, and which addresses are of the public Internet.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
+use std::str::FromStr;
 
 use ipnet::IpNet;
 
@@ -19,6 +21,29 @@ pub fn network(text: &str) -> Result<IpNet, InvalidNetwork> {
         Some(bits) => IpNet::new(address, bits.parse().ok()?).ok(),
     });
     network.ok_or_else(|| InvalidNetwork(text.to_owned()))
+}
+
+/// Where to listen, as people write it: an address or a name, and a port. A name may stand for several addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen(pub Vec<SocketAddr>);
+
+impl FromStr for Listen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Listen, String> {
+        let (host, port) = text.rsplit_once(':').unwrap_or((text, ""));
+        let is_v6 = text.parse::<Ipv6Addr>().is_ok();
+        if is_v6 || host.is_empty() || port.parse::<u16>().is_err() {
+            let host = if is_v6 { format!("[{text}]") } else { host.to_owned() };
+            return Err(format!(
+                "is no address and port: write, for example, {}:69",
+                if host.is_empty() { "0.0.0.0" } else { &host }
+            ));
+        }
+        let found: BTreeSet<SocketAddr> =
+            text.to_socket_addrs().map_err(|error| format!("{host} has no address: {error}"))?.collect();
+        if found.is_empty() { Err(format!("{host} has no address")) } else { Ok(Listen(found.into_iter().collect())) }
+    }
 }
 
 /// A network of IPv4 that is a constant of this program.
@@ -80,6 +105,24 @@ pub fn plain(address: SocketAddr) -> SocketAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_to_listen_is_an_address_or_a_name_with_a_port() {
+        let of = |text: &str| text.parse::<Listen>().map(|Listen(all)| all);
+        assert_eq!(of("0.0.0.0:69"), Ok(vec!["0.0.0.0:69".parse().unwrap()]));
+        assert_eq!(of("[::1]:69"), Ok(vec!["[::1]:69".parse().unwrap()]));
+        assert!(of("localhost:69").unwrap().iter().all(|one| one.ip().is_loopback() && one.port() == 69));
+        for (wrong, example) in [
+            ("localhost", "localhost:69"),
+            ("::1", "[::1]:69"),
+            (":69", "0.0.0.0:69"),
+            ("10.0.0.1:tftp", "10.0.0.1:69"),
+            ("10.0.0.1:99999", "10.0.0.1:69"),
+        ] {
+            assert!(of(wrong).unwrap_err().ends_with(&format!("write, for example, {example}")), "{wrong}");
+        }
+        assert!(of("no such name:69").unwrap_err().starts_with("no such name has no address"));
+    }
 
     #[test]
     fn networks_are_read_and_hold_their_addresses() {

@@ -19,6 +19,7 @@ use super::port_mode::PortMode;
 use super::server::{Config, Server};
 use super::session::MAX_WINDOW;
 use super::transfer_log::TransferLog;
+use crate::base::network::Listen;
 use crate::base::{SupervisedThread, shutdown_signal};
 
 /// Serve a provisioning tree over TFTP (what the pods run)
@@ -29,9 +30,9 @@ pub struct Args {
     #[arg(long = "root", value_name = "DIR", required = true)]
     roots: Vec<PathBuf>,
 
-    /// Where to listen for phones (UDP); may be given several times. [::] alone serves IPv4 too
+    /// Where to listen for phones (UDP), by address or name; may be given several times. [::] alone serves IPv4 too
     #[arg(long, value_name = "ADDR:PORT", default_value = "0.0.0.0:69")]
-    listen: Vec<SocketAddr>,
+    listen: Vec<Listen>,
 
     /// Which port answers: the one that was asked, or a new one for each transfer
     #[arg(long, value_enum, ignore_case = true, default_value_t = PortMode::Single)]
@@ -96,7 +97,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     // The last one is nowhere, so that there is one at least.
     let probes = select_all(probes.collect::<anyhow::Result<Vec<_>>>()?).map(|(ended, _, _)| ended);
     let config = Config {
-        listen: args.listen,
+        listen: args.listen.into_iter().flat_map(|Listen(all)| all).collect(),
         port_mode: args.port_mode,
         workers: args.workers.unwrap_or(Config::default().workers),
         max_sessions: args.max_sessions,

@@ -76,7 +76,12 @@ pub fn round_trip(root: &Path, more: &[&str]) -> Output {
     assert!(rendered.status.success(), "{}\n{manifests}", text(&rendered.stderr));
     let folder = out.path().join("default/hq");
     for mac in macs(root) {
-        let (before, after) = (reader::effective(root, &mac), reader::effective(&folder, &mac));
+        let (mut before, mut after) = (reader::effective(root, &mac), reader::effective(&folder, &mac));
+        if said.contains("tftp_cfg_dir is ") && said.contains("it becomes empty, because") {
+            // What phones put in front of their files' names, and files have plain names now.
+            assert_eq!(after.remove("tftp_cfg_dir").as_deref(), Some(""), "{said}");
+            before.remove("tftp_cfg_dir");
+        }
         assert_eq!(before, after, "{mac}\n{said}\n{manifests}");
     }
     output
