@@ -123,6 +123,11 @@ fn text(trouble: &Trouble, pods: &[&Key]) -> String {
 fn of_deployment(deployment: &Value) -> Option<Trouble> {
     let conditions = deployment["status"]["conditions"].as_array().into_iter().flatten();
     let failed = conditions.into_iter().find(|one| one["type"] == "ReplicaFailure" && one["status"] == "True")?;
+    let made = deployment["status"]["updatedReplicas"].as_i64().unwrap_or(0);
+    if made >= deployment["spec"]["replicas"].as_i64().unwrap_or(1) {
+        // All pods are made: those of a former template were refused, and nobody misses them.
+        return None;
+    }
     let message = failed["message"].as_str().unwrap_or_default();
     // The name of the pod that was refused is made anew with each attempt, and of no use.
     let why = message.split_once(" is forbidden: ").map_or(message, |(_, why)| why);

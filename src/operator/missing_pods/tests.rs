@@ -65,6 +65,15 @@ fn assert_said(trouble: Option<Trouble>, reason: Reason, parts: &[&str]) {
 }
 
 #[test]
+fn what_a_former_template_was_refused_for_is_not_said_once_all_pods_are_made() {
+    let mut changed = deployment("pod rejected: RuntimeClass \"x\" not found", 0, false);
+    for (made, is_said) in [(0, true), (1, true), (2, false)] {
+        changed["status"]["updatedReplicas"] = made.into();
+        assert_eq!(why(Some(&changed), &[], then()).said.is_some(), is_said, "{made} of 2");
+    }
+}
+
+#[test]
 fn what_refuses_pods_is_said_without_the_name_of_one() {
     let refused = |message: &str, is_on_host| {
         let said = why(Some(&deployment(message, 0, is_on_host)), &[], then()).said.unwrap();
