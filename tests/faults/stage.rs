@@ -171,6 +171,8 @@ impl Operator {
         let log = File::options().create(true).append(true).open(self.log_file()).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_dialtone"));
         command.args(["operator", "--image", &self.setup.image, "--http", &self.http.to_string()]);
+        // No pod ever serves here: the update of one site would never be over, and the next never begin.
+        command.args(["--max-sites-updating", "1000"]);
         if !self.setup.namespaces.is_empty() {
             command.args(["--namespaces", &self.setup.namespaces.join(",")]);
         }
