@@ -65,6 +65,10 @@ pub(super) fn of(ctx: &Context, site: &Key, uid: &str, spec: &PhoneSiteSpec, wan
     }
     let options = Options { image, ..ctx.options.clone() };
     let OwnedObjects { deployment, .. } = OwnedObjects::prepare(site, uid, spec, &options);
+    if deployment.digest() == wanted.digest() {
+        // Nothing of it waits for a turn: an edit whose first writing failed is no upgrade.
+        return write();
+    }
     Turn::Keep(deployment.marked(UPDATED, mark).into(), kept)
 }
 

@@ -39,6 +39,7 @@ const SHOWS_ELSEWHERE: &[(&str, &str)] = &[
     ("PhoneSite spec.resync.window.from", "bounds when phones are told: none has anything to be told"),
     ("PhoneSite spec.resync.window.to", "as window.from"),
     ("PhoneSite spec.resync.window.days", "as window.from"),
+    ("PhoneSite spec.tftp.canary", "says which sites are first when the operator is upgraded: it is not"),
     ("PhoneSite spec.firmware.rollout.maxUpdating", "bounds how many phones are offered an image: no pod holds one"),
     ("PhoneSite spec.firmware.rollout.paused", "offers no image to more phones: no pod holds one"),
 ];

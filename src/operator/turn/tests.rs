@@ -299,3 +299,19 @@ async fn without_an_upgrade_an_edit_and_a_withdrawn_source_wait_for_nobody() {
     assert_eq!(world.settle().await, ["PATCH deployments/dialtone-new"]);
     assert!(!world.deployment("new").to_string().contains("\"rings\""));
 }
+
+#[tokio::test]
+async fn an_edit_of_a_site_that_is_up_to_date_is_no_upgrade_however_often_its_writing_fails() {
+    let world = World::of(&["a"]).await;
+    world.settle().await;
+    world.comes_up("a");
+    assert_eq!(world.settle().await, [""; 0]);
+    let spec: PhoneSiteSpec = serde_json::from_value(json!({"tftp": {"windowsize": 4}})).unwrap();
+    world.apply("a", &spec, 1);
+    let wanted = OwnedObjects::prepare(&key("a"), "uid-a", &spec, &world.ctx.options).deployment;
+    // Nothing was written in between: the API server refused it.
+    for _ in 0..2 {
+        let turn = of(&world.ctx, &key("a"), "uid-a", &spec, &wanted);
+        assert!(matches!(turn, Turn::Write(_)), "{turn:?}");
+    }
+}
