@@ -35,10 +35,19 @@ pub fn state_of(objects: Vec<Value>, namespace: &str) -> BTreeMap<String, Value>
         if object["apiVersion"] != "dialtone.dev/v1alpha1" {
             object.as_object_mut().unwrap().remove("status");
         }
+        for condition in object["status"]["conditions"].as_array_mut().into_iter().flatten() {
+            if OF_PODS.iter().any(|reason| condition["reason"] == *reason) {
+                condition["reason"] = "masked".into();
+                condition["message"] = "masked".into();
+            }
+        }
         mask(object, namespace, &mut hashes);
     }
     sorted
 }
+
+/// Why no pod serves: here none ever does, and why is said when the controllers that make them get there.
+const OF_PODS: &[&str] = &["NoServer", "ServersMissing", "PodsRefused", "QuotaExceeded", "Unschedulable", "NotStarted"];
 
 const MASKED: &[&str] = &[
     "uid",
