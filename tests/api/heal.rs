@@ -88,6 +88,15 @@ fn compared(mut object: Value) -> Value {
         Some("PhoneSite" | "SipPhone") => {
             // Deleting a Service changes the site's address.
             object["status"]["address"] = Value::Null;
+            // No pod ever serves here, and why is said when the controllers that make them get there.
+            for condition in object["status"]["conditions"].as_array_mut().into_iter().flatten() {
+                if ["NoServer", "ServersMissing", "PodsRefused", "NotStarted"]
+                    .iter()
+                    .any(|why| condition["reason"] == *why)
+                {
+                    (condition["reason"], condition["message"]) = (Value::Null, Value::Null);
+                }
+            }
         }
         _ => object["status"] = Value::Null,
     }

@@ -17,6 +17,9 @@ const POLICY: &str = "netpol/dialtone-hq";
 fn pods_gain_nothing_by_a_stranger_s_edit_of_their_deployment() {
     super::install();
     let space = "intruders";
+    // Without it the API server refuses the pods, and the Deployment goes on saying so for a while after it was put right.
+    let class = "apiVersion: node.k8s.io/v1\nkind: RuntimeClass\nmetadata: {name: x}\nhandler: runc\n";
+    super::support::apply("default", class);
     let victim = Victim::new(space);
     let pod = |what: &str, with: Value| {
         let with = json!({"spec": {"template": {"spec": with}}});
