@@ -33,6 +33,12 @@ pub fn printable_lines(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// A bar of so many parts, filled as far as something is done.
+pub fn bar(done: i64, all: i64, parts: i64) -> String {
+    let full = if all > 0 { i128::from(done.clamp(0, all)) * i128::from(parts) / i128::from(all) } else { 0 };
+    (0..i128::from(parts)).map(|part| if part < full { '█' } else { '░' }).collect()
+}
+
 fn push(shown: &mut String, c: char) {
     if is_plain(c) {
         return shown.push(c);

@@ -5,7 +5,7 @@ use comfy_table::{ColumnConstraint, ContentArrangement, Table};
 use jiff::Timestamp;
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::base::text::printable;
+use crate::base::text::{self, printable};
 
 /// The longest text of a cell, in bytes.
 const CELL: usize = 300;
@@ -54,9 +54,7 @@ pub(super) fn percent_bar(percent: i64, width: Option<usize>) -> String {
 }
 
 fn blocks(done: i64, all: i64, width: Option<usize>) -> String {
-    let parts = if width.is_some_and(|width| width < ROOMY) { SHORT_BAR } else { BAR };
-    let full = if all > 0 { i128::from(done.clamp(0, all)) * i128::from(parts) / i128::from(all) } else { 0 };
-    (0..i128::from(parts)).map(|part| if part < full { '█' } else { '░' }).collect()
+    text::bar(done, all, if width.is_some_and(|width| width < ROOMY) { SHORT_BAR } else { BAR })
 }
 
 /// A text behind a mark or a name, whose further lines stand below its first.

@@ -5,14 +5,14 @@ use std::iter::once;
 use jiff::Timestamp;
 
 use super::overview::{Overview, PhoneRow};
-use crate::base::text::printable;
+use crate::base::text::{bar, printable};
 
 /// The columns' titles; the last one only where there is room for it.
 const HEADER: [&str; 6] = ["PHONE", "STATE", "FIRMWARE", "LAST FILE", "SEEN", "ADDRESS"];
 /// The columns are this far apart.
 const GAP: usize = 2;
 /// The cells of a progress bar.
-const BAR: usize = 8;
+const BAR: i64 = 8;
 /// The most of what is wrong that is shown, and the most bytes of each.
 const TROUBLES: usize = 8;
 const TROUBLE: usize = 400;
@@ -82,11 +82,10 @@ fn cells(phone: &PhoneRow, now: Timestamp) -> [String; 6] {
 }
 
 /// How far a phone's firmware is, in a few words.
-pub fn firmware(phone: &PhoneRow) -> String {
+fn firmware(phone: &PhoneRow) -> String {
     match (phone.percent, &phone.running) {
         (Some(percent), _) => {
-            let full = usize::try_from(percent).unwrap_or(0).min(100) * BAR / 100;
-            format!("{} {}{} {percent} %", phone.stage, "█".repeat(full), "░".repeat(BAR - full))
+            format!("{} {} {percent} %", phone.stage, bar(percent, 100, BAR))
         }
         (None, Some(running)) if phone.stage != "Unmanaged" => format!("{} {running}", phone.stage),
         (None, _) => phone.stage.clone(),

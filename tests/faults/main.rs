@@ -9,6 +9,8 @@ mod disturbed;
 mod fields;
 #[path = "../support/generated.rs"]
 mod generated;
+#[path = "../support/kubeconfig.rs"]
+mod kubeconfig;
 mod leaders;
 mod proxy;
 mod rights;

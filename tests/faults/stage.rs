@@ -162,12 +162,7 @@ impl Operator {
     /// Starts it anew, after it was killed or has ended.
     pub fn start_again(&self) {
         let config = self.folder.path().join("kubeconfig");
-        let text = format!(
-            "{{apiVersion: v1, kind: Config, current-context: x, contexts: [{{name: x, context: {{cluster: x, user: x}}}}], \
-             clusters: [{{name: x, cluster: {{server: \"{}\"}}}}], users: [{{name: x, user: {{token: x}}}}]}}",
-            self.proxy.url()
-        );
-        std::fs::write(&config, text).unwrap();
+        crate::kubeconfig::write(&config, &self.proxy.url());
         let log = File::options().create(true).append(true).open(self.log_file()).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_dialtone"));
         command.args(["operator", "--image", &self.setup.image, "--http", &self.http.to_string()]);

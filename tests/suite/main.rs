@@ -21,6 +21,8 @@ mod hostile;
 mod import;
 mod interop;
 mod json_schemas;
+#[path = "../support/kubeconfig.rs"]
+mod kubeconfig;
 mod layers;
 #[path = "../support/lossy.rs"]
 mod lossy;

@@ -44,11 +44,7 @@ static SAID: LazyLock<Said> = LazyLock::new(|| {
     });
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("config");
-    let text = format!(
-        "{{apiVersion: v1, kind: Config, current-context: x, contexts: [{{name: x, context: {{cluster: x, user: x}}}}], \
-         clusters: [{{name: x, cluster: {{server: \"http://{api}\"}}}}], users: [{{name: x, user: {{token: x}}}}]}}"
-    );
-    std::fs::write(&config, text).unwrap();
+    crate::kubeconfig::write(&config, &format!("http://{api}"));
     let (http, probes) = (free(), free());
     let mut operator = dialtone();
     operator.args(["operator", "--image=x", "--leader-election=false", "--image-volumes=false", "--http"]);

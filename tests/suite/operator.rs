@@ -17,11 +17,7 @@ fn start(api: SocketAddr, http: SocketAddr) -> Running {
 fn start_with(api: SocketAddr, http: SocketAddr, more: &[&str]) -> Running {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("config");
-    let text = format!(
-        "{{apiVersion: v1, kind: Config, current-context: x, contexts: [{{name: x, context: {{cluster: x, user: x}}}}], \
-         clusters: [{{name: x, cluster: {{server: \"http://{api}\"}}}}], users: [{{name: x, user: {{token: x}}}}]}}"
-    );
-    std::fs::write(&config, text).unwrap();
+    crate::kubeconfig::write(&config, &format!("http://{api}"));
     let child = Command::new(env!("CARGO_BIN_EXE_dialtone"))
         .args(["operator", "--image=x", "--http", &http.to_string()])
         .args(more)
